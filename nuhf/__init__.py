@@ -1,0 +1,28 @@
+"""nuhf: likelihoods for the electromagnetic properties of neutrinos, as pyhf workspaces.
+
+The functions here are the same as the commands: ``nuhf.limit("coherent-csi-2021", "qnu_mumu")``.
+They are loaded on first use; ``import nuhf`` itself loads nothing else.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nuhf.api import experiment, fit, limit, rate, scan, templates, workspace
+
+__all__ = ["experiment", "fit", "limit", "rate", "scan", "templates", "workspace"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        import importlib
+
+        return getattr(importlib.import_module("nuhf.api"), name)
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("nuhf")
+    raise AttributeError(f"module 'nuhf' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

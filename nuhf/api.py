@@ -1,0 +1,234 @@
+"""The public functions: the same names, arguments and results as the command line."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nuhf import parameters
+from nuhf.engine.signal import fit_values, flavour_polynomial
+from nuhf.engine.store import TemplateSet
+from nuhf.errors import InputError
+from nuhf.experiments import spallation
+from nuhf.experiments.catalogue import Loaded, load
+
+__all__ = ["experiment", "fit", "limit", "problems", "rate", "scan", "templates", "workspace"]
+
+FloatArray = NDArray[np.float64]
+Names = str | Sequence[str]
+
+
+def _several(names: Names) -> list[str]:
+    found = [names] if isinstance(names, str) else list(names)
+    if not found:
+        raise InputError("name at least one experiment")
+    return found
+
+
+def experiment(name: str, analysis: str = "default") -> Loaded:
+    """Load an experiment by name or by the path of its TOML file.
+
+    Raises
+    ------
+    nuhf.errors.InputError
+        If it does not exist or its file is broken.
+    """
+    return load(name, analysis)
+
+
+def templates(name: str, analysis: str = "default") -> TemplateSet:
+    """Build the signal templates of an experiment, nominal and varied, in events per bin."""
+    return spallation.templates(load(name, analysis))
+
+
+def rate(
+    name: str,
+    values: Mapping[str, float] | None = None,
+    *,
+    analysis: str = "default",
+    anapole: str = "standard",
+) -> dict[str, FloatArray]:
+    """Return expected events per bin of every flavour's signal and every background.
+
+    Parameters
+    ----------
+    name : str
+        Experiment.
+    values : mapping, optional
+        Parameters in base units (e, mu_B, cm2, 1); all others are at the SM.
+    analysis : str
+        Analysis of the experiment.
+    anapole : str
+        ``standard`` or ``khan``.
+
+    Returns
+    -------
+    dict
+        Arrays (n_bins,) by ``cevns_<flavour>`` and background name.
+    """
+    loaded = load(name, analysis)
+    made = spallation.templates(loaded)
+    given = dict(values or {})
+    strength = given.pop("norm_cevns", 1.0)
+    moving = [parameters.get(p) for p in given]
+    theta = fit_values(given)
+    found = dict(spallation.backgrounds(loaded))
+    for flavour in sorted(set(made.flavours.values())):
+        full = flavour_polynomial(made, moving, flavour, anapole=anapole)
+        known = {n: v for n, v in theta.items() if n in full.names}
+        found[f"{made.process}_{flavour}"] = strength * full.evaluate(known)
+    return found
+
+
+def problems(
+    names: Names,
+    parameter: Names | None = None,
+    *,
+    analysis: str = "default",
+    anapole: str = "standard",
+    values: Mapping[str, float] | None = None,
+    profile: Sequence[str] = (),
+    fix: Sequence[str] = (),
+    engine: str = "compiled",
+    asimov: bool = False,
+    search: tuple[float, float] | None = None,
+) -> list[Any]:
+    """Pose one problem per parameter; without one, for all parameters of the experiments.
+
+    The arguments are those of `limit`; the result is a list of
+    `nuhf.inference.problem.Problem`.
+    """
+    from nuhf.inference.problem import Options, pose
+
+    experiments = [load(name, analysis) for name in _several(names)]
+    wanted = (
+        list(dict.fromkeys(p for e in experiments for p in e.analysis.parameters))
+        if parameter is None
+        else _several(parameter)
+    )
+    wanted = [p for p in wanted if p not in (values or {})]
+    for name in wanted:
+        parameters.get(name)
+    made = {e.experiment.name: spallation.templates(e) for e in experiments}
+    options = Options(
+        anapole, dict(values or {}), tuple(profile), tuple(fix), engine, asimov, search
+    )
+    return [pose(experiments, name, options, made) for name in wanted]
+
+
+def limit(
+    names: Names,
+    parameter: Names | None = None,
+    *,
+    cl: float = 0.9,
+    method: str = "delta-chi2",
+    **options: Any,
+) -> list[Any]:
+    """Return confidence intervals, one result per parameter.
+
+    Parameters
+    ----------
+    names : str or sequence of str
+        Experiment, or several to combine; names or paths of TOML files.
+    parameter : str or sequence of str, optional
+        Parameters of interest, each with its own interval; all of the experiment by default.
+    cl : float
+        Confidence level.
+    method : str
+        ``delta-chi2`` or ``cls``.
+    **options
+        ``analysis``, ``anapole``, ``values`` (parameters set to values), ``profile`` (couplings
+        left free), ``fix`` (nuisances held), ``engine`` (``compiled`` or ``pyhf``), ``asimov``,
+        ``search`` (range in base units).
+
+    Returns
+    -------
+    list of nuhf.inference.results.LimitResult
+        Values in base units: e, mu_B, cm2, 1.
+
+    Raises
+    ------
+    nuhf.errors.InputError
+        If anything given is not allowed; the message says what is.
+    nuhf.errors.FitError
+        If an interval cannot be determined.
+    """
+    from nuhf.inference import questions
+
+    _check(cl, method)
+    return [questions.limit(p, cl, method) for p in problems(names, parameter, **options)]
+
+
+def _check(cl: float, method: str) -> None:
+    """Refuse a bad confidence level or method before anything is built."""
+    from nuhf.inference.intervals import threshold
+    from nuhf.inference.questions import METHODS
+
+    threshold(cl)
+    if method not in METHODS:
+        raise InputError(f"unknown method '{method}'; {parameters.suggest(method, METHODS)}")
+
+
+def scan(
+    names: Names, parameter: str, *, points: int = 121, cl: float = 0.9, **options: Any
+) -> Any:
+    """Return the profile likelihood of a parameter (`nuhf.inference.results.ScanResult`).
+
+    ``points`` values over ``search`` (base units) or, without it, over the interval at ``cl``
+    and half its width on both sides. Other options as in `limit`.
+    """
+    from nuhf.inference import questions
+
+    _check(cl, "delta-chi2")
+    (problem,) = problems(names, parameter, **options)
+    found = None if options.get("search") else questions.limit(problem, cl, "delta-chi2")
+    return questions.scan(problem, points, found)
+
+
+def fit(names: Names, parameter: str = "norm_cevns", **options: Any) -> Any:
+    """Fit a parameter and all nuisances (`nuhf.inference.results.FitResult`).
+
+    The default is the strength of the SM process; its ``counts["cevns"]`` are the events
+    expected, fitted, and the error. Options as in `limit`.
+    """
+    from nuhf.inference import questions
+
+    (problem,) = problems(names, parameter, **options)
+    return questions.fit(problem)
+
+
+def workspace(
+    names: Names,
+    parameter: Names,
+    *,
+    encoding: str = "native",
+    analysis: str = "default",
+    anapole: str = "standard",
+    values: Mapping[str, float] | None = None,
+) -> dict[str, Any]:
+    """Return a pyhf workspace as plain data.
+
+    Parameters
+    ----------
+    names : str or sequence of str
+        Experiments.
+    parameter : str or sequence of str
+        Free parameters; the first is the POI.
+    encoding : str
+        ``native`` (exact, needs nuhf's ``powerfactor``) or ``stock`` (plain pyhf).
+
+    Raises
+    ------
+    nuhf.errors.InputError
+        If the encoding is unknown or cannot express the parameters.
+    """
+    from nuhf.model import assemble, encode
+
+    if encoding not in encode.ENCODINGS:
+        raise InputError(
+            f"unknown encoding '{encoding}'; {parameters.suggest(encoding, encode.ENCODINGS)}"
+        )
+    experiments = [load(name, analysis) for name in _several(names)]
+    description = assemble.describe(experiments, _several(parameter), values, anapole)
+    return encode.native(description) if encoding == "native" else encode.stock(description)

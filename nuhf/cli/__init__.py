@@ -1,0 +1,96 @@
+"""The command line: each command parses, calls one library function, and writes."""
+
+import importlib
+import os
+import sys
+from typing import Final
+
+import click
+
+from nuhf.errors import InputError, NuhfError
+
+__all__ = ["main"]
+
+_COMMANDS: Final = {
+    "list": ("nuhf.cli.browse", "list_command", "List experiments, parameters or analyses."),
+    "show": ("nuhf.cli.browse", "show", "Show an experiment: data, nuisances, notes, references."),
+    "rate": ("nuhf.cli.predict", "rate", "Expected events by source, at the SM or with couplings."),
+    "templates": ("nuhf.cli.predict", "templates", "Write the signal templates as JSON."),
+    "workspace": ("nuhf.cli.predict", "workspace", "Write the pyhf workspace of a parameter."),
+    "fit": ("nuhf.cli.infer", "fit", "Fit the SM strength or couplings; print the CEvNS count."),
+    "limit": ("nuhf.cli.infer", "limit", "Confidence intervals: all pieces, by root finding."),
+    "scan": ("nuhf.cli.infer", "scan", "Profile likelihood of a parameter: CSV and figure."),
+    "regenerate": ("nuhf.cli.regenerate", "regenerate", "Rewrite templates/ and workspaces/."),
+}
+
+
+class _LazyGroup(click.Group):
+    """Load a command's module only when it runs, so that help is instant."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, attribute, _ = _COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _COMMANDS:
+            from nuhf.parameters import suggest
+
+            raise click.UsageError(f"no command '{args[0]}'; {suggest(args[0], _COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, _, text) in _COMMANDS.items()])
+
+
+def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        click.echo(f"nuhf {version('nuhf')}")
+        ctx.exit()
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, callback=_version, expose_value=False, is_eager=True,
+              help="Print the version.")  # fmt: skip
+def _group() -> None:
+    """Likelihoods for the electromagnetic properties of neutrinos.
+
+    Start with:  nuhf limit coherent-csi-2021
+    """
+
+
+def main() -> None:
+    """Run the command line; errors are one line on stderr and exit status 1 or 2."""
+    # the default threading of BLAS makes small matrix products many times slower
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    try:
+        _group.main(prog_name="nuhf", standalone_mode=False)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        _fail(error.format_message(), 2)
+    except InputError as error:
+        _fail(str(error), 2)
+    except NuhfError as error:
+        _fail(str(error), 1)
+    except (KeyboardInterrupt, click.Abort):
+        _fail("interrupted", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _fail(message: str, status: int) -> None:
+    click.echo(f"nuhf: {' '.join(message.split())}", err=True)
+    sys.exit(status)

@@ -1,0 +1,142 @@
+"""Files that commands write beside their printed result."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nuhf import api, resources
+from nuhf.cli import options
+from nuhf.errors import InputError
+from nuhf.inference.intervals import threshold
+from nuhf.inference.questions import scan as scan_problem
+from nuhf.inference.results import FitResult, LimitResult, ScanResult
+from nuhf.model import encode
+from nuhf.report import plots
+from nuhf.tables import format_csv
+
+__all__ = ["scan_csv", "write_fit", "write_limits", "write_scan"]
+
+
+def scan_csv(found: ScanResult) -> str:
+    """Return a scan as CSV with its circumstances in comments."""
+    comments = [
+        f"profile of {found.parameter}: {', '.join(found.experiments)}, analysis {found.analysis}",
+        f"best fit {found.best_fit:.6g} {found.unit}; delta_2nll is 2NLL above the minimum",
+        *(f"note: {note}" for note in found.notes),
+    ]
+    unit = "" if found.unit == "1" else f"_{found.unit}"
+    columns = {
+        f"{found.parameter}{unit}": [float(x) for x in found.values],
+        "delta_2nll": [float(x) for x in found.delta],
+    }
+    return format_csv(columns, comments)
+
+
+def write_scan(path: Path, found: ScanResult, cl: float) -> None:
+    """Write the figure of a scan and its CSV beside it."""
+    if path.suffix.lower() == ".csv":
+        raise InputError(f"{path}: name the figure (.png, .pdf, .svg); the CSV goes beside it")
+    figure = plots.profiles([_curve(found, ())], threshold(cl), cl, ", ".join(found.experiments))
+    plots.save(figure, path if path.suffix else path.with_suffix(".png"))
+    resources.write_text(path.with_suffix(".csv"), scan_csv(found))
+    options.say(path)
+    options.say(path.with_suffix(".csv"))
+
+
+def _curve(found: ScanResult, intervals: Sequence[tuple[float, float]]) -> dict[str, Any]:
+    return {
+        "parameter": found.parameter,
+        "unit": found.unit,
+        "values": found.values,
+        "delta": found.delta,
+        "intervals": intervals,
+    }
+
+
+def limits_csv(found: Sequence[LimitResult]) -> str:
+    """Return limits as CSV, one row per piece."""
+    rows: dict[str, list[Any]] = {
+        key: [] for key in ("parameter", "unit", "cl", "method", "piece", "lower", "upper", "best")
+    }
+    for result in found:
+        for i, (low, high) in enumerate(result.intervals):
+            values = (result.parameter, result.unit, result.cl, result.method, i + 1, low, high,
+                      result.best_fit)  # fmt: skip
+            for key, value in zip(rows, values, strict=True):
+                rows[key].append(value)
+    notes = dict.fromkeys(note for result in found for note in result.notes)
+    head = f"limits: {', '.join(found[0].experiments)}, analysis {found[0].analysis}"
+    return format_csv(rows, [head, *(f"note: {note}" for note in notes)])
+
+
+def write_limits(
+    folder: Path,
+    experiments: Sequence[str],
+    found: Sequence[LimitResult],
+    keywords: Mapping[str, Any],
+) -> None:
+    """Write results, CSV, profiles, spectrum and the workspaces behind them into a folder."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file; -o of this command names a folder")
+    content = {"results": [result.to_json() for result in found]}
+    resources.write_json(folder / "limits.json", content)
+    resources.write_text(folder / "limits.csv", limits_csv(found))
+    names = [result.parameter for result in found]
+    curves = []
+    for problem, result in zip(api.problems(experiments, names, **keywords), found, strict=True):
+        curves.append(_curve(scan_problem(problem, 201, result), result.intervals))
+        stem = folder / "workspaces" / result.parameter
+        resources.write_json(stem.with_suffix(".native.json"), encode.native(problem.description))
+        resources.write_json(stem.with_suffix(".stock.json"), encode.stock(problem.description))
+    title = f"{', '.join(found[0].experiments)} ({found[0].analysis})"
+    plots.save(plots.profiles(curves, threshold(found[0].cl), found[0].cl, title),
+               folder / "profiles.png")  # fmt: skip
+    _write_spectrum(folder / "spectrum.png", experiments, "norm_cevns", keywords)
+    for name in ("limits.json", "limits.csv", "profiles.png", "spectrum.png", "workspaces"):
+        options.say(folder / name)
+
+
+def write_fit(
+    folder: Path,
+    experiments: Sequence[str],
+    parameter: str,
+    found: FitResult,
+    keywords: Mapping[str, Any],
+) -> None:
+    """Write a fit as JSON and CSV, with the fitted spectrum."""
+    resources.write_json(folder / "fit.json", found.to_json())
+    rows: dict[str, Sequence[object]] = {
+        "parameter": list(found.parameters),
+        "value": [value for value, _ in found.parameters.values()],
+        "error": [error for _, error in found.parameters.values()],
+        "unit": [found.units[name] for name in found.parameters],
+    }
+    resources.write_text(folder / "fit.csv", format_csv(rows, [f"fit of {parameter}"]))
+    _write_spectrum(folder / "spectrum.png", experiments, parameter, keywords)
+    for name in ("fit.json", "fit.csv", "spectrum.png"):
+        options.say(folder / name)
+
+
+def _write_spectrum(
+    path: Path, experiments: Sequence[str], parameter: str, keywords: Mapping[str, Any]
+) -> None:
+    """Draw data and fitted components of the first experiment, projected on each axis."""
+    (problem,) = api.problems(experiments[:1], parameter, **{**keywords, "search": None})
+    profiler = problem.profiler()
+    coupling = problem.description.couplings[0]
+    best, _ = profiler.best(np.array([coupling.init]))
+    loaded = problem.experiments[0]
+    titles = {b.name: b.title for b in loaded.experiment.backgrounds} | {"cevns": "CEvNS"}
+    components = {
+        titles.get(process, process): problem.component(process).expected(best)
+        for process in problem.description.processes
+    }
+    axes = [
+        ("photoelectrons [PE]", np.asarray(loaded.analysis.pe_edges)),
+        (r"time since beam [$\mu$s]", np.asarray(loaded.analysis.t_edges_us)),
+    ]
+    observed = problem.data[: problem.engine.compiled.n_main]
+    title = f"{loaded.experiment.title}: data and fit of {parameter}"
+    plots.save(plots.spectra(axes, observed, components, title), path)

@@ -1,0 +1,150 @@
+"""``nuhf fit``, ``limit`` and ``scan``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nuhf.cli import options
+
+__all__ = ["fit", "limit", "scan"]
+
+
+@click.command()
+@options.experiments
+@click.option("-p", "--parameter", default="norm_cevns", show_default=True,
+              help="Parameter to fit, nuisances always free.")  # fmt: skip
+@options.common
+@options.as_json
+@click.option("-o", "--output", type=click.Path(path_type=Path),
+              help="Folder for fit.json, fit.csv and spectrum.png.")  # fmt: skip
+def fit(
+    experiments: tuple[str, ...],
+    parameter: str,
+    as_json: bool,
+    output: Path | None,
+    **chosen: Any,
+) -> None:
+    """Fit the SM strength (or a coupling) and print the CEvNS count with its error.
+
+    Example:  nuhf fit coherent-csi-2021 -o fit
+    """
+    from nuhf import api, resources
+
+    found = api.fit(experiments, parameter, **options.keywords(**chosen))
+    if output is not None:
+        from nuhf.cli import artefacts
+
+        artefacts.write_fit(output, experiments, parameter, found, options.keywords(**chosen))
+    if as_json:
+        click.echo(resources.dump_json(found.to_json()))
+        return
+    click.echo(f"{', '.join(found.experiments)}, analysis {found.analysis}: {found.status}")
+    width = max(len(name) for name in [*found.counts, *found.parameters])
+    click.echo(f"\n{'events':{width}s}   expected     fitted      error")
+    for name, (before, after, error) in found.counts.items():
+        click.echo(f"{name:{width}s} {before:10.1f} {after:10.1f} {error:10.1f}")
+    click.echo(f"\n{'parameter':{width}s}     value      error")
+    for name, (value, error) in found.parameters.items():
+        unit = found.units[name]
+        click.echo(f"{name:{width}s} {value:10.4g} {error:10.4g}  {'' if unit == '1' else unit}")
+    quality = found.goodness
+    click.echo(
+        f"\n2NLL above saturation {quality['saturated_2nll']:.1f} for {quality['degrees']:.0f} "
+        "degrees of freedom"
+    )
+    _print_notes(found.notes)
+
+
+@click.command()
+@options.experiments
+@click.option("-p", "--parameter", "parameter", multiple=True,
+              help="Parameter of interest; repeatable, each gets its own interval. "
+                   "Default: all of the experiment.")  # fmt: skip
+@options.confidence
+@click.option("--method", default="delta-chi2", show_default=True, metavar="delta-chi2|cls",
+              help="Profile likelihood, or asymptotic CLs (parameters bounded at 0).")  # fmt: skip
+@options.common
+@options.as_json
+@click.option("-o", "--output", type=click.Path(path_type=Path),
+              help="Folder for limits.json, limits.csv, profiles.png, spectrum.png and "
+                   "the workspaces.")  # fmt: skip
+def limit(
+    experiments: tuple[str, ...],
+    parameter: tuple[str, ...],
+    cl: float,
+    method: str,
+    as_json: bool,
+    output: Path | None,
+    **chosen: Any,
+) -> None:
+    """Print confidence intervals: every piece, ends by root finding.
+
+    Example:  nuhf limit coherent-csi-2021 -p qnu_mumu -p munu_mu
+    """
+    from nuhf import api, resources
+
+    keywords = options.keywords(**chosen)
+    found = api.limit(experiments, parameter or None, cl=cl, method=method, **keywords)
+    if output is not None:
+        from nuhf.cli import artefacts
+
+        artefacts.write_limits(output, experiments, found, keywords)
+    if as_json:
+        click.echo(resources.dump_json({"results": [result.to_json() for result in found]}))
+        return
+    first = found[0]
+    click.echo(
+        f"{', '.join(first.experiments)}, analysis {first.analysis}, {100 * cl:g} % CL, {method}"
+    )
+    width = max(len(result.parameter) for result in found)
+    for result in found:
+        click.echo(f"{result.parameter:{width}s}  {_interval_text(result)}")
+    _print_notes(tuple(dict.fromkeys(note for r in found for note in r.notes)))
+
+
+def _interval_text(result: Any) -> str:
+    unit = "" if result.unit == "1" else f" {result.unit}"
+    pieces = " or ".join(f"[{low:.3g}, {high:.3g}]" for low, high in result.intervals)
+    bounded = result.upper_limit is not None and result.intervals[0][0] == 0.0
+    text = f"< {result.upper_limit:.3g}" if bounded else pieces
+    return f"{text}{unit}   (best fit {result.best_fit:.3g})"
+
+
+def _print_notes(notes: tuple[str, ...]) -> None:
+    for note in notes:
+        click.echo(f"note: {note}")
+
+
+@click.command()
+@options.experiments
+@click.option("-p", "--parameter", required=True, help="Parameter to scan.")
+@click.option("--points", default=121, show_default=True, help="Number of points.")
+@options.confidence
+@options.common
+@options.as_json
+@click.option("-o", "--output", type=click.Path(path_type=Path),
+              help="Figure to write (png, pdf, svg); the CSV goes beside it.")  # fmt: skip
+def scan(
+    experiments: tuple[str, ...],
+    parameter: str,
+    points: int,
+    cl: float,
+    as_json: bool,
+    output: Path | None,
+    **chosen: Any,
+) -> None:
+    """Scan the profile likelihood: CSV on stdout, or figure and CSV with -o.
+
+    Example:  nuhf scan coherent-csi-2021 -p qnu_ee -o qnu_ee.png
+    """
+    from nuhf import api, resources
+    from nuhf.cli import artefacts
+
+    found = api.scan(experiments, parameter, points=points, cl=cl, **options.keywords(**chosen))
+    if output is not None:
+        artefacts.write_scan(output, found, cl)
+    if as_json:
+        click.echo(resources.dump_json(found.to_json()))
+    elif output is None:
+        click.echo(artefacts.scan_csv(found), nl=False)

@@ -1,0 +1,142 @@
+"""Options that mean the same on every command that has them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nuhf.errors import InputError
+
+__all__ = [
+    "analysis",
+    "common",
+    "confidence",
+    "experiments",
+    "keywords",
+    "parse_values",
+    "say",
+    "write",
+]
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def _stack(*decorators: Decorator) -> Decorator:
+    def apply(function: Callable[..., Any]) -> Callable[..., Any]:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return apply
+
+
+experiments = click.argument("experiments", metavar="EXP...", nargs=-1, required=True)
+
+analysis = click.option(
+    "--analysis", default="default", show_default=True, help="Named analysis of the experiment."
+)
+
+_model = (
+    click.option("--anapole", default="standard", show_default=True, metavar="standard|khan",
+                 help="Convention: a = -<r^2>/6, or a = -6 <r^2> as in Khan's eq 25."),
+    click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
+                 help="Hold a parameter at a value in base units (e, mu_B, cm2, 1); repeatable."),
+)  # fmt: skip
+
+model_options = _stack(analysis, *_model)
+
+common = _stack(
+    analysis,
+    *_model,
+    click.option("--profile", multiple=True, metavar="NAME|charges|radii|moments",
+                 help="Leave other couplings free; they are at the SM otherwise. Repeatable."),
+    click.option("--fix", multiple=True, metavar="NUISANCE",
+                 help="Hold a nuisance parameter at its nominal value; repeatable."),
+    click.option("--range", "search", nargs=2, type=float, metavar="LO HI",
+                 help="Range of the parameter in base units; found from the model by default."),
+    click.option("--engine", default="compiled", show_default=True, metavar="compiled|pyhf",
+                 help="Compiled likelihood, or pyhf itself with minuit (slower, the reference)."),
+    click.option("--asimov", is_flag=True, help="Use the SM expectation instead of the data."),
+)  # fmt: skip
+
+confidence = click.option(
+    "--cl", default=0.9, show_default=True, type=float, help="Confidence level, between 0 and 1."
+)
+
+as_json = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object and nothing else."
+)
+
+output = click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Where to write; - is stdout."
+)
+
+
+def parse_values(settings: tuple[str, ...]) -> dict[str, float]:
+    """Parse ``NAME=VALUE`` settings.
+
+    Raises
+    ------
+    InputError
+        If one has another form, a value is no finite number, or a name comes twice.
+    """
+    from math import isfinite
+
+    from nuhf import parameters
+
+    found: dict[str, float] = {}
+    for setting in settings:
+        name, _, text = setting.partition("=")
+        try:
+            value = float(text)
+        except ValueError:
+            raise InputError(
+                f"--set {setting}: give NAME=VALUE with a number, such as qnu_ee=1e-8"
+            ) from None
+        if not isfinite(value):
+            raise InputError(f"--set {setting}: the value must be finite")
+        parameters.get(name)
+        if name in found:
+            raise InputError(f"--set: {name} is given twice")
+        found[name] = value
+    return found
+
+
+def keywords(
+    analysis: str,
+    anapole: str,
+    settings: tuple[str, ...],
+    profile: tuple[str, ...],
+    fix: tuple[str, ...],
+    search: tuple[float, float] | None,
+    engine: str,
+    asimov: bool,
+) -> dict[str, Any]:
+    """Turn the common options into keywords of the functions in `nuhf.api`."""
+    return {
+        "analysis": analysis,
+        "anapole": anapole,
+        "values": parse_values(settings),
+        "profile": profile,
+        "fix": fix,
+        "search": search,
+        "engine": engine,
+        "asimov": asimov,
+    }
+
+
+def write(path: Path | None, text: str) -> None:
+    """Write text to a file, or to stdout for ``-`` and no path."""
+    if path is None or str(path) == "-":
+        click.echo(text, nl=not text.endswith("\n"))
+        return
+    from nuhf import resources
+
+    resources.write_text(path, text)
+    say(path)
+
+
+def say(path: Path) -> None:
+    """Tell on stderr what was written."""
+    click.echo(f"wrote {path}", err=True)

@@ -1,0 +1,1 @@
+"""From a recoil to what is recorded: quenching, resolution, efficiency, response matrix."""

@@ -1,0 +1,83 @@
+"""Detection efficiency in the reconstructed signal and in time."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nuhf.errors import InputError
+
+__all__ = ["ExponentialTimeEfficiency", "LogisticEfficiency", "exponential_fractions"]
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class LogisticEfficiency:
+    """eps(x) = a / (1 + exp(-b (x - c))) + d in photoelectrons, zero where negative.
+
+    Source: COHERENT, arXiv:2110.07730, ancillary release.
+    """
+
+    a: float
+    b: float
+    c: float
+    d: float
+
+    def __call__(self, signal: FloatArray) -> FloatArray:
+        """Return the efficiency at x photoelectrons, any shape."""
+        x = np.asarray(signal, dtype=float)
+        return np.maximum(self.a / (1.0 + np.exp(-self.b * (x - self.c))) + self.d, 0.0)
+
+    @property
+    def threshold(self) -> float:
+        """Signal where the efficiency starts to be positive; -inf if it always is.
+
+        Raises
+        ------
+        InputError
+            If it is positive nowhere.
+        """
+        if self.a <= 0 or self.b <= 0:
+            raise InputError(f"efficiency: a = {self.a} and b = {self.b} must be positive")
+        if self.d >= 0:
+            return -np.inf
+        if self.a + self.d <= 0:
+            raise InputError(f"efficiency: a + d = {self.a + self.d} leaves nothing positive")
+        return self.c - float(np.log(-self.a / self.d - 1.0)) / self.b
+
+
+@dataclass(frozen=True)
+class ExponentialTimeEfficiency:
+    """eps(t) = 1 before ``start_us``, exp(-rate (t - start)) after; t in us.
+
+    Source: COHERENT, arXiv:2110.07730.
+    """
+
+    start_us: float
+    rate_per_us: float
+
+    def __call__(self, time_us: FloatArray) -> FloatArray:
+        """Return the efficiency at times in us, any shape."""
+        late = np.maximum(np.asarray(time_us, dtype=float) - self.start_us, 0.0)
+        return np.asarray(np.exp(-self.rate_per_us * late))
+
+    def integral(self, time_us: FloatArray) -> FloatArray:
+        """Return its integral from 0 to times in us (any shape), in us."""
+        time = np.asarray(time_us, dtype=float)
+        if self.rate_per_us == 0:
+            return time
+        late = np.maximum(time - self.start_us, 0.0)
+        early = np.minimum(time, self.start_us)
+        return np.asarray(early - np.expm1(-self.rate_per_us * late) / self.rate_per_us)
+
+    def mean(self, edges_us: FloatArray) -> FloatArray:
+        """Return the mean efficiency in each bin of (n + 1,) edges in us, shape (n,)."""
+        return np.diff(self.integral(edges_us)) / np.diff(edges_us)
+
+
+def exponential_fractions(edges_us: FloatArray, rate_per_us: float) -> FloatArray:
+    """Return the share of exp(-rate t) in each bin of (n + 1,) edges in us; the sum is 1."""
+    edges = np.asarray(edges_us, dtype=float)
+    cumulative = edges if rate_per_us == 0 else -np.expm1(-rate_per_us * edges) / rate_per_us
+    return np.asarray(np.diff(cumulative) / (cumulative[-1] - cumulative[0]))

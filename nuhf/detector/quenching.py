@@ -1,0 +1,48 @@
+"""Quenching: electron-equivalent energy of a nuclear recoil."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nuhf.errors import InputError
+
+__all__ = ["PolynomialQuenching"]
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PolynomialQuenching:
+    """E_ee = c_1 T + c_2 T^2 + ... (MeV), inside a stated range of T.
+
+    Attributes
+    ----------
+    coefficients : tuple of float
+        c_1, c_2, ... in MeV^(1-n).
+    recoil_range : (float, float)
+        Validity in MeV; beyond it the polynomial is not extrapolated.
+    """
+
+    coefficients: tuple[float, ...]
+    recoil_range: tuple[float, float]
+
+    def __call__(self, recoil: FloatArray) -> FloatArray:
+        """Return E_ee in MeV for recoil energies in MeV, any shape.
+
+        Raises
+        ------
+        InputError
+            If a recoil lies outside the range of validity or E_ee is not positive.
+        """
+        recoil = np.asarray(recoil, dtype=float)
+        low, high = self.recoil_range
+        if recoil.size and (recoil.min() < low or recoil.max() > high):
+            raise InputError(
+                f"quenching: recoil {1e3 * recoil.min():.4g} to {1e3 * recoil.max():.4g} keV "
+                f"is outside {1e3 * low:.4g} to {1e3 * high:.4g} keV"
+            )
+        energy = np.polynomial.polynomial.polyval(recoil, [0.0, *self.coefficients])
+        if np.any(energy <= 0):
+            raise InputError("quenching: the polynomial gives no positive light for some recoil")
+        return np.asarray(energy)

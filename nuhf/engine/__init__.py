@@ -1,0 +1,1 @@
+"""Flux moments, quadrature, and templates that morph exactly in every coupling."""

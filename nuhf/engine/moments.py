@@ -1,0 +1,60 @@
+"""Moments of neutrino spectra: m_n(T) = int_{E_min(T)} dE phi(E) E^-n for n = 0, 1, 2."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nuhf.physics.cevns import minimum_energy
+from nuhf.physics.spectra import Spectrum
+
+__all__ = ["flux_moments"]
+
+FloatArray = NDArray[np.float64]
+
+_POWERS = 3
+
+
+def flux_moments(spectrum: Spectrum, recoil: FloatArray, mass: float) -> FloatArray:
+    """Return the three moments on a recoil grid.
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+        Smooth between its edges; lines are added exactly.
+    recoil : ndarray
+        T in MeV, (n_recoil,).
+    mass : float
+        Target mass in MeV.
+
+    Returns
+    -------
+    ndarray
+        Shape (3, n_recoil), in neutrinos x MeV^-n.
+    """
+    threshold = minimum_energy(recoil, mass)
+    total = np.zeros((_POWERS, threshold.size))
+    if spectrum.edges.size > 1:
+        total += _smooth_moments(spectrum, threshold)
+    for energy, number in spectrum.lines:
+        reachable = np.where(threshold < energy, number, 0.0)
+        total += reachable * (1.0 / energy) ** np.arange(_POWERS)[:, np.newaxis]
+    return total
+
+
+def _smooth_moments(spectrum: Spectrum, threshold: FloatArray) -> FloatArray:
+    """Gauss-Legendre on whole pieces above the threshold plus the piece that it cuts."""
+    edges = spectrum.edges
+    x, w = np.polynomial.legendre.leggauss(spectrum.order)
+    powers = np.arange(_POWERS)[:, np.newaxis, np.newaxis]
+
+    def integrate(low: FloatArray, high: FloatArray) -> FloatArray:
+        half = 0.5 * (high - low)[:, np.newaxis]
+        energy = 0.5 * (high + low)[:, np.newaxis] + half * x
+        weighted = half * w * spectrum.density(energy)
+        safe = np.where(energy > 0, energy, 1.0)
+        return np.asarray((weighted * safe ** -powers.astype(float)).sum(axis=-1))
+
+    whole = integrate(edges[:-1], edges[1:])
+    above = np.concatenate([np.cumsum(whole[:, ::-1], axis=1)[:, ::-1], np.zeros((_POWERS, 1))], 1)
+    piece = np.clip(np.searchsorted(edges, threshold, side="right") - 1, 0, edges.size - 2)
+    low = np.clip(threshold, edges[piece], edges[piece + 1])
+    return np.asarray(integrate(low, edges[piece + 1]) + above[:, piece + 1])

@@ -1,0 +1,104 @@
+"""From templates to a polynomial in named parameters."""
+
+from collections.abc import Mapping, Sequence
+
+from nuhf import parameters
+from nuhf.engine.polynomial import Polynomial, total
+from nuhf.engine.store import TemplateSet
+from nuhf.errors import InputError
+from nuhf.parameters import Parameter
+from nuhf.physics.couplings import ANAPOLE_CONVENTIONS, RADIUS_SHIFT
+
+__all__ = ["check_together", "fit_values", "flavour_polynomial", "monomial_forms"]
+
+
+def _acts(parameter: Parameter, flavour: str, anapole: str) -> tuple[str, float] | None:
+    """Return the template variable that a fit parameter feeds, and the factor, or None."""
+    if flavour not in parameter.flavours:
+        return None
+    if parameter.kind == "charge":
+        return ("qt2" if parameter.squared else "q"), parameter.scale
+    if parameter.kind == "radius":
+        return ("rt2" if parameter.squared else "r"), parameter.scale
+    if parameter.kind == "anapole":
+        return "r", parameter.scale * ANAPOLE_CONVENTIONS[anapole]
+    if parameter.kind == "angle":
+        # g_p falls by 2 per unit of sin^2(theta_W), by RADIUS_SHIFT per unit of r2nu
+        return "r", parameter.scale * 2.0 / RADIUS_SHIFT
+    if parameter.kind == "moment":
+        return "munu2", parameter.scale
+    return None
+
+
+def check_together(floated: Sequence[Parameter]) -> None:
+    """Refuse sets of parameters that are degenerate or have no defined sum.
+
+    Raises
+    ------
+    InputError
+        For radius and anapole moment of one flavour (the same direction), a common moment with
+        a single one, or a transition charge with a transition radius (no relative phase given).
+    """
+    names = [parameter.name for parameter in floated]
+    if len(set(names)) != len(names):
+        raise InputError(f"a parameter is given twice: {', '.join(names)}")
+    for flavour in ("e", "mu", "tau"):
+        radius, anapole = f"r2nu_{flavour}{flavour}", f"anu_{flavour}{flavour}"
+        if radius in names and anapole in names:
+            raise InputError(f"{radius} and {anapole} are the same direction: float one of them")
+    if "munu_eff" in names and any(n.startswith("munu_") and n != "munu_eff" for n in names):
+        raise InputError("munu_eff already is the moment of every flavour: float it alone")
+    transitions = [p for p in floated if p.squared and p.kind in ("charge", "radius")]
+    if len({p.kind for p in transitions}) > 1:
+        raise InputError(
+            "a transition charge and a transition radius together need a relative phase, "
+            "which is not defined here: float one kind at a time"
+        )
+
+
+def monomial_forms(
+    floated: Sequence[Parameter], flavour: str, anapole: str = "standard"
+) -> dict[str, dict[str, float]]:
+    """Return q, r, qt2, rt2, munu2 of one flavour as linear forms in the fit parameters.
+
+    Raises
+    ------
+    InputError
+        If the anapole convention is unknown.
+    """
+    if anapole not in ANAPOLE_CONVENTIONS:
+        raise InputError(
+            f"unknown anapole convention '{anapole}'; allowed: {', '.join(ANAPOLE_CONVENTIONS)}"
+        )
+    forms: dict[str, dict[str, float]] = {n: {} for n in ("q", "r", "qt2", "rt2", "munu2")}
+    for parameter in floated:
+        acts = _acts(parameter, flavour, anapole)
+        if acts is not None:
+            variable, factor = acts
+            forms[variable][parameter.fit_name] = factor
+    return forms
+
+
+def flavour_polynomial(
+    templates: TemplateSet,
+    floated: Sequence[Parameter],
+    flavour: str,
+    variation: tuple[str, str] | None = None,
+    anapole: str = "standard",
+) -> Polynomial:
+    """Return the counts of all sources of a flavour as a polynomial in the fit parameters.
+
+    ``norm_cevns`` is not among its variables: it multiplies whole samples.
+    """
+    forms = monomial_forms(floated, flavour, anapole)
+    sources = [s for s, f in templates.flavours.items() if f == flavour]
+    return total(templates.polynomial(s, variation).substitute(forms) for s in sources)
+
+
+def fit_values(values: Mapping[str, float]) -> dict[str, float]:
+    """Convert values in base units, by parameter name, to fit values by fit name."""
+    found = {}
+    for name, value in values.items():
+        parameter = parameters.get(name)
+        found[parameter.fit_name] = parameter.to_fit(value)
+    return found

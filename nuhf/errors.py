@@ -1,0 +1,19 @@
+"""Exceptions of nuhf: every foreseeable failure is one of these, and says what to do."""
+
+__all__ = ["FitError", "InputError", "ModelError", "NuhfError"]
+
+
+class NuhfError(Exception):
+    """Base class: the command line prints its message as one line and exits with 1."""
+
+
+class InputError(NuhfError):
+    """Something given from outside (name, value, file) is not allowed; exit status 2."""
+
+
+class ModelError(NuhfError):
+    """A statistical model cannot be built, read or compiled as asked."""
+
+
+class FitError(NuhfError):
+    """A fit or an interval could not be determined."""

@@ -1,0 +1,1 @@
+"""Experiments: one TOML file each, with named analyses, turned into templates and counts."""

@@ -1,0 +1,1 @@
+"""Fits, profiles and intervals."""

@@ -1,0 +1,172 @@
+"""Confidence intervals from a profile likelihood: every minimum, every crossing.
+
+The profile is scanned over its whole range, every local minimum is refined by a free fit, and
+every place where 2NLL - minimum crosses the threshold is found by root finding. Nothing is read
+off the grid, and intervals of several pieces are reported as such.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize.elementwise import find_root
+from scipy.stats import chi2
+
+from nuhf.errors import FitError, InputError
+
+__all__ = ["Minimum", "ProfileIntervals", "Profiler", "ScanRange", "intervals", "threshold"]
+
+FloatArray = NDArray[np.float64]
+
+_POINTS: Final = 121
+_TOLERANCE: Final = 1e-6
+
+
+class Profiler(Protocol):
+    """What the search needs of a model with data."""
+
+    def at(self, values: FloatArray) -> FloatArray:
+        """2NLL minimised over everything else at fixed values of the parameter, (n,)."""
+        ...
+
+    def minima(self, starts: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Free fits from several values of the parameter: values and 2NLL, (n,) each."""
+        ...
+
+
+@dataclass(frozen=True)
+class ScanRange:
+    """Range of a fit parameter; ``low`` may be a physical boundary, where intervals may end."""
+
+    low: float
+    high: float
+    physical_low: bool = False
+
+    def grid(self, points: int = _POINTS) -> FloatArray:
+        """Points over the range, densest around zero, ends included."""
+        if not self.low < 0.0 < self.high:
+            u = np.linspace(0.0, 1.0, points)
+            return self.low + (self.high - self.low) * (u**3 if self.low == 0.0 else u)
+        side = points // 2
+        u = np.linspace(0.0, 1.0, side + 1) ** 3
+        return np.concatenate([self.low * u[:0:-1], self.high * u])
+
+
+@dataclass(frozen=True)
+class Minimum:
+    """A local minimum of the profile: value of the parameter, 2NLL."""
+
+    value: float
+    twice_nll: float
+
+
+@dataclass(frozen=True)
+class ProfileIntervals:
+    """Result of the search, in the fit parameter.
+
+    Attributes
+    ----------
+    best : Minimum
+        Global minimum.
+    minima : tuple of Minimum
+        All minima found, the deepest first.
+    pieces : tuple of (float, float)
+        Disjoint intervals in increasing order.
+    """
+
+    best: Minimum
+    minima: tuple[Minimum, ...]
+    pieces: tuple[tuple[float, float], ...]
+
+
+def threshold(cl: float, dimensions: int = 1) -> float:
+    """Return the rise of 2NLL of a confidence level (Wilks), ``chi2.ppf(cl, dimensions)``.
+
+    Raises
+    ------
+    InputError
+        If ``cl`` is not inside (0, 1).
+    """
+    if not 0.0 < cl < 1.0:
+        raise InputError(f"confidence level {cl} is not between 0 and 1 (for example 0.9)")
+    return float(chi2.ppf(cl, dimensions))
+
+
+def intervals(profiler: Profiler, span: ScanRange, cl: float) -> ProfileIntervals:
+    """Find the region where 2NLL is within the threshold of its minimum.
+
+    Parameters
+    ----------
+    profiler : Profiler
+        Model and data.
+    span : ScanRange
+        Where to look.
+    cl : float
+        Confidence level.
+
+    Raises
+    ------
+    InputError
+        If ``cl`` is not inside (0, 1).
+    FitError
+        If the region reaches an end of the range that is no physical boundary.
+    """
+    rise = threshold(cl)
+    grid = span.grid()
+    scan = profiler.at(grid)
+    if not np.any(np.isfinite(scan)):
+        raise FitError("the likelihood is not defined anywhere in the range of the parameter")
+    minima = _minima(profiler, span, grid, scan)
+    best = minima[0]
+    points = np.concatenate([grid, [m.value for m in minima]])
+    heights = np.concatenate([scan, [m.twice_nll for m in minima]]) - best.twice_nll - rise
+    order = np.argsort(points, kind="stable")
+    points, heights = points[order], np.where(np.isfinite(heights), heights, 1e10)[order]
+    pieces = _pieces(profiler, span, points, heights, best.twice_nll + rise)
+    return ProfileIntervals(best, minima, pieces)
+
+
+def _minima(
+    profiler: Profiler, span: ScanRange, grid: FloatArray, scan: FloatArray
+) -> tuple[Minimum, ...]:
+    finite = np.where(np.isfinite(scan), scan, np.inf)
+    padded = np.concatenate([[np.inf], finite, [np.inf]])
+    lowest = np.flatnonzero((finite <= padded[:-2]) & (finite <= padded[2:]) & (finite < np.inf))
+    values, heights = profiler.minima(grid[lowest])
+    found: list[Minimum] = []
+    for value, height in sorted(zip(values, heights, strict=True), key=lambda pair: pair[1]):
+        spacing = _TOLERANCE * (span.high - span.low)
+        inside = span.low <= value <= span.high and np.isfinite(height)
+        if inside and all(abs(value - other.value) > spacing for other in found):
+            found.append(Minimum(float(value), float(height)))
+    if not found:
+        raise FitError("no fit converged: no minimum of the likelihood was found")
+    return tuple(found)
+
+
+def _pieces(
+    profiler: Profiler,
+    span: ScanRange,
+    points: FloatArray,
+    heights: FloatArray,
+    level: float,
+) -> tuple[tuple[float, float], ...]:
+    inside = heights <= 0
+    if inside[-1] or (inside[0] and not span.physical_low):
+        end = span.high if inside[-1] else span.low
+        raise FitError(
+            f"the region is not closed inside {span.low:g} to {span.high:g}: it reaches {end:g}"
+        )
+    change = np.flatnonzero(inside[1:] != inside[:-1])
+    root = find_root(
+        lambda x: profiler.at(np.ravel(x)).reshape(np.shape(x)) - level,
+        (points[change], points[change + 1]),
+        tolerances={"xrtol": 1e-7, "xatol": 1e-9 * (span.high - span.low)},
+    )
+    if not np.all(root.success):
+        raise FitError("root finding did not converge for an end of the region")
+    ends = [float(x) for x in root.x]
+    if inside[0]:
+        ends.insert(0, span.low)
+    return tuple(zip(ends[::2], ends[1::2], strict=True))

@@ -1,0 +1,262 @@
+"""A question posed to the data: experiments, parameter of interest, options, model."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nuhf import parameters
+from nuhf.engine.store import TemplateSet
+from nuhf.errors import InputError
+from nuhf.experiments.catalogue import Loaded
+from nuhf.inference.compiled import CompiledModel, compile_model
+from nuhf.inference.engines import Engine, ModelProfiler, engine
+from nuhf.inference.intervals import ScanRange
+from nuhf.inference.results import provenance
+from nuhf.model import assemble, encode
+from nuhf.model.describe import Description
+from nuhf.model.native import load_model
+from nuhf.parameters import Parameter
+
+__all__ = ["Options", "Problem", "pose", "profile_group"]
+
+FloatArray = NDArray[np.float64]
+
+_GROUPS = {"charges": "charge", "radii": "radius", "moments": "moment"}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may choose for a fit.
+
+    Attributes
+    ----------
+    anapole : str
+        Convention of the anapole moment.
+    values : mapping
+        Parameters set to values in base units.
+    profile : tuple of str
+        Other couplings left free: names, or ``charges``, ``radii``, ``moments``.
+    fix : tuple of str
+        Nuisance parameters held at their nominal value.
+    engine : str
+        ``compiled`` or ``pyhf``.
+    asimov : bool
+        Replace the data by the expectation at the SM.
+    search : (float, float) or None
+        Range of the parameter of interest in base units.
+    """
+
+    anapole: str = "standard"
+    values: Mapping[str, float] = field(default_factory=dict)
+    profile: tuple[str, ...] = ()
+    fix: tuple[str, ...] = ()
+    engine: str = "compiled"
+    asimov: bool = False
+    search: tuple[float, float] | None = None
+
+    def summary(self) -> dict[str, Any]:
+        """Return the options as plain data for the provenance."""
+        return {
+            "anapole": self.anapole,
+            "values": dict(self.values),
+            "profile": list(self.profile),
+            "fix": list(self.fix),
+            "engine": self.engine,
+            "asimov": self.asimov,
+            "range": list(self.search) if self.search else None,
+        }
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A model with its data, ready to be fitted.
+
+    Attributes
+    ----------
+    experiments : tuple of Loaded
+        What is analysed.
+    parameter : Parameter
+        Parameter of interest.
+    profiled : tuple of str
+        Other couplings that float.
+    options : Options
+        What was asked.
+    spec : dict
+        The native workspace.
+    description : Description
+        Where it came from.
+    engine : Engine
+        What fits.
+    data : ndarray
+        Counts and auxiliary data.
+    digests : mapping
+        Input files of the templates.
+    """
+
+    experiments: tuple[Loaded, ...]
+    parameter: Parameter
+    profiled: tuple[str, ...]
+    options: Options
+    spec: Mapping[str, Any]
+    description: Description
+    engine: Engine
+    data: FloatArray
+    digests: Mapping[str, str]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Caveats of all experiments, each once, and whether the data are real."""
+        found = [note for loaded in self.experiments for note in loaded.notes]
+        if self.options.asimov:
+            found.append("Asimov data: the expectation at the SM, not the measured counts")
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Experiment names."""
+        return tuple(loaded.experiment.name for loaded in self.experiments)
+
+    @property
+    def analysis(self) -> str:
+        """Name of the analysis, the same for all experiments."""
+        return self.experiments[0].analysis_name
+
+    @property
+    def convention(self) -> str | None:
+        """Anapole convention, where it matters."""
+        kinds = {self.parameter.kind, *(parameters.get(n).kind for n in self.profiled)}
+        return self.options.anapole if "anapole" in kinds else None
+
+    def provenance(self) -> dict[str, Any]:
+        """Versions, digests and options."""
+        return provenance(self.options.summary(), self.digests)
+
+    def component(self, process: str) -> CompiledModel:
+        """Return the expectation of one process alone, with the parameters of the whole model."""
+        model, _ = load_model(encode.native(self.description.only(process)))
+        return compile_model(model)
+
+    def span(self) -> ScanRange:
+        """Range to search, in the fit parameter.
+
+        Raises
+        ------
+        InputError
+            If the range asked for is empty or below a physical bound.
+        """
+        coupling = self.description.couplings[0]
+        bounded = coupling.low == 0.0
+        if self.options.search is None:
+            return ScanRange(coupling.low, coupling.high, bounded)
+        low, high = self.options.search
+        if not (np.isfinite([low, high]).all() and low < high):
+            raise InputError(f"--range {low} {high}: give two numbers, the lower one first")
+        if bounded and low < 0:
+            raise InputError(f"--range: {self.parameter.name} is not below 0, given: {low}")
+        ends = self.parameter.to_fit(low), self.parameter.to_fit(high)
+        return ScanRange(*ends, bounded and low == 0.0)
+
+    def profiler(self, data: FloatArray | None = None) -> ModelProfiler:
+        """Return the profile of the parameter of interest, for these or other data."""
+        compiled = self.engine.compiled
+        free = ~compiled.fixed
+        for name in self.options.fix:
+            free[compiled.index(name)] = False
+        starts = _starts(self.description, compiled.inits, compiled.names)
+        index = compiled.index(self.parameter.fit_name)
+        chosen = self.data if data is None else data
+        return ModelProfiler(self.engine, chosen, index, starts, free)
+
+
+def _starts(description: Description, inits: FloatArray, names: Sequence[str]) -> FloatArray:
+    """Starting points (n, P): where other couplings float, both sides of the SM for each."""
+    others = description.couplings[1:]
+    choices = [
+        (c.init,) if c.parameter.kind == "strength"
+        else (0.0, 0.05 * c.high, 0.25 * c.high) if c.low == 0.0
+        else (0.25 * c.low, 0.0, 0.25 * c.high)
+        for c in others
+    ]  # fmt: skip
+    points = []
+    for values in product(*choices):
+        point = inits.copy()
+        for coupling, value in zip(others, values, strict=True):
+            point[names.index(coupling.parameter.fit_name)] = value
+        points.append(point)
+    return np.array(points)
+
+
+def profile_group(
+    requested: Sequence[str], interest: str, available: Sequence[str]
+) -> tuple[str, ...]:
+    """Resolve ``--profile``: names stay, groups become the experiments' parameters of a kind.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown or a group has no other member here.
+    """
+    found: list[str] = []
+    for name in requested:
+        if name in _GROUPS:
+            members = [p for p in available if parameters.get(p).kind == _GROUPS[name]]
+            members = [p for p in members if p != interest]
+            if not members:
+                raise InputError(f"--profile {name}: no other parameter of this kind here")
+            found += members
+        elif name in parameters.PARAMETERS:
+            found.append(name)
+        else:
+            allowed = [*_GROUPS, *parameters.PARAMETERS]
+            raise InputError(f"--profile: unknown '{name}'; {parameters.suggest(name, allowed)}")
+    return tuple(dict.fromkeys(p for p in found if p != interest))
+
+
+def pose(
+    experiments: Sequence[Loaded],
+    interest: str,
+    options: Options,
+    templates: Mapping[str, TemplateSet],
+) -> Problem:
+    """Build model and data for one parameter of interest.
+
+    Parameters
+    ----------
+    experiments : sequence of Loaded
+        Experiments with their analyses.
+    interest : str
+        Name of the parameter of interest.
+    options : Options
+        Choices.
+    templates : mapping
+        Templates by experiment.
+
+    Raises
+    ------
+    InputError
+        For unknown or ineffective parameters, nuisances, conventions or engines.
+    """
+    available = list(dict.fromkeys(p for e in experiments for p in e.analysis.parameters))
+    parameter = parameters.get(interest)
+    profiled = profile_group(options.profile, interest, available)
+    description = assemble.describe(
+        experiments, [interest, *profiled], options.values, options.anapole, templates
+    )
+    spec = encode.native(description)
+    model, data = load_model(spec)
+    chosen = engine(options.engine, model)
+    for name in options.fix:
+        if name not in chosen.compiled.names:
+            hint = parameters.suggest(name, chosen.compiled.names)
+            raise InputError(f"--fix: no nuisance '{name}'; {hint}")
+    if options.asimov:
+        data = chosen.compiled.expected_full(chosen.compiled.inits)
+    digests = {k: v for t in templates.values() for k, v in t.digests.items()}
+    return Problem(
+        tuple(experiments), parameter, profiled, options, spec, description, chosen,
+        np.asarray(data), digests,
+    )  # fmt: skip

@@ -1,0 +1,263 @@
+"""Limits, scans and fits: from a problem to a result in base units."""
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import chi2 as chi2_distribution
+
+from nuhf.errors import InputError
+from nuhf.inference.cls import Asymptotic, upper_limit
+from nuhf.inference.intervals import intervals, threshold
+from nuhf.inference.problem import Problem
+from nuhf.inference.results import FitResult, LimitResult, ScanResult
+
+__all__ = ["METHODS", "fit", "limit", "scan"]
+
+FloatArray = NDArray[np.float64]
+
+
+def _delta_chi2(problem: Problem, cl: float) -> LimitResult:
+    found = intervals(problem.profiler(), problem.span(), cl)
+    convert = problem.parameter.from_fit
+    pieces = tuple((convert(low), convert(high)) for low, high in found.pieces)
+    bounded = problem.description.couplings[0].low == 0.0
+    return _result(
+        problem,
+        cl,
+        "delta-chi2",
+        found.best.value,
+        pieces,
+        pieces[-1][1] if bounded else None,
+        found.best.twice_nll,
+        tuple((convert(m.value), m.twice_nll - found.best.twice_nll) for m in found.minima),
+    )
+
+
+def _cls(problem: Problem, cl: float) -> LimitResult:
+    threshold(cl)
+    span = problem.span()
+    if problem.description.couplings[0].low != 0.0:
+        raise InputError(
+            f"cls needs a parameter with a bound at 0; {problem.parameter.name} interferes and "
+            "its likelihood may have two minima: use --method delta-chi2"
+        )
+    compiled = problem.engine.compiled
+    profiler = problem.profiler()
+    seeds = np.array([0.0, 0.02, 0.2]) * span.high
+    best, lowest = profiler.best(seeds)
+    fixed = profiler.free.copy()
+    fixed[profiler.index] = False
+    start = profiler.starts.copy()
+    start[:, profiler.index] = 0.0
+    points, heights = problem.engine.minimise(problem.data, start, fixed)
+    null = points[int(np.argmin(heights))]
+    asimov = problem.profiler(compiled.expected_full(null))
+    best_asimov, lowest_asimov = asimov.best(seeds)
+    cls = Asymptotic(
+        profiler,
+        asimov,
+        (float(best[profiler.index]), lowest),
+        (float(best_asimov[profiler.index]), lowest_asimov),
+    )
+    limit_fit = upper_limit(cls, span.high, cl)
+    upper = problem.parameter.from_fit(limit_fit)
+    value = float(best[profiler.index])
+    minima = ((problem.parameter.from_fit(value), 0.0),)
+    start_value = problem.parameter.from_fit(0.0)
+    return _result(problem, cl, "cls", value, ((start_value, upper),), upper, lowest, minima)
+
+
+METHODS: Final[dict[str, Callable[[Problem, float], LimitResult]]] = {
+    "delta-chi2": _delta_chi2,
+    "cls": _cls,
+}
+
+
+def _result(
+    problem: Problem,
+    cl: float,
+    method: str,
+    best: float,
+    pieces: tuple[tuple[float, float], ...],
+    upper: float | None,
+    lowest: float,
+    minima: tuple[tuple[float, float], ...],
+) -> LimitResult:
+    return LimitResult(
+        experiments=problem.names,
+        analysis=problem.analysis,
+        parameter=problem.parameter.name,
+        unit=problem.parameter.unit,
+        convention=problem.convention,
+        cl=cl,
+        method=method,
+        best_fit=problem.parameter.from_fit(best),
+        intervals=pieces,
+        upper_limit=upper,
+        twice_nll_min=lowest,
+        minima=minima,
+        profiled=problem.profiled,
+        fixed=dict(problem.options.values),
+        status="converged",
+        optimizer=problem.engine.optimizer,
+        notes=problem.notes,
+        provenance=problem.provenance(),
+    )
+
+
+def limit(problem: Problem, cl: float, method: str) -> LimitResult:
+    """Return the interval of the parameter of interest.
+
+    Raises
+    ------
+    InputError
+        If the method or the confidence level is not allowed.
+    FitError
+        If no fit converges or the region is not closed.
+    """
+    if method not in METHODS:
+        raise InputError(f"unknown method '{method}'; allowed: {', '.join(METHODS)}")
+    return METHODS[method](problem, cl)
+
+
+def scan(problem: Problem, points: int, found: LimitResult | None = None) -> ScanResult:
+    """Return the profile of the parameter of interest.
+
+    Without a range asked for, it covers the interval ``found`` and half its width on both sides.
+
+    Raises
+    ------
+    InputError
+        If fewer than two points are asked for, or no range is known.
+    """
+    if not 2 <= points <= 100_000:
+        raise InputError(f"--points {points}: between 2 and 100000 are possible")
+    low, high = _scan_ends(problem, found)
+    values = np.linspace(low, high, points)
+    profiler = problem.profiler()
+    grid = np.array([problem.parameter.to_fit(value) for value in values])
+    heights = profiler.at(grid)
+    seeds = np.array([grid[int(np.argmin(heights))]])
+    best, lowest = profiler.best(seeds)
+    best_value = problem.parameter.from_fit(float(best[profiler.index]))
+    if found is not None and found.twice_nll_min < lowest:
+        best_value, lowest = found.best_fit, found.twice_nll_min
+    return ScanResult(
+        experiments=problem.names,
+        analysis=problem.analysis,
+        parameter=problem.parameter.name,
+        unit=problem.parameter.unit,
+        convention=problem.convention,
+        values=values,
+        delta=heights - lowest,
+        best_fit=best_value,
+        profiled=problem.profiled,
+        fixed=dict(problem.options.values),
+        optimizer=problem.engine.optimizer,
+        notes=problem.notes,
+        provenance=problem.provenance(),
+    )
+
+
+def _scan_ends(problem: Problem, found: LimitResult | None) -> tuple[float, float]:
+    if problem.options.search is not None:
+        problem.span()
+        return problem.options.search
+    if found is None:
+        raise InputError("a scan needs a range or a limit to take it from")
+    low, high = found.intervals[0][0], found.intervals[-1][1]
+    margin = 0.5 * (high - low)
+    bounded = problem.description.couplings[0].low == 0.0
+    ends = (0.0 if bounded else low - margin), high + margin
+    coupling, convert = problem.description.couplings[0], problem.parameter.from_fit
+    return max(ends[0], convert(coupling.low)), min(ends[1], convert(coupling.high))
+
+
+def fit(problem: Problem) -> FitResult:
+    """Fit all free parameters; errors from the curvature at the minimum.
+
+    Raises
+    ------
+    FitError
+        If no fit converges.
+    """
+    compiled, profiler = problem.engine.compiled, problem.profiler()
+    coupling = problem.description.couplings[0]
+    span = coupling.high - coupling.low
+    seeds = np.clip(coupling.init + np.array([0.0, -0.1, 0.1]) * span, coupling.low, coupling.high)
+    best, lowest = profiler.best(seeds)
+    covariance = _covariance(problem, best)
+    errors = np.sqrt(np.clip(np.diag(covariance), 0.0, None))
+    table: dict[str, tuple[float, float]] = {}
+    units: dict[str, str] = {}
+    couplings = {c.parameter.fit_name: c.parameter for c in problem.description.couplings}
+    for i, name in enumerate(compiled.names):
+        if name in couplings and not couplings[name].squared:
+            parameter = couplings[name]
+            table[parameter.name] = (
+                parameter.from_fit(float(best[i])), float(errors[i]) * parameter.scale
+            )  # fmt: skip
+            units[parameter.name] = parameter.unit
+        else:
+            # a squared coupling stays in its fit parameter, whose error is defined at zero too
+            table[name] = (float(best[i]), float(errors[i]))
+            units[name] = "1" if name in couplings else "sigma"
+    scale = np.where(errors > 0, errors, 1.0)
+    saturated = compiled.saturated_twice_nll(problem.data[np.newaxis])[0]
+    statistic = lowest - float(saturated)
+    degrees = compiled.n_main - len(problem.description.couplings)
+    return FitResult(
+        experiments=problem.names,
+        analysis=problem.analysis,
+        parameters=table,
+        units=units,
+        counts=_counts(problem, best, covariance),
+        correlation={
+            "names": list(compiled.names),
+            "matrix": (covariance / np.outer(scale, scale)).round(12).tolist(),
+        },
+        twice_nll=lowest,
+        goodness={
+            "saturated_2nll": statistic,
+            "degrees": degrees,
+            "p_value": float(chi2_distribution.sf(statistic, degrees)),
+        },
+        status="converged",
+        optimizer=problem.engine.optimizer,
+        notes=problem.notes,
+        provenance=problem.provenance(),
+    )
+
+
+def _covariance(problem: Problem, best: FloatArray) -> FloatArray:
+    """Inverse of half the Hessian of 2NLL; zero rows for parameters that do not float."""
+    compiled, free = problem.engine.compiled, problem.profiler().free
+    index = np.flatnonzero(free)
+    half = 0.5 / np.sqrt(np.clip(np.diag(compiled.fisher(best)), 1e-300, None))
+    hessian = np.zeros((index.size, index.size))
+    for row, i in enumerate(index):
+        step = np.zeros_like(best)
+        step[i] = 0.02 * half[i]
+        up = compiled.gradient(best + step, problem.data)[index]
+        down = compiled.gradient(best - step, problem.data)[index]
+        hessian[row] = (up - down) / (2.0 * step[i])
+    covariance = np.zeros((best.size, best.size))
+    symmetric = 0.25 * (hessian + hessian.T)
+    covariance[np.ix_(index, index)] = np.linalg.inv(symmetric)
+    return covariance
+
+
+def _counts(
+    problem: Problem, best: FloatArray, covariance: FloatArray
+) -> dict[str, tuple[float, float, float]]:
+    """Expected and fitted events of every process, with the error from the covariance."""
+    found = {}
+    for process in problem.description.processes:
+        part = problem.component(process)
+        before = float(part.expected(part.inits).sum())
+        fitted = float(part.expected(best).sum())
+        slope = part.jacobian(best).sum(axis=-1)
+        found[process] = (before, fitted, float(np.sqrt(max(slope @ covariance @ slope, 0.0))))
+    return found

@@ -1,0 +1,135 @@
+"""Results as plain containers with a JSON form; values in base units (e, mu_B, cm2, 1)."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["FitResult", "LimitResult", "ScanResult", "provenance"]
+
+FloatArray = NDArray[np.float64]
+
+
+def provenance(options: Mapping[str, Any], digests: Mapping[str, str]) -> dict[str, Any]:
+    """Return the versions, input digests and options behind a result."""
+    packages = ("nuhf", "pyhf", "numpy", "scipy")
+    return {
+        "versions": {name: version(name) for name in packages},
+        "digests": dict(digests),
+        "options": dict(options),
+    }
+
+
+@dataclass(frozen=True)
+class LimitResult:
+    """Interval of one parameter.
+
+    Attributes
+    ----------
+    intervals : tuple of (float, float)
+        Pieces in increasing order; for a parameter with a physical bound at 0 the first starts
+        there unless 0 itself is excluded.
+    upper_limit : float or None
+        Last end, for such a parameter.
+    minima : tuple of (float, float)
+        Every minimum found: value, 2NLL above the deepest.
+    """
+
+    experiments: tuple[str, ...]
+    analysis: str
+    parameter: str
+    unit: str
+    convention: str | None
+    cl: float
+    method: str
+    best_fit: float
+    intervals: tuple[tuple[float, float], ...]
+    upper_limit: float | None
+    twice_nll_min: float
+    minima: tuple[tuple[float, float], ...]
+    profiled: tuple[str, ...]
+    fixed: Mapping[str, float]
+    status: str
+    optimizer: str
+    notes: tuple[str, ...]
+    provenance: Mapping[str, Any] = field(repr=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain lists, dicts, strings and numbers."""
+        return {key: _plain(value) for key, value in asdict(self).items()}
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """A free fit: every parameter with its error, and the fitted SM count.
+
+    Attributes
+    ----------
+    parameters : mapping
+        ``{name: [value, error]}``; couplings in base units, nuisances in standard deviations.
+    counts : mapping
+        ``{process: [expected before the fit, fitted, error]}`` in events.
+    correlation : mapping
+        Order of the parameters and the matrix.
+    """
+
+    experiments: tuple[str, ...]
+    analysis: str
+    parameters: Mapping[str, tuple[float, float]]
+    units: Mapping[str, str]
+    counts: Mapping[str, tuple[float, float, float]]
+    correlation: Mapping[str, Any]
+    twice_nll: float
+    goodness: Mapping[str, float]
+    status: str
+    optimizer: str
+    notes: tuple[str, ...]
+    provenance: Mapping[str, Any] = field(repr=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain lists, dicts, strings and numbers."""
+        return {key: _plain(value) for key, value in asdict(self).items()}
+
+
+@dataclass(frozen=True)
+class ScanResult:
+    """Profile of one parameter.
+
+    Attributes
+    ----------
+    values, delta : ndarray
+        Parameter in the base unit and 2NLL above the global minimum, (n,) each.
+    """
+
+    experiments: tuple[str, ...]
+    analysis: str
+    parameter: str
+    unit: str
+    convention: str | None
+    values: FloatArray
+    delta: FloatArray
+    best_fit: float
+    profiled: tuple[str, ...]
+    fixed: Mapping[str, float]
+    optimizer: str
+    notes: tuple[str, ...]
+    provenance: Mapping[str, Any] = field(repr=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain lists, dicts, strings and numbers."""
+        return {key: _plain(value) for key, value in asdict(self).items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return [_plain(item) for item in value.tolist()]
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value

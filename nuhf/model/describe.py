@@ -1,0 +1,287 @@
+"""A statistical model as plain data, before any encoding: what both pyhf forms are made from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nuhf.engine.polynomial import Polynomial
+from nuhf.engine.signal import check_together, fit_values, flavour_polynomial
+from nuhf.engine.store import TemplateSet
+from nuhf.errors import InputError
+from nuhf.parameters import Parameter
+
+__all__ = [
+    "Channel",
+    "Coupling",
+    "Description",
+    "Norm",
+    "Sample",
+    "Shape",
+    "channel",
+    "couplings",
+]
+
+FloatArray = NDArray[np.float64]
+
+_NEGLIGIBLE = 1e-9
+"""Shape residuals below this fraction of the sample's largest bin are rounding, not physics."""
+
+_ROOM = 2.0
+_ROOM_EVENTS = 30.0
+"""Bounds of a coupling: its highest power alone gives 2 x observed + 30 events."""
+
+
+@dataclass(frozen=True)
+class Norm:
+    """Factors at +1 and -1 standard deviation."""
+
+    up: float
+    down: float
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Bin contents at +1 and -1 standard deviation, (n_bins,) each."""
+
+    up: FloatArray
+    down: FloatArray
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One monomial of one process and flavour, or one background.
+
+    Attributes
+    ----------
+    name, process : str
+        Unique name in the channel, and the process it is a part of.
+    counts : ndarray
+        Nominal events for all factors one, (n_bins,); may be negative for interference.
+    powers : mapping
+        Exponent of every fit parameter that multiplies it.
+    norms : mapping
+        Factor common to all bins, by nuisance.
+    shapes : mapping
+        What the factor leaves, by nuisance; multiplied by the factor it gives the variation.
+    """
+
+    name: str
+    process: str
+    counts: FloatArray
+    powers: Mapping[str, int] = field(default_factory=dict)
+    norms: Mapping[str, Norm] = field(default_factory=dict)
+    shapes: Mapping[str, Shape] = field(default_factory=dict)
+
+    def empty(self) -> "Sample":
+        """Return the same sample without events."""
+        zero = np.zeros_like(self.counts)
+        return replace(self, counts=zero, shapes={n: Shape(zero, zero) for n in self.shapes})
+
+
+@dataclass(frozen=True)
+class Channel:
+    """Observed counts and the samples that explain them."""
+
+    name: str
+    observed: FloatArray
+    samples: tuple[Sample, ...]
+
+
+@dataclass(frozen=True)
+class Coupling:
+    """A floating physics parameter with the range its fit parameter may take."""
+
+    parameter: Parameter
+    low: float
+    high: float
+    init: float
+
+
+@dataclass(frozen=True)
+class Description:
+    """A whole model.
+
+    Attributes
+    ----------
+    name : str
+        Measurement name.
+    channels : tuple of Channel
+        Regions.
+    couplings : tuple of Coupling
+        Floating physics parameters; the first is the parameter of interest.
+    """
+
+    name: str
+    channels: tuple[Channel, ...]
+    couplings: tuple[Coupling, ...]
+
+    @property
+    def processes(self) -> tuple[str, ...]:
+        """Names of all processes, backgrounds first as in the channels."""
+        return tuple(dict.fromkeys(s.process for c in self.channels for s in c.samples))
+
+    def only(self, process: str) -> "Description":
+        """Return the same model, parameters included, with all other processes at zero events."""
+        return replace(
+            self,
+            channels=tuple(
+                replace(
+                    c, samples=tuple(s if s.process == process else s.empty() for s in c.samples)
+                )
+                for c in self.channels
+            ),
+        )
+
+
+def _sm_ratio(templates: TemplateSet, variation: tuple[str, str]) -> float:
+    varied, nominal = templates.varied[variation], templates.nominal
+    numerator = sum(float(monomials["1"].sum()) for monomials in varied.values())
+    return numerator / sum(float(monomials["1"].sum()) for monomials in nominal.values())
+
+
+def _monomial_name(process: str, flavour: str, powers: Mapping[str, int]) -> str:
+    stem = f"{process}_{flavour}"
+    for name, power in powers.items():
+        stem += f"_{name}" + (f"_pow{power}" if power > 1 else "")
+    return stem
+
+
+def _signal_samples(
+    templates: TemplateSet,
+    floated: Sequence[Parameter],
+    fixed: Mapping[str, Parameter],
+    values: Mapping[str, float],
+    norms: Mapping[str, Norm],
+    anapole: str,
+) -> list[Sample]:
+    """Samples of the scattering process: one per flavour and monomial."""
+    strength = next((p for p in floated if p.kind == "strength"), None)
+    moving = [*(p for p in floated if p.kind != "strength"), *fixed.values()]
+    fixed_strength = values.get("norm_cevns", 1.0)
+    values = {name: value for name, value in values.items() if name != "norm_cevns"}
+    nuisances = sorted({name for name, _ in templates.varied})
+    ratios = {key: _sm_ratio(templates, key) for key in templates.varied}
+    common = dict(norms) | {n: Norm(ratios[n, "up"], ratios[n, "down"]) for n in nuisances}
+    samples = []
+    for flavour in sorted(set(templates.flavours.values())):
+
+        def part(variation: tuple[str, str] | None, flavour: str = flavour) -> Polynomial:
+            full = flavour_polynomial(templates, moving, flavour, variation, anapole)
+            return full.restrict({n: v for n, v in values.items() if n in full.names})
+
+        nominal = part(None)
+        varied = {key: part(key) for key in templates.varied}
+        for i, row in enumerate(nominal.exponents):
+            counts = fixed_strength * nominal.coefficients[i]
+            shapes = {}
+            for n in nuisances:
+                up, down = (
+                    fixed_strength * varied[n, d].coefficients[i] / ratios[n, d]
+                    for d in ("up", "down")
+                )
+                residual = max(np.abs(up - counts).max(), np.abs(down - counts).max())
+                if residual > _NEGLIGIBLE * np.abs(counts).max():
+                    shapes[n] = Shape(up, down)
+            powers = {n: e for n, e in zip(nominal.names, row, strict=True) if e}
+            name = _monomial_name(templates.process, flavour, powers)
+            if strength is not None:
+                powers |= {strength.fit_name: 1}
+            samples.append(Sample(name, templates.process, counts, powers, common, shapes))
+    return samples
+
+
+def channel(
+    name: str,
+    templates: TemplateSet,
+    observed: FloatArray,
+    backgrounds: Mapping[str, FloatArray],
+    norms: Mapping[str, Mapping[str, Norm]],
+    floated: Sequence[Parameter],
+    values: Mapping[Parameter, float] | None = None,
+    anapole: str = "standard",
+) -> Channel:
+    """Describe one region.
+
+    Parameters
+    ----------
+    name : str
+        Channel name.
+    templates : TemplateSet
+        Signal of the region.
+    observed : ndarray
+        Counts, (n_bins,).
+    backgrounds : mapping
+        Expected events by component.
+    norms : mapping
+        ``norms[process][nuisance]``: normalisation uncertainties of signal and backgrounds.
+    floated : sequence of Parameter
+        Free parameters.
+    values : mapping, optional
+        Other parameters fixed at values in base units; the rest are at the SM.
+    anapole : str
+        Convention of the anapole moment.
+
+    Raises
+    ------
+    InputError
+        If a parameter has no effect here, or the set is degenerate.
+    """
+    values = dict(values or {})
+    check_together([*floated, *values])
+    flavours = set(templates.flavours.values())
+    for parameter in (*floated, *values):
+        if not flavours & set(parameter.flavours):
+            raise InputError(f"{parameter.name} has no effect on {templates.experiment}")
+    signal = _signal_samples(
+        templates,
+        floated,
+        {p.fit_name: p for p in values if p.kind != "strength"},
+        fit_values({p.name: v for p, v in values.items()}),
+        norms.get(templates.process, {}),
+        anapole,
+    )
+    rest = [
+        Sample(component, component, counts, {}, norms.get(component, {}))
+        for component, counts in backgrounds.items()
+    ]
+    return Channel(name, np.asarray(observed, dtype=float), (*rest, *signal))
+
+
+def couplings(floated: Sequence[Parameter], channels: Sequence[Channel]) -> tuple[Coupling, ...]:
+    """Give every free parameter its range: its highest power alone gives 2 x data + 30 events.
+
+    Far outside any interval, yet close enough for a scan of the whole range.
+
+    Raises
+    ------
+    InputError
+        If a parameter multiplies nothing in any channel.
+    """
+    observed = sum(float(region.observed.sum()) for region in channels)
+    found = []
+    for parameter in floated:
+        name = parameter.fit_name
+        sums: dict[int, float] = {}
+        for region in channels:
+            for sample in region.samples:
+                power = sample.powers.get(name, 0)
+                alone = all(n == name or n == "norm_cevns" for n in sample.powers)
+                if power and alone:
+                    sums[power] = sums.get(power, 0.0) + float(np.abs(sample.counts).sum())
+        highest = max(sums, default=0)
+        if highest == 0 or sums[highest] == 0:
+            raise InputError(f"{parameter.name} has no effect on the selected experiments")
+        events = _ROOM * observed + _ROOM_EVENTS
+        limit = _round_up(float((events / sums[highest]) ** (1.0 / highest)))
+        one_sided = parameter.squared or parameter.kind == "strength"
+        init = 1.0 if parameter.kind == "strength" else 0.0
+        found.append(Coupling(parameter, 0.0 if one_sided else -limit, limit, init))
+    return tuple(found)
+
+
+def _round_up(value: float) -> float:
+    """Next of 1, 2, 5 x 10^k."""
+    decade = 10.0 ** np.floor(np.log10(value))
+    return float(next(decade * m for m in (1.0, 2.0, 5.0, 10.0) if decade * m >= value * 0.999))

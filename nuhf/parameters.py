@@ -1,0 +1,149 @@
+"""Catalogue of the parameters: name, unit, and how a fit parameter stands for it.
+
+A fit works with a number ``theta`` of order one whose name carries its unit, as pyhf parameters
+should: ``qnu_ee`` in e becomes ``qnu_ee_em8`` in 1e-8 e, ``munu_e`` in mu_B becomes
+``munu2_e_em18``, its square in 1e-18 mu_B^2.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nuhf.constants import SIN2_THETA_W
+from nuhf.errors import InputError
+
+__all__ = [
+    "PARAMETERS",
+    "Parameter",
+    "get",
+    "suggest",
+    "unit_suffix",
+]
+
+Kind = Literal["charge", "radius", "anapole", "moment", "angle", "strength"]
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A physical parameter and its fit parameter.
+
+    Attributes
+    ----------
+    name : str
+        Name on the command line, such as ``qnu_ee``.
+    unit : str
+        Base unit of every value read or printed: ``e``, ``mu_B``, ``cm2`` or ``1``.
+    kind : str
+        What it does to the rate.
+    flavours : tuple of str
+        Neutrino flavours it acts on.
+    fit_stem : str
+        Name of the fit parameter without its unit.
+    exponent : int
+        The fit parameter counts in units of 10**exponent.
+    squared : bool
+        The fit parameter is the square of the parameter (no interference, only |.| is measured).
+    offset : float
+        Value of the parameter where the fit parameter is zero.
+    meaning : str
+        One line for people.
+    """
+
+    name: str
+    unit: str
+    kind: Kind
+    flavours: tuple[str, ...]
+    fit_stem: str
+    exponent: int
+    squared: bool = False
+    offset: float = 0.0
+    meaning: str = ""
+
+    @property
+    def fit_name(self) -> str:
+        """Name of the fit parameter, unit included."""
+        return self.fit_stem + unit_suffix(self.exponent)
+
+    @property
+    def scale(self) -> float:
+        """Size of one unit of the fit parameter, in the base unit (or its square)."""
+        return float(10.0**self.exponent)
+
+    def to_fit(self, value: float) -> float:
+        """Convert a value in the base unit to the fit parameter."""
+        shifted = value - self.offset
+        return (shifted**2 if self.squared else shifted) / self.scale
+
+    def from_fit(self, theta: float) -> float:
+        """Convert the fit parameter to the base unit; for a squared one, |value|."""
+        value = theta * self.scale
+        return float(np.sqrt(max(value, 0.0))) if self.squared else value + self.offset
+
+
+def unit_suffix(exponent: int) -> str:
+    """Return the suffix that states a power of ten: ``_em8`` for -8, ``_ep2`` for 2, none for 0."""
+    if exponent == 0:
+        return ""
+    return f"_e{'m' if exponent < 0 else 'p'}{abs(exponent)}"
+
+
+def _catalogue() -> dict[str, Parameter]:
+    found = [
+        Parameter("norm_cevns", "1", "strength", ("e", "mu", "tau"), "norm_cevns", 0,
+                  meaning="strength of the SM coherent scattering"),
+        Parameter("sin2thetaW", "1", "angle", ("e", "mu", "tau"), "sin2thetaW_shift", -2,
+                  offset=SIN2_THETA_W, meaning="weak mixing angle at low momentum transfer"),
+        Parameter("munu_eff", "mu_B", "moment", ("e", "mu", "tau"), "munu2_eff", -18, True,
+                  meaning="magnetic moment common to the three flavours"),
+    ]  # fmt: skip
+    for flavour in ("e", "mu", "tau"):
+        pair = flavour + flavour
+        found += [
+            Parameter(f"qnu_{pair}", "e", "charge", (flavour,), f"qnu_{pair}", -8,
+                      meaning=f"millicharge of nu_{flavour}"),
+            Parameter(f"r2nu_{pair}", "cm2", "radius", (flavour,), f"r2nu_{pair}", -32,
+                      meaning=f"charge radius squared of nu_{flavour}"),
+            Parameter(f"anu_{pair}", "cm2", "anapole", (flavour,), f"anu_{pair}", -32,
+                      meaning=f"anapole moment of nu_{flavour}"),
+            Parameter(f"munu_{flavour}", "mu_B", "moment", (flavour,), f"munu2_{flavour}", -18,
+                      True, meaning=f"effective magnetic moment of nu_{flavour}"),
+        ]  # fmt: skip
+    for one, other in (("e", "mu"), ("e", "tau"), ("mu", "tau")):
+        pair = one + other
+        found += [
+            Parameter(f"abs_qnu_{pair}", "e", "charge", (one, other), f"qnu2_{pair}", -16, True,
+                      meaning=f"transition millicharge of nu_{one} and nu_{other}"),
+            Parameter(f"abs_r2nu_{pair}", "cm2", "radius", (one, other), f"r2nu2_{pair}", -64,
+                      True, meaning=f"transition charge radius of nu_{one} and nu_{other}"),
+        ]  # fmt: skip
+    return {parameter.name: parameter for parameter in found}
+
+
+PARAMETERS: Final[Mapping[str, Parameter]] = _catalogue()
+"""Every parameter by name."""
+
+
+def suggest(word: str, allowed: Iterable[str]) -> str:
+    """Return the end of an error message: the nearest allowed names, or all of them."""
+    names = list(allowed)
+    near = difflib.get_close_matches(word, names, n=2)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    return f"{hint}allowed: {', '.join(names)}"
+
+
+def get(name: str) -> Parameter:
+    """Look a parameter up by its name.
+
+    Raises
+    ------
+    InputError
+        If there is none, with the nearest names.
+    """
+    if name not in PARAMETERS:
+        raise InputError(f"unknown parameter '{name}'; {suggest(name, PARAMETERS)}")
+    return PARAMETERS[name]

@@ -1,0 +1,1 @@
+"""Neutrinos, nuclei and how they scatter: pure functions of arrays."""

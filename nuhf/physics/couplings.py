@@ -1,0 +1,104 @@
+"""Weak couplings of neutrinos to nucleons and the shifts that EM properties add to them.
+
+Source: M. Cadeddu et al., arXiv:1908.06045, eqs 27, 34; A. N. Khan (2023), eqs 9, 19, 25.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nuhf import resources
+from nuhf.constants import (
+    ALPHA,
+    CM2_PER_MEV_M2,
+    FERMI_CONSTANT,
+    LEPTON_MASS,
+    SIN2_THETA_W,
+    W_MASS,
+)
+from nuhf.errors import InputError
+
+__all__ = [
+    "ANAPOLE_CONVENTIONS",
+    "RADIUS_SHIFT",
+    "WeakCouplings",
+    "charge_shift",
+    "coupling_schemes",
+    "sm_charge_radius",
+    "tree_level",
+    "weak_couplings",
+]
+
+FloatArray = NDArray[np.float64]
+
+RADIUS_SHIFT: Final = float(np.sqrt(2.0) * np.pi * ALPHA / (3.0 * FERMI_CONSTANT) / CM2_PER_MEV_M2)
+"""d = -RADIUS_SHIFT * r2nu: shift of g_p per cm^2 of charge radius (0.023796 per 1e-32 cm^2)."""
+
+ANAPOLE_CONVENTIONS: Final[Mapping[str, float]] = {"standard": -6.0, "khan": -1.0 / 6.0}
+"""<r^2> per anapole moment: ``standard`` a = -<r^2>/6 (eq 23 of Khan 2023); ``khan`` follows
+from the replacement in its eq 25, a = -6 <r^2>."""
+
+
+def charge_shift(recoil: FloatArray, mass: float) -> FloatArray:
+    """Shift of g_p per elementary charge of the neutrino, sqrt(2) pi alpha / (G_F M T).
+
+    Parameters
+    ----------
+    recoil : ndarray
+        Recoil energy T in MeV, positive.
+    mass : float
+        Nuclear mass M in MeV.
+    """
+    recoil = np.asarray(recoil, dtype=float)
+    return np.asarray(np.sqrt(2.0) * np.pi * ALPHA / FERMI_CONSTANT / (mass * recoil))
+
+
+def sm_charge_radius(flavour: str) -> float:
+    """SM charge radius of a neutrino in cm^2: -G_F/(2 sqrt2 pi^2) (3 - 2 ln(m_l^2/m_W^2)).
+
+    Source: A. N. Khan (2023), eq 17; the earlier print 2 sqrt2 pi is a factor pi too large.
+    """
+    logarithm = 2.0 * np.log(LEPTON_MASS[flavour] / W_MASS)
+    bracket = 3.0 - 2.0 * logarithm
+    return float(-FERMI_CONSTANT / (2.0 * np.sqrt(2.0) * np.pi**2) * bracket * CM2_PER_MEV_M2)
+
+
+@dataclass(frozen=True)
+class WeakCouplings:
+    """Vector couplings g_p (by neutrino flavour) and g_n, and the scheme they belong to."""
+
+    scheme: str
+    gp: Mapping[str, float]
+    gn: float
+
+    @property
+    def contains_sm_radius(self) -> bool:
+        """Whether g_p holds the SM charge radius, so that r2nu is the deviation from it."""
+        return self.scheme != "tree"
+
+
+def tree_level(sin2_theta_w: float = SIN2_THETA_W) -> WeakCouplings:
+    """Return the tree-level couplings g_p = 1/2 - 2 sin^2(theta_W), g_n = -1/2."""
+    gp = 0.5 - 2.0 * sin2_theta_w
+    return WeakCouplings("tree", {"e": gp, "mu": gp, "tau": gp}, -0.5)
+
+
+def coupling_schemes(path: Path | None = None) -> Mapping[str, WeakCouplings]:
+    """Return all schemes by name: ``tree`` and those of ``data/couplings.toml``."""
+    path = path or resources.find("couplings.toml")
+    schemes = {"tree": tree_level()}
+    for name, entry in resources.read_toml(path).items():
+        schemes[name] = WeakCouplings(name, dict(entry["gp"]), float(entry["gn"]))
+    return schemes
+
+
+def weak_couplings(scheme: str) -> WeakCouplings:
+    """Look a scheme of couplings up by its name (`InputError` if unknown)."""
+    schemes = coupling_schemes()
+    if scheme not in schemes:
+        raise InputError(f"unknown couplings '{scheme}'; allowed: {', '.join(schemes)}")
+    return schemes[scheme]

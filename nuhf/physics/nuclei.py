@@ -1,0 +1,68 @@
+"""Nuclides: charges, nuclear masses and radii."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nuhf import resources
+from nuhf.constants import ATOMIC_MASS_UNIT, ELECTRON_MASS
+from nuhf.errors import InputError
+
+__all__ = ["Nuclide", "read_nuclides"]
+
+
+@dataclass(frozen=True)
+class Nuclide:
+    """A nuclide.
+
+    Attributes
+    ----------
+    name : str
+        Such as ``Cs133``.
+    protons, nucleons : int
+        Z and A.
+    atomic_mass_u : float
+        Mass of the neutral atom in u, which is also its molar mass in g/mol.
+    rp_fm, rn_fm : float
+        rms radii of the proton and the neutron distribution in fm.
+    """
+
+    name: str
+    protons: int
+    nucleons: int
+    atomic_mass_u: float
+    rp_fm: float
+    rn_fm: float
+
+    @property
+    def neutrons(self) -> int:
+        """N = A - Z."""
+        return self.nucleons - self.protons
+
+    @property
+    def mass(self) -> float:
+        """Mass of the bare nucleus in MeV: atomic mass minus Z m_e (binding below 1e-5)."""
+        return self.atomic_mass_u * ATOMIC_MASS_UNIT - self.protons * ELECTRON_MASS
+
+
+def read_nuclides(path: Path | None = None) -> Mapping[str, Nuclide]:
+    """Read the nuclides of ``data/nuclides.toml`` (or another file of the same form).
+
+    Raises
+    ------
+    InputError
+        If a key is missing or unknown, or a number is not positive.
+    """
+    path = path or resources.find("nuclides.toml")
+    return {name: _nuclide(path, name, entry) for name, entry in resources.read_toml(path).items()}
+
+
+def _nuclide(path: Path, name: str, entry: dict[str, Any]) -> Nuclide:
+    wanted = {"protons", "nucleons", "atomic_mass_u", "rp_fm", "rn_fm"}
+    if not isinstance(entry, dict) or set(entry) != wanted:
+        raise InputError(f"{path}: [{name}] needs exactly the keys {', '.join(sorted(wanted))}")
+    for key, value in entry.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+            raise InputError(f"{path}: [{name}] {key} = {value!r} is not a positive number")
+    return Nuclide(name=name, **entry)

@@ -1,0 +1,72 @@
+"""Neutrino energy spectra: smooth pieces and lines."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nuhf.errors import InputError
+
+__all__ = ["Spectrum", "histogram_spectrum"]
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """A spectrum of one neutrino species, in neutrinos (any total) per MeV.
+
+    Attributes
+    ----------
+    flavour : str
+        ``e``, ``mu`` or ``tau``; antineutrinos carry the same flavour.
+    edges : ndarray
+        Shape (n_pieces + 1,), MeV, increasing: the density is smooth between neighbours and
+        zero outside. Empty for pure lines.
+    density : callable
+        Density per MeV at energies in MeV, any shape.
+    lines : tuple of (float, float)
+        Energy in MeV and number of neutrinos of each line.
+    order : int
+        Gauss-Legendre nodes per piece that integrate density x E^-n well.
+    """
+
+    flavour: str
+    edges: FloatArray
+    density: Callable[[FloatArray], FloatArray]
+    lines: tuple[tuple[float, float], ...] = ()
+    order: int = 8
+
+    @property
+    def endpoint(self) -> float:
+        """Largest energy in MeV."""
+        return float(max([*self.edges, *(energy for energy, _ in self.lines)]))
+
+    @property
+    def kinks(self) -> FloatArray:
+        """Energies in MeV where the spectrum is not smooth, lines included."""
+        return np.unique([*self.edges, *(energy for energy, _ in self.lines)])
+
+
+def histogram_spectrum(
+    flavour: str, edges: FloatArray, content: FloatArray, order: int = 6
+) -> Spectrum:
+    """Make a piecewise constant spectrum from bin edges in MeV (n + 1,) and contents (n,).
+
+    Raises
+    ------
+    InputError
+        If the shapes do not match.
+    """
+    edges, content = np.asarray(edges, dtype=float), np.asarray(content, dtype=float)
+    if edges.size != content.size + 1:
+        raise InputError(f"{edges.size} edges do not fit {content.size} bins")
+    height = content / np.diff(edges)
+
+    def density(energy: FloatArray) -> FloatArray:
+        index = np.clip(np.searchsorted(edges, energy, side="right") - 1, 0, height.size - 1)
+        inside = (energy >= edges[0]) & (energy <= edges[-1])
+        return np.where(inside, height[index], 0.0)
+
+    return Spectrum(flavour, edges, density, order=order)

@@ -1,0 +1,174 @@
+"""Figures from arrays. No file is written here; the caller saves the Figure."""
+
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from nuhf import resources
+from nuhf.errors import InputError
+
+__all__ = ["UNIT_LABELS", "profiles", "save", "spectra", "symbol"]
+
+FloatArray = NDArray[np.float64]
+
+UNIT_LABELS: Final = {"e": "e", "mu_B": r"\mu_\mathrm{B}", "cm2": r"\mathrm{cm}^2", "1": ""}
+_COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555")
+_GREEK: Final = {"e": "e", "mu": r"\mu", "tau": r"\tau", "eff": r"\mathrm{eff}"}
+
+
+def symbol(name: str) -> str:
+    """Return the mathematical symbol of a parameter (without dollar signs)."""
+    stem, _, flavours = name.removeprefix("abs_").rpartition("_")
+    special = {
+        "sin2thetaW": r"\sin^2\theta_W",
+        "norm_cevns": r"\mathrm{norm}_{\mathrm{CE}\nu\mathrm{NS}}",
+    }
+    if name in special:
+        return special[name]
+    pair, rest = "", flavours
+    while rest:
+        part = next((g for g in ("eff", "mu", "tau", "e") if rest.startswith(g)), rest)
+        pair, rest = pair + _GREEK.get(part, part), rest[len(part) :]
+    letters = {
+        "qnu": f"q_{{\\nu_{{{pair}}}}}",
+        "r2nu": f"\\langle r^2_{{\\nu_{{{pair}}}}}\\rangle",
+        "munu": f"\\mu_{{\\nu_{{{pair}}}}}",
+        "anu": f"a_{{\\nu_{{{pair}}}}}",
+    }
+    text = letters.get(stem, name)
+    return f"|{text}|" if name.startswith("abs_") else text
+
+
+def _figure(width: float, height: float) -> Figure:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _plain_axes(axes: object) -> None:
+    axes.spines[["top", "right"]].set_visible(False)  # type: ignore[attr-defined]
+    axes.tick_params(direction="in")  # type: ignore[attr-defined]
+
+
+def profiles(
+    curves: Sequence[Mapping[str, object]], level: float, cl: float, title: str = ""
+) -> Figure:
+    """Draw profile likelihoods, one panel each, with the threshold and the intervals.
+
+    Parameters
+    ----------
+    curves : sequence of mapping
+        ``parameter``, ``unit`` (str), ``values``, ``delta`` (n,), ``intervals`` (pairs).
+    level, cl : float
+        Rise of 2NLL and the confidence level it stands for.
+    """
+    columns = min(len(curves), 3)
+    rows = -(-len(curves) // columns)
+    figure = _figure(3.6 * columns, 2.9 * rows + 0.3)
+    for i, curve in enumerate(curves):
+        axes = figure.add_subplot(rows, columns, i + 1)
+        values = np.asarray(curve["values"], dtype=float)
+        delta = np.asarray(curve["delta"], dtype=float)
+        exponent = _exponent(values)
+        x = values / 10.0**exponent
+        axes.plot(x, delta, color=_COLOURS[0], lw=1.6)
+        axes.axhline(level, color="#999999", lw=0.9, ls="--")
+        axes.annotate(f"{100 * cl:g} % CL", (0.98, level), xycoords=("axes fraction", "data"),
+                      ha="right", va="bottom", fontsize=7.5, color="#666666")  # fmt: skip
+        for low, high in curve["intervals"]:  # type: ignore[attr-defined]
+            axes.axvspan(low / 10.0**exponent, high / 10.0**exponent, color=_COLOURS[0],
+                         alpha=0.12, lw=0)  # fmt: skip
+        axes.set_xlabel(_axis_label(str(curve["parameter"]), str(curve["unit"]), exponent))
+        if i % columns == 0:
+            axes.set_ylabel(r"$-2\,\Delta\ln L$")
+        axes.set_ylim(0.0, 3.0 * level)
+        axes.set_xlim(x[0], x[-1])
+        _plain_axes(axes)
+    if title:
+        figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def _exponent(values: FloatArray) -> int:
+    largest = float(np.abs(values).max())
+    exponent = int(np.floor(np.log10(largest))) if largest > 0 else 0
+    return 0 if -2 <= exponent <= 2 else exponent
+
+
+def _axis_label(name: str, unit: str, exponent: int) -> str:
+    scale = f"10^{{{exponent}}}" if exponent else ""
+    inside = r"\,".join(part for part in (scale, UNIT_LABELS.get(unit, unit)) if part)
+    return f"${symbol(name)}$" + (f" [${inside}$]" if inside else "")
+
+
+def spectra(
+    axes_edges: Sequence[tuple[str, FloatArray]],
+    observed: FloatArray,
+    components: Mapping[str, FloatArray],
+    title: str = "",
+) -> Figure:
+    """Draw counts per unit against the stacked expectation, one panel per axis.
+
+    Parameters
+    ----------
+    axes_edges : sequence of (str, ndarray)
+        Label with unit, and edges, of each axis; the last runs fastest in the arrays.
+    observed : ndarray
+        Counts (n_bins,).
+    components : mapping
+        Expected counts (n_bins,) by title, drawn from the bottom up.
+    """
+    figure = _figure(4.4 * len(axes_edges), 3.5)
+    shape = [edges.size - 1 for _, edges in axes_edges]
+    for i, (label, edges) in enumerate(axes_edges):
+        axes = figure.add_subplot(1, len(axes_edges), i + 1)
+        others = tuple(j for j in range(len(shape)) if j != i)
+        width = np.diff(edges)
+        bottom = np.zeros(width.size)
+        for colour, (name, counts) in zip(
+            ("#d9d9d9", "#a6a6a6", "#737373", *_COLOURS), components.items(), strict=False
+        ):
+            top = bottom + counts.reshape(shape).sum(axis=others) / width
+            axes.stairs(top, edges, baseline=bottom, fill=True, color=colour, label=name)
+            bottom = top
+        counts = observed.reshape(shape).sum(axis=others)
+        axes.errorbar(0.5 * (edges[1:] + edges[:-1]), counts / width, np.sqrt(counts) / width,
+                      0.5 * width, fmt="o", ms=3, lw=1, color="black", label="data")  # fmt: skip
+        axes.set_xlabel(label)
+        unit = label.rpartition("[")[2].rstrip("]") if "[" in label else label
+        axes.set_ylabel(f"events per {unit}")
+        axes.set_xlim(edges[0], edges[-1])
+        axes.set_ylim(bottom=0.0)
+        _plain_axes(axes)
+        if i == 0:
+            handles, names = axes.get_legend_handles_labels()
+            axes.legend(handles[::-1], names[::-1], frameon=False, fontsize=8)
+    if title:
+        figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def save(figure: Figure, path: Path, dpi: int = 150) -> None:
+    """Save a figure atomically; the format follows the suffix (png, pdf, svg).
+
+    Raises
+    ------
+    InputError
+        If the suffix is not a format matplotlib writes, or the file cannot be written.
+    """
+    suffix = path.suffix.lstrip(".").lower() or "png"
+    if suffix not in figure.canvas.get_supported_filetypes():
+        raise InputError(f"{path}: figures are written as .png, .pdf or .svg")
+    buffer = BytesIO()
+    figure.savefig(buffer, format=suffix, dpi=dpi)
+    resources.replace_bytes(path, lambda temporary: _fill(temporary, buffer.getvalue()))
+
+
+def _fill(path: Path, content: bytes) -> None:
+    path.write_bytes(content)

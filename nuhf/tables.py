@@ -1,0 +1,130 @@
+"""Text tables: comment lines with the source, one header row, numbers.
+
+Every table under ``data/`` starts with ``# source:`` and ``# columns:`` lines, the latter with
+the unit of each column in square brackets.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nuhf import resources
+from nuhf.errors import InputError
+
+__all__ = ["Table", "format_csv", "read_table"]
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of one file.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    columns : Mapping[str, ndarray]
+        Values by column name, all of shape (n_rows,).
+    source : str
+        What stands behind ``# source:``.
+    """
+
+    path: Path
+    columns: Mapping[str, FloatArray]
+    source: str
+
+    def __getitem__(self, name: str) -> FloatArray:
+        if name not in self.columns:
+            raise InputError(
+                f"{self.path}: no column '{name}'; the columns are {', '.join(self.columns)}"
+            )
+        return self.columns[name]
+
+    def edges(self, low: str, high: str) -> FloatArray:
+        """Join two columns of lower and upper bin edges into (n_rows + 1,) edges.
+
+        Raises
+        ------
+        InputError
+            If bins are empty or reversed, overlap, or leave a gap.
+        """
+        lower, upper = self[low], self[high]
+        if np.any(upper <= lower):
+            row = int(np.argmax(upper <= lower))
+            raise InputError(f"{self.path}: bin {row}: '{high}' is not above '{low}'")
+        if not np.allclose(lower[1:], upper[:-1], rtol=1e-9, atol=1e-12):
+            row = int(np.argmax(~np.isclose(lower[1:], upper[:-1], rtol=1e-9, atol=1e-12)))
+            raise InputError(f"{self.path}: bins {row} and {row + 1} overlap or leave a gap")
+        return np.append(lower, upper[-1])
+
+    def non_negative(self, name: str) -> FloatArray:
+        """Return a column after checking that no entry is below zero (`InputError`)."""
+        values = self[name]
+        if np.any(values < 0):
+            row = int(np.argmax(values < 0))
+            raise InputError(f"{self.path}: column '{name}', row {row}: {values[row]} is negative")
+        return values
+
+
+def read_table(path: Path, columns: Sequence[str]) -> Table:
+    """Read a table and check that it has the wanted columns and finite numbers only.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    columns : sequence of str
+        Names that must be among the columns; others are allowed.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, has no source, lacks a column, or holds anything but finite
+        numbers; the message names file, line and column.
+    """
+    lines = resources.read_text(path).splitlines()
+    comments = [line for line in lines if line.startswith("#")]
+    body = [(i + 1, s) for i, s in enumerate(lines) if s.strip() and not s.startswith("#")]
+    source = " ".join(c[1:].split(":", 1)[1].strip() for c in comments if "source:" in c[:12])
+    if not source:
+        raise InputError(f"{path}: no comment line '# source: ...'")
+    if len(body) < 2:
+        raise InputError(f"{path}: no header row followed by rows of numbers")
+    header = [name.strip() for name in body[0][1].split(",")]
+    for name in columns:
+        if name not in header:
+            raise InputError(f"{path}: no column '{name}'; the columns are {', '.join(header)}")
+    values = np.array([_parse(path, number, text, header) for number, text in body[1:]])
+    return Table(path, {name: values[:, i] for i, name in enumerate(header)}, source)
+
+
+def _parse(path: Path, number: int, text: str, header: Sequence[str]) -> list[float]:
+    cells = text.split(",")
+    if len(cells) != len(header):
+        raise InputError(f"{path}: line {number}: {len(cells)} values for {len(header)} columns")
+    row = []
+    for name, cell in zip(header, cells, strict=True):
+        try:
+            value = float(cell)
+        except ValueError:
+            value = float("nan")
+        if not np.isfinite(value):
+            raise InputError(
+                f"{path}: line {number}, column '{name}': {cell.strip()!r} is not a finite number"
+            )
+        row.append(value)
+    return row
+
+
+def format_csv(columns: Mapping[str, Sequence[object]], comments: Sequence[str] = ()) -> str:
+    """Format columns as CSV text with comment lines above the header; floats as ``repr``."""
+    rows = [*(f"# {line}" for line in comments), ",".join(columns)]
+    rows += [
+        ",".join(f"{v:.10g}" if isinstance(v, float) else str(v) for v in row)
+        for row in zip(*columns.values(), strict=True)
+    ]
+    return "\n".join(rows) + "\n"

@@ -1,0 +1,23 @@
+"""Factors to the internal units MeV, cm, s, kg: multiply on the way in, divide on the way out."""
+
+from typing import Final
+
+__all__ = ["FM", "G_PER_KG", "KEV", "METRE", "NS", "US"]
+
+KEV: Final = 1e-3
+"""MeV in one keV."""
+
+METRE: Final = 1e2
+"""cm in one m."""
+
+FM: Final = 1e-13
+"""cm in one fm."""
+
+US: Final = 1e-6
+"""s in one microsecond."""
+
+NS: Final = 1e-9
+"""s in one nanosecond."""
+
+G_PER_KG: Final = 1e3
+"""Grams in one kg, for molar masses in g/mol."""
