@@ -13,7 +13,17 @@ from nuhf.errors import InputError
 from nuhf.experiments import spallation
 from nuhf.experiments.catalogue import Loaded, load
 
-__all__ = ["experiment", "fit", "limit", "problems", "rate", "scan", "templates", "workspace"]
+__all__ = [
+    "contour",
+    "experiment",
+    "fit",
+    "limit",
+    "problems",
+    "rate",
+    "scan",
+    "templates",
+    "workspace",
+]
 
 FloatArray = NDArray[np.float64]
 Names = str | Sequence[str]
@@ -184,6 +194,35 @@ def scan(
     (problem,) = problems(names, parameter, **options)
     found = None if options.get("search") else questions.limit(problem, cl, "delta-chi2")
     return questions.scan(problem, points, found)
+
+
+def contour(
+    names: Names,
+    parameter: Sequence[str],
+    *,
+    cl: Sequence[float] = (0.68, 0.9, 0.99),
+    points: int = 50,
+    **options: Any,
+) -> Any:
+    """Return the regions of two parameters (`nuhf.inference.contours.ContourResult`).
+
+    ``cl`` are confidence levels for two degrees of freedom; ``points`` is the grid along each
+    axis that the boundaries start from. Other options as in `limit`.
+    """
+    from nuhf.inference import contours
+    from nuhf.inference.intervals import threshold
+
+    pair = _several(parameter)
+    if len(pair) != 2 or pair[0] == pair[1]:
+        raise InputError(f"a contour takes two different parameters, given: {', '.join(pair)}")
+    levels = [cl] if isinstance(cl, float) else list(cl)
+    for level in levels:
+        threshold(level)
+    if options.get("search"):
+        raise InputError("--range is for one parameter; a contour finds its own range")
+    options["profile"] = (pair[1], *options.get("profile", ()))
+    (problem,) = problems(names, pair[0], **options)
+    return contours.contour(problem, levels, points)
 
 
 def fit(names: Names, parameter: str = "norm_cevns", **options: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import tempfile
 import tomllib
@@ -88,6 +89,13 @@ def _reject_constant(text: str) -> None:
     raise ValueError(f"the constant {text} is not JSON")
 
 
+def _finite_float(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"the number {text} is too large")
+    return value
+
+
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     keys = [key for key, _ in pairs]
     repeated = {key for key in keys if keys.count(key) > 1}
@@ -100,7 +108,10 @@ def read_json(path: Path) -> Any:
     """Read strict JSON: no NaN or Infinity, no key twice (`InputError` otherwise)."""
     try:
         return json.loads(
-            read_text(path), parse_constant=_reject_constant, object_pairs_hook=_unique_keys
+            read_text(path),
+            parse_constant=_reject_constant,
+            parse_float=_finite_float,
+            object_pairs_hook=_unique_keys,
         )
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: broken JSON: {error}") from None

@@ -95,6 +95,8 @@ def read_table(path: Path, columns: Sequence[str]) -> Table:
     if len(body) < 2:
         raise InputError(f"{path}: no header row followed by rows of numbers")
     header = [name.strip() for name in body[0][1].split(",")]
+    if len(set(header)) != len(header):
+        raise InputError(f"{path}: a column name is given twice: {', '.join(header)}")
     for name in columns:
         if name not in header:
             raise InputError(f"{path}: no column '{name}'; the columns are {', '.join(header)}")

@@ -20,6 +20,7 @@ _COMMANDS: Final = {
     "fit": ("nuhf.cli.infer", "fit", "Fit the SM strength or couplings; print the CEvNS count."),
     "limit": ("nuhf.cli.infer", "limit", "Confidence intervals: all pieces, by root finding."),
     "scan": ("nuhf.cli.infer", "scan", "Profile likelihood of a parameter: CSV and figure."),
+    "contour": ("nuhf.cli.infer", "contour", "Regions of two parameters: CSV and figure."),
     "regenerate": ("nuhf.cli.regenerate", "regenerate", "Rewrite templates/ and workspaces/."),
 }
 

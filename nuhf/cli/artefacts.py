@@ -9,14 +9,16 @@ import numpy as np
 from nuhf import api, resources
 from nuhf.cli import options
 from nuhf.errors import InputError
+from nuhf.inference.contours import ContourResult
 from nuhf.inference.intervals import threshold
 from nuhf.inference.questions import scan as scan_problem
 from nuhf.inference.results import FitResult, LimitResult, ScanResult
 from nuhf.model import encode
+from nuhf.model.describe import PEDESTAL
 from nuhf.report import plots
 from nuhf.tables import format_csv
 
-__all__ = ["scan_csv", "write_fit", "write_limits", "write_scan"]
+__all__ = ["contour_csv", "scan_csv", "write_contour", "write_fit", "write_limits", "write_scan"]
 
 
 def scan_csv(found: ScanResult) -> str:
@@ -36,12 +38,12 @@ def scan_csv(found: ScanResult) -> str:
 
 def write_scan(path: Path, found: ScanResult, cl: float) -> None:
     """Write the figure of a scan and its CSV beside it."""
-    if path.suffix.lower() == ".csv":
-        raise InputError(f"{path}: name the figure (.png, .pdf, .svg); the CSV goes beside it")
+    _refuse_csv(path)
     figure = plots.profiles([_curve(found, ())], threshold(cl), cl, ", ".join(found.experiments))
-    plots.save(figure, path if path.suffix else path.with_suffix(".png"))
+    image = path if path.suffix else path.with_suffix(".png")
+    plots.save(figure, image)
     resources.write_text(path.with_suffix(".csv"), scan_csv(found))
-    options.say(path)
+    options.say(image)
     options.say(path.with_suffix(".csv"))
 
 
@@ -53,6 +55,50 @@ def _curve(found: ScanResult, intervals: Sequence[tuple[float, float]]) -> dict[
         "delta": found.delta,
         "intervals": intervals,
     }
+
+
+def contour_csv(found: ContourResult) -> str:
+    """Return the boundary lines as CSV: level, number of the line, x, y."""
+    names = [
+        name if unit == "1" else f"{name}_{unit}"
+        for name, unit in zip(found.parameters, found.units, strict=True)
+    ]
+    rows: dict[str, list[Any]] = {key: [] for key in ("cl", "line", *names)}
+    for cl, lines in found.regions:
+        for number, line in enumerate(lines, start=1):
+            for x, y in line:
+                for key, value in zip(rows, (cl, number, float(x), float(y)), strict=True):
+                    rows[key].append(value)
+    comments = [
+        f"regions: {', '.join(found.experiments)}, analysis {found.analysis}, 2 degrees of freedom",
+        f"best fit {found.best_fit[0]:.6g} {found.units[0]}, "
+        f"{found.best_fit[1]:.6g} {found.units[1]}",
+        *(f"note: {note}" for note in found.notes),
+    ]
+    return format_csv(rows, comments)
+
+
+def write_contour(path: Path, found: ContourResult) -> None:
+    """Write the figure of the regions and the CSV of their boundaries beside it."""
+    _refuse_csv(path)
+    labels = [f"{100 * cl:g} % CL" for cl, _ in found.regions]
+    figure = plots.regions(
+        found.parameters,
+        found.units,
+        dict(zip(labels, (lines for _, lines in found.regions), strict=True)),
+        found.best_fit,
+        f"{', '.join(found.experiments)} ({found.analysis})",
+    )
+    image = path if path.suffix else path.with_suffix(".png")
+    plots.save(figure, image)
+    resources.write_text(path.with_suffix(".csv"), contour_csv(found))
+    options.say(image)
+    options.say(path.with_suffix(".csv"))
+
+
+def _refuse_csv(path: Path) -> None:
+    if path.suffix.lower() == ".csv":
+        raise InputError(f"{path}: name the figure (.png, .pdf, .svg); the CSV goes beside it")
 
 
 def limits_csv(found: Sequence[LimitResult]) -> str:
@@ -129,14 +175,17 @@ def _write_spectrum(
     best, _ = profiler.best(np.array([coupling.init]))
     loaded = problem.experiments[0]
     titles = {b.name: b.title for b in loaded.experiment.backgrounds} | {"cevns": "CEvNS"}
+    region = problem.description.channels[0]
     components = {
-        titles.get(process, process): problem.component(process).expected(best)
+        titles.get(process, process): problem.component(process).expected(best) / region.scale
         for process in problem.description.processes
     }
     axes = [
         ("photoelectrons [PE]", np.asarray(loaded.analysis.pe_edges)),
         (r"time since beam [$\mu$s]", np.asarray(loaded.analysis.t_edges_us)),
     ]
-    observed = problem.data[: problem.engine.compiled.n_main]
+    counts = problem.data[: problem.engine.compiled.n_main]
+    base = sum(s.counts for s in region.samples if s.process == PEDESTAL)
+    observed, errors = (counts - base) / region.scale, np.sqrt(counts) / region.scale
     title = f"{loaded.experiment.title}: data and fit of {parameter}"
-    plots.save(plots.spectra(axes, observed, components, title), path)
+    plots.save(plots.spectra(axes, observed, components, errors, title), path)

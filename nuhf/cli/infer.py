@@ -7,7 +7,7 @@ import click
 
 from nuhf.cli import options
 
-__all__ = ["fit", "limit", "scan"]
+__all__ = ["contour", "fit", "limit", "scan"]
 
 
 @click.command()
@@ -148,3 +148,40 @@ def scan(
         click.echo(resources.dump_json(found.to_json()))
     elif output is None:
         click.echo(artefacts.scan_csv(found), nl=False)
+
+
+@click.command()
+@options.experiments
+@click.option("-p", "--parameter", "parameter", multiple=True, required=True,
+              help="Two parameters: -p X -p Y.")  # fmt: skip
+@click.option("--cl", multiple=True, type=float, default=(0.68, 0.9, 0.99), show_default=True,
+              help="Confidence level for 2 degrees of freedom; repeatable.")  # fmt: skip
+@click.option("--points", default=50, show_default=True, help="Grid points along each axis.")
+@options.common
+@options.as_json
+@click.option("-o", "--output", type=click.Path(path_type=Path),
+              help="Figure to write (png, pdf, svg); the CSV goes beside it.")  # fmt: skip
+def contour(
+    experiments: tuple[str, ...],
+    parameter: tuple[str, ...],
+    cl: tuple[float, ...],
+    points: int,
+    as_json: bool,
+    output: Path | None,
+    **chosen: Any,
+) -> None:
+    """Find the regions of two parameters: every piece, boundaries by root finding.
+
+    Example:  nuhf contour coherent-csi-2021 -p r2nu_ee -p r2nu_mumu -o radii.png
+    """
+    from nuhf import api, resources
+    from nuhf.cli import artefacts
+
+    keywords = options.keywords(**chosen)
+    found = api.contour(experiments, parameter, cl=cl, points=points, **keywords)
+    if output is not None:
+        artefacts.write_contour(output, found)
+    if as_json:
+        click.echo(resources.dump_json(found.to_json()))
+    elif output is None:
+        click.echo(artefacts.contour_csv(found), nl=False)

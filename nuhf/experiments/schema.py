@@ -159,6 +159,7 @@ class NormNuisance(_Section):
 
     name: Name
     kind: Literal["norm"]
+    pull: Literal["exponential", "linear"] = "exponential"
     size: Annotated[float, Field(gt=0, lt=1)]
     processes: tuple[Name, ...] = Field(min_length=1)
     source: str = ""
@@ -177,10 +178,15 @@ Nuisance = Annotated[NormNuisance | ShapeNuisance, Field(discriminator="kind")]
 
 
 class Analysis(_Section):
-    """One way to analyse the data."""
+    """One way to analyse the data.
+
+    ``gaussian`` is a chi2 of coincidence minus control counts with the square root of the
+    coincidence counts as error; its backgrounds must not include the one that is subtracted.
+    """
 
     title: str
-    statistic: Literal["poisson"]
+    statistic: Literal["poisson", "gaussian"]
+    backgrounds: tuple[Name, ...]
     pe_edges: Edges
     t_edges_us: Edges
     spectrum: Literal["analytic", "tabulated"]
@@ -229,6 +235,8 @@ class Experiment(_Section):
             "efficiency": self.detector.efficiency.variations,
         }
         for label, analysis in self.analyses.items():
+            where = f"analyses.{label}.backgrounds"
+            _among(where, analysis.backgrounds, processes - {"cevns"})
             for nuisance in analysis.nuisances:
                 where = f"analyses.{label}, nuisance {nuisance.name}"
                 if isinstance(nuisance, NormNuisance):

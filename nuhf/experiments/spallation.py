@@ -208,10 +208,11 @@ def observed(loaded: Loaded) -> Observation:
 
 
 def backgrounds(loaded: Loaded) -> dict[str, FloatArray]:
-    """Return the expected events of every background in the bins of the analysis, (n_bins,)."""
+    """Return the events of every background of the analysis in its bins, (n_bins,)."""
     return {
         background.name: _background(loaded, background)
         for background in loaded.experiment.backgrounds
+        if background.name in loaded.analysis.backgrounds
     }
 
 

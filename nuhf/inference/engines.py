@@ -1,5 +1,6 @@
 """Two engines for the same fits: the compiled likelihood, and pyhf with minuit as reference."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -127,27 +128,37 @@ class ModelProfiler:
     starts: FloatArray
     free: BoolArray
 
-    def _lowest(self, values: FloatArray, free: BoolArray) -> tuple[FloatArray, FloatArray]:
-        values = np.atleast_1d(np.asarray(values, dtype=float))
-        starts = np.repeat(self.starts[:, np.newaxis], values.size, axis=1)
-        starts[:, :, self.index] = values
+    def _lowest(
+        self, indices: Sequence[int], points: FloatArray, free: BoolArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Fit from every start with some parameters (k,) put at points (n, k); keep the best."""
+        index = list(indices)
+        seeds = self.starts.copy()
+        seeds[:, index] = 0.0
+        seeds = np.unique(seeds, axis=0)
+        starts = np.repeat(seeds[:, np.newaxis], len(points), axis=1)
+        starts[:, :, index] = points
         parameters, heights = self.engine.minimise(
             self.data, starts.reshape(-1, starts.shape[-1]), free
         )
-        heights = heights.reshape(len(self.starts), values.size)
+        heights = heights.reshape(len(seeds), len(points))
         winner = heights.argmin(axis=0)
-        column = np.arange(values.size)
+        column = np.arange(len(points))
         return parameters.reshape(starts.shape)[winner, column], heights[winner, column]
+
+    def at_points(self, indices: Sequence[int], points: FloatArray) -> FloatArray:
+        """2NLL (n,) minimised over all but the parameters (k,), which are fixed at (n, k)."""
+        free = self.free.copy()
+        free[list(indices)] = False
+        return self._lowest(indices, np.asarray(points, dtype=float), free)[1]
 
     def at(self, values: FloatArray) -> FloatArray:
         """2NLL minimised over everything else at fixed values, (n,)."""
-        free = self.free.copy()
-        free[self.index] = False
-        return self._lowest(values, free)[1]
+        return self.at_points([self.index], np.reshape(values, (-1, 1)))
 
     def minima(self, starts: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Free fits from several values of the parameter."""
-        parameters, heights = self._lowest(starts, self.free)
+        parameters, heights = self._lowest([self.index], np.reshape(starts, (-1, 1)), self.free)
         return parameters[:, self.index], heights
 
     def best(self, starts: FloatArray) -> tuple[FloatArray, float]:
@@ -158,7 +169,7 @@ class ModelProfiler:
         FitError
             If none converged.
         """
-        parameters, heights = self._lowest(starts, self.free)
+        parameters, heights = self._lowest([self.index], np.reshape(starts, (-1, 1)), self.free)
         lowest = int(np.argmin(heights))
         if not np.isfinite(heights[lowest]):
             raise FitError(f"no fit converged ({self.engine.optimizer})")

@@ -93,7 +93,9 @@ def threshold(cl: float, dimensions: int = 1) -> float:
     return float(chi2.ppf(cl, dimensions))
 
 
-def intervals(profiler: Profiler, span: ScanRange, cl: float) -> ProfileIntervals:
+def intervals(
+    profiler: Profiler, span: ScanRange, cl: float, dimensions: int = 1
+) -> ProfileIntervals:
     """Find the region where 2NLL is within the threshold of its minimum.
 
     Parameters
@@ -104,6 +106,8 @@ def intervals(profiler: Profiler, span: ScanRange, cl: float) -> ProfileInterval
         Where to look.
     cl : float
         Confidence level.
+    dimensions : int
+        Degrees of freedom of the threshold; 2 for the extent of a contour.
 
     Raises
     ------
@@ -112,7 +116,7 @@ def intervals(profiler: Profiler, span: ScanRange, cl: float) -> ProfileInterval
     FitError
         If the region reaches an end of the range that is no physical boundary.
     """
-    rise = threshold(cl)
+    rise = threshold(cl, dimensions)
     grid = span.grid()
     scan = profiler.at(grid)
     if not np.any(np.isfinite(scan)):

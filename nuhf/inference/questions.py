@@ -253,11 +253,11 @@ def _counts(
     problem: Problem, best: FloatArray, covariance: FloatArray
 ) -> dict[str, tuple[float, float, float]]:
     """Expected and fitted events of every process, with the error from the covariance."""
-    found = {}
+    found, scale = {}, problem.description.scale
     for process in problem.description.processes:
         part = problem.component(process)
-        before = float(part.expected(part.inits).sum())
-        fitted = float(part.expected(best).sum())
-        slope = part.jacobian(best).sum(axis=-1)
+        before = float((part.expected(part.inits) / scale).sum())
+        fitted = float((part.expected(best) / scale).sum())
+        slope = (part.jacobian(best) / scale).sum(axis=-1)
         found[process] = (before, fitted, float(np.sqrt(max(slope @ covariance @ slope, 0.0))))
     return found

@@ -2,13 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from nuhf import parameters
 from nuhf.engine.store import TemplateSet
 from nuhf.errors import InputError
 from nuhf.experiments import spallation
 from nuhf.experiments.catalogue import Loaded
 from nuhf.experiments.schema import NormNuisance
-from nuhf.model.describe import Channel, Description, Norm, channel, couplings
+from nuhf.model.describe import (
+    Channel,
+    Description,
+    Norm,
+    channel,
+    couplings,
+    gaussian,
+)
 from nuhf.parameters import Parameter
 
 __all__ = ["describe"]
@@ -19,7 +28,8 @@ def _norms(loaded: Loaded) -> dict[str, dict[str, Norm]]:
     for nuisance in loaded.analysis.nuisances:
         if isinstance(nuisance, NormNuisance):
             for process in nuisance.processes:
-                pair = Norm(1.0 + nuisance.size, 1.0 - nuisance.size)
+                linear = nuisance.pull == "linear"
+                pair = Norm(1.0 + nuisance.size, 1.0 - nuisance.size, linear)
                 norms.setdefault(process, {})[nuisance.name] = pair
     return norms
 
@@ -31,16 +41,20 @@ def _channel(
     values: Mapping[Parameter, float],
     anapole: str,
 ) -> Channel:
-    return channel(
+    data = spallation.observed(loaded)
+    region = channel(
         loaded.experiment.name.replace("-", "_"),
         templates,
-        spallation.observed(loaded).counts,
+        data.counts,
         spallation.backgrounds(loaded),
         _norms(loaded),
         floated,
         values,
         anapole,
     )
+    if loaded.analysis.statistic == "poisson":
+        return region
+    return gaussian(region, data.counts - data.control, np.sqrt(data.counts))
 
 
 def describe(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nuhf import resources
 from nuhf.errors import InputError
 
-__all__ = ["UNIT_LABELS", "profiles", "save", "spectra", "symbol"]
+__all__ = ["UNIT_LABELS", "profiles", "regions", "save", "spectra", "symbol"]
 
 FloatArray = NDArray[np.float64]
 
@@ -107,46 +107,87 @@ def _axis_label(name: str, unit: str, exponent: int) -> str:
     return f"${symbol(name)}$" + (f" [${inside}$]" if inside else "")
 
 
+def regions(
+    parameters: Sequence[str],
+    units: Sequence[str],
+    lines: Mapping[str, Sequence[FloatArray]],
+    best_fit: tuple[float, float],
+    title: str = "",
+) -> Figure:
+    """Draw the boundaries of regions of two parameters.
+
+    Parameters
+    ----------
+    parameters, units : sequence of str
+        Names and base units of x and y.
+    lines : mapping
+        Boundary lines (n, 2) by the label of their confidence level, from the inner outwards.
+    best_fit : (float, float)
+        Marked by a star.
+    """
+    figure = _figure(4.6, 4.0)
+    axes = figure.add_subplot()
+    every = np.concatenate([line for pieces in lines.values() for line in pieces])
+    exponents = [_exponent(every[:, i]) for i in (0, 1)]
+    scale = 10.0 ** np.array(exponents)
+    for (label, pieces), style in zip(lines.items(), ("-", "--", ":", "-."), strict=False):
+        for i, line in enumerate(pieces):
+            x, y = (line / scale).T
+            axes.plot(x, y, style, color=_COLOURS[0], lw=1.5, label=label if i == 0 else None)
+    axes.plot(*(np.array(best_fit) / scale), "*", color=_COLOURS[1], ms=9, label="best fit")
+    axes.set_xlabel(_axis_label(parameters[0], units[0], exponents[0]))
+    axes.set_ylabel(_axis_label(parameters[1], units[1], exponents[1]))
+    axes.legend(frameon=False, fontsize=8)
+    _plain_axes(axes)
+    if title:
+        figure.suptitle(title, fontsize=10)
+    return figure
+
+
 def spectra(
     axes_edges: Sequence[tuple[str, FloatArray]],
     observed: FloatArray,
     components: Mapping[str, FloatArray],
+    errors: FloatArray,
     title: str = "",
 ) -> Figure:
-    """Draw counts per unit against the stacked expectation, one panel per axis.
+    """Draw events per unit against the stacked expectation, one panel per axis with bins.
 
     Parameters
     ----------
     axes_edges : sequence of (str, ndarray)
         Label with unit, and edges, of each axis; the last runs fastest in the arrays.
-    observed : ndarray
-        Counts (n_bins,).
+    observed, errors : ndarray
+        Events and their errors, (n_bins,) each.
     components : mapping
         Expected counts (n_bins,) by title, drawn from the bottom up.
     """
-    figure = _figure(4.4 * len(axes_edges), 3.5)
     shape = [edges.size - 1 for _, edges in axes_edges]
-    for i, (label, edges) in enumerate(axes_edges):
-        axes = figure.add_subplot(1, len(axes_edges), i + 1)
+    drawn = [i for i, bins in enumerate(shape) if bins > 1] or [0]
+    figure = _figure(max(4.4 * len(drawn), 5.0), 3.5)
+    for panel, i in enumerate(drawn):
+        label, edges = axes_edges[i]
+        axes = figure.add_subplot(1, len(drawn), panel + 1)
         others = tuple(j for j in range(len(shape)) if j != i)
         width = np.diff(edges)
         bottom = np.zeros(width.size)
-        for colour, (name, counts) in zip(
-            ("#d9d9d9", "#a6a6a6", "#737373", *_COLOURS), components.items(), strict=False
-        ):
+        greys = ("#d9d9d9", "#a6a6a6", "#737373", *_COLOURS[1:])[: len(components) - 1]
+        colours = (*greys, _COLOURS[0])
+        for colour, (name, counts) in zip(colours, components.items(), strict=False):
             top = bottom + counts.reshape(shape).sum(axis=others) / width
             axes.stairs(top, edges, baseline=bottom, fill=True, color=colour, label=name)
             bottom = top
         counts = observed.reshape(shape).sum(axis=others)
-        axes.errorbar(0.5 * (edges[1:] + edges[:-1]), counts / width, np.sqrt(counts) / width,
+        sigma = np.sqrt((errors**2).reshape(shape).sum(axis=others))
+        axes.errorbar(0.5 * (edges[1:] + edges[:-1]), counts / width, sigma / width,
                       0.5 * width, fmt="o", ms=3, lw=1, color="black", label="data")  # fmt: skip
         axes.set_xlabel(label)
         unit = label.rpartition("[")[2].rstrip("]") if "[" in label else label
         axes.set_ylabel(f"events per {unit}")
         axes.set_xlim(edges[0], edges[-1])
-        axes.set_ylim(bottom=0.0)
+        axes.set_ylim(bottom=min(0.0, 1.2 * float((counts - sigma).min() / width.max())))
         _plain_axes(axes)
-        if i == 0:
+        if panel == 0:
             handles, names = axes.get_legend_handles_labels()
             axes.legend(handles[::-1], names[::-1], frameon=False, fontsize=8)
     if title:
