@@ -7,9 +7,29 @@ They are loaded on first use; ``import nuhf`` itself loads nothing else.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nuhf.api import contour, experiment, fit, limit, rate, scan, templates, workspace
+    from nuhf.api import (
+        contour,
+        experiment,
+        fit,
+        limit,
+        rate,
+        reproduce,
+        scan,
+        templates,
+        workspace,
+    )
 
-__all__ = ["contour", "experiment", "fit", "limit", "rate", "scan", "templates", "workspace"]
+__all__ = [
+    "contour",
+    "experiment",
+    "fit",
+    "limit",
+    "rate",
+    "reproduce",
+    "scan",
+    "templates",
+    "workspace",
+]
 
 
 def __getattr__(name: str) -> Any:

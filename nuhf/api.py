@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuhf import parameters
-from nuhf.engine.signal import fit_values, flavour_polynomial
+from nuhf.engine.signal import check_together, fit_values, flavour_polynomial
 from nuhf.engine.store import TemplateSet
 from nuhf.errors import InputError
 from nuhf.experiments import spallation
@@ -18,8 +18,10 @@ __all__ = [
     "experiment",
     "fit",
     "limit",
+    "patchset",
     "problems",
     "rate",
+    "reproduce",
     "scan",
     "templates",
     "workspace",
@@ -80,8 +82,13 @@ def rate(
     loaded = load(name, analysis)
     made = spallation.templates(loaded)
     given = dict(values or {})
+    parameters.check_values(given)
     strength = given.pop("norm_cevns", 1.0)
     moving = [parameters.get(p) for p in given]
+    check_together(moving)
+    for parameter in moving:
+        if not set(parameter.flavours) & set(made.flavours.values()):
+            raise InputError(f"{parameter.name} has no effect on {name}")
     theta = fit_values(given)
     found = dict(spallation.backgrounds(loaded))
     for flavour in sorted(set(made.flavours.values())):
@@ -112,12 +119,13 @@ def problems(
     from nuhf.inference.problem import Options, pose
 
     experiments = [load(name, analysis) for name in _several(names)]
-    wanted = (
-        list(dict.fromkeys(p for e in experiments for p in e.analysis.parameters))
-        if parameter is None
-        else _several(parameter)
-    )
-    wanted = [p for p in wanted if p not in (values or {})]
+    if parameter is None:
+        every = dict.fromkeys(p for e in experiments for p in e.analysis.parameters)
+        wanted = [p for p in every if p not in (values or {})]
+        if not wanted:
+            raise InputError(f"every parameter is set to a value: {', '.join(every)}")
+    else:
+        wanted = _several(parameter)
     for name in wanted:
         parameters.get(name)
     made = {e.experiment.name: spallation.templates(e) for e in experiments}
@@ -237,6 +245,30 @@ def fit(names: Names, parameter: str = "norm_cevns", **options: Any) -> Any:
     return questions.fit(problem)
 
 
+def reproduce(paper: str = "all") -> list[Any]:
+    """Compare the intervals of a paper (or all) with ours.
+
+    Returns
+    -------
+    list of nuhf.report.published.Comparison
+        Pieces, distance of the ends in units of the published width, verdict, reason.
+
+    Raises
+    ------
+    nuhf.errors.InputError
+        If the paper is unknown.
+    """
+    from nuhf.report.published import PublishedRow, compare, read_rows
+
+    def ours(row: PublishedRow) -> Any:
+        (found,) = limit(
+            row.experiment, row.parameter, cl=row.cl, analysis=row.analysis, anapole=row.convention
+        )
+        return found
+
+    return [compare(row, ours) for row in read_rows(paper)]
+
+
 def workspace(
     names: Names,
     parameter: Names,
@@ -271,3 +303,64 @@ def workspace(
     experiments = [load(name, analysis) for name in _several(names)]
     description = assemble.describe(experiments, _several(parameter), values, anapole)
     return encode.native(description) if encoding == "native" else encode.stock(description)
+
+
+def patchset(
+    names: Names,
+    parameter: Names,
+    *,
+    search: Sequence[tuple[float, float]] = (),
+    points: Sequence[int] = (41,),
+    hepdata: str | None = None,
+    analysis: str = "default",
+    anapole: str = "standard",
+    values: Mapping[str, float] | None = None,
+) -> Any:
+    """Return a patch set over a grid of parameters (`nuhf.model.patchset.PatchGrid`).
+
+    Parameters
+    ----------
+    names, parameter : str or sequence of str
+        Experiments; axes of the grid.
+    search : sequence of (float, float)
+        Range of every parameter in base units; without it, the 90 % CL interval and half its
+        width on both sides.
+    points : sequence of int
+        Points along every axis, or one number for all.
+    hepdata : str, optional
+        INSPIRE record, ``ins`` and 7 digits; a placeholder by default.
+    analysis, anapole, values
+        As in `limit`.
+
+    Raises
+    ------
+    nuhf.errors.InputError
+        If anything given is not allowed.
+    nuhf.errors.FitError
+        If a range is needed and the interval is not closed.
+    """
+    from nuhf.inference.axes import axis
+    from nuhf.model import patchset as grids
+
+    wanted = _several(parameter)
+    record = grids.check_hepdata(hepdata or grids.HEPDATA_PLACEHOLDER)
+    if search and len(search) != len(wanted):
+        raise InputError(f"{len(wanted)} parameters need as many ranges, given: {len(search)}")
+    if len(points) not in (1, len(wanted)):
+        raise InputError(f"give one number of points, or one for each of: {', '.join(wanted)}")
+    counts = [points[min(i, len(points) - 1)] for i in range(len(wanted))]
+    posed = []
+    for name in wanted:
+        others = [other for other in wanted if other != name]
+        posed += problems(
+            names, name, analysis=analysis, anapole=anapole, values=values, profile=others
+        )
+    ranges = search or [None] * len(wanted)
+    axes = [axis(p, n, r) for p, n, r in zip(posed, counts, ranges, strict=True)]
+    return grids.patch_grid(
+        posed[0].description,
+        axes,
+        hepdata=record,
+        notes=posed[0].notes,
+        extra={"provenance": posed[0].provenance()},
+    )

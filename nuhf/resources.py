@@ -4,9 +4,10 @@ import hashlib
 import json
 import math
 import os
+import shutil
 import tempfile
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,15 @@ __all__ = [
     "digest",
     "dump_json",
     "find",
+    "parse_json",
+    "read_bytes",
     "read_json",
     "read_text",
     "read_toml",
     "replace_bytes",
     "shipped",
+    "write_bytes",
+    "write_folder",
     "write_json",
     "write_text",
 ]
@@ -104,17 +109,32 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
+def read_bytes(path: Path) -> bytes:
+    """Read a file of at most 64 MiB, with failures in words (`InputError`)."""
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise InputError(f"{path}: larger than {_MAX_BYTES // 2**20} MiB")
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+
+
 def read_json(path: Path) -> Any:
     """Read strict JSON: no NaN or Infinity, no key twice (`InputError` otherwise)."""
+    return parse_json(read_text(path), str(path))
+
+
+def parse_json(text: str, where: str) -> Any:
+    """Parse strict JSON as `read_json` does; ``where`` names the text in the message."""
     try:
         return json.loads(
-            read_text(path),
+            text,
             parse_constant=_reject_constant,
             parse_float=_finite_float,
             object_pairs_hook=_unique_keys,
         )
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: broken JSON: {error}") from None
+        raise InputError(f"{where}: broken JSON: {error}") from None
 
 
 def replace_bytes(path: Path, write: Callable[[Path], None], executable: bool = False) -> None:
@@ -129,6 +149,9 @@ def replace_bytes(path: Path, write: Callable[[Path], None], executable: bool = 
     """
     temporary: Path | None = None
     try:
+        if path.exists() and not path.is_file():
+            # a rename would replace /dev/null itself
+            raise InputError(f"{path}: cannot be written: a folder, device or pipe, not a file")
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(
             prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent
@@ -148,6 +171,41 @@ def replace_bytes(path: Path, write: Callable[[Path], None], executable: bool = 
 def write_text(path: Path, text: str, executable: bool = False) -> None:
     """Write UTF-8 text atomically (see `replace_bytes`)."""
     replace_bytes(path, lambda temporary: _fill(temporary, text), executable)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write bytes atomically (see `replace_bytes`)."""
+    replace_bytes(path, lambda temporary: _fill_bytes(temporary, content))
+
+
+def _fill_bytes(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
+    """Make a new folder with files by relative name: all of them are written, or none.
+
+    Raises
+    ------
+    InputError
+        If the folder exists and is not empty, or cannot be written.
+    """
+    temporary: Path | None = None
+    try:
+        if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+            raise InputError(f"{path}: exists already; name a new or an empty folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        for name, content in files.items():
+            (temporary / name).parent.mkdir(parents=True, exist_ok=True)
+            (temporary / name).write_bytes(content)
+        temporary.chmod(0o755)
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _fill(path: Path, text: str) -> None:

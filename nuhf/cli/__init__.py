@@ -21,6 +21,12 @@ _COMMANDS: Final = {
     "limit": ("nuhf.cli.infer", "limit", "Confidence intervals: all pieces, by root finding."),
     "scan": ("nuhf.cli.infer", "scan", "Profile likelihood of a parameter: CSV and figure."),
     "contour": ("nuhf.cli.infer", "contour", "Regions of two parameters: CSV and figure."),
+    "plot": ("nuhf.cli.plot", "plot", "Figures of papers with our curves."),
+    "reproduce": ("nuhf.cli.reproduce", "reproduce", "Published intervals beside ours."),
+    "patchset": ("nuhf.cli.exchange", "patchset", "Patch set over a grid, for plain pyhf."),
+    "publish": ("nuhf.cli.exchange", "publish", "Archives and a HEPData submission."),
+    "unpack": ("nuhf.cli.exchange", "unpack", "Check an archive of patch sets and unpack it."),
+    "pyhf": ("nuhf.cli.exchange", "pyhf_command", "pyhf's command line, for native files too."),
     "regenerate": ("nuhf.cli.regenerate", "regenerate", "Rewrite templates/ and workspaces/."),
 }
 
@@ -79,6 +85,9 @@ def main() -> None:
         _group.main(prog_name="nuhf", standalone_mode=False)
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else error.format_message())
+        sys.exit(2)
     except click.ClickException as error:
         _fail(error.format_message(), 2)
     except InputError as error:

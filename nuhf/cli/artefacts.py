@@ -18,7 +18,15 @@ from nuhf.model.describe import PEDESTAL
 from nuhf.report import plots
 from nuhf.tables import format_csv
 
-__all__ = ["contour_csv", "scan_csv", "write_contour", "write_fit", "write_limits", "write_scan"]
+__all__ = [
+    "contour_csv",
+    "curve",
+    "scan_csv",
+    "write_contour",
+    "write_fit",
+    "write_limits",
+    "write_scan",
+]
 
 
 def scan_csv(found: ScanResult) -> str:
@@ -39,7 +47,7 @@ def scan_csv(found: ScanResult) -> str:
 def write_scan(path: Path, found: ScanResult, cl: float) -> None:
     """Write the figure of a scan and its CSV beside it."""
     _refuse_csv(path)
-    figure = plots.profiles([_curve(found, ())], threshold(cl), cl, ", ".join(found.experiments))
+    figure = plots.profiles([curve(found, ())], threshold(cl), cl, ", ".join(found.experiments))
     image = path if path.suffix else path.with_suffix(".png")
     plots.save(figure, image)
     resources.write_text(path.with_suffix(".csv"), scan_csv(found))
@@ -47,7 +55,8 @@ def write_scan(path: Path, found: ScanResult, cl: float) -> None:
     options.say(path.with_suffix(".csv"))
 
 
-def _curve(found: ScanResult, intervals: Sequence[tuple[float, float]]) -> dict[str, Any]:
+def curve(found: ScanResult, intervals: Sequence[tuple[float, float]]) -> dict[str, Any]:
+    """Return a scan and its intervals in the form that `nuhf.report.plots.profiles` draws."""
     return {
         "parameter": found.parameter,
         "unit": found.unit,
@@ -132,7 +141,7 @@ def write_limits(
     names = [result.parameter for result in found]
     curves = []
     for problem, result in zip(api.problems(experiments, names, **keywords), found, strict=True):
-        curves.append(_curve(scan_problem(problem, 201, result), result.intervals))
+        curves.append(curve(scan_problem(problem, 201, result), result.intervals))
         stem = folder / "workspaces" / result.parameter
         resources.write_json(stem.with_suffix(".native.json"), encode.native(problem.description))
         resources.write_json(stem.with_suffix(".stock.json"), encode.stock(problem.description))

@@ -17,6 +17,7 @@ __all__ = ["contour", "fit", "limit", "scan"]
 @options.common
 @options.as_json
 @click.option("-o", "--output", type=click.Path(path_type=Path),
+              callback=options.files_only,
               help="Folder for fit.json, fit.csv and spectrum.png.")  # fmt: skip
 def fit(
     experiments: tuple[str, ...],
@@ -67,6 +68,7 @@ def fit(
 @options.common
 @options.as_json
 @click.option("-o", "--output", type=click.Path(path_type=Path),
+              callback=options.files_only,
               help="Folder for limits.json, limits.csv, profiles.png, spectrum.png and "
                    "the workspaces.")  # fmt: skip
 def limit(
@@ -124,6 +126,7 @@ def _print_notes(notes: tuple[str, ...]) -> None:
 @options.common
 @options.as_json
 @click.option("-o", "--output", type=click.Path(path_type=Path),
+              callback=options.files_only,
               help="Figure to write (png, pdf, svg); the CSV goes beside it.")  # fmt: skip
 def scan(
     experiments: tuple[str, ...],
@@ -160,6 +163,7 @@ def scan(
 @options.common
 @options.as_json
 @click.option("-o", "--output", type=click.Path(path_type=Path),
+              callback=options.files_only,
               help="Figure to write (png, pdf, svg); the CSV goes beside it.")  # fmt: skip
 def contour(
     experiments: tuple[str, ...],

@@ -13,6 +13,7 @@ __all__ = [
     "common",
     "confidence",
     "experiments",
+    "files_only",
     "keywords",
     "parse_values",
     "say",
@@ -71,6 +72,15 @@ as_json = click.option(
 output = click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Where to write; - is stdout."
 )
+
+
+def files_only(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
+    """Refuse ``-`` where a command writes several files or a figure."""
+    if value is not None and str(value) == "-":
+        raise click.BadParameter(
+            "this command writes files, not to stdout; without -o or with --json it prints"
+        )
+    return value
 
 
 def parse_values(settings: tuple[str, ...]) -> dict[str, float]:

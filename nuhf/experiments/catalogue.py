@@ -41,7 +41,10 @@ class Loaded:
 
     def table(self, name: str) -> Path:
         """Return the path of a table named in the file."""
-        return resources.find(name, beside=self.path.parent)
+        try:
+            return resources.find(name, beside=self.path.parent)
+        except InputError as error:
+            raise InputError(f"{self.path}: {error}") from None
 
 
 def list_experiments() -> Mapping[str, Path]:

@@ -180,12 +180,13 @@ Nuisance = Annotated[NormNuisance | ShapeNuisance, Field(discriminator="kind")]
 class Analysis(_Section):
     """One way to analyse the data.
 
-    ``gaussian`` is a chi2 of coincidence minus control counts with the square root of the
-    coincidence counts as error; its backgrounds must not include the one that is subtracted.
+    ``gaussian`` is a chi2 of coincidence minus control counts; ``residual_error`` names the
+    counts whose square root is the error. Its backgrounds must not include the one subtracted.
     """
 
     title: str
     statistic: Literal["poisson", "gaussian"]
+    residual_error: Literal["", "coincidence", "coincidence+control"] = ""
     backgrounds: tuple[Name, ...]
     pe_edges: Edges
     t_edges_us: Edges
@@ -202,9 +203,12 @@ class Analysis(_Section):
             edges = getattr(self, key)
             if any(b <= a for a, b in pairwise(edges)):
                 raise ValueError(f"{key} must increase")
+        if (self.statistic == "gaussian") != bool(self.residual_error):
+            raise ValueError("residual_error goes with statistic 'gaussian', and only with it")
         names = [nuisance.name for nuisance in self.nuisances]
         if len(set(names)) != len(names):
-            raise ValueError("a nuisance name is given twice")
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"nuisance '{twice}' is given twice")
         for name in self.parameters:
             if name not in parameters.PARAMETERS:
                 hint = parameters.suggest(name, parameters.PARAMETERS)

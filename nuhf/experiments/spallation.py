@@ -24,7 +24,7 @@ from nuhf.experiments.schema import Background, Logistic, ShapeNuisance
 from nuhf.physics import sns
 from nuhf.physics.couplings import weak_couplings
 from nuhf.physics.nuclei import read_nuclides
-from nuhf.tables import read_table
+from nuhf.tables import Table, read_table
 from nuhf.units import G_PER_KG, KEV, METRE
 
 __all__ = ["Observation", "backgrounds", "observed", "templates"]
@@ -191,18 +191,26 @@ def observed(loaded: Loaded) -> Observation:
     columns = ["pe_lo", "pe_hi", "t_lo_us", "t_hi_us", "n_c", "n_ac"]
     path = loaded.table(loaded.experiment.data.counts_table)
     table = read_table(path, columns)
-    pe_edges, t_edges = _edges(loaded)
+    try:
+        return _summed(table, *_edges(loaded))
+    except InputError as error:
+        where = f"{loaded.path}: analyses.{loaded.analysis_name}"
+        raise InputError(f"{where}: {error} ({path})") from None
+
+
+def _summed(table: Table, pe_edges: FloatArray, t_edges: FloatArray) -> Observation:
+    """Counts of the table in the bins of the analysis."""
     both = np.stack([table.non_negative("n_c"), table.non_negative("n_ac")], axis=-1)
     # the two axes are summed one after the other; the first keeps the cells of the second
-    times = np.unique(np.concatenate([table["t_lo_us"], table["t_hi_us"], t_edges]))
-    cell = np.searchsorted(times, table["t_lo_us"] + 1e-9, side="right") - 1
-    grid = np.zeros((pe_edges.size - 1, times.size - 1, 2))
-    for column in np.unique(cell):
-        rows = cell == column
+    cells = np.stack([table["t_lo_us"], table["t_hi_us"]], axis=-1)
+    times, cell = np.unique(cells, axis=0, return_inverse=True)
+    grid = np.zeros((pe_edges.size - 1, len(times), 2))
+    for column in range(len(times)):
+        rows = cell.ravel() == column
         grid[:, column] = response.rebin_counts(
             table["pe_lo"][rows], table["pe_hi"][rows], both[rows], pe_edges
         )
-    summed = response.rebin_counts(times[:-1], times[1:], grid.transpose(1, 0, 2), t_edges)
+    summed = response.rebin_counts(times[:, 0], times[:, 1], grid.transpose(1, 0, 2), t_edges)
     flat = summed.transpose(1, 0, 2).reshape(-1, 2)
     return Observation(flat[:, 0], flat[:, 1])
 

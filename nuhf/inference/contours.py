@@ -184,9 +184,9 @@ def _refine(plane: _Plane, start: FloatArray, rise: float, cell: float) -> Float
     """Newton steps along the gradient, at most one cell away from the start."""
     x = start.copy()
     step = 1e-3 * cell
+    offsets = step * np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]], dtype=float)
     for _ in range(_SECANT_STEPS):
-        probes = np.concatenate([x, [*x, step, 0.0], x - [step, 0.0], [*x, 0.0, step],
-                                 x - [0.0, step]])  # fmt: skip
+        probes = (x + offsets[:, np.newaxis]).reshape(-1, 2)
         here, right, left, up, down = plane(probes).reshape(5, -1)
         gradient = np.stack([right - left, up - down], axis=-1) / (2.0 * step)
         size = np.maximum((gradient**2).sum(axis=-1), 1e-12)

@@ -54,7 +54,9 @@ def _channel(
     )
     if loaded.analysis.statistic == "poisson":
         return region
-    return gaussian(region, data.counts - data.control, np.sqrt(data.counts))
+    both = loaded.analysis.residual_error == "coincidence+control"
+    variance = data.counts + data.control if both else data.counts
+    return gaussian(region, data.counts - data.control, np.sqrt(variance))
 
 
 def describe(
@@ -89,6 +91,7 @@ def describe(
     if not floated:
         raise InputError("name at least one parameter")
     free = [parameters.get(name) for name in floated]
+    parameters.check_values(values or {})
     fixed = {parameters.get(name): value for name, value in (values or {}).items()}
     both = [p.name for p in free if p in fixed]
     if both:

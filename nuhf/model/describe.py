@@ -34,8 +34,9 @@ _NEGLIGIBLE = 1e-9
 PEDESTAL: Final = "pedestal"
 """Process name of the constant part of a Gaussian channel."""
 
-PEDESTAL_COUNTS: Final = 1e8
-"""Pseudo-counts per bin of a Gaussian channel: 0.02 % in 2NLL at a pull of 3."""
+PEDESTAL_COUNTS: Final = 1e6
+"""Pseudo-counts per bin of a Gaussian channel: 0.2 % of 2NLL per bin at a pull of 3. With 1e7 and
+more the rounding of 2NLL stops pyhf's scipy optimizer far from the minimum (minuit goes on)."""
 
 _ROOM = 2.0
 _ROOM_EVENTS = 30.0

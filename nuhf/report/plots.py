@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -13,7 +14,16 @@ from numpy.typing import NDArray
 from nuhf import resources
 from nuhf.errors import InputError
 
-__all__ = ["UNIT_LABELS", "profiles", "regions", "save", "spectra", "symbol"]
+__all__ = [
+    "UNIT_LABELS",
+    "profiles",
+    "profiles_and_regions",
+    "ratios",
+    "regions",
+    "save",
+    "spectra",
+    "symbol",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -51,9 +61,9 @@ def _figure(width: float, height: float) -> Figure:
     return figure
 
 
-def _plain_axes(axes: object) -> None:
-    axes.spines[["top", "right"]].set_visible(False)  # type: ignore[attr-defined]
-    axes.tick_params(direction="in")  # type: ignore[attr-defined]
+def _plain_axes(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(direction="in")
 
 
 def profiles(
@@ -73,26 +83,30 @@ def profiles(
     figure = _figure(3.6 * columns, 2.9 * rows + 0.3)
     for i, curve in enumerate(curves):
         axes = figure.add_subplot(rows, columns, i + 1)
-        values = np.asarray(curve["values"], dtype=float)
-        delta = np.asarray(curve["delta"], dtype=float)
-        exponent = _exponent(values)
-        x = values / 10.0**exponent
-        axes.plot(x, delta, color=_COLOURS[0], lw=1.6)
-        axes.axhline(level, color="#999999", lw=0.9, ls="--")
-        axes.annotate(f"{100 * cl:g} % CL", (0.98, level), xycoords=("axes fraction", "data"),
-                      ha="right", va="bottom", fontsize=7.5, color="#666666")  # fmt: skip
-        for low, high in curve["intervals"]:  # type: ignore[attr-defined]
-            axes.axvspan(low / 10.0**exponent, high / 10.0**exponent, color=_COLOURS[0],
-                         alpha=0.12, lw=0)  # fmt: skip
-        axes.set_xlabel(_axis_label(str(curve["parameter"]), str(curve["unit"]), exponent))
+        _draw_profile(axes, curve, level, cl)
         if i % columns == 0:
             axes.set_ylabel(r"$-2\,\Delta\ln L$")
-        axes.set_ylim(0.0, 3.0 * level)
-        axes.set_xlim(x[0], x[-1])
-        _plain_axes(axes)
     if title:
         figure.suptitle(title, fontsize=10)
     return figure
+
+
+def _draw_profile(axes: Axes, curve: Mapping[str, object], level: float, cl: float) -> None:
+    values = np.asarray(curve["values"], dtype=float)
+    delta = np.asarray(curve["delta"], dtype=float)
+    exponent = _exponent(values)
+    x = values / 10.0**exponent
+    axes.plot(x, delta, color=_COLOURS[0], lw=1.6)
+    axes.axhline(level, color="#999999", lw=0.9, ls="--")
+    axes.annotate(f"{100 * cl:g} % CL", (0.98, level), xycoords=("axes fraction", "data"),
+                  ha="right", va="bottom", fontsize=7.5, color="#666666")  # fmt: skip
+    for low, high in curve["intervals"]:  # type: ignore[attr-defined]
+        axes.axvspan(low / 10.0**exponent, high / 10.0**exponent, color=_COLOURS[0],
+                     alpha=0.12, lw=0)  # fmt: skip
+    axes.set_xlabel(_axis_label(str(curve["parameter"]), str(curve["unit"]), exponent))
+    axes.set_ylim(0.0, 3.0 * level)
+    axes.set_xlim(x[0], x[-1])
+    _plain_axes(axes)
 
 
 def _exponent(values: FloatArray) -> int:
@@ -126,7 +140,19 @@ def regions(
         Marked by a star.
     """
     figure = _figure(4.6, 4.0)
-    axes = figure.add_subplot()
+    _draw_regions(figure.add_subplot(), parameters, units, lines, best_fit)
+    if title:
+        figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def _draw_regions(
+    axes: Axes,
+    parameters: Sequence[str],
+    units: Sequence[str],
+    lines: Mapping[str, Sequence[FloatArray]],
+    best_fit: tuple[float, float],
+) -> None:
     every = np.concatenate([line for pieces in lines.values() for line in pieces])
     exponents = [_exponent(every[:, i]) for i in (0, 1)]
     scale = 10.0 ** np.array(exponents)
@@ -139,6 +165,61 @@ def regions(
     axes.set_ylabel(_axis_label(parameters[1], units[1], exponents[1]))
     axes.legend(frameon=False, fontsize=8)
     _plain_axes(axes)
+
+
+def profiles_and_regions(
+    curves: Sequence[Mapping[str, object]],
+    level: float,
+    cl: float,
+    lines: Mapping[str, Sequence[FloatArray]],
+    best_fit: tuple[float, float],
+    title: str = "",
+) -> Figure:
+    """Draw two profiles and the regions of the two parameters, as papers do.
+
+    Parameters
+    ----------
+    curves, level, cl
+        As in `profiles`; two curves, the first parameter is x of the regions.
+    lines, best_fit
+        As in `regions`.
+    """
+    figure = _figure(11.0, 3.6)
+    for i, curve in enumerate(curves):
+        axes = figure.add_subplot(1, 3, i + 1)
+        _draw_profile(axes, curve, level, cl)
+        if i == 0:
+            axes.set_ylabel(r"$-2\,\Delta\ln L$")
+    names = [str(curve["parameter"]) for curve in curves]
+    units = [str(curve["unit"]) for curve in curves]
+    _draw_regions(figure.add_subplot(1, 3, 3), names, units, lines, best_fit)
+    if title:
+        figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def ratios(panels: Sequence[Mapping[str, object]], shared_y: str, title: str = "") -> Figure:
+    """Draw curves on logarithmic axes, one panel each.
+
+    Parameters
+    ----------
+    panels : sequence of mapping
+        ``x`` (n,), ``curves`` (label to (n,)), ``label`` of the x axis, optional ``y`` label.
+    shared_y : str
+        Label of the y axis where a panel has none of its own.
+    """
+    columns = min(len(panels), 3)
+    rows = -(-len(panels) // columns)
+    figure = _figure(3.7 * columns, 3.0 * rows + 0.3)
+    for i, panel in enumerate(panels):
+        axes = figure.add_subplot(rows, columns, i + 1)
+        curves: Mapping[str, FloatArray] = panel["curves"]  # type: ignore[assignment]
+        for colour, (label, values) in zip(_COLOURS, curves.items(), strict=False):
+            axes.loglog(np.asarray(panel["x"], dtype=float), values, color=colour, label=label)
+        axes.set_xlabel(str(panel["label"]))
+        axes.set_ylabel(str(panel.get("y", shared_y)))
+        axes.legend(frameon=False, fontsize=8)
+        _plain_axes(axes)
     if title:
         figure.suptitle(title, fontsize=10)
     return figure

@@ -1,0 +1,150 @@
+"""``nuhf patchset``, ``publish``, ``unpack`` and ``pyhf``."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nuhf.cli import options
+
+__all__ = ["patchset", "publish", "pyhf_command", "unpack"]
+
+_hepdata = click.option(
+    "--hepdata", metavar="insNNNNNNN",
+    help="INSPIRE record of the publication; a placeholder (ins0000000) without it.",
+)  # fmt: skip
+_folder = click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder to write."
+)
+
+
+def _print_notes(notes: tuple[str, ...]) -> None:
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
+
+
+@click.command()
+@options.experiments
+@click.option("-p", "--parameter", "parameter", multiple=True, required=True,
+              help="Axis of the grid; give two for a grid in two parameters.")  # fmt: skip
+@click.option("--range", "search", nargs=2, type=float, multiple=True, metavar="LO HI",
+              help="Range of the parameter in base units, one per -p. Default: the 90 % CL "
+                   "interval and half its width on both sides.")  # fmt: skip
+@click.option("--points", type=int, multiple=True, default=(41,), show_default=True,
+              help="Points along the axes; give it once, or once per -p.")  # fmt: skip
+@_hepdata
+@options.model_options
+@_folder
+def patchset(
+    experiments: tuple[str, ...],
+    parameter: tuple[str, ...],
+    search: tuple[tuple[float, float], ...],
+    points: tuple[int, ...],
+    hepdata: str | None,
+    settings: tuple[str, ...],
+    output: Path,
+    **chosen: Any,
+) -> None:
+    """Write a patch set for plain pyhf: BkgOnly.json, patchset.json and fix_strength.json.
+
+    Example:  nuhf patchset coherent-csi-2021 -p qnu_mumu --points 21 -o qnu_mumu
+    """
+    from nuhf import api, resources
+    from nuhf.model.patchset import FIX_STRENGTH
+
+    found = api.patchset(
+        experiments, parameter, search=search, points=points, hepdata=hepdata,
+        values=options.parse_values(settings), **chosen,
+    )  # fmt: skip
+    contents = {
+        "BkgOnly.json": found.background,
+        "patchset.json": found.patchset,
+        "fix_strength.json": FIX_STRENGTH,
+    }
+    for name, content in contents.items():
+        resources.write_json(output / name, content)
+        options.say(output / name)
+    _print_notes(found.notes)
+
+
+@click.command()
+@click.argument("experiment", metavar="EXP")
+@click.option("-p", "--parameter", "parameter", multiple=True,
+              help="Parameter; repeatable, each gets its own archive. "
+                   "Default: all of the experiment.")  # fmt: skip
+@click.option("--points", default=41, show_default=True, help="Points of every patch set.")
+@options.confidence
+@_hepdata
+@click.option("--archives-only", is_flag=True, help="No HEPData submission, archives only.")
+@options.model_options
+@_folder
+def publish(
+    experiment: str,
+    parameter: tuple[str, ...],
+    points: int,
+    cl: float,
+    hepdata: str | None,
+    archives_only: bool,
+    settings: tuple[str, ...],
+    output: Path,
+    **chosen: Any,
+) -> None:
+    """Write archives for `pyhf contrib download` and a HEPData submission with them.
+
+    Example:  nuhf publish coherent-csi-2021 -p munu_mu -p qnu_mumu -o published
+    """
+    from nuhf import api, resources
+    from nuhf.report import hepdata as submission
+
+    if not archives_only:
+        submission.require()
+    found = api.publication(
+        experiment, parameter or None, points=points, cl=cl, hepdata=hepdata,
+        values=options.parse_values(settings), **chosen,
+    )  # fmt: skip
+    files = dict(found.archives())
+    if not archives_only:
+        files |= submission.submission(found)
+    for name, content in files.items():
+        resources.write_bytes(output / name, content)
+        options.say(output / name)
+    _print_notes(found.notes)
+
+
+@click.command()
+@click.argument("archive", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path),
+              help="New folder for the files; without it the archive is only checked.")  # fmt: skip
+def unpack(archive: Path, output: Path | None) -> None:
+    """Check an archive of patch sets (names, sizes, digests), then unpack it.
+
+    Example:  nuhf unpack coherent-csi-2021_munu_mu.tar.gz -o munu_mu
+    """
+    from nuhf.model import archive as archives
+
+    found = archives.read_archive(archive) if output is None else archives.unpack(archive, output)
+    for folder, (_, patches) in found.likelihoods.items():
+        where = f"{folder}: " if folder else ""
+        labels = " and ".join(patches["metadata"]["labels"])
+        click.echo(f"{where}{len(patches['patches'])} patches in {labels}, digests correct")
+    if output is not None:
+        options.say(output)
+
+
+@click.command(
+    "pyhf",
+    context_settings={"ignore_unknown_options": True, "help_option_names": []},
+    add_help_option=False,
+)
+@click.argument("arguments", metavar="COMMAND...", nargs=-1, type=click.UNPROCESSED)
+def pyhf_command(arguments: tuple[str, ...]) -> None:
+    """Run pyhf's own command line on native files: fit, cls, inspect, digest, combine, ...
+
+    Example:  nuhf pyhf fit qnu_mumu.native.json
+    """
+    from nuhf.cli.handover import run_pyhf
+
+    status = run_pyhf(arguments)
+    if status:
+        sys.exit(status)

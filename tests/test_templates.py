@@ -1,0 +1,460 @@
+"""Templates: exact morphing, honest quadrature, symmetries, and the text form."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import nuhf
+from nuhf import parameters
+from nuhf.constants import AVOGADRO, SIN2_THETA_W
+from nuhf.detector.efficiency import ExponentialTimeEfficiency, LogisticEfficiency
+from nuhf.detector.quenching import PolynomialQuenching
+from nuhf.detector.resolution import GammaSmearing
+from nuhf.detector.response import accepted_fractions, response_matrix
+from nuhf.engine import build
+from nuhf.engine.quadrature import Grid
+from nuhf.engine.signal import check_together, fit_values, flavour_polynomial, monomial_forms
+from nuhf.engine.store import Axis, TemplateSet, read_templates, to_json, write_templates
+from nuhf.errors import InputError
+from nuhf.physics import sns
+from nuhf.physics.cevns import MONOMIALS, differential_cross_section, minimum_energy
+from nuhf.physics.couplings import RADIUS_SHIFT, tree_level
+from nuhf.physics.nuclei import read_nuclides
+from nuhf.resources import read_json, write_json
+from nuhf.tables import read_table
+
+NAME = "coherent-csi-2021"
+LOADED = nuhf.experiment(NAME)
+PE_EDGES = np.array(LOADED.analysis.pe_edges)
+T_EDGES = np.array(LOADED.analysis.t_edges_us)
+LOW = LOADED.experiment.detector.recoil_min_kev * 1e-3
+VARIATIONS = [None] + [
+    (name, direction)
+    for name in ("qf_csi_syst0", "qf_csi_syst1", "eff_coherent_csi_2021")
+    for direction in ("up", "down")
+]
+
+
+@pytest.fixture(scope="module")
+def templates():
+    return nuhf.templates(NAME)
+
+
+# ------------------------------------ the experiment put together once more, by hand
+
+
+def detector_response(variation):
+    section = LOADED.experiment.detector
+    coefficients, logistic = section.quenching.coefficients, section.efficiency.nominal
+    if variation is not None:
+        name, direction = variation
+        if name.startswith("qf"):
+            coefficients = getattr(
+                section.quenching.variations[name.removeprefix("qf_csi_")], direction
+            )
+        else:
+            logistic = getattr(section.efficiency.variations["release"], direction)
+    quenching = PolynomialQuenching(coefficients, (0.0, 80e-3))
+    smearing = GammaSmearing(section.resolution.a0_kev_ee, section.resolution.b0_per_kev_ee)
+    efficiency = LogisticEfficiency(**logistic.model_dump())
+    return lambda t: response_matrix(PE_EDGES, quenching(t), smearing, efficiency)
+
+
+@pytest.fixture(scope="module")
+def setup():
+    """Targets and sources of the experiment."""
+    nuclides = read_nuclides()
+    formula = [nuclides["Cs133"], nuclides["I127"]]
+    molecules = 14.6e3 / sum(n.atomic_mass_u for n in formula) * AVOGADRO
+    source = LOADED.experiment.source
+    fluence = source.pot * source.neutrinos_per_flavour_per_pot
+    fluence /= 4 * np.pi * (source.baseline_m * 100) ** 2
+    columns = ["t_lo_us", "t_hi_us", *sns.SPECIES]
+    profiles = sns.time_profiles(read_table(LOADED.table(source.time_table), columns))
+    section = LOADED.experiment.detector.time_efficiency
+    efficiency = ExponentialTimeEfficiency(section.start_us, section.rate_per_us)
+    sources = [
+        build.Source(
+            name, spectrum, fluence,
+            accepted_fractions(
+                profiles[name].edges_us, profiles[name].fraction, T_EDGES, efficiency
+            ),
+        )
+        for name, spectrum in sns.decay_at_rest().items()
+    ]  # fmt: skip
+    return [build.Target(n, molecules) for n in formula], sources
+
+
+# ---------------------------------------------------------------- exact morphing
+
+
+def folded_section(grid, source, nuclide, values):
+    """int dE phi(E) dsigma/dT with the couplings inside: line, or Gauss-Legendre over Michel."""
+    recoil = grid.nodes
+    if source.spectrum.lines:
+        ((energy, number),) = source.spectrum.lines
+        return number * differential_cross_section(
+            recoil, np.full_like(recoil, energy), nuclide, source.spectrum.flavour, tree_level(),
+            values=values,
+        )  # fmt: skip
+    low = minimum_energy(recoil, nuclide.mass)
+    high = np.maximum(source.spectrum.endpoint, low)
+    x, w = np.polynomial.legendre.leggauss(10)
+    half = 0.5 * (high - low)[:, None]
+    energy = 0.5 * (high + low)[:, None] + half * x
+    section = differential_cross_section(
+        np.broadcast_to(recoil[:, None], energy.shape), energy, nuclide, source.spectrum.flavour,
+        tree_level(), values=values,
+    )  # fmt: skip
+    return (section * source.spectrum.density(energy) * half * w).sum(1)
+
+
+def random_couplings(count):
+    rng = np.random.default_rng(20211007)
+    for _ in range(count):
+        yield {
+            "q": rng.normal(0, 3e-7),
+            "r": rng.normal(0, 3e-31),
+            "munu2": rng.exponential(1e-17),
+            "qt2": rng.exponential(1e-14),
+            "rt2": rng.exponential(1e-62),
+        }
+
+
+@pytest.mark.parametrize("variation", VARIATIONS, ids=lambda v: "-".join(v or ("nominal",)))
+def test_templates_equal_a_full_recomputation_with_couplings_inside(templates, setup, variation):
+    targets, sources = setup
+    grid = build.recoil_grid(targets, sources, LOW)
+    matrix = detector_response(variation)(grid.nodes) * grid.fine
+    for source in sources:
+        polynomial = templates.polynomial(source.name, variation)
+        for values in random_couplings(50):
+            rate = sum(
+                t.number * source.fluence * folded_section(grid, source, t.nuclide, values)
+                for t in targets
+            )
+            full = np.outer(matrix @ rate, source.time_fractions).ravel()
+            found = polynomial.evaluate(values)
+            assert np.abs(found - full).max() <= 1e-10 * full.max()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    qnu_ee=st.floats(-1e-6, 1e-6), r2nu_mumu=st.floats(-1e-30, 1e-30),
+    munu_e=st.floats(0, 1e-8), abs_qnu_emu=st.floats(0, 1e-6), s2w=st.floats(-0.4, 0.6),
+)  # fmt: skip
+def test_named_parameters_reach_the_right_monomials(qnu_ee, r2nu_mumu, munu_e, abs_qnu_emu, s2w):
+    templates = nuhf_templates()
+    values = {
+        "qnu_ee": qnu_ee, "r2nu_mumu": r2nu_mumu, "munu_e": munu_e,
+        "abs_qnu_emu": abs_qnu_emu, "sin2thetaW": s2w,
+    }  # fmt: skip
+    moving = [parameters.get(n) for n in values]
+    theta = fit_values(values)
+    shift = 2 * (s2w - SIN2_THETA_W) / RADIUS_SHIFT
+    direct = {
+        "e": {"q": qnu_ee, "r": shift, "munu2": munu_e**2, "qt2": abs_qnu_emu**2},
+        "mu": {"r": r2nu_mumu + shift, "qt2": abs_qnu_emu**2},
+    }
+    for flavour, given_values in direct.items():
+        polynomial = flavour_polynomial(templates, moving, flavour)
+        found = polynomial.evaluate({n: v for n, v in theta.items() if n in polynomial.names})
+        expected = sum(
+            templates.polynomial(s).evaluate(given_values)
+            for s, f in templates.flavours.items() if f == flavour
+        )  # fmt: skip
+        size = np.abs(expected).max() + templates.nominal["nue"]["1"].max()
+        np.testing.assert_allclose(found, expected, atol=1e-10 * size, rtol=1e-9)
+
+
+def nuhf_templates(cache={}):  # noqa: B006
+    if not cache:
+        cache["made"] = nuhf.templates(NAME)
+    return cache["made"]
+
+
+@pytest.mark.parametrize("s2w", [0.1, 0.25, 0.4])
+def test_mixing_angle_equals_templates_built_with_it(templates, setup, s2w):
+    targets, sources = setup
+    responses = {"nominal": detector_response(None)}
+    built, _ = build.build_cevns(targets, sources, responses, "helm", tree_level(s2w), LOW)
+    angle = parameters.get("sin2thetaW")
+    for flavour in ("e", "mu"):
+        found = flavour_polynomial(templates, [angle], flavour).evaluate(
+            fit_values({"sin2thetaW": s2w})
+        )
+        expected = sum(
+            built["nominal"][s]["1"] for s, f in templates.flavours.items() if f == flavour
+        )
+        np.testing.assert_allclose(found, expected, atol=1e-10 * expected.max())
+
+
+def counts(values, **options):
+    rates = nuhf.rate(NAME, values, **options)
+    return {n: row for n, row in rates.items() if n.startswith("cevns")}
+
+
+@pytest.mark.parametrize("convention", ["standard", "khan"])
+def test_anapole_moment_is_a_radius_in_its_convention(convention):
+    factor = {"standard": -6.0, "khan": -1 / 6}[convention]
+    ours = counts({"anu_ee": 1e-32}, anapole=convention)
+    radius = counts({"r2nu_ee": factor * 1e-32})
+    for name in ours:
+        np.testing.assert_allclose(ours[name], radius[name], rtol=1e-10)
+
+
+def test_common_moment_is_the_moment_of_each_flavour():
+    together = counts({"munu_eff": 2e-9})
+    apart = counts({"munu_e": 2e-9, "munu_mu": 2e-9})
+    for name in together:
+        np.testing.assert_allclose(together[name], apart[name], rtol=1e-12)
+
+
+def test_transition_couplings_feed_the_right_flavours():
+    # DESIGN section 1: emu feeds all three SNS fluxes, etau only nu_e, mutau only nu_mu
+    sm = counts({})
+    for pair, fed in (("emu", {"cevns_e", "cevns_mu"}), ("etau", {"cevns_e"}),
+                      ("mutau", {"cevns_mu"})):  # fmt: skip
+        for stem, value in (("abs_qnu", 2e-7), ("abs_r2nu", 2e-31)):
+            moved = counts({f"{stem}_{pair}": value})
+            changed = {n for n in sm if moved[n].sum() > sm[n].sum() * (1 + 1e-6)}
+            assert changed == fed
+            assert all((moved[n] >= sm[n]).all() for n in sm)  # no interference
+
+
+@pytest.mark.parametrize(
+    ("name", "flavour"), [("qnu_ee", "e"), ("r2nu_mumu", "mu"), ("munu_e", "e"), ("munu_mu", "mu")]
+)
+def test_diagonal_couplings_feed_their_flavour_only(name, flavour):
+    sm, moved = counts({}), counts({name: {"q": 1e-7, "r": 1e-31, "m": 1e-8}[name[0]]})
+    changed = {n for n in sm if not np.allclose(moved[n], sm[n], rtol=1e-9)}
+    assert changed == {f"cevns_{flavour}"}
+
+
+# ----------------------------------------------------------- errors and quadrature
+
+
+def test_claimed_error_of_the_templates_is_honest_and_small(templates, setup, monkeypatch):
+    targets, sources = setup
+    original = build.recoil_grid
+    monkeypatch.setattr(
+        build, "recoil_grid",
+        lambda t, s, low: original(t, s, low, ratio=1.06),
+    )  # fmt: skip
+    fine, _ = build.build_cevns(
+        targets, sources, {"nominal": detector_response(None)}, "helm", tree_level(), LOW
+    )
+    worst = 0.0
+    for source, monomials in fine["nominal"].items():
+        for name, refined in monomials.items():
+            ours = templates.nominal[source][name]
+            change = np.abs(refined - ours)
+            rounding = 1e-12 * np.abs(ours).max()
+            assert (change <= templates.errors[source][name] + rounding).all()
+            worst = max(worst, change.max() / np.abs(ours).max())
+    assert worst < 1e-6
+    assert worst <= templates.relative_error()
+    assert templates.relative_error() < 1e-6
+
+
+def test_lower_end_of_the_recoil_integral_does_not_matter(templates, setup):
+    targets, sources = setup
+    lower, _ = build.build_cevns(
+        targets, sources, {"nominal": detector_response(None)}, "helm", tree_level(), LOW / 3
+    )
+    for source, monomials in lower["nominal"].items():
+        for name, more in monomials.items():
+            ours = templates.nominal[source][name]
+            change = np.abs(more - ours)
+            assert (change <= templates.errors[source][name] + 1e-11 * np.abs(ours).max()).all()
+
+
+def test_templates_against_a_plain_riemann_sum(templates, setup):
+    # no panels, no kinks: 200 000 midpoints in log T; the magnetic term of the line ends in a
+    # step, which costs half a cell, 1.5e-5 of it
+    targets, sources = setup
+    u = np.log(LOW) + (np.arange(200_000) + 0.5) * (np.log(0.048 / LOW) / 200_000)
+    recoil = np.exp(u)
+    weight = recoil * (np.log(0.048 / LOW) / 200_000)
+    source = next(s for s in sources if s.name == "numu")
+    grid = Grid(recoil, weight, weight)
+    values = {"q": 1e-7, "munu2": 1e-18}
+    rate = sum(
+        t.number * source.fluence * folded_section(grid, source, t.nuclide, values) for t in targets
+    )
+    light = PolynomialQuenching(LOADED.experiment.detector.quenching.coefficients, (0, 0.08))
+    efficiency = LogisticEfficiency(**LOADED.experiment.detector.efficiency.nominal.model_dump())
+    section = LOADED.experiment.detector.resolution
+    smearing = GammaSmearing(section.a0_kev_ee, section.b0_per_kev_ee)
+    total = 0.0
+    for part in np.array_split(np.arange(recoil.size), 20):
+        matrix = response_matrix(PE_EDGES, light(recoil[part]), smearing, efficiency)
+        total = total + matrix @ (rate[part] * weight[part])
+    found = templates.polynomial("numu").evaluate(values).reshape(9, 11).sum(1)
+    np.testing.assert_allclose(found, total * source.time_fractions.sum(), rtol=5e-5)
+
+
+def test_unreachable_recoils_are_refused(setup):
+    targets, sources = setup
+    with pytest.raises(InputError, match="no neutrino gives a recoil above 60 keV"):
+        build.recoil_grid(targets, sources, 60e-3)
+
+
+# ------------------------------------------------------------ physical properties
+
+
+def test_signal_is_never_negative(templates):
+    for source in templates.flavours:
+        for values in random_couplings(50):
+            expected = templates.polynomial(source).evaluate(values)
+            assert expected.min() >= -1e-10 * expected.max()
+
+
+def test_squares_are_positive_and_cauchy_schwarz_holds(templates):
+    # per bin: t_q^2 <= 4 t_1 t_q2, t_r^2 <= 4 t_1 t_r2, t_qr^2 <= 4 t_q2 t_r2
+    for m in templates.nominal.values():
+        for square in ("1", "q2", "r2", "munu2"):
+            assert (m[square] >= 0).all()
+        for cross, one, two in (("q", "1", "q2"), ("r", "1", "r2"), ("qr", "q2", "r2")):
+            bound = 4 * m[one] * m[two]
+            assert (m[cross] ** 2 <= bound * (1 + 1e-9) + 1e-300).all()
+
+
+def test_time_shape_is_common_to_all_monomials_of_a_source(templates):
+    for monomials in templates.nominal.values():
+        shapes = [m.reshape(9, 11).sum(0) / m.sum() for m in monomials.values()]
+        for shape in shapes[1:]:
+            np.testing.assert_allclose(shape, shapes[0], rtol=1e-10)
+
+
+def test_charge_prefers_low_recoils(templates):
+    # 1/T: mean photoelectrons of q2 below q below SM
+    middle = 0.5 * (PE_EDGES[1:] + PE_EDGES[:-1])
+    for m in templates.nominal.values():
+        mean = {k: m[k].reshape(9, 11).sum(1) @ middle / m[k].sum() for k in ("1", "q", "q2")}
+        assert mean["q2"] < mean["q"] < mean["1"]
+
+
+def test_variations_move_the_counts_in_opposite_directions(templates):
+    def total(t):
+        return sum(m["1"].sum() for m in t.values())
+
+    nominal = total(templates.nominal)
+    for name in {n for n, _ in templates.varied}:
+        up, down = (total(templates.varied[name, d]) - nominal for d in ("up", "down"))
+        assert up * down < 0
+        assert 0.001 < abs(up) / nominal < 0.2
+
+
+# ------------------------------------------------------------ sets of parameters
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["r2nu_ee", "anu_ee"], "r2nu_ee and anu_ee are the same direction"),
+        (["munu_eff", "munu_e"], "munu_eff already is the moment of every flavour"),
+        (["abs_qnu_emu", "abs_r2nu_emu"], "need a relative phase"),
+        (["qnu_ee", "qnu_ee"], "given twice"),
+    ],
+)
+def test_undefined_sets_are_refused(names, words):
+    with pytest.raises(InputError, match=words):
+        check_together([parameters.get(n) for n in names])
+
+
+def test_defined_sets_are_allowed():
+    for names in (["r2nu_ee", "anu_mumu"], ["qnu_ee", "r2nu_ee"], ["abs_qnu_emu", "abs_qnu_etau"]):
+        check_together([parameters.get(n) for n in names])
+        forms = monomial_forms([parameters.get(n) for n in names], "e")
+        assert any(forms.values())
+
+
+def test_unknown_anapole_convention_is_refused():
+    with pytest.raises(InputError, match="unknown anapole convention 'giunti'; allowed: standard"):
+        monomial_forms([parameters.get("anu_ee")], "e", "giunti")
+
+
+# ------------------------------------------------------------------ the text form
+
+
+def test_template_file_round_trip(tmp_path, templates):
+    path = tmp_path / "t.json"
+    write_templates(path, templates)
+    again = read_templates(path)
+    assert (again.experiment, again.analysis, again.axes, again.process) == (
+        templates.experiment, templates.analysis, templates.axes, templates.process
+    )  # fmt: skip
+    assert (again.flavours, again.digests) == (templates.flavours, templates.digests)
+    assert again.varied.keys() == templates.varied.keys()
+    for one, two in [
+        (again.nominal, templates.nominal),
+        *((again.varied[key], templates.varied[key]) for key in templates.varied),
+    ]:
+        for source, monomials in two.items():
+            assert list(one[source]) == list(MONOMIALS)
+            for name, row in monomials.items():
+                np.testing.assert_allclose(one[source][name], row, rtol=1e-12, atol=0)
+    # what was read is written the same, but for the error estimate made of rounded errors
+    one, two = to_json(again), read_json(path)
+    assert one.pop("relative_error") == pytest.approx(two.pop("relative_error"), rel=0.1)
+    assert json.loads(json.dumps(one)) == two
+    assert again.bins == templates.bins == 99
+
+
+def small_set():
+    zero = {"numu": {name: np.array([1.0, 2.0]) for name in MONOMIALS}}
+    axis = Axis("photoelectrons", (0.0, 1.0, 2.0))
+    return TemplateSet(
+        "x", "default", (axis,), "cevns", {"numu": "mu"}, zero, {("n", "up"): zero}, zero, {}
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda c: c.update(format=2), "not a nuhf template file of format 1"),
+        (lambda c: c["nominal"]["numu"].update(q=[1.0]), r"nominal\.numu\.q: needs 2 numbers"),
+        (lambda c: c["nominal"]["numu"].pop("r"), r"nominal\.numu\.r: needs 2 numbers"),
+        (lambda c: c["varied"]["n:up"]["numu"].pop("q2"), r"n:up\.numu\.q2: needs 2 numbers"),
+        (lambda c: c.pop("axes"), "broken template file: KeyError.*axes"),
+        (lambda c: c.update(nominal=3), "broken template file"),
+        (lambda c: c.update(varied={"n": {}}), "broken template file"),
+        (lambda c: c["nominal"]["numu"].update(q=["a", 1]), "broken template file"),
+    ],
+)
+def test_broken_template_files_are_refused(tmp_path, change, words):
+    content = json.loads(json.dumps(to_json(small_set())))
+    path = tmp_path / "t.json"
+    write_json(path, content)
+    assert read_templates(path).bins == 2
+    change(content)
+    write_json(path, content)
+    with pytest.raises(InputError, match=words) as error:
+        read_templates(path)
+    assert "t.json" in str(error.value)
+    write_json(path, [])
+    with pytest.raises(InputError, match="not a nuhf template file"):
+        read_templates(path)
+
+
+def test_json_states_units_and_error(templates):
+    content = to_json(templates)
+    assert content["units"]["q"] == "e"
+    assert content["units"]["r"] == "cm2"
+    assert content["relative_error"] == pytest.approx(templates.relative_error(), rel=0.1)
+    worse = replace(templates, errors={
+        s: {m: 10 * row for m, row in rows.items()} for s, rows in templates.errors.items()
+    })  # fmt: skip
+    assert worse.relative_error() == pytest.approx(10 * templates.relative_error())
+
+
+def test_templates_are_the_same_bytes_twice(tmp_path, templates):
+    write_templates(tmp_path / "a.json", templates)
+    write_templates(tmp_path / "b.json", nuhf.templates(NAME))
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    assert read_json(tmp_path / "a.json")["format"] == 1
