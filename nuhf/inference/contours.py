@@ -106,26 +106,10 @@ def contour(problem: Problem, levels: Sequence[float], points: int) -> ContourRe
     rises = [threshold(cl, 2) for cl in levels]
     couplings = problem.description.couplings[:2]
     compiled = problem.engine.compiled
-    names = [c.parameter.fit_name for c in couplings]
-    indices = (compiled.index(names[0]), compiled.index(names[1]))
-    profiler = problem.profiler()
-    spans = []
-    best: FloatArray | None = None
-    lowest = np.inf
-    for index, coupling in zip(indices, couplings, strict=True):
-        along = replace(profiler, index=index)
-        bounded = coupling.low == 0.0
-        found = intervals(along, ScanRange(coupling.low, coupling.high, bounded), levels[-1], 2)
-        margin = _MARGIN * (found.pieces[-1][1] - found.pieces[0][0])
-        low = max(found.pieces[0][0] - margin, coupling.low)
-        spans.append((low, min(found.pieces[-1][1] + margin, coupling.high)))
-        parameters, height = along.best(np.array([found.best.value]))
-        if height < lowest:
-            best, lowest = parameters, height
-    if best is None:
-        raise InputError("a contour needs two parameters")
-    low, high = np.array(spans).T
-    plane = _Plane(profiler, indices, low, high - low, lowest)
+    first, second = (c.parameter for c in couplings)
+    indices = (compiled.index(first.fit_name), compiled.index(second.fit_name))
+    best, lowest, low, high = _extent(problem, indices, levels[-1])
+    plane = _Plane(problem.profiler(), indices, low, high - low, lowest)
     unit = np.linspace(0.0, 1.0, points)
     grid = np.stack(np.meshgrid(unit, unit), axis=-1)
     heights = plane(grid.reshape(-1, 2)).reshape(points, points)
@@ -133,7 +117,6 @@ def contour(problem: Problem, levels: Sequence[float], points: int) -> ContourRe
         tuple(_base(problem, low + line * (high - low)) for line in _lines(plane, heights, rise))
         for rise in rises
     ]
-    first, second = (c.parameter for c in couplings)
     return ContourResult(
         experiments=problem.names,
         analysis=problem.analysis,
@@ -154,6 +137,24 @@ def contour(problem: Problem, levels: Sequence[float], points: int) -> ContourRe
         notes=problem.notes,
         provenance=problem.provenance(),
     )
+
+
+def _extent(
+    problem: Problem, indices: tuple[int, int], cl: float
+) -> tuple[FloatArray, float, FloatArray, FloatArray]:
+    """Best fit (P,), its 2NLL, and the corners (2,) of a frame around the region at ``cl``."""
+    profiler = problem.profiler()
+    fits, spans = [], []
+    for index, coupling in zip(indices, problem.description.couplings[:2], strict=True):
+        along = replace(profiler, index=index)
+        found = intervals(along, ScanRange(coupling.low, coupling.high, coupling.low == 0.0), cl, 2)
+        start, end = found.pieces[0][0], found.pieces[-1][1]
+        margin = _MARGIN * (end - start)
+        spans.append((max(start - margin, coupling.low), min(end + margin, coupling.high)))
+        fits.append(along.best(np.array([found.best.value])))
+    best, lowest = min(fits, key=lambda fit: fit[1])
+    low, high = np.array(spans).T
+    return best, lowest, low, high
 
 
 def _base(problem: Problem, line: FloatArray) -> FloatArray:
@@ -184,11 +185,14 @@ def _refine(plane: _Plane, start: FloatArray, rise: float, cell: float) -> Float
     """Newton steps along the gradient, at most one cell away from the start."""
     x = start.copy()
     step = 1e-3 * cell
+    # a line that ends at the frame, which may be a physical bound, stays on it
+    edge = (start <= 0.0) | (start >= 1.0)
     offsets = step * np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]], dtype=float)
     for _ in range(_SECANT_STEPS):
         probes = (x + offsets[:, np.newaxis]).reshape(-1, 2)
         here, right, left, up, down = plane(probes).reshape(5, -1)
         gradient = np.stack([right - left, up - down], axis=-1) / (2.0 * step)
+        gradient[edge] = 0.0
         size = np.maximum((gradient**2).sum(axis=-1), 1e-12)
         move = ((rise - here) / size)[:, np.newaxis] * gradient
         length = np.maximum(np.abs(move).max(axis=-1, keepdims=True), 1e-300)
