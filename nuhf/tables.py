@@ -123,7 +123,7 @@ def _parse(path: Path, number: int, text: str, header: Sequence[str]) -> list[fl
 
 
 def format_csv(columns: Mapping[str, Sequence[object]], comments: Sequence[str] = ()) -> str:
-    """Format columns as CSV text with comment lines above the header; floats as ``repr``."""
+    """Format columns as CSV text with comment lines above the header; floats with 10 digits."""
     rows = [*(f"# {line}" for line in comments), ",".join(columns)]
     rows += [
         ",".join(f"{v:.10g}" if isinstance(v, float) else str(v) for v in row)

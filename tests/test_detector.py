@@ -187,8 +187,17 @@ def test_exponential_fractions_sum_to_one(edges, rate):
     fractions = exponential_fractions(edges, rate)
     assert fractions.sum() == pytest.approx(1.0, rel=1e-9)
     assert (fractions >= 0).all()
-    expected = [quad(lambda t: np.exp(-rate * t), a, b)[0] for a, b in pairwise(edges)]
-    np.testing.assert_allclose(fractions, np.array(expected) / sum(expected), atol=1e-9)
+    late = edges - edges[0]
+    expected = [quad(lambda t: np.exp(-rate * t), a, b, epsabs=0)[0] for a, b in pairwise(late)]
+    np.testing.assert_allclose(fractions, np.array(expected) / sum(expected), rtol=1e-7, atol=1e-13)
+
+
+def test_exponential_fractions_keep_their_digits_at_late_times():
+    # counted from t = 0, exp(-rate t) of these bins is below the rounding of 1
+    early = exponential_fractions(np.array([0.0, 1.0, 3.0]), 3.0)
+    np.testing.assert_allclose(
+        exponential_fractions(np.array([400.0, 401.0, 403.0]), 3.0), early, rtol=1e-12
+    )
 
 
 # ------------------------------------------------------------------ response

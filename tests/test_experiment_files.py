@@ -194,18 +194,20 @@ def test_merged_time_bins_keep_the_yields(changed):
 
 def test_tabulated_spectrum_gives_the_readme_count(changed):
     # Data README of the release: analytic flux 324 events, tabulated 317 with the pion line at
-    # its energy. Ours spreads the bin [29, 30] evenly, which costs nu_mu 4.9 %.
+    # its energy.
     path = changed(('spectrum = "analytic"', 'spectrum = "tabulated"'))
     line, table = (
         {s: m["1"].sum() for s, m in nuhf.templates(p).nominal.items()} for p in (NAME, path)
     )
     assert sum(line.values()) == pytest.approx(324, abs=1)
-    assert line["numu"] + table["nue"] + table["numubar"] == pytest.approx(317, abs=2)
+    assert sum(table.values()) == pytest.approx(317, abs=2)
     # the simulated Michel edge, 52.32 MeV, is 0.51 MeV low: a shift of 1 % in E, 2 % in E^2 and
     # more above the threshold
     for name in ("nue", "numubar"):
         assert 0.96 < table[name] / line[name] < 0.98
-    assert 0.94 < table["numu"] / line["numu"] < 0.96
+    # 99.7 % of nu_mu are in the bin of the line; the rest, from decay in flight, is up to twice
+    # as energetic and several times as visible
+    assert 1.0 < table["numu"] / line["numu"] < 1.02
     assert "sns/flux_energy.csv" in nuhf.templates(path).digests
     assert "sns/flux_energy.csv" not in nuhf.templates(NAME).digests
 
@@ -252,7 +254,7 @@ SCHEMA = [
      ["flux_sns", "'eves' is not among", "brn, cevns, nin, ss"]),
     (FIRST_NORM, FIRST_NORM.replace("0.10", "1.10"), ["size", "less than 1"]),
     (FIRST_NORM, FIRST_NORM.replace('"norm"', '"shape"'), ["nuisances.0", "'shape'", "'norm'"]),
-    (FIRST_NORM, FIRST_NORM.replace("flux_sns", "ff_csi"), ["nuisance name is given twice"]),
+    (FIRST_NORM, FIRST_NORM.replace("flux_sns", "ff_csi"), ["nuisance", "given twice"]),
     (FIRST_NORM, FIRST_NORM.replace("flux_sns", "Flux SNS"), ["name", "match pattern"]),
     ('variation = "syst0"', 'variation = "syst7"',
      ["qf_csi_syst0", "'syst7' is not among", "syst0, syst1"]),

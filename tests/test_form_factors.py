@@ -172,7 +172,7 @@ def test_the_three_agree_where_only_the_radius_counts():
 def test_radius_below_the_surface_is_refused(function, limit):
     q = np.array([10.0])
     assert np.isfinite(function(q, 1.0001 * limit)).all()
-    with pytest.raises(ValueError, match="rms radius"):
+    with pytest.raises(InputError, match="rms radius"):
         function(q, 0.999 * limit)
 
 

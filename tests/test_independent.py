@@ -125,7 +125,7 @@ def test_intervals_agree(second, limits, parameter, record_property):
         for one, other in zip(ours, theirs, strict=True):
             scale = max(abs(other), theirs[1] - theirs[0])
             worst = max(worst, abs(one - other) / scale)
-            assert abs(one - other) < 0.01 * scale
+            assert abs(one - other) < 1e-3 * scale
     record_property("worst relative difference of an end", worst)
 
 

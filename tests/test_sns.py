@@ -81,8 +81,10 @@ def test_tabulated_spectra_follow_the_analytic_ones(tabulated):
             expected = quad(analytic[name].density, low, low + 10)[0]
             found = quad(tabulated[name].density, low, low + 10, points=range(low, low + 10))[0]
             assert found == pytest.approx(expected, rel=0.04)
-    line = quad(tabulated["numu"].density, 29, 30)[0]
+    ((energy, line),) = tabulated["numu"].lines
+    assert energy == sns.PROMPT_ENERGY
     assert 0.99 < line < 1  # the pion line, with a little decay in flight elsewhere
+    assert quad(tabulated["numu"].density, 29, 30)[0] == 0
 
 
 def test_flavours_of_the_species():
@@ -178,6 +180,14 @@ def test_moments_of_histograms_against_quad(tabulated, name):
     found = flux_moments(tabulated[name], RECOILS, MASS)
     expected = np.array([direct_moments(tabulated[name], t) for t in RECOILS]).T
     np.testing.assert_allclose(found, expected, rtol=1e-7, atol=1e-15)
+
+
+def test_line_counts_up_to_its_largest_recoil_and_no_further():
+    line = sns.decay_at_rest()["numu"]
+    top = float(maximum_recoil(np.array(sns.PROMPT_ENERGY), MASS))
+    found = flux_moments(line, top * np.array([1 - 1e-9, 1 + 1e-9]), MASS)
+    np.testing.assert_allclose(found[:, 0], sns.PROMPT_ENERGY ** -np.arange(3.0), rtol=1e-13)
+    assert (found[:, 1] == 0).all()
 
 
 def test_moments_of_the_michel_spectrum_in_closed_form():

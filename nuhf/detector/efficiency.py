@@ -78,6 +78,7 @@ class ExponentialTimeEfficiency:
 
 def exponential_fractions(edges_us: FloatArray, rate_per_us: float) -> FloatArray:
     """Return the share of exp(-rate t) in each bin of (n + 1,) edges in us; the sum is 1."""
-    edges = np.asarray(edges_us, dtype=float)
+    # counted from the first edge: the shares do not change, and late bins keep their digits
+    edges = np.asarray(edges_us, dtype=float) - edges_us[0]
     cumulative = edges if rate_per_us == 0 else -np.expm1(-rate_per_us * edges) / rate_per_us
     return np.asarray(np.diff(cumulative) / (cumulative[-1] - cumulative[0]))

@@ -133,6 +133,14 @@ class Data(_Section):
     pe_range: tuple[Finite, Finite]
     t_range_us: tuple[Finite, Finite]
 
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        for key in ("pe_range", "t_range_us"):
+            low, high = getattr(self, key)
+            if not low < high:
+                raise ValueError(f"{key}: {low:g} is not below {high:g}")
+        return self
+
 
 class Background(_Section):
     """One background component: shapes from tables, or from the control counts."""

@@ -92,6 +92,8 @@ def coupling_schemes(path: Path | None = None) -> Mapping[str, WeakCouplings]:
     path = path or resources.find("couplings.toml")
     schemes = {"tree": tree_level()}
     for name, entry in resources.read_toml(path).items():
+        if not {"gp", "gn"} <= set(entry):
+            raise InputError(f"{path}: [{name}] needs the keys gp (by flavour) and gn")
         schemes[name] = WeakCouplings(name, dict(entry["gp"]), float(entry["gn"]))
     return schemes
 

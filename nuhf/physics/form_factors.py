@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuhf.constants import HBAR_C_FM
+from nuhf.errors import InputError
 
 __all__ = [
     "FORM_FACTORS",
@@ -58,12 +59,12 @@ def helm(q: FloatArray, rms_fm: float, skin_fm: float = _SKIN_FM) -> FloatArray:
 
     Raises
     ------
-    ValueError
+    InputError
         If the radius is too small for the skin.
     """
     box2 = 5.0 / 3.0 * (rms_fm**2 - 3.0 * skin_fm**2)
     if box2 < 0:
-        raise ValueError(f"rms radius {rms_fm} fm is below sqrt(3) x skin {skin_fm} fm")
+        raise InputError(f"rms radius {rms_fm} fm is below sqrt(3) x skin {skin_fm} fm")
     x = np.asarray(q, dtype=float) / HBAR_C_FM
     return _ball(x * np.sqrt(box2)) * np.exp(-0.5 * (x * skin_fm) ** 2)
 
@@ -85,12 +86,12 @@ def klein_nystrand_rms(q: FloatArray, rms_fm: float) -> FloatArray:
 
     Raises
     ------
-    ValueError
+    InputError
         If the radius is below sqrt(6) a_k.
     """
     sphere2 = 5.0 / 3.0 * (rms_fm**2 - 6.0 * _YUKAWA_RANGE_FM**2)
     if sphere2 < 0:
-        raise ValueError(f"rms radius {rms_fm} fm is below sqrt(6) x {_YUKAWA_RANGE_FM} fm")
+        raise InputError(f"rms radius {rms_fm} fm is below sqrt(6) x {_YUKAWA_RANGE_FM} fm")
     return klein_nystrand(q, float(np.sqrt(sphere2)))
 
 
@@ -104,12 +105,12 @@ def symmetrised_fermi(
 
     Raises
     ------
-    ValueError
+    InputError
         If the radius is too small for the diffuseness.
     """
     half2 = 5.0 / 3.0 * (rms_fm**2 - 1.4 * (np.pi * diffuseness_fm) ** 2)
     if half2 <= 0:
-        raise ValueError(f"rms radius {rms_fm} fm too small for diffuseness {diffuseness_fm} fm")
+        raise InputError(f"rms radius {rms_fm} fm too small for diffuseness {diffuseness_fm} fm")
     half = float(np.sqrt(half2))
     x = np.asarray(q, dtype=float) / HBAR_C_FM
     # below 1e-2 / half the bracket loses more digits than the next term of the series is worth

@@ -63,6 +63,10 @@ def _nuclide(path: Path, name: str, entry: dict[str, Any]) -> Nuclide:
     if not isinstance(entry, dict) or set(entry) != wanted:
         raise InputError(f"{path}: [{name}] needs exactly the keys {', '.join(sorted(wanted))}")
     for key, value in entry.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-            raise InputError(f"{path}: [{name}] {key} = {value!r} is not a positive number")
+        kinds = int if key in ("protons", "nucleons") else (int, float)
+        if isinstance(value, bool) or not isinstance(value, kinds) or not 0 < value < 1e4:
+            kind = "whole number" if kinds is int else "number"
+            raise InputError(f"{path}: [{name}] {key} = {value!r} is not a positive {kind}")
+    if entry["nucleons"] < entry["protons"]:
+        raise InputError(f"{path}: [{name}] has more protons than nucleons")
     return Nuclide(name=name, **entry)

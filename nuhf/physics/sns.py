@@ -4,13 +4,14 @@ Species: ``numu`` (prompt, from the pion), ``nue`` and ``numubar`` (delayed, fro
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nuhf.constants import MUON_MASS, PION_MASS
+from nuhf.errors import InputError
 from nuhf.physics.spectra import Spectrum, histogram_spectrum
 from nuhf.tables import Table
 
@@ -58,12 +59,24 @@ def decay_at_rest() -> dict[str, Spectrum]:
 
 
 def tabulated_spectra(table: Table) -> dict[str, Spectrum]:
-    """Return histogram spectra from columns ``e_lo_mev``, ``e_hi_mev`` and the species."""
+    """Return histogram spectra from columns ``e_lo_mev``, ``e_hi_mev`` and the species.
+
+    The bin that holds the pion line becomes a line at `PROMPT_ENERGY`: spread over its 1 MeV it
+    would cost nu_mu 5 % of its events.
+    """
     edges = table.edges("e_lo_mev", "e_hi_mev")
-    return {
+    found = {
         name: histogram_spectrum(flavour, edges, table.non_negative(name))
         for name, flavour in SPECIES.items()
     }
+    content = table.non_negative("numu").copy()
+    bin_of_line = int(np.searchsorted(edges, PROMPT_ENERGY, side="right")) - 1
+    if not 0 <= bin_of_line < content.size:
+        raise InputError(f"{table.path}: no bin holds the pion line at {PROMPT_ENERGY:.2f} MeV")
+    line, content[bin_of_line] = float(content[bin_of_line]), 0.0
+    smooth = histogram_spectrum("mu", edges, content)
+    found["numu"] = replace(smooth, lines=((PROMPT_ENERGY, line),))
+    return found
 
 
 @dataclass(frozen=True)
