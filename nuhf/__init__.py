@@ -9,25 +9,36 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nuhf.api import (
         contour,
+        coverage,
         experiment,
         fit,
         limit,
+        patchset,
+        publication,
+        ranking,
         rate,
         reproduce,
         scan,
         templates,
         workspace,
     )
+    from nuhf.exchange import combine, validate
 
 __all__ = [
+    "combine",
     "contour",
+    "coverage",
     "experiment",
     "fit",
     "limit",
+    "patchset",
+    "publication",
+    "ranking",
     "rate",
     "reproduce",
     "scan",
     "templates",
+    "validate",
     "workspace",
 ]
 
@@ -36,7 +47,8 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         import importlib
 
-        return getattr(importlib.import_module("nuhf.api"), name)
+        home = "nuhf.exchange" if name in ("combine", "validate") else "nuhf.api"
+        return getattr(importlib.import_module(home), name)
     if name == "__version__":
         from importlib.metadata import version
 

@@ -15,11 +15,14 @@ from nuhf.experiments.catalogue import Loaded, load
 
 __all__ = [
     "contour",
+    "coverage",
     "experiment",
     "fit",
     "limit",
     "patchset",
     "problems",
+    "publication",
+    "ranking",
     "rate",
     "reproduce",
     "scan",
@@ -154,11 +157,13 @@ def limit(
     cl : float
         Confidence level.
     method : str
-        ``delta-chi2`` or ``cls``.
+        ``delta-chi2``, ``cls`` (asymptotic, or with toys) or ``feldman-cousins``.
     **options
         ``analysis``, ``anapole``, ``values`` (parameters set to values), ``profile`` (couplings
         left free), ``fix`` (nuisances held), ``engine`` (``compiled`` or ``pyhf``), ``asimov``,
-        ``search`` (range in base units).
+        ``search`` (range in base units); for toys ``toys`` (number per tested value), ``seed``,
+        ``points`` (tested values), ``jobs`` (processes, all cores by default), ``checkpoint``
+        (file of finished blocks), ``progress`` (a terminal to show it on).
 
     Returns
     -------
@@ -173,9 +178,40 @@ def limit(
         If an interval cannot be determined.
     """
     from nuhf.inference import questions
+    from nuhf.inference.toys import split_options
 
     _check(cl, method)
-    return [questions.limit(p, cl, method) for p in problems(names, parameter, **options)]
+    default = questions.DEFAULT_TOYS if method == "feldman-cousins" else None
+    toys, options = split_options(options, default)
+    posed = problems(names, parameter, **options)
+    if toys is not None and toys.checkpoint is not None and len(posed) > 1:
+        raise InputError("--checkpoint is for one parameter: name it with -p")
+    return [questions.limit(p, cl, method, toys) for p in posed]
+
+
+def coverage(
+    names: Names,
+    parameter: str,
+    *,
+    true: float,
+    cl: float = 0.9,
+    method: str = "delta-chi2",
+    inner: int = 1000,
+    nuisances: Mapping[str, float] | None = None,
+    **options: Any,
+) -> Any:
+    """Measure how often an interval contains ``true`` (`nuhf.inference.results.CoverageResult`).
+
+    ``toys`` data sets (1000 by default) have the true value (base unit), the true ``nuisances``
+    and all others as fitted to the data there; ``inner`` toys at most give the critical value of
+    each for ``feldman-cousins``. Other options as in `limit`.
+    """
+    from nuhf.inference.coverage import coverage as measure
+    from nuhf.inference.toys import split_options
+
+    toys, options = split_options(options, 1000)
+    (problem,) = problems(names, parameter, **options)
+    return measure(problem, true, cl, method, toys, inner, nuisances)
 
 
 def _check(cl: float, method: str) -> None:
@@ -210,15 +246,18 @@ def contour(
     *,
     cl: Sequence[float] = (0.68, 0.9, 0.99),
     points: int = 50,
+    method: str = "delta-chi2",
     **options: Any,
 ) -> Any:
     """Return the regions of two parameters (`nuhf.inference.contours.ContourResult`).
 
     ``cl`` are confidence levels for two degrees of freedom; ``points`` is the grid along each
-    axis that the boundaries start from. Other options as in `limit`.
+    axis that the boundaries start from. ``method`` is ``delta-chi2`` or ``feldman-cousins``, with
+    500 toys at each grid point by default. Other options as in `limit`.
     """
-    from nuhf.inference import contours
+    from nuhf.inference.feldman_cousins_2d import region
     from nuhf.inference.intervals import threshold
+    from nuhf.inference.toys import split_options
 
     pair = _several(parameter)
     if len(pair) != 2 or pair[0] == pair[1]:
@@ -229,20 +268,36 @@ def contour(
     if options.get("search"):
         raise InputError("--range is for one parameter; a contour finds its own range")
     options["profile"] = (pair[1], *options.get("profile", ()))
+    toys, options = split_options(options, 500 if method == "feldman-cousins" else None)
     (problem,) = problems(names, pair[0], **options)
-    return contours.contour(problem, levels, points)
+    return region(problem, levels, points, method, toys)
 
 
 def fit(names: Names, parameter: str = "norm_cevns", **options: Any) -> Any:
     """Fit a parameter and all nuisances (`nuhf.inference.results.FitResult`).
 
     The default is the strength of the SM process; its ``counts["cevns"]`` are the events
-    expected, fitted, and the error. Options as in `limit`.
+    expected, fitted, and the error, and its ``significance`` that of a discovery. With ``toys``
+    the goodness of fit comes with a p-value from toys. Options as in `limit`.
     """
     from nuhf.inference import questions
+    from nuhf.inference.toys import split_options
+
+    toys, options = split_options(options, None)
+    (problem,) = problems(names, parameter, **options)
+    return questions.fit(problem, toys)
+
+
+def ranking(names: Names, parameter: str = "norm_cevns", **options: Any) -> Any:
+    """Rank the nuisances by their impact on a parameter, with cabinetry's fits.
+
+    Returns `nuhf.inference.ranking.RankingResult`: impacts before and after the fit, pulls,
+    correlations. Options as in `limit`, but for ``search``.
+    """
+    from nuhf.inference import ranking as impacts
 
     (problem,) = problems(names, parameter, **options)
-    return questions.fit(problem)
+    return impacts.ranking(problem)
 
 
 def reproduce(paper: str = "all") -> list[Any]:
@@ -344,18 +399,19 @@ def patchset(
 
     wanted = _several(parameter)
     record = grids.check_hepdata(hepdata or grids.HEPDATA_PLACEHOLDER)
+    if len(set(wanted)) != len(wanted):
+        raise InputError(f"a parameter is given twice: {', '.join(wanted)}")
     if search and len(search) != len(wanted):
         raise InputError(f"{len(wanted)} parameters need as many ranges, given: {len(search)}")
     if len(points) not in (1, len(wanted)):
         raise InputError(f"give one number of points, or one for each of: {', '.join(wanted)}")
     counts = [points[min(i, len(points) - 1)] for i in range(len(wanted))]
-    posed = []
-    for name in wanted:
-        others = [other for other in wanted if other != name]
-        posed += problems(
-            names, name, analysis=analysis, anapole=anapole, values=values, profile=others
-        )
-    ranges = search or [None] * len(wanted)
+    common: dict[str, Any] = {"analysis": analysis, "anapole": anapole, "values": values}
+    posed = [
+        problems(names, name, profile=[n for n in wanted if n != name], **common)[0]
+        for name in wanted
+    ]
+    ranges: Sequence[tuple[float, float] | None] = search or [None] * len(wanted)
     axes = [axis(p, n, r) for p, n, r in zip(posed, counts, ranges, strict=True)]
     return grids.patch_grid(
         posed[0].description,
@@ -364,3 +420,31 @@ def patchset(
         notes=posed[0].notes,
         extra={"provenance": posed[0].provenance()},
     )
+
+
+def publication(
+    name: str,
+    parameter: Names | None = None,
+    *,
+    cl: float = 0.9,
+    points: int = 41,
+    hepdata: str | None = None,
+    analysis: str = "default",
+    anapole: str = "standard",
+    values: Mapping[str, float] | None = None,
+) -> Any:
+    """Return what is published of an experiment (`nuhf.report.publish.Publication`).
+
+    Per parameter (all of the experiment by default) the interval at ``cl`` and a patch set of
+    ``points`` points with the profile on it. Other options as in `patchset`.
+    """
+    from nuhf.report import publish
+
+    _check(cl, "delta-chi2")
+    common: dict[str, Any] = {"analysis": analysis, "anapole": anapole, "values": values}
+    posed = problems(name, parameter, **common)
+    grids = [
+        patchset(name, p.parameter.name, points=(points,), hepdata=hepdata, **common) for p in posed
+    ]
+    made = spallation.templates(load(name, analysis))
+    return publish.publication(posed, grids, made.axes, cl)

@@ -19,6 +19,7 @@ from nuhf.errors import InputError
 __all__ = [
     "PARAMETERS",
     "Parameter",
+    "check_values",
     "get",
     "suggest",
     "unit_suffix",
@@ -26,6 +27,9 @@ __all__ = [
 
 Kind = Literal["charge", "radius", "anapole", "moment", "angle", "strength"]
 FloatArray = NDArray[np.float64]
+
+_LARGEST: Final = 1e12
+"""Fit parameters are of order one; beyond this a value is a slip of the unit."""
 
 
 @dataclass(frozen=True)
@@ -147,3 +151,23 @@ def get(name: str) -> Parameter:
     if name not in PARAMETERS:
         raise InputError(f"unknown parameter '{name}'; {suggest(name, PARAMETERS)}")
     return PARAMETERS[name]
+
+
+def check_values(values: Mapping[str, float]) -> None:
+    """Refuse values in base units that a parameter cannot have.
+
+    Raises
+    ------
+    InputError
+        If a parameter is unknown, below its physical bound at 0, not finite, or larger than
+        1e12 units of its fit parameter.
+    """
+    for name, value in values.items():
+        parameter = get(name)
+        if (parameter.squared or parameter.kind == "strength") and value < 0:
+            raise InputError(f"{name} is not below 0, given: {value:g}")
+        largest = _LARGEST * parameter.scale
+        if not abs(value) <= (largest**0.5 if parameter.squared else largest):
+            raise InputError(
+                f"{name} = {value:g} {parameter.unit} is far outside anything possible"
+            )

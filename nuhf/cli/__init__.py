@@ -21,12 +21,16 @@ _COMMANDS: Final = {
     "limit": ("nuhf.cli.infer", "limit", "Confidence intervals: all pieces, by root finding."),
     "scan": ("nuhf.cli.infer", "scan", "Profile likelihood of a parameter: CSV and figure."),
     "contour": ("nuhf.cli.infer", "contour", "Regions of two parameters: CSV and figure."),
+    "coverage": ("nuhf.cli.infer", "coverage", "How often an interval contains the truth."),
     "plot": ("nuhf.cli.plot", "plot", "Figures of papers with our curves."),
     "reproduce": ("nuhf.cli.reproduce", "reproduce", "Published intervals beside ours."),
     "patchset": ("nuhf.cli.exchange", "patchset", "Patch set over a grid, for plain pyhf."),
     "publish": ("nuhf.cli.exchange", "publish", "Archives and a HEPData submission."),
     "unpack": ("nuhf.cli.exchange", "unpack", "Check an archive of patch sets and unpack it."),
     "pyhf": ("nuhf.cli.exchange", "pyhf_command", "pyhf's command line, for native files too."),
+    "ranking": ("nuhf.cli.ranking", "ranking", "Impact of the nuisances on a parameter."),
+    "combine": ("nuhf.cli.files", "combine", "Combine workspaces, ours and other people's."),
+    "validate": ("nuhf.cli.files", "validate", "Check workspaces, patch sets and archives."),
     "regenerate": ("nuhf.cli.regenerate", "regenerate", "Rewrite templates/ and workspaces/."),
 }
 

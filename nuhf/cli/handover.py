@@ -1,9 +1,9 @@
 """Hand over to pyhf's command line, with ``powerfactor`` known to it."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import click
-import pyhf
 from pyhf.cli.cli import pyhf as pyhf_group
 from pyhf.modifiers import histfactory_set
 
@@ -11,6 +11,9 @@ from nuhf.errors import InputError, ModelError, NuhfError
 from nuhf.model.native import extended_schema, modifier_set
 
 __all__ = ["run_pyhf"]
+
+_FOREIGN: Final = ("pyhf", "jsonpatch", "jsonpointer", "jsonschema")
+_LONGEST: Final = 400
 
 
 def run_pyhf(arguments: Sequence[str]) -> int:
@@ -39,9 +42,9 @@ def run_pyhf(arguments: Sequence[str]) -> int:
     except (OSError, ValueError) as error:
         raise InputError(f"pyhf: {error}") from error
     except Exception as error:
-        if type(error).__module__ != pyhf.exceptions.__name__:
+        if type(error).__module__.split(".")[0] not in _FOREIGN:
             raise
-        raise ModelError(f"pyhf: {type(error).__name__}: {error}") from error
+        raise ModelError(f"pyhf: {type(error).__name__}: {str(error)[:_LONGEST]}") from error
     finally:
         for name in added:
             del histfactory_set[name]

@@ -1,4 +1,4 @@
-"""``nuhf fit``, ``limit`` and ``scan``."""
+"""``nuhf fit``, ``limit``, ``scan``, ``contour`` and ``coverage``."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ import click
 
 from nuhf.cli import options
 
-__all__ = ["contour", "fit", "limit", "scan"]
+__all__ = ["contour", "coverage", "fit", "limit", "scan"]
 
 
 @click.command()
@@ -15,6 +15,7 @@ __all__ = ["contour", "fit", "limit", "scan"]
 @click.option("-p", "--parameter", default="norm_cevns", show_default=True,
               help="Parameter to fit, nuisances always free.")  # fmt: skip
 @options.common
+@options.toys
 @options.as_json
 @click.option("-o", "--output", type=click.Path(path_type=Path),
               callback=options.files_only,
@@ -32,7 +33,8 @@ def fit(
     """
     from nuhf import api, resources
 
-    found = api.fit(experiments, parameter, **options.keywords(**chosen))
+    toys = options.toy_keywords(chosen)
+    found = api.fit(experiments, parameter, **options.keywords(**chosen), **toys)
     if output is not None:
         from nuhf.cli import artefacts
 
@@ -52,8 +54,14 @@ def fit(
     quality = found.goodness
     click.echo(
         f"\n2NLL above saturation {quality['saturated_2nll']:.1f} for {quality['degrees']:.0f} "
-        "degrees of freedom"
+        f"degrees of freedom, p = {quality['p_value']:.3g} (chi2)"
     )
+    if "p_value_toys" in quality:
+        click.echo(
+            f"p = {quality['p_value_toys']:.3g} +- {quality['p_value_toys_error']:.1g} (toys)"
+        )
+    if found.significance is not None:
+        click.echo(f"against {parameter} = 0: {found.significance['sigma']:.1f} sigma")
     _print_notes(found.notes)
 
 
@@ -63,9 +71,14 @@ def fit(
               help="Parameter of interest; repeatable, each gets its own interval. "
                    "Default: all of the experiment.")  # fmt: skip
 @options.confidence
-@click.option("--method", default="delta-chi2", show_default=True, metavar="delta-chi2|cls",
-              help="Profile likelihood, or asymptotic CLs (parameters bounded at 0).")  # fmt: skip
+@click.option("--method", default="delta-chi2", show_default=True,
+              metavar="delta-chi2|cls|feldman-cousins",
+              help="Profile likelihood; CLs (parameters bounded at 0), asymptotic or with --toys; "
+                   "Feldman-Cousins with toys (2000 by default).")  # fmt: skip
+@click.option("--points", type=int, default=40, show_default=True,
+              help="Values that feldman-cousins tests before it refines the ends.")  # fmt: skip
 @options.common
+@options.toys
 @options.as_json
 @click.option("-o", "--output", type=click.Path(path_type=Path),
               callback=options.files_only,
@@ -76,6 +89,7 @@ def limit(
     parameter: tuple[str, ...],
     cl: float,
     method: str,
+    points: int,
     as_json: bool,
     output: Path | None,
     **chosen: Any,
@@ -86,8 +100,9 @@ def limit(
     """
     from nuhf import api, resources
 
+    toys = options.toy_keywords(chosen, points=points)
     keywords = options.keywords(**chosen)
-    found = api.limit(experiments, parameter or None, cl=cl, method=method, **keywords)
+    found = api.limit(experiments, parameter or None, cl=cl, method=method, **keywords, **toys)
     if output is not None:
         from nuhf.cli import artefacts
 
@@ -102,6 +117,8 @@ def limit(
     width = max(len(result.parameter) for result in found)
     for result in found:
         click.echo(f"{result.parameter:{width}s}  {_interval_text(result)}")
+        if result.expected is not None:
+            click.echo(f"{'':{width}s}  {_band_text(result)}")
     _print_notes(tuple(dict.fromkeys(note for r in found for note in r.notes)))
 
 
@@ -111,6 +128,14 @@ def _interval_text(result: Any) -> str:
     bounded = result.upper_limit is not None and result.intervals[0][0] == 0.0
     text = f"< {result.upper_limit:.3g}" if bounded else pieces
     return f"{text}{unit}   (best fit {result.best_fit:.3g})"
+
+
+def _band_text(result: Any) -> str:
+    band = result.expected
+    return (
+        f"expected < {band['median']:.3g}, 68 % within {band['minus1']:.3g} to "
+        f"{band['plus1']:.3g}, 95 % within {band['minus2']:.3g} to {band['plus2']:.3g}"
+    )
 
 
 def _print_notes(notes: tuple[str, ...]) -> None:
@@ -160,7 +185,11 @@ def scan(
 @click.option("--cl", multiple=True, type=float, default=(0.68, 0.9, 0.99), show_default=True,
               help="Confidence level for 2 degrees of freedom; repeatable.")  # fmt: skip
 @click.option("--points", default=50, show_default=True, help="Grid points along each axis.")
+@click.option("--method", default="delta-chi2", show_default=True,
+              metavar="delta-chi2|feldman-cousins",
+              help="Profile likelihood, or toys (500 per grid point by default).")  # fmt: skip
 @options.common
+@options.toys
 @options.as_json
 @click.option("-o", "--output", type=click.Path(path_type=Path),
               callback=options.files_only,
@@ -170,6 +199,7 @@ def contour(
     parameter: tuple[str, ...],
     cl: tuple[float, ...],
     points: int,
+    method: str,
     as_json: bool,
     output: Path | None,
     **chosen: Any,
@@ -181,11 +211,70 @@ def contour(
     from nuhf import api, resources
     from nuhf.cli import artefacts
 
-    keywords = options.keywords(**chosen)
-    found = api.contour(experiments, parameter, cl=cl, points=points, **keywords)
+    keywords = options.toy_keywords(chosen) | options.keywords(**chosen)
+    found = api.contour(experiments, parameter, cl=cl, points=points, method=method, **keywords)
     if output is not None:
         artefacts.write_contour(output, found)
     if as_json:
         click.echo(resources.dump_json(found.to_json()))
     elif output is None:
         click.echo(artefacts.contour_csv(found), nl=False)
+
+
+@click.command()
+@options.experiments
+@click.option("-p", "--parameter", required=True, help="Parameter of interest.")
+@click.option("--true", required=True, type=float, metavar="VALUE",
+              help="Its true value in base units (e, mu_B, cm2, 1).")  # fmt: skip
+@click.option("--method", default="delta-chi2", show_default=True,
+              metavar="delta-chi2|feldman-cousins", help="Which interval.")  # fmt: skip
+@click.option("--nuisance", "nuisances", multiple=True, metavar="NAME=VALUE",
+              help="True value of a nuisance, in its standard deviations; the others are fitted "
+                   "to the data at the true value. Repeatable.")  # fmt: skip
+@click.option("--inner", type=click.IntRange(100), default=1000, show_default=True,
+              help="Toys at most for each toy's critical value (feldman-cousins).")  # fmt: skip
+@options.confidence
+@options.common
+@options.toys
+@options.as_json
+def coverage(
+    experiments: tuple[str, ...],
+    parameter: str,
+    true: float,
+    method: str,
+    nuisances: tuple[str, ...],
+    inner: int,
+    cl: float,
+    as_json: bool,
+    **chosen: Any,
+) -> None:
+    """Measure how often an interval contains the true value, with its binomial error.
+
+    Example:  nuhf coverage coherent-csi-2021 -p qnu_ee --true 0 --toys 4000
+    """
+    from nuhf import api, resources
+
+    toys = options.toy_keywords(chosen)
+    found = api.coverage(
+        experiments,
+        parameter,
+        true=true,
+        cl=cl,
+        method=method,
+        inner=inner,
+        nuisances=options.parse_nuisances(nuisances),
+        **options.keywords(**chosen),
+        **toys,
+    )
+    if as_json:
+        click.echo(resources.dump_json(found.to_json()))
+        return
+    click.echo(
+        f"{', '.join(found.experiments)}, analysis {found.analysis}, {found.parameter} = "
+        f"{true:g} {'' if found.unit == '1' else found.unit}".rstrip()
+    )
+    click.echo(
+        f"{100 * cl:g} % CL, {method}: covers {100 * found.coverage:.1f} +- "
+        f"{100 * found.error:.1f} % of {found.toys} toys ({found.unconverged} not converged)"
+    )
+    _print_notes(found.notes)

@@ -15,8 +15,11 @@ __all__ = [
     "experiments",
     "files_only",
     "keywords",
+    "parse_nuisances",
     "parse_values",
     "say",
+    "toy_keywords",
+    "toys",
     "write",
 ]
 
@@ -61,6 +64,25 @@ common = _stack(
     click.option("--asimov", is_flag=True, help="Use the SM expectation instead of the data."),
 )  # fmt: skip
 
+toys = _stack(
+    click.option("--toys", type=int, metavar="N", help="Number of toy data sets."),
+    click.option("--seed", type=int, default=1, show_default=True,
+                 help="Seed of the toys: same seed, same result, whatever --jobs."),
+    click.option("--jobs", type=int, metavar="N", help="Processes for toys; all cores by default."),
+    click.option("--checkpoint", type=click.Path(path_type=Path), metavar="FILE",
+                 help="File of finished toys: a run that was stopped goes on from it."),
+)  # fmt: skip
+
+_TOYS = ("toys", "seed", "jobs", "checkpoint")
+
+
+def toy_keywords(chosen: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Take the options of toys out of ``chosen``, as keywords of the functions in `nuhf.api`."""
+    import sys
+
+    return {name: chosen.pop(name) for name in _TOYS} | {"progress": sys.stderr} | more
+
+
 confidence = click.option(
     "--cl", default=0.9, show_default=True, type=float, help="Confidence level, between 0 and 1."
 )
@@ -91,9 +113,20 @@ def parse_values(settings: tuple[str, ...]) -> dict[str, float]:
     InputError
         If one has another form, a value is no finite number, or a name comes twice.
     """
-    from math import isfinite
-
     from nuhf import parameters
+
+    return _parse(settings, "--set", "qnu_ee=1e-8", parameters.get)
+
+
+def parse_nuisances(settings: tuple[str, ...]) -> dict[str, float]:
+    """Parse ``NAME=VALUE`` of nuisances; `InputError` as in `parse_values`."""
+    return _parse(settings, "--nuisance", "flux_sns=1", lambda name: name)
+
+
+def _parse(
+    settings: tuple[str, ...], option: str, example: str, check: Callable[[str], object]
+) -> dict[str, float]:
+    from math import isfinite
 
     found: dict[str, float] = {}
     for setting in settings:
@@ -102,13 +135,13 @@ def parse_values(settings: tuple[str, ...]) -> dict[str, float]:
             value = float(text)
         except ValueError:
             raise InputError(
-                f"--set {setting}: give NAME=VALUE with a number, such as qnu_ee=1e-8"
+                f"{option} {setting}: give NAME=VALUE with a number, such as {example}"
             ) from None
         if not isfinite(value):
-            raise InputError(f"--set {setting}: the value must be finite")
-        parameters.get(name)
+            raise InputError(f"{option} {setting}: the value must be finite")
+        check(name)
         if name in found:
-            raise InputError(f"--set: {name} is given twice")
+            raise InputError(f"{option}: {name} is given twice")
         found[name] = value
     return found
 

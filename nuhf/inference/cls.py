@@ -1,11 +1,12 @@
 """Asymptotic CLs upper limits of a parameter with a physical boundary at zero.
 
 Source: G. Cowan, K. Cranmer, E. Gross, O. Vitells, Eur. Phys. J. C 71, 1554 (2011),
-arXiv:1007.1727, eqs 16, 62 to 66 (test statistic q-tilde).
+arXiv:1007.1727, eqs 16, 62 to 66, 89 (test statistic q-tilde).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +16,12 @@ from scipy.stats import norm
 from nuhf.errors import FitError
 from nuhf.inference.intervals import Profiler
 
-__all__ = ["Asymptotic", "upper_limit"]
+__all__ = ["BAND", "Asymptotic", "expected_limits", "upper_limit"]
 
 FloatArray = NDArray[np.float64]
+
+#: Names of the expected limits and their distance from the median in standard deviations.
+BAND: Final = {"minus2": -2.0, "minus1": -1.0, "median": 0.0, "plus1": 1.0, "plus2": 2.0}
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,15 @@ class Asymptotic:
             expected = norm.sf((q - q_asimov) / (2.0 * root_asimov))
         return float(above / expected) if expected > 0 else 0.0
 
+    def expected(self, value: float, pull: float) -> float:
+        """Return CLs where the data of no signal lie ``pull`` standard deviations from the median.
+
+        Eq 89: without a signal the best fit is normal around 0, with the width that the Asimov
+        data give.
+        """
+        q = max(float(self.asimov.at(np.array([value]))[0]) - self.asimov_minimum[1], 0.0)
+        return float(norm.sf(np.sqrt(q) - pull) / norm.cdf(pull))
+
 
 def upper_limit(cls: Callable[[float], float], high: float, cl: float) -> float:
     """Return the value where CLs falls to 1 - ``cl``, by root finding between 0 and ``high``.
@@ -68,3 +81,17 @@ def upper_limit(cls: Callable[[float], float], high: float, cl: float) -> float:
     while upper > 1e-12 * high and cls(0.5 * upper) < target:
         upper *= 0.5
     return float(brentq(lambda x: cls(x) - target, 0.5 * upper, upper, xtol=1e-9 * high, rtol=1e-8))
+
+
+def expected_limits(cls: Asymptotic, high: float, cl: float) -> dict[str, float]:
+    """Return the limits that data without a signal would give: median, and 1, 2 sigma around it.
+
+    Raises
+    ------
+    FitError
+        If one lies beyond ``high``.
+    """
+    return {
+        name: upper_limit(lambda x, pull=pull: cls.expected(x, pull), high, cl)  # type: ignore[misc]
+        for name, pull in BAND.items()
+    }

@@ -144,6 +144,11 @@ def _minima(
         inside = span.low <= value <= span.high and np.isfinite(height)
         if inside and all(abs(value - other.value) > spacing for other in found):
             found.append(Minimum(float(value), float(height)))
+    if not found and np.any(np.isfinite(heights)):
+        raise FitError(
+            f"the likelihood has no minimum inside {span.low:g} to {span.high:g}; "
+            f"it is lowest at {values[int(np.argmin(heights))]:g}"
+        )
     if not found:
         raise FitError("no fit converged: no minimum of the likelihood was found")
     return tuple(found)

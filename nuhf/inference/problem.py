@@ -157,8 +157,16 @@ class Problem:
             raise InputError(f"--range {low} {high}: give two numbers, the lower one first")
         if bounded and low < 0:
             raise InputError(f"--range: {self.parameter.name} is not below 0, given: {low}")
-        ends = self.parameter.to_fit(low), self.parameter.to_fit(high)
-        return ScanRange(*ends, bounded and low == 0.0)
+        widest = [self.parameter.from_fit(end) for end in (coupling.low, coupling.high)]
+        margin = 1e-9 * (widest[1] - widest[0])
+        if low < widest[0] - margin or high > widest[1] + margin:
+            raise InputError(
+                f"--range {low} {high}: {self.parameter.name} is searched within "
+                f"{widest[0]:g} to {widest[1]:g}, far beyond any interval"
+            )
+        ends = [self.parameter.to_fit(end) for end in (low, high)]
+        first, last = (min(max(end, coupling.low), coupling.high) for end in ends)
+        return ScanRange(first, last, bounded and low == 0.0)
 
     def profiler(self, data: FloatArray | None = None) -> ModelProfiler:
         """Return the profile of the parameter of interest, for these or other data."""
@@ -249,9 +257,11 @@ def pose(
     spec = encode.native(description)
     model, data = load_model(spec)
     chosen = engine(options.engine, model)
+    free = {coupling.parameter.fit_name for coupling in description.couplings}
+    nuisances = [name for name in chosen.compiled.names if name not in free]
     for name in options.fix:
-        if name not in chosen.compiled.names:
-            hint = parameters.suggest(name, chosen.compiled.names)
+        if name not in nuisances:
+            hint = parameters.suggest(name, nuisances)
             raise InputError(f"--fix: no nuisance '{name}'; {hint}")
     if options.asimov:
         data = chosen.compiled.expected_full(chosen.compiled.inits)

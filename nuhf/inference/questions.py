@@ -1,24 +1,34 @@
 """Limits, scans and fits: from a problem to a result in base units."""
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2 as chi2_distribution
 
-from nuhf.errors import InputError
-from nuhf.inference.cls import Asymptotic, upper_limit
+from nuhf.errors import FitError, InputError
+from nuhf.inference.cls import Asymptotic, expected_limits, upper_limit
+from nuhf.inference.executors import session
+from nuhf.inference.feldman_cousins import feldman_cousins
 from nuhf.inference.intervals import intervals, threshold
 from nuhf.inference.problem import Problem
 from nuhf.inference.results import FitResult, LimitResult, ScanResult
+from nuhf.inference.toy_cls import toy_cls
+from nuhf.inference.toy_problem import asked, check_engine, conditional, toy_setup
+from nuhf.inference.toys import ToyOptions, blocks, converged_only
 
-__all__ = ["METHODS", "fit", "limit", "scan"]
+__all__ = ["DEFAULT_TOYS", "METHODS", "fit", "limit", "scan"]
 
 FloatArray = NDArray[np.float64]
 
+#: Toys per tested value of a Feldman-Cousins construction.
+DEFAULT_TOYS: Final = 2000
 
-def _delta_chi2(problem: Problem, cl: float) -> LimitResult:
+
+def _delta_chi2(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitResult:
+    if toys is not None:
+        raise InputError("delta-chi2 makes no toys: --toys is for --method cls or feldman-cousins")
     found = intervals(problem.profiler(), problem.span(), cl)
     convert = problem.parameter.from_fit
     pieces = tuple((convert(low), convert(high)) for low, high in found.pieces)
@@ -35,17 +45,53 @@ def _delta_chi2(problem: Problem, cl: float) -> LimitResult:
     )
 
 
-def _cls(problem: Problem, cl: float) -> LimitResult:
+def _cls(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitResult:
     threshold(cl)
-    span = problem.span()
     if problem.description.couplings[0].low != 0.0:
         raise InputError(
             f"cls needs a parameter with a bound at 0; {problem.parameter.name} interferes and "
-            "its likelihood may have two minima: use --method delta-chi2"
+            "its likelihood may have two minima: use --method delta-chi2 or feldman-cousins"
         )
-    compiled = problem.engine.compiled
+    high = problem.span().high
+    cls, lowest = _asymptotic(problem, high)
+    limit_fit = upper_limit(cls, high, cl)
+    convert, value = problem.parameter.from_fit, cls.data_minimum[0]
+    extra: dict[str, Any] = {}
+    if toys is None:
+        expected = expected_limits(cls, high, cl)
+        extra["expected"] = {name: convert(theta) for name, theta in expected.items()}
+    else:
+        made = toy_cls(problem, cl, toys, (value, lowest), limit_fit)
+        limit_fit = made.limit
+        error = abs(convert(made.limit + made.error) - convert(made.limit))
+        extra["toys"] = {
+            "toys": toys.toys,
+            "seed": toys.seed,
+            "toys_in_all": made.toys,
+            "unconverged": made.unconverged,
+            "end_errors": [[0.0, error]],
+            "backend": made.backend,
+            "curve": {
+                "values": [convert(float(v)) for v in made.values],
+                "cls": made.cls,
+                "cls_error": made.errors,
+            },
+        }
+        extra["notes"] = (
+            f"CLs with {toys.toys} toys of each hypothesis at {len(made.values)} values, seed "
+            f"{toys.seed}; {made.unconverged} of {made.toys} toys without a converged fit; "
+            f"statistical error of the limit {error:.2g}",
+        )
+    upper = convert(limit_fit)
+    pieces = ((convert(0.0), upper),)
+    minima = ((convert(value), 0.0),)
+    return _result(problem, cl, "cls", value, pieces, upper, lowest, minima, **extra)
+
+
+def _asymptotic(problem: Problem, high: float) -> tuple[Asymptotic, float]:
+    """CLs of the data, and their lowest 2NLL."""
     profiler = problem.profiler()
-    seeds = np.array([0.0, 0.02, 0.2]) * span.high
+    seeds = np.array([0.0, 0.02, 0.2]) * high
     best, lowest = profiler.best(seeds)
     fixed = profiler.free.copy()
     fixed[profiler.index] = False
@@ -53,25 +99,36 @@ def _cls(problem: Problem, cl: float) -> LimitResult:
     start[:, profiler.index] = 0.0
     points, heights = problem.engine.minimise(problem.data, start, fixed)
     null = points[int(np.argmin(heights))]
-    asimov = problem.profiler(compiled.expected_full(null))
+    asimov = problem.profiler(problem.engine.compiled.expected_full(null))
     best_asimov, lowest_asimov = asimov.best(seeds)
-    cls = Asymptotic(
-        profiler,
-        asimov,
-        (float(best[profiler.index]), lowest),
-        (float(best_asimov[profiler.index]), lowest_asimov),
+    minimum = float(best[profiler.index]), lowest
+    minimum_asimov = float(best_asimov[profiler.index]), lowest_asimov
+    return Asymptotic(profiler, asimov, minimum, minimum_asimov), lowest
+
+
+def _feldman_cousins(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitResult:
+    made, record, notes = feldman_cousins(problem, cl, toys or ToyOptions(DEFAULT_TOYS))
+    convert, best = problem.parameter.from_fit, made.found.best
+    pieces = tuple((convert(low), convert(high)) for low, high in made.pieces)
+    bounded = problem.description.couplings[0].low == 0.0
+    return _result(
+        problem,
+        cl,
+        "feldman-cousins",
+        best.value,
+        pieces,
+        pieces[-1][1] if bounded else None,
+        best.twice_nll,
+        tuple((convert(m.value), m.twice_nll - best.twice_nll) for m in made.found.minima),
+        notes=notes,
+        toys=record,
     )
-    limit_fit = upper_limit(cls, span.high, cl)
-    upper = problem.parameter.from_fit(limit_fit)
-    value = float(best[profiler.index])
-    minima = ((problem.parameter.from_fit(value), 0.0),)
-    start_value = problem.parameter.from_fit(0.0)
-    return _result(problem, cl, "cls", value, ((start_value, upper),), upper, lowest, minima)
 
 
-METHODS: Final[dict[str, Callable[[Problem, float], LimitResult]]] = {
+METHODS: Final[dict[str, Callable[[Problem, float, ToyOptions | None], LimitResult]]] = {
     "delta-chi2": _delta_chi2,
     "cls": _cls,
+    "feldman-cousins": _feldman_cousins,
 }
 
 
@@ -84,6 +141,9 @@ def _result(
     upper: float | None,
     lowest: float,
     minima: tuple[tuple[float, float], ...],
+    notes: tuple[str, ...] = (),
+    expected: Mapping[str, float] | None = None,
+    toys: Mapping[str, Any] | None = None,
 ) -> LimitResult:
     return LimitResult(
         experiments=problem.names,
@@ -102,13 +162,18 @@ def _result(
         fixed=dict(problem.options.values),
         status="converged",
         optimizer=problem.engine.optimizer,
-        notes=problem.notes,
+        notes=(*problem.notes, *notes),
         provenance=problem.provenance(),
+        expected=expected,
+        toys=toys,
     )
 
 
-def limit(problem: Problem, cl: float, method: str) -> LimitResult:
+def limit(problem: Problem, cl: float, method: str, toys: ToyOptions | None = None) -> LimitResult:
     """Return the interval of the parameter of interest.
+
+    With ``toys`` the methods ``cls`` and ``feldman-cousins`` use toys as they say; without,
+    ``cls`` is asymptotic, with its expected band, and ``feldman-cousins`` takes 2000 per value.
 
     Raises
     ------
@@ -119,7 +184,9 @@ def limit(problem: Problem, cl: float, method: str) -> LimitResult:
     """
     if method not in METHODS:
         raise InputError(f"unknown method '{method}'; allowed: {', '.join(METHODS)}")
-    return METHODS[method](problem, cl)
+    if toys is not None:
+        check_engine(problem)
+    return METHODS[method](problem, cl, toys)
 
 
 def scan(problem: Problem, points: int, found: LimitResult | None = None) -> ScanResult:
@@ -175,14 +242,19 @@ def _scan_ends(problem: Problem, found: LimitResult | None) -> tuple[float, floa
     return max(ends[0], convert(coupling.low)), min(ends[1], convert(coupling.high))
 
 
-def fit(problem: Problem) -> FitResult:
+def fit(problem: Problem, toys: ToyOptions | None = None) -> FitResult:
     """Fit all free parameters; errors from the curvature at the minimum.
+
+    For a strength the significance of its discovery comes along; with ``toys`` the p-value of
+    the goodness of fit from toys, too.
 
     Raises
     ------
     FitError
         If no fit converges.
     """
+    if toys is not None:
+        check_engine(problem)
     compiled, profiler = problem.engine.compiled, problem.profiler()
     coupling = problem.description.couplings[0]
     span = coupling.high - coupling.low
@@ -208,6 +280,7 @@ def fit(problem: Problem) -> FitResult:
     saturated = compiled.saturated_twice_nll(problem.data[np.newaxis])[0]
     statistic = lowest - float(saturated)
     degrees = compiled.n_main - len(problem.description.couplings)
+    by_toys, notes = ({}, ()) if toys is None else _goodness(problem, best, statistic, toys)
     return FitResult(
         experiments=problem.names,
         analysis=problem.analysis,
@@ -223,12 +296,41 @@ def fit(problem: Problem) -> FitResult:
             "saturated_2nll": statistic,
             "degrees": degrees,
             "p_value": float(chi2_distribution.sf(statistic, degrees)),
+            **by_toys,
         },
         status="converged",
         optimizer=problem.engine.optimizer,
-        notes=problem.notes,
+        notes=(*problem.notes, *notes),
         provenance=problem.provenance(),
+        significance=_discovery(problem, float(best[profiler.index]), lowest),
     )
+
+
+def _discovery(problem: Problem, best: float, lowest: float) -> dict[str, float] | None:
+    """Significance of a strength against 0 (arXiv:1007.1727 eqs 12, 52); None for others."""
+    if problem.parameter.kind != "strength":
+        return None
+    index = problem.profiler().index
+    _, height = conditional(problem, [index], np.array([[problem.parameter.to_fit(0.0)]]))
+    q0 = max(float(height[0]) - lowest, 0.0) if best > 0.0 else 0.0
+    return {"q0": q0, "sigma": float(np.sqrt(q0))}
+
+
+def _goodness(
+    problem: Problem, best: FloatArray, statistic: float, toys: ToyOptions
+) -> tuple[dict[str, float], tuple[str, ...]]:
+    """p-value of 2NLL above saturation from toys at the best fit, with its error, and a note."""
+    setup = toy_setup(problem, [float(best[problem.profiler().index])])
+    tasks = blocks({"kind": "goodness", "truth": best.tolist()}, toys.toys, [toys.seed, 0])
+    with session(setup, toys, asked(problem, 0.0, "goodness")) as opened:
+        t, lost = converged_only(opened.map(tasks))
+    counted = len(t) - lost
+    if lost > 0.01 * len(t):
+        raise FitError(f"{lost} of {len(t)} toys did not converge")
+    p = float((t >= statistic).sum()) / counted
+    error = float(np.sqrt(max(p * (1.0 - p), 0.25 / counted) / counted))
+    note = f"goodness of fit: {toys.toys} toys, seed {toys.seed}; {lost} without a converged fit"
+    return {"p_value_toys": p, "p_value_toys_error": error}, (note,)
 
 
 def _covariance(problem: Problem, best: FloatArray) -> FloatArray:

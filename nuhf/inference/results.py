@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FitResult", "LimitResult", "ScanResult", "plain", "provenance"]
+__all__ = ["CoverageResult", "FitResult", "LimitResult", "ScanResult", "plain", "provenance"]
 
 FloatArray = NDArray[np.float64]
 
@@ -36,6 +36,12 @@ class LimitResult:
         Last end, for such a parameter.
     minima : tuple of (float, float)
         Every minimum found: value, 2NLL above the deepest.
+    expected : mapping or None
+        Expected upper limits without a signal (asymptotic CLs): ``median``, ``minus2``,
+        ``minus1``, ``plus1``, ``plus2`` standard deviations.
+    toys : mapping or None
+        Numbers, seed, failures, statistical errors of the ends and the tested values of a
+        construction with toys. Neither field is in the JSON if it is None.
     """
 
     experiments: tuple[str, ...]
@@ -56,10 +62,12 @@ class LimitResult:
     optimizer: str
     notes: tuple[str, ...]
     provenance: Mapping[str, Any] = field(repr=False)
+    expected: Mapping[str, float] | None = None
+    toys: Mapping[str, Any] | None = field(default=None, repr=False)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain lists, dicts, strings and numbers."""
-        return {key: plain(value) for key, value in asdict(self).items()}
+        return _without_none(asdict(self), ("expected", "toys"))
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,11 @@ class FitResult:
         ``{process: [expected before the fit, fitted, error]}`` in events.
     correlation : mapping
         Order of the parameters and the matrix.
+    goodness : mapping
+        2NLL above saturation, degrees of freedom, p-value from chi2, and, if asked for, from
+        toys.
+    significance : mapping or None
+        Discovery of a strength: ``q0`` and its root, ``sigma``; absent from the JSON if None.
     """
 
     experiments: tuple[str, ...]
@@ -85,6 +98,51 @@ class FitResult:
     twice_nll: float
     goodness: Mapping[str, float]
     status: str
+    optimizer: str
+    notes: tuple[str, ...]
+    provenance: Mapping[str, Any] = field(repr=False)
+    significance: Mapping[str, float] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain lists, dicts, strings and numbers."""
+        return _without_none(asdict(self), ("significance",))
+
+
+@dataclass(frozen=True)
+class CoverageResult:
+    """How often the interval of a method contains the true value.
+
+    Attributes
+    ----------
+    true : float
+        True value of the parameter, in its base unit.
+    nuisances : mapping
+        True nuisances that were set; all others are fitted to the data at the true value.
+    toys, covered, unconverged : int
+        Toys made, those whose interval contains the true value, and those that do not count
+        since a fit did not converge.
+    coverage, error : float
+        Their fraction and its binomial error.
+    inner, inner_unconverged : int
+        Toys of every construction, at most, and those among them left out.
+    """
+
+    experiments: tuple[str, ...]
+    analysis: str
+    parameter: str
+    unit: str
+    true: float
+    nuisances: Mapping[str, float]
+    cl: float
+    method: str
+    toys: int
+    covered: int
+    unconverged: int
+    coverage: float
+    error: float
+    seed: int
+    inner: int
+    inner_unconverged: int
     optimizer: str
     notes: tuple[str, ...]
     provenance: Mapping[str, Any] = field(repr=False)
@@ -121,6 +179,11 @@ class ScanResult:
     def to_json(self) -> dict[str, Any]:
         """Return plain lists, dicts, strings and numbers."""
         return {key: plain(value) for key, value in asdict(self).items()}
+
+
+def _without_none(content: Mapping[str, Any], optional: tuple[str, ...]) -> dict[str, Any]:
+    kept = {k: v for k, v in content.items() if not (k in optional and v is None)}
+    return {key: plain(value) for key, value in kept.items()}
 
 
 def plain(value: Any) -> Any:

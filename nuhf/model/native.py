@@ -263,6 +263,12 @@ def _explain(spec: Mapping[str, Any], error: Exception) -> str:
 
 def _refuse_duplicates(spec: Mapping[str, Any]) -> None:
     # pyhf keeps the last of equal names and drops the others without a word.
+    channels = [channel["name"] for channel in spec["channels"]]
+    for name in sorted({n for n in channels if channels.count(n) > 1}):
+        raise ModelError(
+            f"the workspace has {channels.count(name)} channels named '{name}'; "
+            "each channel name is allowed once"
+        )
     for channel in spec["channels"]:
         names = [sample["name"] for sample in channel["samples"]]
         for name in sorted({n for n in names if names.count(n) > 1}):

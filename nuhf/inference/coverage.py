@@ -1,0 +1,121 @@
+"""Coverage: how often an interval contains the value that is true."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+
+from nuhf.errors import FitError, InputError
+from nuhf.inference.executors import session
+from nuhf.inference.intervals import intervals, threshold
+from nuhf.inference.problem import Problem
+from nuhf.inference.results import CoverageResult
+from nuhf.inference.toy_problem import asked, check_engine, conditional, start_values, toy_setup
+from nuhf.inference.toys import ToyOptions, blocks, converged_only
+from nuhf.parameters import suggest
+
+__all__ = ["COVERAGE_METHODS", "coverage"]
+
+COVERAGE_METHODS: Final = ("delta-chi2", "feldman-cousins")
+#: Toys of a block whose every toy has an ensemble of its own.
+_SMALL_BLOCK: Final = 20
+
+
+def coverage(
+    problem: Problem,
+    true: float,
+    cl: float,
+    method: str,
+    options: ToyOptions,
+    inner: int = 1000,
+    nuisances: Mapping[str, float] | None = None,
+) -> CoverageResult:
+    """Measure the coverage of a method with toys.
+
+    Parameters
+    ----------
+    problem : Problem
+        Model and data; the data only give the true nuisances that are not set.
+    true : float
+        True value in the base unit.
+    cl : float
+        Confidence level of the intervals.
+    method : str
+        ``delta-chi2`` or ``feldman-cousins``.
+    options : ToyOptions
+        Number of toys and who works.
+    inner : int
+        Toys at most for the critical value of each toy (``feldman-cousins``).
+    nuisances : mapping, optional
+        True values of nuisances, in standard deviations for constrained ones.
+
+    Raises
+    ------
+    InputError
+        For an unknown method or nuisance, or a value out of bounds.
+    FitError
+        If fits to the data fail, or no toy converges.
+    """
+    if method not in COVERAGE_METHODS:
+        raise InputError(f"no coverage of '{method}'; {suggest(method, COVERAGE_METHODS)}")
+    check_engine(problem)
+    rise = threshold(cl)
+    given = dict(nuisances or {})
+    value = problem.parameter.to_fit(true)
+    coupling = problem.description.couplings[0]
+    if not coupling.low <= value <= coupling.high:
+        raise InputError(f"--true {true}: outside the range of {problem.parameter.name}")
+    setup = toy_setup(
+        problem, start_values(problem, intervals(problem.profiler(), problem.span(), cl))
+    )
+    truth = conditional(problem, setup.indices, np.array([[value]]))[0][0]
+    for name, shift in given.items():
+        truth[_nuisance(problem, name, shift, setup.couplings)] = shift
+    constructed = method == "feldman-cousins"
+    task = {
+        "kind": "coverage", "truth": truth.tolist(), "values": [value], "cl": cl,
+        "inner": inner if constructed else 0,
+    }  # fmt: skip
+    size = {"size": _SMALL_BLOCK} if constructed else {}
+    with session(setup, options, asked(problem, cl, f"coverage {method}")) as opened:
+        found = opened.map(blocks(task, options.toys, [options.seed, 0], **size))
+    t, lost = converged_only(found)
+    if lost == len(t):
+        raise FitError("no fit of any toy converged")
+    verdicts = [c for block in found for c in block.get("covered", [])] or (t <= rise).tolist()
+    covered = sum(bool(v) for v in verdicts)
+    counted = len(t) - lost
+    fraction = covered / counted
+    return CoverageResult(
+        experiments=problem.names,
+        analysis=problem.analysis,
+        parameter=problem.parameter.name,
+        unit=problem.parameter.unit,
+        true=true,
+        nuisances=given,
+        cl=cl,
+        method=method,
+        toys=len(t),
+        covered=covered,
+        unconverged=lost,
+        coverage=fraction,
+        error=float(np.sqrt(max(fraction * (1.0 - fraction), 0.25 / counted) / counted)),
+        seed=options.seed,
+        inner=int(task["inner"]),
+        inner_unconverged=sum(int(block.get("inner_unconverged", 0)) for block in found),
+        optimizer=problem.engine.optimizer,
+        notes=problem.notes,
+        provenance=problem.provenance(),
+    )
+
+
+def _nuisance(problem: Problem, name: str, value: float, couplings: tuple[int, ...]) -> int:
+    compiled = problem.engine.compiled
+    names = [n for i, n in enumerate(compiled.names) if i not in couplings]
+    if name not in names:
+        raise InputError(f"no nuisance '{name}'; {suggest(name, names)}")
+    index = compiled.index(name)
+    low, high = compiled.bounds[index]
+    if not low <= value <= high:
+        raise InputError(f"nuisance {name}={value}: outside its bounds {low:g} to {high:g}")
+    return index

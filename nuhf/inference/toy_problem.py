@@ -1,0 +1,133 @@
+"""What toys need of a problem: starts of their fits, true nuisances from the data."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nuhf.errors import FitError, InputError
+from nuhf.inference.intervals import ProfileIntervals
+from nuhf.inference.problem import Problem
+from nuhf.inference.toys import ToySetup
+
+__all__ = ["asked", "check_engine", "conditional", "negative_note", "start_values", "toy_setup"]
+
+FloatArray = NDArray[np.float64]
+
+
+def check_engine(problem: Problem) -> None:
+    """Refuse toys (`InputError`) if another engine than the compiled one was asked for."""
+    if problem.options.engine != "compiled":
+        raise InputError("toys need --engine compiled; pyhf would take hundreds of times longer")
+
+
+def negative_note(problem: Problem, indices: Sequence[int], points: FloatArray) -> tuple[str, ...]:
+    """Return a note if the fit to the data at a point (n, k) expects a negative count in a bin.
+
+    Without counts in a bin nothing keeps its expectation positive; toys take it as 0.
+    """
+    truths, _ = conditional(problem, indices, points)
+    lowest = problem.engine.compiled.expected(truths).min(axis=-1)
+    number = int((lowest < 0).sum())
+    if not number:
+        return ()
+    return (
+        f"at {number} of {len(points)} tested values a bin expects fewer than 0 events (down to "
+        f"{lowest.min():.2g}); its toys have none",
+    )
+
+
+def start_values(problem: Problem, found: ProfileIntervals) -> list[float]:
+    """Return where free fits of toys start: at every minimum of the data.
+
+    Where the data have a single minimum and the parameter interferes, toys may still have two:
+    then they start at both ends of the interval.
+    """
+    values = [m.value for m in found.minima]
+    if len(values) == 1 and problem.description.couplings[0].low < 0.0:
+        values = [found.pieces[0][0], found.pieces[-1][1]]
+    return values
+
+
+def toy_setup(problem: Problem, values: Sequence[float], pair: bool = False) -> ToySetup:
+    """Return what workers need.
+
+    Parameters
+    ----------
+    problem : Problem
+        Model and data.
+    values : sequence of float
+        Where free fits of the parameter of interest start (`start_values`).
+    pair : bool
+        Whether the first profiled coupling is of interest, too.
+
+    """
+    profiler, compiled = problem.profiler(), problem.engine.compiled
+    couplings = [compiled.index(c.parameter.fit_name) for c in problem.description.couplings]
+    seeds = []
+    for start in profiler.starts:
+        for value in values:
+            point = start.copy()
+            point[profiler.index] = value
+            seeds.append(tuple(float(point[i]) for i in couplings))
+    indices = couplings[:2] if pair else [profiler.index]
+    free = tuple(bool(f) for f in profiler.free)
+    unique = tuple(dict.fromkeys(seeds))
+    return ToySetup(problem.spec, free, tuple(indices), unique, tuple(couplings))
+
+
+def conditional(
+    problem: Problem, indices: Sequence[int], points: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Fit everything else to the data at fixed points.
+
+    Parameters
+    ----------
+    problem : Problem
+        Model and data.
+    indices : sequence of int
+        The k parameters held.
+    points : ndarray, shape (n, k)
+        Their values.
+
+    Returns
+    -------
+    parameters : ndarray, shape (n, P)
+    twice_nll : ndarray, shape (n,)
+
+    Raises
+    ------
+    FitError
+        If a fit does not converge.
+    """
+    profiler, index = problem.profiler(), list(indices)
+    free = profiler.free.copy()
+    free[index] = False
+    seeds = profiler.starts.copy()
+    seeds[:, index] = 0.0
+    seeds = np.unique(seeds, axis=0)
+    starts = np.repeat(seeds[:, np.newaxis], len(points), axis=1)
+    starts[:, :, index] = points
+    parameters, heights = problem.engine.minimise(
+        problem.data, starts.reshape(-1, starts.shape[-1]), free
+    )
+    heights = heights.reshape(len(seeds), len(points))
+    winner, column = heights.argmin(axis=0), np.arange(len(points))
+    lowest = heights[winner, column]
+    if not np.isfinite(lowest).all():
+        where = points[int(np.argmin(np.isfinite(lowest)))]
+        raise FitError(f"the fit to the data at {where.tolist()} did not converge")
+    return np.asarray(parameters.reshape(starts.shape)[winner, column]), np.asarray(lowest)
+
+
+def asked(problem: Problem, cl: float, method: str) -> dict[str, Any]:
+    """Return what a checkpoint's digest covers beside the model and the toys' options."""
+    return {
+        "method": method,
+        "cl": cl,
+        "data": problem.data.tolist(),
+        "options": problem.options.summary(),
+        "parameter": problem.parameter.name,
+        "analysis": problem.analysis,
+    }

@@ -1,0 +1,209 @@
+"""What is published of an experiment: an archive per parameter, and the numbers beside it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nuhf import resources
+from nuhf.engine.store import Axis
+from nuhf.inference import questions
+from nuhf.inference.problem import Problem
+from nuhf.inference.results import LimitResult
+from nuhf.model.archive import pack
+from nuhf.model.describe import PEDESTAL
+from nuhf.model.patchset import PatchGrid
+
+__all__ = ["Entry", "Publication", "publication"]
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One parameter.
+
+    Attributes
+    ----------
+    problem : Problem
+        Parameter and model.
+    limit : LimitResult
+        Interval, in the base unit.
+    grid : PatchGrid
+        Patch set.
+    values, delta : ndarray
+        Points of the grid in the base unit and 2NLL above the minimum there, (n_points,) each.
+    """
+
+    problem: Problem
+    limit: LimitResult
+    grid: PatchGrid
+    values: FloatArray
+    delta: FloatArray
+
+
+@dataclass(frozen=True)
+class Publication:
+    """All that is published of one experiment.
+
+    Attributes
+    ----------
+    axes : tuple of Axis
+        Binning; the last axis runs fastest.
+    observed : ndarray
+        Data in events, (n_bins,).
+    expected : mapping
+        Expectation at the SM by process, (n_bins,) each.
+    entries : tuple of Entry
+        Parameters.
+    """
+
+    axes: tuple[Axis, ...]
+    observed: FloatArray
+    expected: Mapping[str, FloatArray]
+    entries: tuple[Entry, ...]
+
+    @property
+    def problem(self) -> Problem:
+        """The first problem, for what all have in common."""
+        return self.entries[0].problem
+
+    @property
+    def stem(self) -> str:
+        """Experiment, and the analysis if it is not the default."""
+        analysis = self.problem.analysis
+        return self.problem.names[0] + ("" if analysis == "default" else f"_{analysis}")
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Caveats, each once."""
+        return tuple(dict.fromkeys(note for e in self.entries for note in e.grid.notes))
+
+    def archives(self) -> dict[str, bytes]:
+        """Return a tar.gz per parameter by its file name: workspace, patch set, README."""
+        return {
+            f"{self.stem}_{entry.problem.parameter.name}.tar.gz": pack(_files(entry))
+            for entry in self.entries
+        }
+
+
+def _files(entry: Entry) -> dict[str, bytes]:
+    texts = {
+        "BkgOnly.json": resources.dump_json(entry.grid.background) + "\n",
+        "patchset.json": resources.dump_json(entry.grid.patchset) + "\n",
+        "README.md": _readme(entry),
+    }
+    return {name: text.encode() for name, text in texts.items()}
+
+
+def _interval(found: LimitResult) -> str:
+    pieces = [f"[{low:.4g}, {high:.4g}]" for low, high in found.intervals]
+    return " or ".join(pieces) + ("" if found.unit == "1" else f" {found.unit}")
+
+
+def _readme(entry: Entry) -> str:
+    problem, found = entry.problem, entry.limit
+    parameter = problem.parameter
+    experiment = problem.experiments[0].experiment
+    conversion = (
+        f"its square in units of 1e{parameter.exponent} {parameter.unit}^2"
+        if parameter.squared
+        else f"in units of 1e{parameter.exponent} {parameter.unit}, minus {parameter.offset:g}"
+    )
+    cited = [f"{r.text}, doi:{r.doi}" if r.doi else r.text for r in experiment.references]
+    return _README.format(
+        title=experiment.title,
+        name=parameter.name,
+        meaning=parameter.meaning,
+        analysis=problem.analysis,
+        label=parameter.fit_name,
+        conversion=conversion.removesuffix(", minus 0"),
+        points=len(entry.grid.points),
+        example=entry.grid.names[-1],
+        cl=100.0 * found.cl,
+        interval=_interval(found),
+        best=f"{found.best_fit:.4g}",
+        minimum=f"{found.twice_nll_min:.6f}",
+        notes="\n".join(f"* {note}" for note in entry.grid.notes),
+        references="\n".join(f"* {text}" for text in cited),
+        version=found.provenance["versions"]["nuhf"],
+    )
+
+
+_README: Final = """\
+# {title}: {name}
+
+Likelihood of {name} ({meaning}), analysis `{analysis}`, for pyhf. Made by nuhf {version}.
+
+* `BkgOnly.json`: the SM with all backgrounds and nuisances; its POI `strength` multiplies a
+  sample `signal` of zeros.
+* `patchset.json`: {points} patches; each puts N(theta) - N(SM) into `signal`, so that
+  `strength` = 1 is the model at theta exactly. The values are `{label}`:
+  {name}, {conversion}.
+
+2NLL of one point, profiled over all nuisances, with nothing but pyhf:
+
+    pyhf patchset verify BkgOnly.json patchset.json
+    pyhf patchset extract --name {example} --output-file point.json patchset.json
+    echo '[{{"op": "add", "path": "/parameters/0/fixed", "value": true}}]' > fix_strength.json
+    pyhf fit --value -p point.json -p fix_strength.json BkgOnly.json
+
+The interval at {cl:g} % CL is where that is within chi2.ppf(CL, 1) of its minimum {minimum}:
+{interval} (best fit {best}).
+
+Notes:
+
+{notes}
+
+References:
+
+{references}
+"""
+
+
+def _expected(problem: Problem) -> dict[str, FloatArray]:
+    scale, found = problem.description.scale, {}
+    for process in problem.description.processes:
+        part = problem.component(process)
+        found[process] = np.asarray(part.expected(part.inits) / scale)
+    return found
+
+
+def _observed(problem: Problem) -> FloatArray:
+    found = []
+    for region in problem.description.channels:
+        base = [s.counts for s in region.samples if s.process == PEDESTAL]
+        found.append((region.observed - sum(base, np.zeros_like(region.observed))) / region.scale)
+    return np.concatenate(found)
+
+
+def publication(
+    posed: Sequence[Problem], grids: Sequence[PatchGrid], axes: Sequence[Axis], cl: float
+) -> Publication:
+    """Compute intervals, profiles on the grids and the SM expectation.
+
+    Parameters
+    ----------
+    posed : sequence of Problem
+        One problem per parameter, of one experiment.
+    grids : sequence of PatchGrid
+        Their patch sets.
+    axes : sequence of Axis
+        Binning of the experiment.
+    cl : float
+        Confidence level.
+
+    Raises
+    ------
+    FitError
+        If an interval cannot be determined.
+    """
+    entries = []
+    for problem, grid in zip(posed, grids, strict=True):
+        limit = questions.limit(problem, cl, "delta-chi2")
+        heights = problem.profiler().at(grid.points[:, 0])
+        values = np.array([problem.parameter.from_fit(float(x)) for x in grid.points[:, 0]])
+        entries.append(Entry(problem, limit, grid, values, heights - limit.twice_nll_min))
+    return Publication(tuple(axes), _observed(posed[0]), _expected(posed[0]), tuple(entries))

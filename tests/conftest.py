@@ -1,0 +1,112 @@
+"""Shared by all tests: built templates, posed problems, and the command line in this process."""
+
+import os
+import sys
+import tempfile
+from collections import namedtuple
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+# before numpy: the default threading makes small matrix products many times slower
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+EXPERIMENT = "coherent-csi-2021"
+PARAMETERS = ("qnu_ee", "qnu_mumu", "r2nu_ee", "r2nu_mumu", "munu_e", "munu_mu", "sin2thetaW")
+ROOT = Path(__file__).resolve().parent.parent
+
+Ran = namedtuple("Ran", "code out err")
+
+
+@pytest.fixture(scope="session")
+def experiment_name():
+    return EXPERIMENT
+
+
+@pytest.fixture(scope="session")
+def toml_text():
+    return (ROOT / "data" / "experiments" / f"{EXPERIMENT}.toml").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def loaded():
+    from nuhf.experiments.catalogue import load
+
+    return load(EXPERIMENT)
+
+
+@pytest.fixture(scope="session")
+def templates(loaded):
+    from nuhf.experiments import spallation
+
+    return spallation.templates(loaded)
+
+
+@pytest.fixture(scope="session")
+def problem_of(loaded, templates):
+    """``problem_of("qnu_ee")``: the posed problem, built once per session."""
+    from nuhf.inference.problem import Options, pose
+
+    @cache
+    def make(parameter, **options):
+        return pose([loaded], parameter, Options(**options), {EXPERIMENT: templates})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def stock_of(problem_of):
+    """``stock_of("qnu_ee")``: spec, model, data of the stock workspace, and the POI's unit.
+
+    The unit is in native fit units: native theta = unit x stock POI.
+    """
+    import numpy as np
+    import pyhf
+
+    from nuhf.model import encode
+
+    @cache
+    def make(parameter):
+        description = problem_of(parameter).description
+        spec = encode.stock(description)
+        workspace = pyhf.Workspace(spec)  # plain pyhf: its own schema
+        model = workspace.model()
+        entry = spec["measurements"][0]["config"]["parameters"][0]
+        unit = description.couplings[0].high / entry["bounds"][0][1]
+        return spec, model, np.asarray(workspace.data(model)), unit
+
+    return make
+
+
+@pytest.fixture
+def work(tmp_path, monkeypatch):
+    """An empty working folder; temporary files go to a folder of this test."""
+    folder, temporary = tmp_path / "work", tmp_path / "temporary"
+    folder.mkdir()
+    temporary.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    return folder
+
+
+@pytest.fixture
+def cli(work, monkeypatch, capsys):
+    """``cli("limit", ...)``: run a command in this process; it must leave no temporary file."""
+    from nuhf.cli import main
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["nuhf", *map(str, arguments)])
+        capsys.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as error:
+            code = error.code
+        out, err = capsys.readouterr()
+        assert list(Path(tempfile.gettempdir()).iterdir()) == []
+        assert list(work.rglob(".*")) == []
+        return Ran(code, out, err)
+
+    return run

@@ -1,0 +1,164 @@
+"""The Python interface: the README's examples, and the same answers as the command line."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from conftest import EXPERIMENT, PARAMETERS, ROOT
+
+import nuhf
+from nuhf import api, parameters
+from nuhf.engine.signal import flavour_polynomial
+from nuhf.errors import InputError
+
+
+def test_names_are_lazy_and_listed():
+    assert {"experiment", "fit", "limit", "rate", "scan", "templates", "workspace"} <= set(
+        nuhf.__all__
+    )
+    assert set(nuhf.__all__) <= set(dir(nuhf))
+    assert nuhf.limit is api.limit
+    assert re.fullmatch(r"\d+\.\d+\.\d+\S*", nuhf.__version__)
+    with pytest.raises(AttributeError, match="no attribute 'limits'"):
+        nuhf.limits  # noqa: B018
+
+
+def test_the_readme_s_python_example_runs(capsys):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert "nuhf.limit(" in code
+    exec(compile(code, "README.md", "exec"), {})
+    out = capsys.readouterr().out
+    assert "qnu_mumu" in out
+    assert "munu_mu" in out
+
+
+def test_the_readme_states_the_limits_we_find(cli):
+    """The printed block of README.md is the output of the command above it."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```\n(coherent-csi-2021, analysis default.*?)```", text, re.DOTALL)
+    printed = [line for line in cli("limit", EXPERIMENT).out.splitlines() if "note:" not in line]
+    assert block.strip().splitlines() == printed
+
+
+def test_the_same_as_the_command_line(cli):
+    (ours,) = nuhf.limit(EXPERIMENT, "qnu_mumu", cl=0.95)
+    (theirs,) = json.loads(
+        cli("limit", EXPERIMENT, "-p", "qnu_mumu", "--cl", "0.95", "--json").out
+    )["results"]
+    assert json.loads(json.dumps(ours.to_json())) == theirs
+
+
+def test_limit_gives_all_parameters():
+    found = nuhf.limit([EXPERIMENT])
+    assert tuple(r.parameter for r in found) == PARAMETERS
+    for result in found:
+        squared = parameters.get(result.parameter).squared
+        assert (result.upper_limit is not None) == squared
+        assert result.minima[0] == (pytest.approx(result.best_fit), 0.0)
+        inside = [low <= result.best_fit <= high for low, high in result.intervals]
+        assert sum(inside) == 1
+
+
+def test_a_set_parameter_is_not_among_all():
+    found = nuhf.limit(EXPERIMENT, values={"munu_e": 1e-9})
+    assert [r.parameter for r in found] == [p for p in PARAMETERS if p != "munu_e"]
+    with pytest.raises(InputError, match="every parameter is set"):
+        nuhf.limit(EXPERIMENT, values=dict.fromkeys(PARAMETERS, 0.0))
+
+
+def test_rate_equals_the_model_at_its_start(problem_of):
+    found = nuhf.rate(EXPERIMENT)
+    compiled = problem_of("norm_cevns").engine.compiled
+    np.testing.assert_allclose(sum(found.values()), compiled.expected(compiled.inits), rtol=1e-12)
+    assert all(row.shape == (99,) for row in found.values())
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"qnu_ee": 3e-8}, {"r2nu_mumu": -5e-32, "munu_e": 2e-9}, {"abs_qnu_emu": 4e-8},
+     {"sin2thetaW": 0.25}, {"norm_cevns": 1.3, "qnu_mumu": -1e-8}],
+)  # fmt: skip
+def test_rate_with_couplings_equals_the_model_with_them_free(values):
+    """`rate` evaluates; the model has the same couplings as parameters."""
+    from nuhf.model.native import load_model
+
+    names = list(values)
+    model, _ = load_model(nuhf.workspace(EXPERIMENT, names))
+    point = dict.fromkeys(model.config.par_order, 0.0)
+    for name, value in values.items():
+        parameter = parameters.get(name)
+        point[parameter.fit_name] = parameter.to_fit(value)
+    expected = model.expected_actualdata([point[n] for n in model.config.par_order])
+    np.testing.assert_allclose(sum(nuhf.rate(EXPERIMENT, values).values()), expected, rtol=1e-10)
+
+
+def test_templates_are_those_of_the_polynomials(templates):
+    made = nuhf.templates(EXPERIMENT)
+    for flavour in ("e", "mu"):
+        one = flavour_polynomial(made, [], flavour).evaluate({})
+        two = flavour_polynomial(templates, [], flavour).evaluate({})
+        np.testing.assert_array_equal(one, two)
+
+
+def test_scan_is_the_profile(problem_of):
+    found = nuhf.scan(EXPERIMENT, "munu_mu", points=11)
+    parameter = parameters.get("munu_mu")
+    heights = problem_of("munu_mu").profiler().at([parameter.to_fit(x) for x in found.values])
+    np.testing.assert_allclose(found.delta, heights - heights.min(), atol=0.05)
+    (limit,) = nuhf.limit(EXPERIMENT, "munu_mu")
+    assert found.values[0] == 0.0
+    assert found.values[-1] > limit.upper_limit
+    with pytest.raises(InputError, match="between 2 and"):
+        nuhf.scan(EXPERIMENT, "munu_mu", points=1)
+
+
+def test_a_free_coupling_lowers_the_profile_everywhere(problem_of):
+    grid = np.linspace(-15, 70, 9)
+    alone = problem_of("qnu_ee").profiler().at(grid)
+    free = problem_of("qnu_ee", profile=("qnu_mumu",)).profiler().at(grid)
+    assert (free <= alone + 1e-7).all()
+    assert (alone - free).max() > 0.01
+
+
+def test_fit_errors_are_those_of_the_profile(problem_of):
+    """Curvature error of the strength against half the width where 2NLL rises by 1."""
+    found = nuhf.fit(EXPERIMENT)
+    best, error = found.parameters["norm_cevns"]
+    (result,) = nuhf.limit(EXPERIMENT, "norm_cevns", cl=0.6826894921)
+    ((low, high),) = result.intervals
+    assert result.best_fit == pytest.approx(best, abs=1e-4)
+    assert error == pytest.approx((high - low) / 2, rel=0.03)
+    # the counts are those of the model at the best fit
+    compiled = problem_of("norm_cevns").engine.compiled
+    point = [found.parameters[name][0] for name in compiled.names]
+    fitted = sum(after for _, after, _ in found.counts.values())
+    assert fitted == pytest.approx(compiled.expected(point).sum(), rel=1e-12)
+
+
+def test_a_fixed_nuisance_does_not_move():
+    found = nuhf.fit(EXPERIMENT, fix=("flux_sns", "qf_csi_syst0"))
+    assert found.parameters["flux_sns"] == (0.0, 0.0)
+    assert found.parameters["qf_csi_syst0"] == (0.0, 0.0)
+    assert found.parameters["ff_csi"][1] > 0.9
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: nuhf.experiment("nope"), "unknown experiment 'nope'"),
+        (lambda: nuhf.limit([], "qnu_ee"), "at least one experiment"),
+        (lambda: nuhf.limit(EXPERIMENT, "nope"), "unknown parameter 'nope'"),
+        (lambda: nuhf.limit(EXPERIMENT, cl=2.0), "between 0 and 1"),
+        (lambda: nuhf.limit(EXPERIMENT, method="x"), "unknown method 'x'"),
+        (lambda: nuhf.rate(EXPERIMENT, {"nope": 1.0}), "unknown parameter 'nope'"),
+        (lambda: nuhf.rate(EXPERIMENT, {"qnu_ee": float("nan")}), "far outside"),
+        (lambda: nuhf.workspace(EXPERIMENT, []), "at least one"),
+        (lambda: nuhf.workspace(EXPERIMENT, "qnu_ee", encoding="x"), "unknown encoding 'x'"),
+        (lambda: nuhf.fit(EXPERIMENT, fix=("qnu_ee_em8",)), "no nuisance 'qnu_ee_em8'"),
+    ],
+)
+def test_bad_arguments(call, words):
+    with pytest.raises(InputError, match=words):
+        call()

@@ -1,0 +1,404 @@
+"""Both encodings against the templates, against each other, and against plain pyhf."""
+
+import copy
+
+import numpy as np
+import pyhf
+import pytest
+from conftest import EXPERIMENT, PARAMETERS
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nuhf import api, parameters
+from nuhf.engine.signal import flavour_polynomial
+from nuhf.errors import InputError, ModelError
+from nuhf.experiments import spallation
+from nuhf.inference.engines import ModelProfiler, engine
+from nuhf.inference.problem import Options, pose
+from nuhf.model import assemble, encode
+from nuhf.model.native import load_model
+
+INTERFERING = tuple(p for p in PARAMETERS if not p.startswith("munu"))
+
+
+def described(loaded, templates, *names, **keywords):
+    return assemble.describe([loaded], names, templates={EXPERIMENT: templates}, **keywords)
+
+
+# ------------------------------------------------------------------------------------ schema
+
+
+@pytest.mark.parametrize("parameter", [*PARAMETERS, "norm_cevns"])
+def test_both_encodings_follow_the_schema(problem_of, stock_of, parameter):
+    """``stock_of`` validates with plain pyhf; the native file needs our schema if it has powers."""
+    spec = problem_of(parameter).spec
+    load_model(spec)
+    stock, model, _, _ = stock_of(parameter)
+    kinds = {m["type"] for c in stock["channels"] for s in c["samples"] for m in s["modifiers"]}
+    assert kinds <= {"normfactor", "normsys", "histosys"}
+    assert model.config.poi_name == stock["measurements"][0]["config"]["poi"]
+    if parameter in INTERFERING:
+        with pytest.raises(pyhf.exceptions.InvalidSpecification):
+            pyhf.Workspace(dict(spec))
+    else:
+        assert stock == spec
+
+
+def test_the_unit_is_in_the_name(problem_of, stock_of):
+    for name in PARAMETERS:
+        parameter = parameters.get(name)
+        spec, _, _, unit = stock_of(name)
+        poi = spec["measurements"][0]["config"]["poi"]
+        stem, _, suffix = poi.rpartition("_e")
+        power = int(suffix.replace("m", "-").replace("p", ""))
+        assert stem == parameter.fit_stem
+        assert unit * parameter.scale == pytest.approx(10.0**power, rel=1e-12)
+        if name in INTERFERING:
+            coupling = problem_of(name).description.couplings[0]
+            assert unit >= encode.STOCK_REACH * coupling.high * (1 - 1e-12)
+
+
+# --------------------------------------------------------------- native against the templates
+
+
+def by_hand(templates, loaded, couplings, pulls):
+    """Expected counts from the template polynomials, pulls at 0, +1 or -1.
+
+    At most one pull of the detector response may differ from 0; norm factors are 1 + pull x size.
+    """
+    free = [parameters.get(name) for name in couplings if name != "norm_cevns"]
+    nuisances = {n.name: n for n in loaded.analysis.nuisances}
+    shaped = [n for n, p in pulls.items() if p and nuisances[n].kind != "norm"]
+    variation = (shaped[0], "up" if pulls[shaped[0]] > 0 else "down") if shaped else None
+    assert len(shaped) <= 1
+
+    def factor(process):
+        out = 1.0
+        for name, pull in pulls.items():
+            if nuisances[name].kind == "norm" and process in nuisances[name].processes:
+                out *= 1 + pull * nuisances[name].size
+        return out
+
+    total = 0.0
+    for flavour in ("e", "mu"):
+        full = flavour_polynomial(templates, free, flavour, variation)
+        known = {parameters.get(n).fit_name: v for n, v in couplings.items() if n != "norm_cevns"}
+        total = total + full.evaluate({n: v for n, v in known.items() if n in full.names})
+    total = total * couplings.get("norm_cevns", 1.0) * factor("cevns")
+    for name, counts in spallation.backgrounds(loaded).items():
+        total = total + factor(name) * counts
+    return total
+
+
+def pulls_to_try(loaded):
+    """Every nuisance alone up and down, all norms together, none."""
+    names = [n.name for n in loaded.analysis.nuisances]
+    norms = [n.name for n in loaded.analysis.nuisances if n.kind == "norm"]
+    tried = [dict.fromkeys(names, 0.0)]
+    for name in names:
+        for sign in (1.0, -1.0):
+            tried.append({**tried[0], name: sign})
+    for name in (n for n in names if n not in norms):
+        tried.append({**tried[0], **{n: (-1.0) ** i for i, n in enumerate(norms)}, name: -1.0})
+    return tried
+
+
+SETS = [*((p,) for p in PARAMETERS), ("norm_cevns",), ("qnu_ee", "r2nu_ee"),
+        ("norm_cevns", "qnu_mumu", "sin2thetaW"), ("munu_eff", "abs_qnu_emu", "r2nu_mumu"),
+        ("anu_ee", "abs_r2nu_mutau")]  # fmt: skip
+
+
+@pytest.mark.parametrize("names", SETS, ids="+".join)
+def test_native_counts_equal_the_templates(loaded, templates, names):
+    model, _ = load_model(encode.native(described(loaded, templates, *names)))
+    rng = np.random.default_rng(1)
+    order, slices = model.config.par_order, model.config.par_slice
+    assert all(slices(name).stop - slices(name).start == 1 for name in order)
+    for pulls in pulls_to_try(loaded):
+        couplings = {
+            n: rng.uniform(0, 20) if parameters.get(n).squared or n == "norm_cevns"
+            else rng.normal(0, 10) for n in names
+        }  # fmt: skip
+        values = {parameters.get(n).fit_name: v for n, v in couplings.items()} | pulls
+        ours = model.expected_actualdata([values[name] for name in order])
+        np.testing.assert_allclose(
+            ours, by_hand(templates, loaded, couplings, pulls), rtol=1e-10, atol=1e-10
+        )
+
+
+def test_monomials_of_two_couplings(loaded, templates):
+    """q_ee and r_ee: six monomials on the electron flavour, one on the muon flavour."""
+    (channel,) = described(loaded, templates, "qnu_ee", "r2nu_ee").channels
+    powers = [dict(s.powers) for s in channel.samples if s.name.startswith("cevns_e")]
+    q, r = "qnu_ee_em8", "r2nu_ee_em32"
+    for expected in ({}, {q: 1}, {r: 1}, {q: 2}, {r: 2}, {q: 1, r: 1}):
+        assert powers.count(expected) == 1
+    assert len(powers) == 6
+    assert [dict(s.powers) for s in channel.samples if s.name.startswith("cevns_mu")] == [{}]
+
+
+def test_a_set_value_equals_the_free_parameter_there(loaded, templates):
+    value = -7e-8
+    free, _ = load_model(encode.native(described(loaded, templates, "r2nu_ee", "qnu_ee")))
+    held, _ = load_model(
+        encode.native(described(loaded, templates, "r2nu_ee", values={"qnu_ee": value}))
+    )
+    rng = np.random.default_rng(2)
+    for _ in range(20):
+        point = {name: rng.normal() for name in free.config.par_order}
+        point["qnu_ee_em8"] = value / 1e-8
+        theirs = free.expected_actualdata([point[n] for n in free.config.par_order])
+        ours = held.expected_actualdata([point[n] for n in held.config.par_order])
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+
+
+def test_strength_multiplies_all_monomials(loaded, templates):
+    free, _ = load_model(encode.native(described(loaded, templates, "norm_cevns", "qnu_ee")))
+    held, _ = load_model(
+        encode.native(described(loaded, templates, "qnu_ee", values={"norm_cevns": 1.7}))
+    )
+    for q in (-20.0, 0.0, 30.0):
+        point = dict.fromkeys(free.config.par_order, 0.3) | {"qnu_ee_em8": q, "norm_cevns": 1.7}
+        np.testing.assert_allclose(
+            held.expected_actualdata([point[n] for n in held.config.par_order]),
+            free.expected_actualdata([point[n] for n in free.config.par_order]),
+            rtol=1e-12,
+        )
+
+
+# --------------------------------------------------------------------- the stock construction
+
+
+def code4(alpha, low, high):
+    """pyhf's own interpolator."""
+    kernel = pyhf.interpolators.get(4)([[[[low], [1.0], [high]]]])
+    return np.asarray(kernel(pyhf.tensorlib.astensor([np.atleast_1d(alpha)]))).ravel()
+
+
+def test_code4_slopes_equal_the_derivatives_of_pyhf_s_interpolator():
+    linear, square = encode.code4_slopes()
+    step = 1e-3
+    up, down = code4([step, -step], 0.5, 2.0)
+    assert linear == pytest.approx((up - down) / (2 * step), rel=1e-5)
+    even = code4([step, 0.0, -step], 2.0, 2.0)
+    assert even[1] == 1.0
+    assert square == pytest.approx((even[0] - 2 + even[2]) / (2 * step**2), rel=1e-5)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.floats(-0.05, 0.05))
+def test_pairs_of_normsys_are_theta_and_its_square(alpha):
+    """Over the domain of the files, |alpha| <= 1/20: relative error of order alpha^2."""
+    linear, square = encode.code4_slopes()
+    odd = (code4(alpha, 0.5, 2.0) - code4(alpha, 2.0, 0.5))[0] / (2 * linear)
+    even = (code4(alpha, 2.0, 2.0) - 1.0)[0] / square
+    assert odd == pytest.approx(alpha, rel=2 * alpha**2 + 1e-9, abs=1e-12)
+    assert even == pytest.approx(alpha**2, rel=2 * alpha**2 + 1e-9, abs=1e-12)
+
+
+def test_members_of_a_pair_cancel_without_the_coupling(stock_of, problem_of):
+    """At alpha = 0 every nuisance, at any value, gives the counts of the native model."""
+    rng = np.random.default_rng(3)
+    for name in ("qnu_ee", "sin2thetaW"):
+        _, stock, _, _ = stock_of(name)
+        native = problem_of(name).engine.compiled
+        poi, fit_name = stock.config.poi_name, parameters.get(name).fit_name
+        for _ in range(5):
+            point = {n: rng.normal() for n in native.names} | {fit_name: 0.0, poi: 0.0}
+            np.testing.assert_allclose(
+                stock.expected_actualdata([point[n] for n in stock.config.par_order]),
+                native.expected([point[n] for n in native.names]),
+                rtol=1e-8,
+            )
+
+
+def test_mixed_monomials_in_the_stock_encoding(loaded, templates):
+    """Two couplings at once: q_ee r_ee is a product of two pairs."""
+    description = described(loaded, templates, "qnu_ee", "r2nu_ee")
+    native, _ = load_model(encode.native(description))
+    spec = encode.stock(description)
+    stock = pyhf.Workspace(spec).model()
+    entries = spec["measurements"][0]["config"]["parameters"]
+    rng = np.random.default_rng(4)
+    mixed = 0.0
+    for _ in range(30):
+        point = {n: rng.normal() for n in native.config.par_order}
+        largest = 0.0
+        for coupling, entry in zip(description.couplings, entries, strict=True):
+            value = rng.uniform(0.1 * coupling.low, 0.1 * coupling.high)
+            unit = coupling.high / entry["bounds"][0][1]
+            point[coupling.parameter.fit_name] = value
+            point[entry["name"]] = value / unit
+            largest = max(largest, abs(value / unit))
+        exact = native.expected_actualdata([point[n] for n in native.config.par_order])
+        close = stock.expected_actualdata([point[n] for n in stock.config.par_order])
+        (q, r) = (point[c.parameter.fit_name] for c in description.couplings)
+        alone = [dict(point) for _ in range(3)]
+        alone[0]["qnu_ee_em8"] = alone[2]["qnu_ee_em8"] = 0.0
+        alone[1]["r2nu_ee_em32"] = alone[2]["r2nu_ee_em32"] = 0.0
+        parts = [native.expected_actualdata([a[n] for n in native.config.par_order]) for a in alone]
+        cross = exact - parts[0] - parts[1] + parts[2]
+        mixed = max(mixed, np.abs(cross / exact).max())
+        np.testing.assert_allclose(close, exact, rtol=0, atol=10 * largest**2 * exact.max())
+        assert q * r != 0
+    assert mixed > 0.1  # the mixed monomial mattered
+
+
+def test_powers_above_two_have_no_stock_form(loaded, templates):
+    from dataclasses import replace
+
+    description = described(loaded, templates, "qnu_ee")
+    (channel,) = description.channels
+    cubic = tuple(
+        replace(s, powers={n: 3 if e == 2 else e for n, e in s.powers.items()})
+        for s in channel.samples
+    )
+    changed = replace(description, channels=(replace(channel, samples=cubic),))
+    with pytest.raises(InputError, match="no power 3"):
+        encode.stock(changed)
+    encode.native(changed)
+
+
+# -------------------------------------------------------------------- profiles of both models
+
+
+def profiler_of(spec):
+    model, data = load_model(spec)
+    chosen = engine("compiled", model)
+    name = spec["measurements"][0]["config"]["poi"]
+    return ModelProfiler(
+        chosen, data, chosen.compiled.index(name), np.atleast_2d(chosen.compiled.inits),
+        ~chosen.compiled.fixed,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("parameter", PARAMETERS)
+def test_profiles_of_stock_and_native_agree(problem_of, stock_of, parameter):
+    """Minimum subtracted, over the whole bounds where 2NLL < 25: within 0.02."""
+    problem = problem_of(parameter)
+    spec, _, _, unit = stock_of(parameter)
+    grid = problem.span().grid(61)
+    exact = problem.profiler().at(grid)
+    close = profiler_of(spec).at(grid / unit)
+    depth = exact - exact.min()
+    inside = depth < 25
+    assert inside.sum() > 5
+    assert depth[0] > 25 or problem.span().physical_low
+    assert depth[-1] > 25
+    np.testing.assert_allclose((close - close.min())[inside], depth[inside], rtol=0, atol=0.02)
+
+
+def pyhf_heights(model, data, values, optimizer):
+    """2NLL profiled by pyhf itself; the global minimum is the lowest of two free fits."""
+    pyhf.set_backend("numpy", optimizer)
+    try:
+        found = []
+        for value in values:
+            _, height = pyhf.infer.mle.fixed_poi_fit(value, data, model, return_fitted_val=True)
+            found.append(float(height))
+        return np.array(found)
+    finally:
+        pyhf.set_backend("numpy", "scipy")
+
+
+def check_with_pyhf(problem_of, stock_of, parameter, optimizer, points):
+    problem = problem_of(parameter)
+    _, model, data, unit = stock_of(parameter)
+    profile = problem.profiler()
+    grid = problem.span().grid(241)
+    heights = profile.at(grid)
+    # points inside 2NLL < 25, over the whole width of the region
+    inside = np.flatnonzero(heights - heights.min() < 25)
+    chosen = grid[inside[np.linspace(0, len(inside) - 1, points).round().astype(int)]]
+    exact = profile.at(chosen)
+    theirs = pyhf_heights(model, data, chosen / unit, optimizer)
+    lowest = int(np.argmin(exact))
+    np.testing.assert_allclose(theirs - theirs[lowest], exact - exact[lowest], rtol=0, atol=0.02)
+
+
+@pytest.mark.parametrize("optimizer", ["scipy", "minuit"])
+def test_pyhf_itself_agrees_on_the_stock_file(problem_of, stock_of, optimizer):
+    check_with_pyhf(problem_of, stock_of, "qnu_mumu", optimizer, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["scipy", "minuit"])
+@pytest.mark.parametrize("parameter", PARAMETERS)
+def test_pyhf_itself_agrees_on_every_stock_file(problem_of, stock_of, parameter, optimizer):
+    check_with_pyhf(problem_of, stock_of, parameter, optimizer, 7)
+
+
+# -------------------------------------------------------------------------------- combination
+
+
+@pytest.fixture(scope="module")
+def twin(tmp_path_factory, toml_text):
+    """The same experiment by path and another name; what is its own has its own nuisances."""
+    folder = tmp_path_factory.mktemp("twin")
+    text = toml_text.replace(f'name = "{EXPERIMENT}"', 'name = "csi-twin"')
+    text = text.replace("coherent_csi_2021_", "csi_twin_").replace(
+        "eff_coherent_csi_2021", "eff_csi_twin"
+    )
+    path = folder / "twin.toml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_a_combination_is_the_sum_with_shared_nuisances(twin):
+    one = api.problems(EXPERIMENT, "qnu_mumu")[0]
+    two = api.problems([EXPERIMENT, twin], "qnu_mumu")[0]
+    assert two.names == (EXPERIMENT, "csi-twin")
+    names = two.engine.compiled.names
+    assert len(set(names)) == len(names)
+    own = {n for n in names if n not in one.engine.compiled.names}
+    assert own == {"eff_csi_twin", "bkg_csi_twin_ss", "bkg_csi_twin_brn", "bkg_csi_twin_nin"}
+    assert {"flux_sns", "ff_csi", "qf_csi_syst0", "qf_csi_syst1", "qnu_mumu_em8"} <= set(names)
+
+    single, both = one.engine.compiled, two.engine.compiled
+    np.testing.assert_array_equal(two.data[: both.n_main], np.tile(one.data[: single.n_main], 2))
+    rng = np.random.default_rng(5)
+    for _ in range(5):
+        q, shared = rng.uniform(-20, 20), rng.normal(size=4)
+        point = dict.fromkeys(names, 0.0) | {"qnu_mumu_em8": q}
+        point |= dict(
+            zip(("flux_sns", "ff_csi", "qf_csi_syst0", "qf_csi_syst1"), shared, strict=True)
+        )
+        apart = 2 * single.twice_nll([point[n] for n in single.names], one.data)
+        together = both.twice_nll([point[n] for n in names], two.data)
+        # constraints of shared nuisances are there once, not twice
+        constraint = np.sum(shared**2) + 4 * np.log(2 * np.pi)
+        assert together == pytest.approx(apart - constraint, rel=1e-12)
+
+
+def test_two_equal_experiments_give_a_shorter_interval(twin):
+    fix = ("flux_sns", "ff_csi", "qf_csi_syst0", "qf_csi_syst1")
+    (one,) = api.limit(EXPERIMENT, "norm_cevns", fix=fix)
+    (two,) = api.limit([EXPERIMENT, twin], "norm_cevns", fix=fix)
+    # twice the same data, all nuisances independent: the error falls by sqrt(2)
+    assert np.ptp(two.intervals) == pytest.approx(np.ptp(one.intervals) / np.sqrt(2), rel=0.02)
+    assert two.best_fit == pytest.approx(one.best_fit, abs=2e-3)
+
+
+def test_duplicates_are_refused(loaded, templates, twin):
+    with pytest.raises(InputError, match="given twice"):
+        assemble.describe([loaded, loaded], ["qnu_ee"])
+    with pytest.raises(InputError, match=f"given twice.*{EXPERIMENT}"):
+        api.problems([EXPERIMENT, EXPERIMENT], "qnu_ee")
+    with pytest.raises(InputError, match="twice: qnu_ee, qnu_ee"):
+        described(loaded, templates, "qnu_ee", "qnu_ee")
+    with pytest.raises(InputError, match="both free and set"):
+        described(loaded, templates, "qnu_ee", values={"qnu_ee": 0.0})
+    spec = copy.deepcopy(encode.native(described(loaded, templates, "munu_mu")))
+    spec["channels"].append(spec["channels"][0])
+    with pytest.raises(ModelError, match=r"2 channels.*'coherent_csi_2021'"):
+        load_model(spec)
+
+
+def test_degenerate_sets_are_refused(loaded, templates):
+    for names, words in (
+        (("r2nu_ee", "anu_ee"), "same direction"),
+        (("munu_eff", "munu_mu"), "munu_eff"),
+        (("abs_qnu_emu", "abs_r2nu_emu"), "relative phase"),
+    ):
+        with pytest.raises(InputError, match=words):
+            pose([loaded], names[0], Options(profile=names[1:]), {EXPERIMENT: templates})

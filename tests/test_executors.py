@@ -1,0 +1,245 @@
+"""Who works on toys must not matter: workers, deaths, checkpoints."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import EXPERIMENT
+
+from nuhf.errors import FitError, InputError
+from nuhf.inference.checkpoint import open_checkpoint, task_digest
+from nuhf.inference.executors import Processes, Progress, Serial, Session, cores, session
+from nuhf.inference.toy_problem import toy_setup
+from nuhf.inference.toys import ToyOptions, blocks
+
+
+@pytest.fixture(scope="module")
+def setup(problem_of):
+    return toy_setup(problem_of("qnu_mumu"), [-4.0, 8.0])
+
+
+@pytest.fixture(scope="module")
+def tasks(problem_of):
+    truth = problem_of("qnu_mumu").engine.compiled.inits.tolist()
+    base = {"kind": "statistic", "truth": truth, "values": [3.0]}
+    return blocks(base, 240, [3, 0], 40)
+
+
+@pytest.fixture(scope="module")
+def expected(setup, tasks):
+    return Session(Serial(setup)).map(tasks)
+
+
+def test_two_processes_give_the_same_bits(setup, tasks, expected):
+    executor = Processes(setup, 2)
+    with Session(executor) as opened:
+        assert opened.map(tasks) == expected
+        first = [process.pid for process in executor.pids.values()]
+        assert len(first) == 2
+        # the processes stay for the next tasks
+        assert opened.map(tasks[:2]) == expected[:2]
+        assert {p.pid for p in executor.pids.values()} == set(first)
+        processes = list(executor.pids.values())
+    assert executor.pids == {}
+    assert all(process.poll() is not None for process in processes)
+
+
+def test_a_killed_worker_s_block_is_redone(setup, tasks, expected):
+    executor = Processes(setup, 1)
+    with Session(executor) as opened:
+        found = {}
+        for position, result in executor.run(tasks):
+            found[position] = result
+            if len(found) in (1, 3):
+                os.kill(executor.pids[0].pid, signal.SIGKILL)
+        assert [found[i] for i in range(len(tasks))] == expected
+        assert opened.map(tasks[-1:]) == expected[-1:]
+
+
+def test_a_block_that_kills_its_workers_is_an_error(setup, tasks, monkeypatch):
+    monkeypatch.setattr("nuhf.inference.executors._ask", lambda process, content: (
+        {"backend": "pyhf numpy 64b, minuit"} if "spec" in content else None
+    ))  # fmt: skip
+    executor = Processes(setup, 1)
+    with Session(executor) as opened, pytest.raises(FitError, match=r"died 3 times .* \[3, 0, 0\]"):
+        opened.map(tasks)
+
+
+def test_another_backend_is_refused(setup, tasks, monkeypatch):
+    monkeypatch.setattr(
+        "nuhf.inference.executors._ask", lambda process, content: {"backend": "pyhf jax 64b, scipy"}
+    )
+    with Session(Processes(setup, 1)) as opened, pytest.raises(FitError, match="pyhf jax 64b"):
+        opened.map(tasks)
+
+
+def test_errors_of_workers_come_back_in_words(setup, tasks):
+    with Session(Processes(setup, 1)) as opened:
+        with pytest.raises(InputError, match="unknown kind of toys 'nonsense'"):
+            opened.map([{"kind": "nonsense"}])
+        assert len(opened.executor.pids) == 0
+
+
+def test_the_choice_of_the_executor(setup, monkeypatch):
+    options = ToyOptions(10, jobs=1)
+    assert isinstance(session(setup, options, {}).executor, Serial)
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    executor = session(setup, options, {}).executor
+    assert isinstance(executor, Processes)
+    assert executor.jobs == 1
+    executor = session(setup, ToyOptions(10), {}).executor
+    assert isinstance(executor, Processes)
+    assert executor.jobs == cores()
+
+
+# ---------------------------------------------------------------------------- checkpoint
+
+
+def test_a_checkpoint_saves_the_work(setup, tasks, expected, tmp_path, monkeypatch):
+    path = tmp_path / "toys.jsonl"
+    opened = Session(Serial(setup), open_checkpoint(path, "d"))
+    assert opened.map(tasks[:4]) == expected[:4]
+    lines = path.read_text().splitlines()
+    assert len(lines) == 5
+    # cut the last line off in its middle, as a crash would
+    path.write_text("\n".join(lines)[:-30])
+    again = open_checkpoint(path, "d")
+    assert len(again.done) == 3
+    ran = []
+    monkeypatch.setattr(
+        Serial, "run", lambda self, todo: (ran.append((i, t)) or (i, expected[3 + i])
+                                           for i, t in enumerate(todo))
+    )  # fmt: skip
+    assert Session(Serial(setup), again).map(tasks) == expected
+    assert [task["key"] for _, task in ran] == [[3, 0, 3], [3, 0, 4], [3, 0, 5]]
+    assert len(path.read_text().splitlines()) == 7
+    assert set(open_checkpoint(path, "d").done) == {task_digest(task) for task in tasks}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("hello\n", "line 1: broken JSON"),
+        ('{"a": 1}\n', "not a checkpoint of nuhf"),
+        ('{"format": "nuhf toys 1", "digest": "other"}\n', "toys of another problem"),
+        ('{"format": "nuhf toys 1", "digest": "d"}\n{"task"\n{}\n', "line 2: broken JSON"),
+        ('{"format": "nuhf toys 1", "digest": "d"}\n{"task": 1}\n', "line 2 is no block"),
+    ],
+)
+def test_other_files_are_refused_and_kept(tmp_path, text, message):
+    path = tmp_path / "toys.jsonl"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        open_checkpoint(path, "d")
+    assert path.read_text() == text
+
+
+@pytest.mark.parametrize("length", [0, 5, 40])
+def test_a_first_line_that_was_cut_off_is_written_anew(tmp_path, length):
+    path = tmp_path / "toys.jsonl"
+    head = open_checkpoint(path, "d").path.read_text()
+    path.write_text(head[:length])
+    assert open_checkpoint(path, "d").done == {}
+    assert path.read_text() == head
+
+
+def test_the_digest_knows_problem_and_options(setup, problem_of, tmp_path):
+    path = tmp_path / "toys.jsonl"
+    session(setup, ToyOptions(100, checkpoint=path), {"cl": 0.9})
+    session(setup, ToyOptions(100, checkpoint=path, jobs=3), {"cl": 0.9})
+    other = toy_setup(problem_of("qnu_ee"), [-4.0, 60.0])
+    for changed in (
+        (setup, ToyOptions(101, checkpoint=path), {"cl": 0.9}),
+        (setup, ToyOptions(100, 2, checkpoint=path), {"cl": 0.9}),
+        (setup, ToyOptions(100, checkpoint=path), {"cl": 0.95}),
+        (other, ToyOptions(100, checkpoint=path), {"cl": 0.9}),
+    ):
+        with pytest.raises(InputError, match="another problem"):
+            session(*changed)
+
+
+_SCRIPT = """
+import json, sys
+from pathlib import Path
+from nuhf import api
+found = api.limit({name!r}, "qnu_mumu", method="feldman-cousins", toys=100, points=8, seed=2,
+                  jobs=int(sys.argv[1]), checkpoint=Path("toys.jsonl"))
+print(json.dumps(found[0].to_json()))
+"""
+
+
+def test_kill_9_of_the_parent_then_resume(tmp_path):
+    """A script without a main guard: workers do not import it."""
+    script = tmp_path / "script.py"
+    script.write_text(_SCRIPT.format(name=EXPERIMENT))
+
+    def start(folder, jobs):
+        folder.mkdir(exist_ok=True)
+        command = [sys.executable, str(script), str(jobs)]
+        return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
+
+    with start(tmp_path / "whole", 1) as undisturbed:
+        whole = undisturbed.communicate()[0]
+    folder = tmp_path / "killed"
+    victim = start(folder, 2)
+    with victim:
+        checkpoint = folder / "toys.jsonl"
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if checkpoint.exists() and len(checkpoint.read_text().splitlines()) > 2:
+                break
+            time.sleep(0.005)
+        victim.kill()
+    before = len(checkpoint.read_text().splitlines())
+    with start(folder, 2) as resumed:
+        out = resumed.communicate()[0]
+    assert json.loads(out) == json.loads(whole)
+    lines = [json.loads(line) for line in checkpoint.read_text().splitlines()[1:]]
+    assert len({line["task"] for line in lines}) == len(lines) >= before - 1
+    reference = Path(tmp_path / "whole" / "toys.jsonl").read_text().splitlines()[1:]
+    assert sorted(reference) == sorted(json.dumps(line) for line in lines)
+
+
+# ------------------------------------------------------------------------------ progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_progress_shows_rate_and_time_after_two_seconds(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    stream = Terminal()
+    progress = Progress(stream)
+    now[0] += 1.9
+    progress.show(500, 2000, 500)
+    assert stream.getvalue() == ""
+    now[0] += 2.1
+    progress.show(1000, 2000, 800)
+    assert stream.getvalue().strip() == "toys 1000/2000, 200 per second, 5 s left"
+    progress.clear()
+    assert stream.getvalue().endswith("\r")
+
+
+def test_no_progress_without_a_terminal(monkeypatch):
+    stream = io.StringIO()
+    progress = Progress(stream)
+    monkeypatch.setattr(time, "monotonic", lambda: 1e9)
+    progress.show(1, 2, 1)
+    progress.clear()
+    Progress(None).show(1, 2, 1)
+    assert stream.getvalue() == ""
+
+
+def test_plain_numbers_survive_the_pipe(expected):
+    values = np.array(expected[0]["t"])
+    assert np.array_equal(np.array(json.loads(json.dumps(values.tolist()))), values)

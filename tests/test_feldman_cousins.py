@@ -1,0 +1,219 @@
+"""Feldman-Cousins intervals and coverage."""
+
+import json
+
+import numpy as np
+import pytest
+from conftest import EXPERIMENT
+
+from nuhf import api
+from nuhf.errors import FitError, InputError
+from nuhf.inference.feldman_cousins import Points, _verdicts
+from nuhf.inference.toy_problem import negative_note
+
+
+def construct(parameter, **options):
+    (found,) = api.limit(EXPERIMENT, parameter, method="feldman-cousins", jobs=1, **options)
+    return found
+
+
+@pytest.fixture(scope="module")
+def charge():
+    return construct("qnu_ee", toys=300, points=30, seed=1)
+
+
+def test_ends_are_where_t_meets_the_critical_values(charge):
+    curve = {key: np.array(value) for key, value in charge.toys["curve"].items()}
+    distance = curve["statistic"] - curve["critical"]
+    ends = np.ravel(charge.intervals)
+    clear = np.abs(distance) > 2.5 * curve["critical_error"]
+    inside = sum((curve["values"] >= a) & (curve["values"] <= b) for a, b in charge.intervals)
+    assert ((distance < 0) == (inside > 0))[clear].all()
+    errors = np.ravel(charge.toys["end_errors"])
+    assert errors.shape == ends.shape
+    assert (errors > 0).all()
+    assert (errors < 0.25 * np.ptp(charge.intervals[0])).all()
+
+
+def test_two_minima_widen_the_interval(charge):
+    """At the edge towards the second minimum the critical value is well above Wilks' 2.71."""
+    (wilks,) = api.limit(EXPERIMENT, "qnu_ee")
+    assert len(charge.intervals) == len(wilks.intervals) == 2
+    assert charge.intervals[0][1] > wilks.intervals[0][1]
+    assert charge.best_fit == wilks.best_fit
+    assert charge.minima == wilks.minima
+
+
+def test_the_record(charge):
+    toys = charge.toys
+    assert charge.method == "feldman-cousins"
+    assert toys["toys"] == 300
+    assert toys["seed"] == 1
+    assert toys["unconverged"] == 0
+    assert toys["toys_in_all"] == 300 * len(toys["curve"]["values"])
+    assert toys["backend"] == "pyhf numpy 64b, minuit"
+    assert "seed 1; 0 of" in charge.notes[-1]
+    assert json.loads(json.dumps(charge.to_json()))["toys"]["curve"]["critical"]
+
+
+def test_same_seed_same_result_other_seed_other_toys():
+    first = construct("qnu_mumu", toys=100, points=12, seed=5)
+    assert first.to_json() == construct("qnu_mumu", toys=100, points=12, seed=5).to_json()
+    other = construct("qnu_mumu", toys=100, points=12, seed=6)
+    assert other.intervals != first.intervals
+    error = np.hypot(np.ravel(first.toys["end_errors"]), np.ravel(other.toys["end_errors"]))
+    assert (np.abs(np.ravel(first.intervals) - np.ravel(other.intervals)) < 5 * error).all()
+
+
+def test_a_bound_at_zero():
+    found = construct("munu_mu", toys=300, points=20)
+    assert found.intervals[0][0] == 0.0
+    assert found.upper_limit == found.intervals[-1][1]
+    assert found.toys["end_errors"][0][0] == 0.0
+    (wilks,) = api.limit(EXPERIMENT, "munu_mu")
+    # the best fit lies at the bound: critical values are below 2.71 there
+    assert 0.7 * wilks.upper_limit < found.upper_limit < wilks.upper_limit
+
+
+def test_strength_agrees_with_wilks():
+    """norm_cevns at 0.93 +- 0.15 is far from everything."""
+    (wilks,) = api.limit(EXPERIMENT, "norm_cevns")
+    found = construct("norm_cevns", toys=500, points=20)
+    errors = np.ravel(found.toys["end_errors"])
+    assert (np.abs(np.ravel(found.intervals) - np.ravel(wilks.intervals)) < 4 * errors).all()
+
+
+def test_empty_bins_that_expect_less_than_nothing_are_noted(problem_of):
+    """Near the far minimum the fit to the data makes empty bins negative."""
+    problem = problem_of("qnu_mumu")
+    index = [problem.profiler().index]
+    (note,) = negative_note(problem, index, np.array([[0.0], [58.9]]))
+    assert "at 1 of 2 tested values a bin expects fewer than 0 events (down to -0.0" in note
+    assert negative_note(problem, index, np.array([[0.0], [3.0]])) == ()
+
+
+def test_other_levels():
+    narrow = construct("qnu_mumu", toys=100, points=12, cl=0.68)
+    wide = construct("qnu_mumu", toys=100, points=12, cl=0.9)
+    assert narrow.intervals[0][1] < wide.intervals[0][1]
+
+
+def points_at(distance, error):
+    n = len(distance)
+    t = np.asarray(distance, dtype=float) + 3.0
+    return Points(np.arange(float(n)), t, np.full(n, 3.0), np.full(n, error))
+
+
+@pytest.mark.parametrize(
+    ("distance", "inside", "turned"),
+    [
+        ([3, 1, -1, -2, 1, 3], [0, 0, 1, 1, 0, 0], 0),
+        # one value of the wrong side within the noise, on either side of an end
+        ([3, -0.1, 1, -1, -2, 1, 3], [0, 0, 0, 1, 1, 0, 0], 1),
+        ([3, 1, -1, 0.1, -2, 1, 3], [0, 0, 1, 1, 1, 0, 0], 1),
+        # a clear gap stays a gap
+        ([3, -1, -2, 1, -2, -1, 3], [0, 1, 1, 0, 1, 1, 0], 0),
+    ],
+)
+def test_noise_makes_no_pieces(distance, inside, turned):
+    found, count = _verdicts(points_at(distance, 0.2))
+    assert found.astype(int).tolist() == inside
+    assert count == turned
+
+
+def test_refusals(tmp_path):
+    with pytest.raises(InputError, match="engine compiled"):
+        construct("qnu_mumu", toys=100, engine="pyhf")
+    with pytest.raises(InputError, match="delta-chi2 makes no toys"):
+        api.limit(EXPERIMENT, "qnu_mumu", toys=100)
+    with pytest.raises(InputError, match="for one parameter"):
+        construct(["qnu_ee", "qnu_mumu"], toys=100, checkpoint=tmp_path / "x")
+    with pytest.raises(InputError, match="give --toys"):
+        api.limit(EXPERIMENT, "qnu_mumu", checkpoint=tmp_path / "x")
+    with pytest.raises(FitError, match="toys are too few"):
+        construct("qnu_mumu", toys=50, points=6, cl=0.99)
+
+
+# --------------------------------------------------------------------------- two parameters
+
+
+def test_two_dimensions():
+    options = {"cl": (0.68, 0.9), "points": 12, "seed": 1}
+    found = api.contour(
+        EXPERIMENT, ["munu_e", "munu_mu"], method="feldman-cousins", toys=60, jobs=1, **options
+    )
+    regions = dict(found.regions)
+    assert set(regions) == {0.68, 0.9}
+    extent = {cl: np.concatenate(lines).max(axis=0) for cl, lines in regions.items()}
+    assert (extent[0.9] > extent[0.68]).all()
+    wilks = api.contour(EXPERIMENT, ["munu_e", "munu_mu"], cl=(0.9,), points=12)
+    ((_, lines),) = wilks.regions
+    assert extent[0.9] == pytest.approx(np.concatenate(lines).max(axis=0), rel=0.35)
+    assert "60 toys at each of" in found.notes[-1]
+    assert json.dumps(found.to_json())
+
+
+# ----------------------------------------------------------------------------- coverage
+
+
+def test_coverage_command(cli):
+    ran = cli("coverage", EXPERIMENT, "-p", "qnu_mumu", "--true", "0", "--toys", "400",
+              "--nuisance", "flux_sns=1", "--jobs", "1", "--json")  # fmt: skip
+    found = json.loads(ran.out)
+    assert found["coverage"] == pytest.approx(0.88, abs=0.06)
+    assert found["error"] == pytest.approx(0.016, abs=0.004)
+    assert found["covered"] + 0 <= found["toys"] == 400
+    assert found["nuisances"] == {"flux_sns": 1.0}
+    ran = cli("coverage", EXPERIMENT, "-p", "qnu_mumu", "--true", "0", "--toys", "50",
+              "--jobs", "1")  # fmt: skip
+    assert "90 % CL, delta-chi2: covers" in ran.out
+
+
+def test_coverage_of_the_construction_and_its_twin():
+    """The verdict of every toy is the one of the construction at that value."""
+    found = api.coverage(
+        EXPERIMENT, "qnu_ee", true=0.0, method="feldman-cousins", toys=60, inner=250, jobs=1
+    )
+    assert 0.78 <= found.coverage <= 1.0
+    assert found.inner == 250
+    assert found.unconverged == found.inner_unconverged == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "cls"}, "no coverage of 'cls'"),
+        ({"nuisances": {"flux": 1.0}}, "no nuisance 'flux'"),
+        ({"nuisances": {"qnu_ee_em8": 1.0}}, "no nuisance"),
+        ({"nuisances": {"flux_sns": 9.0}}, "outside its bounds"),
+        ({"true": 1.0}, "outside the range"),
+    ],
+)
+def test_coverage_refuses(options, message):
+    with pytest.raises(InputError, match=message):
+        api.coverage(EXPERIMENT, "qnu_ee", **{"true": 0.0, "toys": 20, "jobs": 1} | options)
+
+
+def test_limit_command(cli):
+    ran = cli("limit", EXPERIMENT, "-p", "qnu_mumu", "--method", "feldman-cousins",
+              "--toys", "50", "--points", "8", "--jobs", "1", "--seed", "4")  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert "90 % CL, feldman-cousins" in ran.out
+    assert "50 toys at each of" in ran.out
+    assert ran.err == ""
+
+
+# ------------------------------------------------------------------------------- studies
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("true", [0.0, 6.96e-8, 2.6e-7])
+def test_feldman_cousins_covers(problem_of, true):
+    """SM, limit and between the minima, with true nuisances one sigma off their fitted values."""
+    compiled = problem_of("qnu_ee").engine.compiled
+    names = [name for name in compiled.names if name != "qnu_ee_em8"]
+    off = {name: 1.0 - 2.0 * (k % 2) for k, name in enumerate(names)}
+    found = api.coverage(
+        EXPERIMENT, "qnu_ee", true=true, method="feldman-cousins", toys=4000, nuisances=off
+    )
+    assert found.coverage == pytest.approx(0.9, abs=0.015)

@@ -1,0 +1,169 @@
+"""``nuhf publish``: archives, and a HEPData submission that HEPData's validator accepts."""
+
+import json
+import subprocess
+import sys
+import tarfile
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nuhf import api
+from nuhf.errors import InputError
+from nuhf.model.archive import read_archive
+
+X = "coherent-csi-2021"
+BIN = Path(sys.executable).parent
+
+
+def text(path):
+    return Path(path).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def published():
+    return api.publication(X, ["munu_mu", "qnu_ee"], points=9, hepdata="ins1234567")
+
+
+def test_archives(published, tmp_path):
+    archives = published.archives()
+    assert list(archives) == [f"{X}_munu_mu.tar.gz", f"{X}_qnu_ee.tar.gz"]
+    again = api.publication(X, ["munu_mu", "qnu_ee"], points=9, hepdata="ins1234567")
+    assert again.archives() == archives  # reproducible bytes
+    for name, content in archives.items():
+        (tmp_path / name).write_bytes(content)
+        found = read_archive(tmp_path / name)
+        assert sorted(found.files) == ["BkgOnly.json", "README.md", "patchset.json"]
+        readme = found.files["README.md"].decode()
+        assert "10.1103/PhysRevLett.129.081801" in readme
+        assert "placeholder" not in readme
+        assert "{" not in readme.replace('[{"op"', "").replace("true}]", "")
+
+
+def test_the_readme_of_an_archive_works(published, tmp_path):
+    """Its four commands, run as they stand; 2NLL is the one in the table."""
+    (tmp_path / "a.tar.gz").write_bytes(published.archives()[f"{X}_munu_mu.tar.gz"])
+    with tarfile.open(tmp_path / "a.tar.gz") as opened:
+        opened.extractall(tmp_path, filter="data")
+    lines = [s.strip() for s in text(tmp_path / "README.md").splitlines() if s.startswith("    ")]
+    assert len(lines) == 4
+    environment = {"PATH": f"{BIN}:/usr/bin:/bin"}
+    ran = subprocess.run(
+        ["sh", "-ec", "\n".join(lines)], cwd=tmp_path, env=environment, capture_output=True,
+        text=True, check=True,
+    )  # fmt: skip
+    found = json.loads(ran.stdout[ran.stdout.index("{") :])["twice_nll"]
+    entry = published.entries[0]
+    assert found - entry.limit.twice_nll_min == pytest.approx(entry.delta[-1], abs=1e-3)
+
+
+def test_pyhf_contrib_download_unpacks_it(published, tmp_path):
+    pytest.importorskip("requests")  # pyhf[contrib]
+    content = published.archives()[f"{X}_munu_mu.tar.gz"]
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *arguments):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/a.tar.gz"
+        subprocess.run(
+            [BIN / "pyhf", "contrib", "download", "--force", url, tmp_path / "got"], check=True
+        )
+        server.shutdown()
+    assert sorted(p.name for p in (tmp_path / "got").iterdir()) == [
+        "BkgOnly.json", "README.md", "patchset.json",
+    ]  # fmt: skip
+
+
+def test_numbers(published):
+    entry = published.entries[1]
+    assert entry.delta.min() >= -1e-6
+    best = entry.problem.profiler().at(entry.grid.points[:, 0]) - entry.limit.twice_nll_min
+    np.testing.assert_allclose(entry.delta, best, atol=1e-8)
+    np.testing.assert_allclose(entry.values, entry.grid.points[:, 0] * 1e-8, rtol=1e-12)
+    assert published.observed.sum() == published.problem.data[: published.observed.size].sum()
+    assert set(published.expected) == {"ss", "brn", "nin", "cevns"}
+    assert published.expected["ss"].sum() == pytest.approx(1286.0)
+
+
+def test_gaussian_data_are_published_in_events():
+    found = api.publication(X, "munu_mu", points=3, analysis="khan2023")
+    loaded = api.experiment(X, "khan2023")
+    assert found.stem == f"{X}_khan2023"
+    assert list(found.archives()) == [f"{X}_khan2023_munu_mu.tar.gz"]
+    assert np.abs(found.observed).max() < 1e3
+    assert loaded.analysis.statistic == "gaussian"
+    assert max(row.max() for row in found.expected.values()) < 1e3
+
+
+def test_submission_passes_the_validator(work):
+    """In processes of their own: the validator leaves its files open."""
+    yaml = pytest.importorskip("yaml")
+    pytest.importorskip("hepdata_lib")
+    pytest.importorskip("hepdata_validator")
+    ran = subprocess.run(
+        [BIN / "nuhf", "publish", X, "-p", "munu_mu", "-p", "qnu_ee", "--points", "9",
+         "-o", "out"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "ins0000000 is a placeholder" in ran.stderr
+    for arguments in (("-d", "out/submission"), ("-a", "out/submission.tar.gz")):
+        checked = subprocess.run(
+            [BIN / "hepdata-validate", *arguments], capture_output=True, text=True, check=True
+        )
+        assert "is valid" in checked.stdout
+    documents = list(yaml.safe_load_all(text("out/submission/submission.yaml")))
+    resources = [r for r in documents[0]["additional_resources"] if r.get("type")]
+    assert [r["type"] for r in resources] == ["HistFactory"] * 2
+    assert [r["location"] for r in resources] == [f"{X}_munu_mu.tar.gz", f"{X}_qnu_ee.tar.gz"]
+    for resource in resources:
+        found = read_archive(Path("out/submission") / resource["location"])
+        assert found.files["README.md"]
+    names = [document["name"] for document in documents[1:]]
+    assert names == ["Spectrum", "Limits", "Profile munu_mu", "Profile qnu_ee"]
+    spectrum = yaml.safe_load(text("out/submission/spectrum.yaml"))
+    data = [v["value"] for v in spectrum["dependent_variables"][0]["values"]]
+    assert len(data) == 99
+    first = spectrum["independent_variables"][0]["values"][0]
+    assert first == {"low": 0.0, "high": 8.0}
+    limits = yaml.safe_load(text("out/submission/limits.yaml"))
+    (found,) = api.limit(X, "munu_mu")
+    upper = limits["dependent_variables"][1]["values"][0]["value"]
+    assert upper == pytest.approx(found.upper_limit, rel=1e-5)
+    assert len(limits["dependent_variables"][1]["values"]) == 3  # two pieces for qnu_ee
+    with tarfile.open("out/submission.tar.gz") as opened:
+        assert "submission.yaml" in opened.getnames()
+
+
+def test_message_without_the_packages(cli, work, monkeypatch):
+    from nuhf.report import hepdata
+
+    monkeypatch.setattr(hepdata, "_MODULES", ("hepdata_lib_that_is_not_there",))
+    ran = cli("publish", X, "-p", "munu_mu", "-o", "out")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.count("\n") == 1
+    assert "pip install 'nuhf[hepdata]'" in ran.err
+    assert not Path("out").exists()
+    ran = cli("publish", X, "-p", "munu_mu", "--points", 3, "--archives-only", "-o", "out")
+    assert ran.code == 0
+    assert [p.name for p in Path("out").iterdir()] == [f"{X}_munu_mu.tar.gz"]
+
+
+def test_refusals(cli, work):
+    with pytest.raises(InputError, match="7 digits"):
+        api.publication(X, "munu_mu", hepdata="1234567")
+    with pytest.raises(InputError, match="confidence level"):
+        api.publication(X, "munu_mu", cl=90)
+    ran = cli("publish", X, "-p", "nonsense", "--archives-only", "-o", "out")
+    assert ran.code == 2
+    assert not Path("out").exists()

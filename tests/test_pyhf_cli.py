@@ -1,0 +1,135 @@
+"""``nuhf pyhf``: pyhf's own commands on files with powerfactor."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pyhf
+import pytest
+from pyhf.modifiers import histfactory_set
+
+X = "coherent-csi-2021"
+WORKSPACES = Path(__file__).resolve().parent.parent / "workspaces" / X
+NATIVE = WORKSPACES / "qnu_mumu.native.json"
+BIN = Path(sys.executable).parent
+
+
+@pytest.fixture(autouse=True)
+def untouched():
+    """Each command leaves pyhf as it was."""
+    folder = pyhf.schema.path
+    yield
+    assert "powerfactor" not in histfactory_set
+    assert pyhf.schema.path == folder
+
+
+def out(ran):
+    assert ran.code == 0, ran.err
+    return ran.out
+
+
+def test_plain_pyhf_refuses_what_nuhf_pyhf_reads(cli):
+    ran = subprocess.run([BIN / "pyhf", "fit", NATIVE], capture_output=True, check=False)
+    assert ran.returncode != 0
+    assert "mle_parameters" in out(cli("pyhf", "fit", NATIVE))
+
+
+def test_fit_is_our_fit(cli):
+    from nuhf import api
+
+    (found,) = api.limit(X, "qnu_mumu")
+    fitted = json.loads(out(cli("pyhf", "fit", "--value", "--optimizer", "minuit", NATIVE)))
+    pyhf.set_backend("numpy")
+    assert fitted["twice_nll"] == pytest.approx(found.twice_nll_min, abs=1e-3)
+    best = fitted["mle_parameters"]["qnu_mumu_em8"][0] * 1e-8
+    assert best == pytest.approx(found.best_fit, rel=1e-2)
+
+
+def test_cls(cli):
+    at = {
+        poi: json.loads(out(cli("pyhf", "cls", "--test-stat", "q", "--test-poi", poi, NATIVE)))
+        for poi in (2.5, 12.0)
+    }
+    assert at[2.5]["CLs_obs"] > 0.2
+    assert at[12.0]["CLs_obs"] < 0.01
+
+
+def test_inspect_digest_sort_rename_prune(cli, work):
+    assert "qnu_mumu_em8" in out(cli("pyhf", "inspect", NATIVE))
+    digest = out(cli("pyhf", "digest", NATIVE)).strip()
+    assert digest == "sha256:" + pyhf.utils.digest(json.loads(NATIVE.read_text()))
+    assert "powerfactor" in out(cli("pyhf", "sort", NATIVE))
+    renamed = out(cli("pyhf", "rename", "-m", "qnu_mumu_em8", "other_em8", NATIVE))
+    assert "qnu_mumu_em8" not in json.loads(renamed)["measurements"][0]["config"]["poi"]
+    pruned = json.loads(out(cli("pyhf", "prune", "-s", "brn", NATIVE)))
+    assert "brn" not in [s["name"] for s in pruned["channels"][0]["samples"]]
+
+
+def test_combine(cli, work):
+    spec = json.loads(NATIVE.read_text())
+    spec["channels"][0]["name"] = spec["observations"][0]["name"] = "elsewhere"
+    Path("other.json").write_text(json.dumps(spec))
+    both = json.loads(out(cli("pyhf", "combine", "--join", "outer", NATIVE, "other.json")))
+    assert sorted(c["name"] for c in both["channels"]) == ["coherent_csi_2021", "elsewhere"]
+
+
+def test_stock_files_too(cli):
+    stock = WORKSPACES / "munu_mu.stock.json"
+    assert "munu2_mu_em18" in out(cli("pyhf", "fit", stock))
+
+
+def test_backend_option_in_its_own_process():
+    ran = subprocess.run(
+        [BIN / "nuhf", "pyhf", "fit", "--value", NATIVE], capture_output=True, text=True, check=True
+    )
+    assert json.loads(ran.stdout)["twice_nll"] == pytest.approx(466.79, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("fit", "missing.json"), 2, "No such file"),
+        (("fit", "text.json"), 2, "Expecting value"),
+        (("fit", "empty.json"), 1, "InvalidSpecification"),
+        (("fit", "power.json"), 1, "InvalidSpecification"),
+        (("fot",), 2, "No such command"),
+        (("fit", "--nonsense"), 2, "--nonsense"),
+    ],
+)
+def test_failures_in_one_line(cli, work, arguments, code, words):
+    spec = json.loads(NATIVE.read_text())
+    for sample in spec["channels"][0]["samples"]:
+        for modifier in sample["modifiers"]:
+            if modifier["type"] == "powerfactor":
+                modifier["data"] = {"exponent": 0}
+    Path("power.json").write_text(json.dumps(spec))
+    Path("text.json").write_text("text")
+    Path("empty.json").write_text("{}")
+    ran = cli("pyhf", *arguments)
+    assert (ran.code, ran.out) == (code, "")
+    assert ran.err.startswith("nuhf: ")
+    assert ran.err.count("\n") == 1
+    assert len(ran.err) < 600
+    assert words in ran.err
+
+
+def test_a_patch_that_does_not_fit(work):
+    """In its own process: pyhf leaves the patch file open."""
+    Path("patch.json").write_text('[{"op": "replace", "path": "/nowhere/0", "value": 1}]')
+    ran = subprocess.run(
+        [BIN / "nuhf", "pyhf", "fit", "-p", "patch.json", NATIVE],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert "Json" in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert len(ran.stderr) < 600
+
+
+def test_help_is_that_of_pyhf(cli):
+    ran = cli("pyhf", "--help")
+    assert ran.code == 0
+    assert "Usage: nuhf pyhf [OPTIONS]" in ran.out
+    assert "--test-poi" in out(cli("pyhf", "cls", "--help"))
+    assert pyhf.__version__ in out(cli("pyhf", "--version"))

@@ -1,0 +1,187 @@
+"""Ranking of nuisances with cabinetry: its impacts are ours, and it leaves nothing behind."""
+
+import csv
+import io
+import json
+import logging
+
+import numpy as np
+import pyhf
+import pytest
+
+import nuhf
+from nuhf.errors import InputError
+from nuhf.inference.ranking import ranking
+
+X = "coherent-csi-2021"
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.fixture(scope="module")
+def ranked(problem_of):
+    """`ranked("qnu_ee")`: problem and ranking, once."""
+    made = {}
+
+    def make(parameter):
+        if parameter not in made:
+            made[parameter] = problem_of(parameter), ranking(problem_of(parameter))
+        return made[parameter]
+
+    return make
+
+
+def own_impact(problem, start, name, value):
+    """The slow twin: our own fit with one nuisance held; the fit parameter it gives."""
+    profiler = problem.profiler()
+    index = problem.engine.compiled.index(name)
+    free = profiler.free.copy()
+    free[index] = False
+    starts = np.repeat(profiler.starts[:1], 2, axis=0)
+    starts[0, profiler.index] = start
+    starts[:, index] = value
+    parameters, heights = problem.engine.minimise(problem.data, starts, free)
+    return parameters[np.argmin(heights), profiler.index]
+
+
+@pytest.mark.parametrize("parameter", ["norm_cevns", "qnu_ee"])
+def test_impacts_are_those_of_our_own_fits(ranked, parameter):
+    problem, found = ranked(parameter)
+    best = problem.parameter.to_fit(found.best_fit)
+    error = found.error / problem.parameter.scale
+    for i, name in enumerate(found.nuisances):
+        for size, before, after in (
+            (1.0, found.prefit_up, found.postfit_up),
+            (-1.0, found.prefit_down, found.postfit_down),
+        ):
+            for width, impact in ((1.0, before), (found.constraints[i], after)):
+                held = found.pulls[i] + size * width
+                expected = own_impact(problem, best, name, held) - best
+                ours = impact[i] / problem.parameter.scale
+                assert ours == pytest.approx(expected, abs=2e-3 * error), name
+
+
+def test_order_pulls_and_errors(ranked):
+    _, found = ranked("norm_cevns")
+    fitted = nuhf.fit(X)
+    assert set(found.nuisances) | {"norm_cevns"} == set(found.names) == set(fitted.parameters)
+    largest = np.abs([found.postfit_up, found.postfit_down]).max(axis=0)
+    assert np.all(np.diff(largest) <= 1e-4 * found.error)
+    assert found.nuisances[0] == "flux_sns"
+    for name, pull, error in zip(found.nuisances, found.pulls, found.constraints, strict=True):
+        value, sigma = fitted.parameters[name]
+        assert pull == pytest.approx(value, abs=2e-3)
+        # Minuit's limits at +-5 make its errors of free nuisances up to 1 % too small
+        assert error == pytest.approx(sigma, rel=0.015)
+    assert found.best_fit == pytest.approx(fitted.parameters["norm_cevns"][0], abs=1e-3)
+    assert found.error == pytest.approx(fitted.parameters["norm_cevns"][1], rel=0.01)
+    assert found.twice_nll == pytest.approx(fitted.twice_nll, abs=1e-5)
+
+
+def test_correlations_are_ours(ranked):
+    _, found = ranked("qnu_ee")
+    ours = nuhf.fit(X, "qnu_ee").correlation
+    order = [ours["names"].index(name) for name in found.names]
+    matrix = np.asarray(ours["matrix"])[np.ix_(order, order)]
+    np.testing.assert_allclose(found.correlation, matrix, atol=0.02)
+    np.testing.assert_allclose(np.diag(found.correlation), 1.0, atol=1e-9)
+
+
+def test_follows_the_deepest_minimum(ranked):
+    """qnu_ee has a second minimum near 50: cabinetry starts beside ours."""
+    problem, found = ranked("qnu_ee")
+    _, lowest = problem.profiler().best(np.array([-5.0, 0.0, 50.0]))
+    assert found.twice_nll == pytest.approx(lowest, abs=1e-5)
+    assert found.best_fit == pytest.approx(-4.6e-8, abs=0.1e-8)
+
+
+def test_at_a_physical_bound_it_says_so(ranked):
+    _, found = ranked("munu_mu")
+    assert (found.quantity, found.unit) == ("munu2_mu", "mu_B^2")
+    assert found.best_fit == pytest.approx(0.0, abs=1e-21)
+    assert "at its bound" in found.notes[-1]
+    assert "at its bound" not in ranked("norm_cevns")[1].notes[-1]
+
+
+def test_nothing_global_is_changed(problem_of, capfd, monkeypatch, tmp_path, caplog):
+    monkeypatch.chdir(tmp_path)
+    pyhf.set_backend("numpy", pyhf.optimize.scipy_optimizer())
+    before = pyhf.get_backend()
+    levels = [logging.getLogger(name).level for name in ("cabinetry", "pyhf")]
+    with caplog.at_level(logging.DEBUG):
+        ranking(problem_of("norm_cevns"))
+    after = pyhf.get_backend()
+    assert (type(after[0]), after[1]) == (type(before[0]), before[1])
+    assert [logging.getLogger(name).level for name in ("cabinetry", "pyhf")] == levels
+    assert capfd.readouterr() == ("", "")
+    for record in caplog.records:  # pyhf tells of the models that are built, as always
+        assert not record.name.startswith("cabinetry")
+        assert record.levelno <= logging.INFO
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_held_nuisances_are_not_ranked_and_ranges_are_refused(problem_of, ranked):
+    found = ranking(problem_of("norm_cevns", fix=("flux_sns",)))
+    assert "flux_sns" not in found.nuisances
+    assert len(found.nuisances) == 7
+    assert found.error < 0.9 * ranked("norm_cevns")[1].error
+    with pytest.raises(InputError, match="--range"):
+        nuhf.ranking(X, "qnu_ee", search=(-1e-7, 1e-7))
+
+
+def test_command(cli, work):
+    ran = cli("ranking", X, "-p", "qnu_mumu", "-o", "figures/impact.png")
+    assert ran.code == 0, ran.err
+    assert ran.out == ""
+    files = sorted(path.name for path in (work / "figures").iterdir())
+    assert files == ["impact.csv", "impact.png", "impact_correlation.png", "impact_pulls.png"]
+    for path in (work / "figures").glob("*.png"):
+        assert path.read_bytes().startswith(PNG)
+    text = (work / "figures" / "impact.csv").read_text()
+    comments = [line for line in text.splitlines() if line.startswith("#")]
+    assert "impacts on qnu_mumu e: coherent-csi-2021, analysis default, cabinetry" in comments[0]
+    rows = list(
+        csv.DictReader(io.StringIO(text.partition("nuisance,")[1] + text.partition("nuisance,")[2]))
+    )
+    assert len(rows) == 8
+    assert abs(float(rows[0]["postfit_up"])) > abs(float(rows[-1]["postfit_up"]))
+    assert [path.name for path in work.iterdir()] == ["figures"]
+    ran = cli("ranking", X, "-o", "impact.csv")
+    assert ran.code == 2
+    assert len(ran.err.strip().splitlines()) == 1
+    assert not (work / "impact.csv").exists()
+
+
+@pytest.mark.slow
+def test_command_prints_csv(cli):
+    ran = cli("ranking", X, "--fix", "flux_sns")
+    assert ran.code == 0, ran.err
+    assert "nuisance,pull,constraint,prefit_up" in ran.out
+
+
+def test_command_prints_json(cli):
+    ran = cli("ranking", X, "--json")
+    found = json.loads(ran.out)
+    assert found["quantity"] == "norm_cevns"
+    assert len(found["nuisances"]) == len(found["prefit_up"]) == 8
+    assert len(found["correlation"]) == 9
+    assert "versions" in found["provenance"]
+    assert cli("ranking", X, "-p", "nothing").code == 2
+
+
+def test_figures_of_many_nuisances():
+    from nuhf.report import nuisances, plots
+
+    rng = np.random.default_rng(3)
+    names = [f"nuisance_{i}" for i in range(40)]
+    rows = [rng.normal(size=40) for _ in range(6)]
+    figure = nuisances.impacts(
+        ("abs_qnu_emu", "e"), names, (rows[0], rows[1]), (rows[2], rows[3]),
+        (rows[4], np.abs(rows[5])), "title",
+    )  # fmt: skip
+    assert len(figure.axes[0].get_yticks()) == 25
+    assert plots.symbol("abs_qnu_emu") in figure.axes[0].get_xlabel()
+    figure = nuisances.impacts(
+        ("munu2_mu", "mu_B^2"), names[:2], (rows[0][:2],) * 2, (rows[1][:2],) * 2,
+        (rows[2][:2], np.ones(2)),
+    )  # fmt: skip
+    assert figure.axes[0].get_xlabel() == r"$\Delta \mu_{\nu_{\mu}}^2$ [$\mu_\mathrm{B}^2$]"

@@ -1,0 +1,218 @@
+"""The generated files of the repository: up to date, and of use to plain pyhf."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import EXPERIMENT, PARAMETERS, ROOT
+
+from nuhf import api, parameters
+from nuhf.inference.cls import Asymptotic
+from nuhf.report import shipped
+
+FOLDER = ROOT / "workspaces" / EXPERIMENT
+PYHF = Path(sys.executable).with_name("pyhf")
+
+
+# ----------------------------------------------------------------------------- reproducible
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory):
+    root = tmp_path_factory.mktemp("fresh")
+    return root, list(shipped.regenerate(root))
+
+
+def same(ours, theirs, where):
+    """Numbers to 1e-9 of themselves, all else exactly, key order included."""
+    if isinstance(theirs, dict):
+        assert list(ours) == list(theirs), where
+        for key in theirs:
+            same(ours[key], theirs[key], f"{where}.{key}")
+    elif isinstance(theirs, list):
+        assert len(ours) == len(theirs), where
+        for i, pair in enumerate(zip(ours, theirs, strict=True)):
+            same(*pair, f"{where}[{i}]")
+    elif isinstance(theirs, float):
+        assert ours == pytest.approx(theirs, rel=1e-9, abs=1e-300), where
+    else:
+        assert ours == theirs, where
+
+
+def test_regenerate_writes_exactly_the_committed_files(fresh):
+    root, written = fresh
+    ours = {p.relative_to(root) for p in written}
+    assert {p.relative_to(root) for p in root.rglob("*") if p.is_file()} == ours
+    theirs = {
+        p.relative_to(ROOT)
+        for folder in ("templates", "workspaces")
+        for p in (ROOT / folder).rglob("*")
+        if p.is_file()
+    }
+    assert ours == theirs
+
+
+def test_regenerated_content_equals_the_committed_one(fresh):
+    root, written = fresh
+    for path in written:
+        committed = ROOT / path.relative_to(root)
+        if path.suffix == ".json":
+            same(json.loads(path.read_text()), json.loads(committed.read_text()), path.name)
+        else:
+            assert path.read_text(encoding="utf-8") == committed.read_text(encoding="utf-8")
+        assert os.access(path, os.X_OK) == os.access(committed, os.X_OK)
+
+
+def test_size_and_completeness(loaded):
+    sizes = [p.stat().st_size for p in (ROOT / "workspaces").rglob("*") if p.is_file()]
+    assert sum(sizes) < 10 * 2**20
+    assert set(PARAMETERS) == set(loaded.analysis.parameters)
+    for parameter in PARAMETERS:
+        for encoding in ("native", "stock"):
+            assert (FOLDER / f"{parameter}.{encoding}.json").is_file()
+
+
+def test_readme_states_the_measured_differences(problem_of):
+    """The table of workspaces/README.md is an upper bound on a grid of its own."""
+    text = (ROOT / "workspaces" / "README.md").read_text(encoding="utf-8")
+    for name in ("qnu_ee", "munu_mu"):
+        row = re.search(rf"^\| {EXPERIMENT} \| {name} \|(.*)\|$", text, re.MULTILINE).group(1)
+        cells = [cell.strip() for cell in row.split("|")]
+        check = shipped.stock_check(problem_of(name), 101)
+        assert cells[0] == f"`{check.poi}`"
+        assert cells[1] == f"{check.low:g} to {check.high:g}"
+        for cell, found in ((cells[2], check.at_interval), (cells[3], check.largest)):
+            bound = 1e-5 if cell == "below 1e-5" else float(cell)
+            assert found <= 1.05 * bound
+
+
+# ------------------------------------------------------------------------------ plain pyhf
+
+
+def pyhf_json(*arguments):
+    """Run pyhf's command line; standard output is JSON."""
+    done = subprocess.run(
+        [str(PYHF), *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def stock(parameter):
+    return FOLDER / f"{parameter}.stock.json"
+
+
+@pytest.fixture(scope="module")
+def unit_of(problem_of, stock_of):
+    """Base units of one unit of the stock POI (or its square)."""
+
+    def make(parameter):
+        return stock_of(parameter)[3] * parameters.get(parameter).scale
+
+    return make
+
+
+def check_fit(unit_of, parameter, optimizer):
+    found = pyhf_json("fit", stock(parameter), "--optimizer", optimizer, "--value")
+    entry = json.loads(stock(parameter).read_text())["measurements"][0]["config"]
+    (best,) = found["mle_parameters"][entry["poi"]]
+    (ours,) = api.limit(EXPERIMENT, parameter)
+    minima = [value**2 if parameters.get(parameter).squared else value
+              for value, _ in ours.minima]  # fmt: skip
+    offset = parameters.get(parameter).offset
+    nearest = min(minima, key=lambda value: abs(value - best * unit_of(parameter)))
+    ends = [end**2 if parameters.get(parameter).squared else end for end in ours.intervals[-1]]
+    assert best * unit_of(parameter) + offset == pytest.approx(
+        nearest, abs=0.01 * abs(ends[1] - ends[0])
+    )
+
+
+def test_pyhf_inspect():
+    done = subprocess.run(
+        [str(PYHF), "inspect", str(stock("qnu_mumu"))], capture_output=True, text=True, check=True
+    )
+    for word in ("coherent_csi_2021", "qnu_mumu_em4", "flux_sns", "normsys", "histosys"):
+        assert word in done.stdout
+    assert "powerfactor" not in done.stdout
+
+
+@pytest.mark.parametrize("optimizer", ["scipy", "minuit"])
+def test_pyhf_fit(unit_of, optimizer):
+    check_fit(unit_of, "qnu_mumu", optimizer)
+
+
+def our_cls(problem, value):
+    """CLs of the fit parameter from our own profiles."""
+    profiler = problem.profiler()
+    seeds = problem.span().high * np.array([0.0, 0.02, 0.2])
+    best, lowest = profiler.best(seeds)
+    null = profiler.starts.copy()
+    null[:, profiler.index] = 0.0
+    free = profiler.free.copy()
+    free[profiler.index] = False
+    points, _ = problem.engine.minimise(problem.data, null, free)
+    asimov = problem.profiler(problem.engine.compiled.expected_full(points[0]))
+    best_a, lowest_a = asimov.best(seeds)
+    i = profiler.index
+    return Asymptotic(profiler, asimov, (best[i], lowest), (best_a[i], lowest_a))(value)
+
+
+@pytest.mark.parametrize(("value", "optimizer"), [(0.5, "minuit"), (3.0, "scipy")])
+def test_pyhf_cls_without_interference(problem_of, value, optimizer):
+    """munu_mu^2 in 1e-18 mu_B^2; equal to our CLs. The best fit is at its bound, 0."""
+    found = pyhf_json("cls", stock("munu_mu"), "--test-poi", value, "--optimizer", optimizer)
+    assert found["CLs_obs"] == pytest.approx(our_cls(problem_of("munu_mu"), value), abs=2e-3)
+    assert len(found["CLs_exp"]) == 5
+    assert found["CLs_exp"] == sorted(found["CLs_exp"])
+
+
+@pytest.mark.parametrize(("value", "optimizer"), [(-6e-4, "scipy"), (1.2e-3, "minuit")])
+def test_pyhf_cls_on_both_sides_of_the_minimum(value, optimizer):
+    """qnu_mumu in 1e-4 e, best fit 2.2e-4: above it CLs is small, below it q-tilde is 0."""
+    found = pyhf_json("cls", stock("qnu_mumu"), "--test-poi", value, "--optimizer", optimizer)
+    if value < 0:
+        assert 0.5 <= found["CLs_obs"] <= 1
+    else:
+        assert 0 <= found["CLs_obs"] < 0.1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["scipy", "minuit"])
+@pytest.mark.parametrize("parameter", PARAMETERS)
+def test_pyhf_on_every_stock_file(problem_of, unit_of, parameter, optimizer):
+    """The fit, and cls at both ends of the region.
+
+    Not between a negative best fit and 0: q-tilde of the Asimov data is 0 there and pyhf
+    divides by it (NaN), as this statistic is made for parameters bounded at 0.
+    """
+    check_fit(unit_of, parameter, optimizer)
+    problem = problem_of(parameter)
+    (ours,) = api.limit(EXPERIMENT, parameter)
+    to_poi = problem.parameter.scale / unit_of(parameter)
+    for end in (ours.intervals[0][0], ours.intervals[-1][1]):
+        value = problem.parameter.to_fit(end) * to_poi
+        found = pyhf_json("cls", stock(parameter), "--test-poi", value, "--optimizer", optimizer)
+        assert 0 <= found["CLs_obs"] <= 1
+        assert all(0 <= x <= 1 for x in found["CLs_exp"])
+
+
+def test_a_limit_with_nothing_but_sh_and_pyhf(tmp_path):
+    """The shipped script, with a PATH that holds only what it calls, equals nuhf within 1 %."""
+    path = tmp_path / "bin"
+    path.mkdir()
+    for name in ("sh", "awk", "sed", "tr"):
+        (path / name).symlink_to(shutil.which(name))
+    (path / "pyhf").symlink_to(PYHF)
+    done = subprocess.run(
+        [str(ROOT / "workspaces" / "cls_limit.sh"), str(stock("munu_mu")), "1", "9", "0.1"],
+        capture_output=True, text=True, check=True,
+        env={"PATH": str(path), "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    (ours,) = api.limit(EXPERIMENT, "munu_mu", method="cls")
+    assert float(done.stdout) * 1e-18 == pytest.approx(ours.upper_limit**2, rel=0.01)
