@@ -1,6 +1,6 @@
 """Exceptions of nuhf: every foreseeable failure is one of these, and says what to do."""
 
-__all__ = ["FitError", "InputError", "ModelError", "NuhfError"]
+__all__ = ["FitError", "InputError", "ModelError", "NuhfError", "OpenRegionError"]
 
 
 class NuhfError(Exception):
@@ -17,3 +17,17 @@ class ModelError(NuhfError):
 
 class FitError(NuhfError):
     """A fit or an interval could not be determined."""
+
+
+class OpenRegionError(FitError):
+    """A region reaches the end of the range it was looked for in.
+
+    Attributes
+    ----------
+    low, high, end : float
+        The range and the end reached, in the unit of the search.
+    """
+
+    def __init__(self, low: float, high: float, end: float) -> None:
+        super().__init__(f"the region is not closed inside {low:g} to {high:g}: it reaches {end:g}")
+        self.low, self.high, self.end = low, high, end

@@ -101,7 +101,7 @@ def test_free_fits_find_the_deeper_minimum(charge, work, value):
     truth = conditional(charge, [index], np.array([[value]]))[0][0]
     truth += np.where(np.arange(truth.size) == index, 0.0, 0.8)
     data = sample(compiled, truth, 150, generator([5, 0]))
-    t, fitted = work.statistic(data, truth, np.array([value]))
+    t, fitted, _ = work.statistic(data, truth, np.array([value]))
     assert (t >= 0).all()
     many = np.repeat(truth[np.newaxis], 9, axis=0)
     many[:, index] = [-100, -30, -5, 10, 26, 40, 60, 90, 150]
@@ -115,7 +115,7 @@ def test_both_minima_matter(charge, work):
     index = work.indices[0]
     truth = conditional(charge, [index], np.array([[7.0]]))[0][0]
     data = sample(work.compiled, truth, 300, generator([5, 1]))
-    t, fitted = work.statistic(data, truth, np.array([7.0]))
+    t, fitted, _ = work.statistic(data, truth, np.array([7.0]))
     one = best_of(work.compiled, data, fitted[np.newaxis], free=work.free)
     alone = work.compiled.twice_nll(fitted, data) - one.twice_nll
     assert (t - alone > 1e-3).mean() > 0.02
@@ -138,9 +138,9 @@ def test_at_the_bound_half_of_the_toys_are_zero(problem_of):
     work = runner(toy_setup(problem, [0.0]).to_json())
     truth = conditional(problem, work.indices, np.array([[0.0]]))[0][0]
     data = sample(work.compiled, truth, 1000, generator([6, 0]))
-    t, _ = work.statistic(data, truth, np.array([0.0]))
+    t, _, _ = work.statistic(data, truth, np.array([0.0]))
     assert (t < 1e-6).mean() == pytest.approx(0.5, abs=0.06)
-    one_sided, _ = work.statistic(data, truth, np.array([0.0]), one_sided=True)
+    one_sided, _, _ = work.statistic(data, truth, np.array([0.0]), one_sided=True)
     assert (one_sided[t > 1e-6] == 0).all()
 
 

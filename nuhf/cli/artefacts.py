@@ -47,7 +47,8 @@ def scan_csv(found: ScanResult) -> str:
 def write_scan(path: Path, found: ScanResult, cl: float) -> None:
     """Write the figure of a scan and its CSV beside it."""
     _refuse_csv(path)
-    figure = plots.profiles([curve(found, ())], threshold(cl), cl, ", ".join(found.experiments))
+    title = f"{', '.join(found.experiments)} ({found.analysis})"
+    figure = plots.profiles([curve(found, ())], threshold(cl), cl, title)
     image = path if path.suffix else path.with_suffix(".png")
     plots.save(figure, image)
     resources.write_text(path.with_suffix(".csv"), scan_csv(found))
@@ -162,13 +163,19 @@ def write_fit(
 ) -> None:
     """Write a fit as JSON and CSV, with the fitted spectrum."""
     resources.write_json(folder / "fit.json", found.to_json())
+    counts = {f"events_{name}": (after, error) for name, (_, after, error) in found.counts.items()}
+    table = {**counts, **found.parameters}
     rows: dict[str, Sequence[object]] = {
-        "parameter": list(found.parameters),
-        "value": [value for value, _ in found.parameters.values()],
-        "error": [error for _, error in found.parameters.values()],
-        "unit": [found.units[name] for name in found.parameters],
+        "name": list(table),
+        "value": [value for value, _ in table.values()],
+        "error": [error for _, error in table.values()],
+        "unit": [found.units.get(name, "events") for name in table],
     }
-    resources.write_text(folder / "fit.csv", format_csv(rows, [f"fit of {parameter}"]))
+    comments = [
+        f"fit of {parameter}: {', '.join(found.experiments)}, analysis {found.analysis}",
+        *(f"note: {note}" for note in found.notes),
+    ]
+    resources.write_text(folder / "fit.csv", format_csv(rows, comments))
     _write_spectrum(folder / "spectrum.png", experiments, parameter, keywords)
     for name in ("fit.json", "fit.csv", "spectrum.png"):
         options.say(folder / name)
@@ -196,5 +203,6 @@ def _write_spectrum(
     counts = problem.data[: problem.engine.compiled.n_main]
     base = sum(s.counts for s in region.samples if s.process == PEDESTAL)
     observed, errors = (counts - base) / region.scale, np.sqrt(counts) / region.scale
-    title = f"{loaded.experiment.title}: data and fit of {parameter}"
+    free = "CEvNS strength" if parameter == "norm_cevns" else parameter
+    title = f"{loaded.experiment.title}: data and best fit, {free} free"
     plots.save(plots.spectra(axes, observed, components, errors, title), path)

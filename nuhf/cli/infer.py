@@ -49,8 +49,9 @@ def fit(
         click.echo(f"{name:{width}s} {before:10.1f} {after:10.1f} {error:10.1f}")
     click.echo(f"\n{'parameter':{width}s}     value      error")
     for name, (value, error) in found.parameters.items():
-        unit = found.units[name]
-        click.echo(f"{name:{width}s} {value:10.4g} {error:10.4g}  {'' if unit == '1' else unit}")
+        unit = "" if found.units[name] == "1" else found.units[name]
+        shown = 0.0 if abs(value) < 1e-6 * error else value
+        click.echo(f"{name:{width}s} {shown:10.4g} {error:10.4g}  {unit}")
     quality = found.goodness
     click.echo(
         f"\n2NLL above saturation {quality['saturated_2nll']:.1f} for {quality['degrees']:.0f} "

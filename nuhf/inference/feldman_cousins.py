@@ -89,6 +89,8 @@ class Construction:
         The critical values behind them.
     unconverged : int
         Toys without a converged fit, left out.
+    unphysical : int
+        Toys that fit best where bins expect less than -0.5 events in all.
     toys : int
         Toys altogether.
     merged : int
@@ -100,6 +102,7 @@ class Construction:
     errors: tuple[tuple[float, float], ...]
     tested: Points
     unconverged: int
+    unphysical: int
     toys: int
     merged: int
 
@@ -124,8 +127,13 @@ class _Tester:
         """Return t of the data at one value."""
         return float(self.data(np.array([[value]]))[1][0])
 
-    def critical(self, points: FloatArray, first: int) -> tuple[FloatArray, FloatArray, int]:
-        """Statistic (n,), critical values with errors (n, 2), toys lost; numbered from first."""
+    def critical(
+        self, points: FloatArray, first: int
+    ) -> tuple[FloatArray, FloatArray, NDArray[np.intp]]:
+        """Statistic (n,), critical values with errors (n, 2); toys lost and unphysical (2,).
+
+        The random numbers of the points are numbered from ``first``.
+        """
         parameters, t = self.data(points)
         tasks, owners = [], []
         for i, (truth, point) in enumerate(zip(parameters, points, strict=True)):
@@ -145,7 +153,8 @@ class _Tester:
                     f"{failed} of {len(toys)} toys did not converge at {points[i].tolist()}"
                 )
             found[i] = critical_value(toys, self.cl)
-        return t, found, lost
+        negative = sum(int(result["negative"]) for result in results)
+        return t, found, np.array([lost, negative])
 
 
 def construct(problem: Problem, cl: float, options: ToyOptions) -> tuple[Construction, str]:
@@ -192,12 +201,7 @@ def construct(problem: Problem, cl: float, options: ToyOptions) -> tuple[Constru
                 "tested values: it is not closed, or --range is too narrow"
             )
         cells = np.flatnonzero(inside[1:] != inside[:-1])
-        extra = _company(tested, cells)
-        refined = tested
-        if len(extra):
-            more, count, also_lost = _test(tester, extra, count)
-            refined, lost = tested.joined(more), lost + also_lost
-        ends = [_end_of_region(tester, refined, *tested.values[[c, c + 1]]) for c in cells]
+        refined, ends, count, also_lost = _refined(tester, tested, cells, count)
         backend = open_session.backend
     if inside[0]:
         ends.insert(0, (span.low, 0.0))
@@ -208,12 +212,25 @@ def construct(problem: Problem, cl: float, options: ToyOptions) -> tuple[Constru
             pieces=tuple((low[0], high[0]) for low, high in pairs),
             errors=tuple((low[1], high[1]) for low, high in pairs),
             tested=refined,
-            unconverged=lost,
+            unconverged=int(lost[0] + also_lost[0]),
+            unphysical=int(lost[1] + also_lost[1]),
             toys=count * options.toys,
             merged=merged,
         ),
         backend,
     )
+
+
+def _refined(
+    tester: _Tester, tested: Points, cells: NDArray[np.intp], count: int
+) -> tuple[Points, list[tuple[float, float]], int, NDArray[np.intp]]:
+    """All points with further ones near the ends, the ends with errors, and counts of `_test`."""
+    extra, refined, lost = _company(tested, cells), tested, np.zeros(2, dtype=np.intp)
+    if len(extra):
+        more, count, lost = _test(tester, extra, count)
+        refined = tested.joined(more)
+    ends = [_end_of_region(tester, refined, *tested.values[[c, c + 1]]) for c in cells]
+    return refined, ends, count, lost
 
 
 def feldman_cousins(
@@ -232,6 +249,7 @@ def feldman_cousins(
         "points": options.points,
         "toys_in_all": made.toys,
         "unconverged": made.unconverged,
+        "unphysical": made.unphysical,
         "end_errors": ends,
         "backend": backend,
         "curve": {
@@ -248,6 +266,12 @@ def feldman_cousins(
         f"seed {options.seed}; {made.unconverged} of {made.toys} toys without a converged fit; "
         f"statistical error of the ends {parts}{unit}"
     ]
+    if made.unphysical > _LOST * made.toys:
+        notes.append(
+            f"{100 * made.unphysical / made.toys:.1f} % of the toys fit best where bins expect "
+            "fewer than 0 events, which the likelihood allows in bins without counts: critical "
+            "values are higher and the interval wider for it"
+        )
     if made.merged:
         notes.append(
             f"{made.merged} tested values within the noise of the toys were counted with their "
@@ -294,8 +318,8 @@ def _shrink(
     return float(fine[max(inside[0] - 1, 0)]), float(fine[min(inside[-1] + 1, 100)])
 
 
-def _test(tester: _Tester, values: FloatArray, count: int) -> tuple[Points, int, int]:
-    """Test values (n,), numbered from ``count``; return the next number and toys lost."""
+def _test(tester: _Tester, values: FloatArray, count: int) -> tuple[Points, int, NDArray[np.intp]]:
+    """Test values (n,), numbered from ``count``; next number, toys lost and unphysical (2,)."""
     t, critical, lost = tester.critical(values[:, np.newaxis], count)
     return Points(values, t, critical[:, 0], critical[:, 1]), count + len(values), lost
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.optimize.elementwise import find_root
 from scipy.stats import chi2
 
-from nuhf.errors import FitError, InputError
+from nuhf.errors import FitError, InputError, OpenRegionError
 
 __all__ = ["Minimum", "ProfileIntervals", "Profiler", "ScanRange", "intervals", "threshold"]
 
@@ -89,7 +89,8 @@ def threshold(cl: float, dimensions: int = 1) -> float:
         If ``cl`` is not inside (0, 1).
     """
     if not 0.0 < cl < 1.0:
-        raise InputError(f"confidence level {cl} is not between 0 and 1 (for example 0.9)")
+        hint = f"did you mean {cl / 100:g}?" if 1.0 < cl < 100.0 else "for example 0.9"
+        raise InputError(f"confidence level {cl} is not between 0 and 1; {hint}")
     return float(chi2.ppf(cl, dimensions))
 
 
@@ -164,9 +165,7 @@ def _pieces(
     inside = heights <= 0
     if inside[-1] or (inside[0] and not span.physical_low):
         end = span.high if inside[-1] else span.low
-        raise FitError(
-            f"the region is not closed inside {span.low:g} to {span.high:g}: it reaches {end:g}"
-        )
+        raise OpenRegionError(span.low, span.high, end)
     change = np.flatnonzero(inside[1:] != inside[:-1])
     root = find_root(
         lambda x: profiler.at(np.ravel(x)).reshape(np.shape(x)) - level,

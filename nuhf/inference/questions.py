@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2 as chi2_distribution
 
-from nuhf.errors import FitError, InputError
+from nuhf.errors import FitError, InputError, OpenRegionError
 from nuhf.inference.cls import Asymptotic, expected_limits, upper_limit
 from nuhf.inference.executors import session
 from nuhf.inference.feldman_cousins import feldman_cousins
@@ -29,8 +29,16 @@ DEFAULT_TOYS: Final = 2000
 def _delta_chi2(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitResult:
     if toys is not None:
         raise InputError("delta-chi2 makes no toys: --toys is for --method cls or feldman-cousins")
-    found = intervals(problem.profiler(), problem.span(), cl)
     convert = problem.parameter.from_fit
+    try:
+        found = intervals(problem.profiler(), problem.span(), cl)
+    except OpenRegionError as error:
+        low, high, end = (f"{convert(x):.4g}" for x in (error.low, error.high, error.end))
+        raise FitError(
+            f"{problem.parameter.name}: the {100 * cl:g} % CL interval is not closed inside "
+            f"{low} to {high} {problem.parameter.unit}: it reaches {end}; widen --range or leave "
+            "it out"
+        ) from None
     pieces = tuple((convert(low), convert(high)) for low, high in found.pieces)
     bounded = problem.description.couplings[0].low == 0.0
     return _result(
@@ -50,7 +58,8 @@ def _cls(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitResult:
     if problem.description.couplings[0].low != 0.0:
         raise InputError(
             f"cls needs a parameter with a bound at 0; {problem.parameter.name} interferes and "
-            "its likelihood may have two minima: use --method delta-chi2 or feldman-cousins"
+            "its likelihood may have two minima: use --method delta-chi2 or feldman-cousins, "
+            "or name a moment with -p"
         )
     high = problem.span().high
     cls, lowest = _asymptotic(problem, high)

@@ -53,6 +53,8 @@ _DECIDED: Final = 4.0
 _MOST: Final = 10_000_000
 #: Events below zero that toys of all bins together may leave out.
 _NEGATIVE: Final = 1.0
+#: Events below zero of a best fit that is counted as unphysical.
+_UNPHYSICAL: Final = 0.5
 
 
 @dataclass(frozen=True)
@@ -283,7 +285,7 @@ class Runner:
 
     def statistic(
         self, data: FloatArray, truth: FloatArray, values: FloatArray, one_sided: bool = False
-    ) -> tuple[FloatArray, FloatArray]:
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Test statistic of data sets at values of the parameters of interest.
 
         Parameters
@@ -303,6 +305,8 @@ class Runner:
             NaN where a fit converged neither here nor with minuit.
         parameters : ndarray, shape (B, P)
             Best fits at the tested values.
+        best : ndarray, shape (B, P)
+            Best free fits.
         """
         held = self.free.copy()
         held[self.indices] = False
@@ -324,7 +328,7 @@ class Runner:
         if one_sided:
             t = np.where(lowest.parameters[:, self.indices[0]] > values[0], 0.0 * t, t)
         t = np.where(fixed.converged & lowest.converged, np.maximum(t, 0.0), np.nan)
-        return t, fixed.parameters
+        return t, fixed.parameters, lowest.parameters
 
     def _seeded(self, truth: FloatArray) -> FloatArray:
         """Return starts (S, P): the true nuisances with the seeds' couplings."""
@@ -355,8 +359,9 @@ class Runner:
         truth = np.asarray(task["truth"], dtype=float)
         data = sample(self.compiled, truth, task["number"], generator(task["key"]))
         values = np.asarray(task["values"], dtype=float)
-        t, _ = self.statistic(data, truth, values, bool(task.get("one_sided")))
-        return {"t": _plain(t)}
+        t, _, best = self.statistic(data, truth, values, bool(task.get("one_sided")))
+        negative = np.minimum(self.compiled.expected(best), 0.0).sum(axis=-1) < -_UNPHYSICAL
+        return {"t": _plain(t), "negative": int(negative.sum())}
 
     def _goodness(self, task: Task) -> dict[str, Any]:
         """2NLL above saturation of toys: ``truth``, ``number``, ``key``."""
@@ -377,7 +382,7 @@ class Runner:
         truth = np.asarray(task["truth"], dtype=float)
         values = np.asarray(task["values"], dtype=float)
         data = sample(self.compiled, truth, task["number"], generator(task["key"]))
-        t, fitted = self.statistic(data, truth, values)
+        t, fitted, _ = self.statistic(data, truth, values)
         found: dict[str, Any] = {"t": _plain(t)}
         if task["inner"]:
             done = [

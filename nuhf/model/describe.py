@@ -38,6 +38,9 @@ PEDESTAL_COUNTS: Final = 1e6
 """Pseudo-counts per bin of a Gaussian channel: 0.2 % of 2NLL per bin at a pull of 3. With 1e7 and
 more the rounding of 2NLL stops pyhf's scipy optimizer far from the minimum (minuit goes on)."""
 
+_ABSURD = 1e3
+"""Events per observed one beyond which a fixed coupling is taken for a slip of the unit."""
+
 _ROOM = 2.0
 _ROOM_EVENTS = 30.0
 """Bounds of a coupling: its highest power alone gives 2 x observed + 30 events."""
@@ -284,8 +287,22 @@ def channel(
         for component, counts in backgrounds.items()
     ]
     counts = np.asarray(observed, dtype=float)
+    _refuse_absurd(templates.experiment, signal, values, float(counts.sum()))
     samples = tuple(_straighten(sample) for sample in (*rest, *signal))
     return Channel(name, counts, samples, np.ones_like(counts), float(counts.sum()))
+
+
+def _refuse_absurd(
+    name: str, signal: Sequence[Sample], values: Mapping[Parameter, float], observed: float
+) -> None:
+    """Refuse fixed values that no data could allow: a slip of the unit, and a fit without end."""
+    events = sum(float(np.abs(s.counts).sum()) for s in signal if not s.powers)
+    if values and events > _ABSURD * (observed + _ROOM_EVENTS):
+        given = ", ".join(f"{p.name} = {value:g} {p.unit}" for p, value in values.items())
+        raise InputError(
+            f"{given} gives {events:.2g} events in {name}, where {observed:.0f} were seen; values "
+            "are in base units: e, mu_B, cm2, 1"
+        )
 
 
 def _straighten(sample: Sample) -> Sample:

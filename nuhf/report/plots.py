@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from nuhf import resources
 from nuhf.errors import InputError
+from nuhf.parameters import get
 
 __all__ = [
     "UNIT_LABELS",
@@ -160,6 +161,8 @@ def _draw_regions(
         for i, line in enumerate(pieces):
             x, y = (line / scale).T
             axes.plot(x, y, style, color=_COLOURS[0], lw=1.5, label=label if i == 0 else None)
+    standard = [get(name).offset for name in parameters]
+    axes.plot(*(np.array(standard) / scale), "+", color="black", ms=9, label="no coupling")
     axes.plot(*(np.array(best_fit) / scale), "*", color=_COLOURS[1], ms=9, label="best fit")
     axes.set_xlabel(_axis_label(parameters[0], units[0], exponents[0]))
     axes.set_ylabel(_axis_label(parameters[1], units[1], exponents[1]))

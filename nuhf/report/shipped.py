@@ -96,7 +96,8 @@ def regenerate(root: Path) -> Iterator[Path]:
         yield from _write_patches(root / "workspaces" / name, [row[1] for row in rows[-many:]])
     texts = {"README.md": _readme(rows), "crossings.awk": shell.CROSSINGS}
     texts["fix_strength.json"] = resources.dump_json(FIX_STRENGTH) + "\n"
-    for name, text in (texts | {"cls_limit.sh": shell.CLS, "profile_limit.sh": shell.PROFILE}).items():
+    texts |= {"cls_limit.sh": shell.CLS, "profile_limit.sh": shell.PROFILE}
+    for name, text in texts.items():
         path = root / "workspaces" / name
         resources.write_text(path, text, executable=name.endswith(".sh"))
         yield path
