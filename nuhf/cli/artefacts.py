@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from nuhf import api, resources
 from nuhf.cli import options
@@ -22,6 +23,7 @@ __all__ = [
     "contour_csv",
     "curve",
     "scan_csv",
+    "spectrum",
     "write_contour",
     "write_fit",
     "write_limits",
@@ -181,28 +183,48 @@ def write_fit(
         options.say(folder / name)
 
 
-def _write_spectrum(
-    path: Path, experiments: Sequence[str], parameter: str, keywords: Mapping[str, Any]
-) -> None:
-    """Draw data and fitted components of the first experiment, projected on each axis."""
+def spectrum(
+    experiments: Sequence[str], parameter: str, keywords: Mapping[str, Any], fitted: bool = True
+) -> tuple[Figure, str]:
+    """Draw data and components of the first experiment, before or after the fit.
+
+    Returns
+    -------
+    figure, csv
+        The projections on each axis, and the events of every bin and process.
+    """
     (problem,) = api.problems(experiments[:1], parameter, **{**keywords, "search": None})
-    profiler = problem.profiler()
     coupling = problem.description.couplings[0]
-    best, _ = profiler.best(np.array([coupling.init]))
-    loaded = problem.experiments[0]
-    titles = {b.name: b.title for b in loaded.experiment.backgrounds} | {"cevns": "CEvNS"}
-    region = problem.description.channels[0]
-    components = {
-        titles.get(process, process): problem.component(process).expected(best) / region.scale
+    point = problem.engine.compiled.inits
+    if fitted:
+        point, _ = problem.profiler().best(np.array([coupling.init]))
+    loaded, region = problem.experiments[0], problem.description.channels[0]
+    events = {
+        process: problem.component(process).expected(point) / region.scale
         for process in problem.description.processes
     }
+    counts = problem.data[: problem.engine.compiled.n_main]
+    base = sum(s.counts for s in region.samples if s.process == PEDESTAL)
+    observed, errors = (counts - base) / region.scale, np.sqrt(counts) / region.scale
     axes = [
         ("photoelectrons [PE]", np.asarray(loaded.analysis.pe_edges)),
         (r"time since beam [$\mu$s]", np.asarray(loaded.analysis.t_edges_us)),
     ]
-    counts = problem.data[: problem.engine.compiled.n_main]
-    base = sum(s.counts for s in region.samples if s.process == PEDESTAL)
-    observed, errors = (counts - base) / region.scale, np.sqrt(counts) / region.scale
     free = "CEvNS strength" if parameter == "norm_cevns" else parameter
-    title = f"{loaded.experiment.title}: data and best fit, {free} free"
-    plots.save(plots.spectra(axes, observed, components, errors, title), path)
+    what = f"data and best fit, {free} free" if fitted else "data and expectation before the fit"
+    titles = {b.name: b.title for b in loaded.experiment.backgrounds} | {"cevns": "CEvNS"}
+    named = {titles.get(process, process): row for process, row in events.items()}
+    figure = plots.spectra(axes, observed, named, errors, f"{loaded.experiment.title}: {what}")
+    columns = loaded.analysis.bin_columns() | {
+        name: [float(x) for x in row]
+        for name, row in {"data": observed, "error": errors, **events}.items()
+    }
+    notes = (f"note: {note}" for note in problem.notes)
+    return figure, format_csv(columns, [f"{loaded.experiment.name}: {what}", *notes])
+
+
+def _write_spectrum(
+    path: Path, experiments: Sequence[str], parameter: str, keywords: Mapping[str, Any]
+) -> None:
+    figure, _ = spectrum(experiments, parameter, keywords)
+    plots.save(figure, path)

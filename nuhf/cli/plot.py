@@ -21,28 +21,46 @@ _PAIRS = {
 _FIGURES = {"khan2023": (*_PAIRS, "fig5")}
 
 
+_SPECTRA = ("prefit", "postfit")
+
+
 @click.command()
-@click.argument("paper", metavar="PAPER")
+@click.argument("subject", metavar="PAPER|EXP")
 @click.argument("figure", metavar="FIG")
+@options.analysis
 @click.option("-o", "--output", type=click.Path(path_type=Path),
               help="Figure to write (png, pdf, svg); default PAPER-FIG.png.")  # fmt: skip
-def plot(paper: str, figure: str, output: Path | None) -> None:
-    """Draw a figure of a paper with our curves; the CSV goes beside it.
+def plot(subject: str, figure: str, analysis: str, output: Path | None) -> None:
+    """Draw a figure of a paper with our curves, or a spectrum; the CSV goes beside it.
+
+    Papers: khan2023 fig1 to fig5. Experiments: prefit, postfit (data and components).
 
     Example:  nuhf plot khan2023 fig5 -o fig5.png
     """
     from nuhf import parameters, resources
+    from nuhf.cli import artefacts
     from nuhf.errors import InputError
+    from nuhf.experiments import catalogue
     from nuhf.report import plots
 
-    if paper not in _FIGURES:
-        raise InputError(f"unknown paper '{paper}'; {parameters.suggest(paper, _FIGURES)}")
-    if figure not in _FIGURES[paper]:
-        hint = parameters.suggest(figure, _FIGURES[paper])
-        raise InputError(f"{paper} has no figure '{figure}'; {hint}")
-    path = output or Path(f"{paper}-{figure}.png")
+    figures = _FIGURES.get(subject, _SPECTRA)
+    if figures is _SPECTRA and subject not in catalogue.list_experiments():
+        if not subject.endswith(".toml"):
+            known = [*_FIGURES, *catalogue.list_experiments()]
+            hint = parameters.suggest(subject, known)
+            raise InputError(f"unknown paper or experiment '{subject}'; {hint}")
+        catalogue.load(subject, analysis)
+    if figure not in figures:
+        raise InputError(
+            f"{subject} has no figure '{figure}'; {parameters.suggest(figure, figures)}"
+        )
+    path = output or Path(f"{Path(subject).stem}-{figure}.png")
     path = path if path.suffix else path.with_suffix(".png")
-    drawn, table = _fig5() if figure == "fig5" else _pair(*_PAIRS[figure])
+    if figures is _SPECTRA:
+        keywords = {"analysis": analysis}
+        drawn, table = artefacts.spectrum([subject], "norm_cevns", keywords, figure == "postfit")
+    else:
+        drawn, table = _fig5() if figure == "fig5" else _pair(*_PAIRS[figure])
     plots.save(drawn, path)
     resources.write_text(path.with_suffix(".csv"), table)
     options.say(path)

@@ -44,14 +44,7 @@ def rate(
         return
     if bins:
         chosen = catalogue.load(experiment, analysis).analysis
-        pe, t = chosen.pe_edges, chosen.t_edges_us
-        cells = [(i, j) for i in range(len(pe) - 1) for j in range(len(t) - 1)]
-        columns: dict[str, list[float]] = {
-            "pe_lo": [pe[i] for i, _ in cells],
-            "pe_hi": [pe[i + 1] for i, _ in cells],
-            "t_lo_us": [t[j] for _, j in cells],
-            "t_hi_us": [t[j + 1] for _, j in cells],
-        }
+        columns = chosen.bin_columns()
         columns |= {name: [float(x) for x in row] for name, row in found.items()}
         comments = ["expected events per bin", f"values: {values or 'SM'}"]
         options.write(output, format_csv(columns, comments))

@@ -205,6 +205,16 @@ class Analysis(_Section):
     nuisances: tuple[Nuisance, ...]
     notes: tuple[str, ...] = ()
 
+    def bin_columns(self) -> dict[str, list[float]]:
+        """Return the edges of every bin as columns of a table, the time index fastest."""
+        cells = [(pe, t) for pe in pairwise(self.pe_edges) for t in pairwise(self.t_edges_us)]
+        return {
+            "pe_lo": [pe[0] for pe, _ in cells],
+            "pe_hi": [pe[1] for pe, _ in cells],
+            "t_lo_us": [t[0] for _, t in cells],
+            "t_hi_us": [t[1] for _, t in cells],
+        }
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         for key in ("pe_edges", "t_edges_us"):

@@ -1,7 +1,7 @@
 """Coverage: how often an interval contains the value that is true."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from nuhf.inference.intervals import intervals, threshold
 from nuhf.inference.problem import Problem
 from nuhf.inference.results import CoverageResult
 from nuhf.inference.toy_problem import asked, check_engine, conditional, start_values, toy_setup
-from nuhf.inference.toys import ToyOptions, blocks, converged_only
+from nuhf.inference.toys import BLOCK, ToyOptions, blocks, converged_only
 from nuhf.parameters import suggest
 
 __all__ = ["COVERAGE_METHODS", "coverage"]
@@ -59,31 +59,14 @@ def coverage(
     if method not in COVERAGE_METHODS:
         raise InputError(f"no coverage of '{method}'; {suggest(method, COVERAGE_METHODS)}")
     check_engine(problem)
-    rise = threshold(cl)
+    inner = inner if method == "feldman-cousins" else 0
     given = dict(nuisances or {})
-    value = problem.parameter.to_fit(true)
-    coupling = problem.description.couplings[0]
-    if not coupling.low <= value <= coupling.high:
-        raise InputError(f"--true {true}: outside the range of {problem.parameter.name}")
-    setup = toy_setup(
-        problem, start_values(problem, intervals(problem.profiler(), problem.span(), cl))
-    )
-    truth = conditional(problem, setup.indices, np.array([[value]]))[0][0]
-    for name, shift in given.items():
-        truth[_nuisance(problem, name, shift, setup.couplings)] = shift
-    constructed = method == "feldman-cousins"
-    task = {
-        "kind": "coverage", "truth": truth.tolist(), "values": [value], "cl": cl,
-        "inner": inner if constructed else 0,
-    }  # fmt: skip
-    size = {"size": _SMALL_BLOCK} if constructed else {}
-    with session(setup, options, asked(problem, cl, f"coverage {method}")) as opened:
-        found = opened.map(blocks(task, options.toys, [options.seed, 0], **size))
+    found = _blocks(problem, true, cl, inner, given, options)
     t, lost = converged_only(found)
     if lost == len(t):
         raise FitError("no fit of any toy converged")
-    verdicts = [c for block in found for c in block.get("covered", [])] or (t <= rise).tolist()
-    covered = sum(bool(v) for v in verdicts)
+    verdicts = [c for block in found for c in block.get("covered", [])]
+    covered = sum(bool(v) for v in verdicts or t <= threshold(cl))
     counted = len(t) - lost
     fraction = covered / counted
     return CoverageResult(
@@ -101,12 +84,38 @@ def coverage(
         coverage=fraction,
         error=float(np.sqrt(max(fraction * (1.0 - fraction), 0.25 / counted) / counted)),
         seed=options.seed,
-        inner=int(task["inner"]),
+        inner=inner,
         inner_unconverged=sum(int(block.get("inner_unconverged", 0)) for block in found),
         optimizer=problem.engine.optimizer,
         notes=problem.notes,
         provenance=problem.provenance(),
     )
+
+
+def _blocks(
+    problem: Problem,
+    true: float,
+    cl: float,
+    inner: int,
+    nuisances: Mapping[str, float],
+    options: ToyOptions,
+) -> list[dict[str, Any]]:
+    """Results of the blocks of toys."""
+    value = problem.parameter.to_fit(true)
+    coupling = problem.description.couplings[0]
+    if not coupling.low <= value <= coupling.high:
+        raise InputError(f"--true {true}: outside the range of {problem.parameter.name}")
+    found = intervals(problem.profiler(), problem.span(), cl)
+    setup = toy_setup(problem, start_values(problem, found))
+    truth = conditional(problem, setup.indices, np.array([[value]]))[0][0]
+    for name, shift in nuisances.items():
+        truth[_nuisance(problem, name, shift, setup.couplings)] = shift
+    task = {
+        "kind": "coverage", "truth": truth.tolist(), "values": [value], "cl": cl, "inner": inner,
+    }  # fmt: skip
+    size = _SMALL_BLOCK if inner else BLOCK
+    with session(setup, options, asked(problem, cl, f"coverage {inner}")) as opened:
+        return opened.map(blocks(task, options.toys, [options.seed, 0], size))
 
 
 def _nuisance(problem: Problem, name: str, value: float, couplings: tuple[int, ...]) -> int:

@@ -20,7 +20,7 @@ from scipy.optimize import brentq
 
 from nuhf.errors import FitError
 from nuhf.inference.executors import Session, session
-from nuhf.inference.intervals import ProfileIntervals, intervals, threshold
+from nuhf.inference.intervals import ProfileIntervals, ScanRange, intervals, threshold
 from nuhf.inference.problem import Problem
 from nuhf.inference.toy_problem import (
     asked,
@@ -194,12 +194,7 @@ def construct(problem: Problem, cl: float, options: ToyOptions) -> tuple[Constru
         grid = _grid(problem, found, reach, options.points)
         tested, count, lost = _test(tester, grid, 0)
         inside, merged = _verdicts(tested)
-        if inside[-1] or (inside[0] and not (span.physical_low and grid[0] == span.low)):
-            end = grid[-1] if inside[-1] else grid[0]
-            raise FitError(
-                f"the region reaches {problem.parameter.from_fit(float(end)):g}, the end of the "
-                "tested values: it is not closed, or --range is too narrow"
-            )
+        _closed(problem, span, grid, inside)
         cells = np.flatnonzero(inside[1:] != inside[:-1])
         refined, ends, count, also_lost = _refined(tester, tested, cells, count)
         backend = open_session.backend
@@ -219,6 +214,16 @@ def construct(problem: Problem, cl: float, options: ToyOptions) -> tuple[Constru
         ),
         backend,
     )
+
+
+def _closed(problem: Problem, span: ScanRange, grid: FloatArray, inside: NDArray[np.bool_]) -> None:
+    """Refuse (`FitError`) a region that reaches an end that is no physical boundary."""
+    if inside[-1] or (inside[0] and not (span.physical_low and grid[0] == span.low)):
+        end = grid[-1] if inside[-1] else grid[0]
+        raise FitError(
+            f"the region reaches {problem.parameter.from_fit(float(end)):g}, the end of the "
+            "tested values: it is not closed, or --range is too narrow"
+        )
 
 
 def _refined(

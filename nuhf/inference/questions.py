@@ -285,7 +285,6 @@ def fit(problem: Problem, toys: ToyOptions | None = None) -> FitResult:
             # a squared coupling stays in its fit parameter, whose error is defined at zero too
             table[name] = (float(best[i]), float(errors[i]))
             units[name] = "1" if name in couplings else "sigma"
-    scale = np.where(errors > 0, errors, 1.0)
     saturated = compiled.saturated_twice_nll(problem.data[np.newaxis])[0]
     statistic = lowest - float(saturated)
     degrees = compiled.n_main - len(problem.description.couplings)
@@ -296,10 +295,7 @@ def fit(problem: Problem, toys: ToyOptions | None = None) -> FitResult:
         parameters=table,
         units=units,
         counts=_counts(problem, best, covariance),
-        correlation={
-            "names": list(compiled.names),
-            "matrix": (covariance / np.outer(scale, scale)).round(12).tolist(),
-        },
+        correlation=_correlation(compiled.names, covariance, errors),
         twice_nll=lowest,
         goodness={
             "saturated_2nll": statistic,
@@ -313,6 +309,14 @@ def fit(problem: Problem, toys: ToyOptions | None = None) -> FitResult:
         provenance=problem.provenance(),
         significance=_discovery(problem, float(best[profiler.index]), lowest),
     )
+
+
+def _correlation(
+    names: tuple[str, ...], covariance: FloatArray, errors: FloatArray
+) -> dict[str, Any]:
+    scale = np.where(errors > 0, errors, 1.0)
+    matrix = (covariance / np.outer(scale, scale)).round(12).tolist()
+    return {"names": list(names), "matrix": matrix}
 
 
 def _discovery(problem: Problem, best: float, lowest: float) -> dict[str, float] | None:
