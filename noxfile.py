@@ -34,8 +34,8 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def slow(session: nox.Session) -> None:
-    """Run the tests marked slow: studies and long checks."""
-    session.install("-e", ".[test]")
+    """Run the tests marked slow, with jax: studies and long checks."""
+    session.install("-e", ".[test,jax]")
     session.run("python", "-m", "pytest", "-m", "slow", *session.posargs, env=ONE_THREAD)
 
 

@@ -9,6 +9,7 @@ import nuhf
 from nuhf import api, parameters
 from nuhf.constants import ELECTRON_MASS
 from nuhf.engine.signal import flavour_polynomial
+from nuhf.errors import InputError
 from nuhf.experiments import catalogue, spallation
 from nuhf.model import encode
 from nuhf.physics.couplings import sm_charge_radius
@@ -210,3 +211,11 @@ def test_compare_mirrors_moduli_and_uses_hulls():
     assert found.distance == pytest.approx(1e-9 / 8e-9)
     assert found.verdict == "close"
     assert {r.parameter for r in read_rows("khan2023")} >= OUTLIERS
+
+
+def test_mixing_angle_and_all_radii_are_refused():
+    with pytest.raises(InputError, match="one direction"):
+        nuhf.limit(EXPERIMENT, "sin2thetaW", profile=("radii",))
+    # one radius alone is another direction: the other flavour tells them apart
+    (found,) = nuhf.limit(EXPERIMENT, "sin2thetaW", profile=("r2nu_ee",))
+    assert "r2nu_ee" in found.profiled

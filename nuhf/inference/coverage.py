@@ -1,6 +1,6 @@
 """Coverage: how often an interval contains the value that is true."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -36,16 +36,12 @@ def coverage(
     ----------
     problem : Problem
         Model and data; the data only give the true nuisances that are not set.
-    true : float
-        True value in the base unit.
-    cl : float
-        Confidence level of the intervals.
+    true, cl : float
+        True value in the base unit; confidence level of the intervals.
     method : str
         ``delta-chi2`` or ``feldman-cousins``.
-    options : ToyOptions
-        Number of toys and who works.
-    inner : int
-        Toys at most for the critical value of each toy (``feldman-cousins``).
+    options, inner : ToyOptions, int
+        Toys; for ``feldman-cousins`` those at most for the critical value of each.
     nuisances : mapping, optional
         True values of nuisances, in standard deviations for constrained ones.
 
@@ -62,12 +58,8 @@ def coverage(
     inner = inner if method == "feldman-cousins" else 0
     given = dict(nuisances or {})
     found = _blocks(problem, true, cl, inner, given, options)
-    t, lost = converged_only(found)
-    if lost == len(t):
-        raise FitError("no fit of any toy converged")
-    verdicts = [c for block in found for c in block.get("covered", [])]
-    covered = sum(bool(v) for v in verdicts or t <= threshold(cl))
-    counted = len(t) - lost
+    toys, covered, lost = _count(found, cl)
+    counted = toys - lost
     fraction = covered / counted
     return CoverageResult(
         experiments=problem.names,
@@ -78,7 +70,7 @@ def coverage(
         nuisances=given,
         cl=cl,
         method=method,
-        toys=len(t),
+        toys=toys,
         covered=covered,
         unconverged=lost,
         coverage=fraction,
@@ -90,6 +82,15 @@ def coverage(
         notes=problem.notes,
         provenance=problem.provenance(),
     )
+
+
+def _count(found: Sequence[Mapping[str, Any]], cl: float) -> tuple[int, int, int]:
+    """Toys, those covered, and those lost to fits without convergence."""
+    t, lost = converged_only(found)
+    if lost == len(t):
+        raise FitError("no fit of any toy converged")
+    verdicts = [c for block in found for c in block.get("covered", [])]
+    return len(t), sum(bool(v) for v in verdicts or t <= threshold(cl)), lost
 
 
 def _blocks(

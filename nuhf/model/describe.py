@@ -271,6 +271,12 @@ def channel(
     values = dict(values or {})
     check_together([*floated, *values])
     flavours = set(templates.flavours.values())
+    radial = [p for p in floated if p.kind in ("radius", "anapole") and not p.squared]
+    if any(p.kind == "angle" for p in floated) and flavours <= {p.flavours[0] for p in radial}:
+        raise InputError(
+            "sin2thetaW and the charge radii of every flavour here are one direction: "
+            f"leave one of {', '.join(p.name for p in radial)} out"
+        )
     for parameter in (*floated, *values):
         if not flavours & set(parameter.flavours):
             raise InputError(f"{parameter.name} has no effect on {templates.experiment}")
