@@ -295,8 +295,9 @@ def test_fit(cli, work):
     assert files(work) == ["out/fit.csv", "out/fit.json", "out/spectrum.png"]
     assert json.loads(Path("out/fit.json").read_text()) == found
     assert is_png(Path("out/spectrum.png"))
-    rows = {row["parameter"]: row for row in table(Path("out/fit.csv").read_text())}
+    rows = {row["name"]: row for row in table(Path("out/fit.csv").read_text())}
     assert float(rows["norm_cevns"]["value"]) == pytest.approx(strength, rel=1e-9)
+    assert float(rows["events_cevns"]["value"]) == pytest.approx(found["counts"]["cevns"][1])
 
 
 def test_fit_of_a_heavier_detector_has_half_the_strength(cli, heavier):

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from nuhf import api, resources
 from nuhf.cli import options
@@ -18,6 +17,9 @@ from nuhf.model import encode
 from nuhf.model.describe import PEDESTAL
 from nuhf.report import plots
 from nuhf.tables import format_csv
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = [
     "contour_csv",
@@ -185,7 +187,7 @@ def write_fit(
 
 def spectrum(
     experiments: Sequence[str], parameter: str, keywords: Mapping[str, Any], fitted: bool = True
-) -> tuple[Figure, str]:
+) -> "tuple[Figure, str]":
     """Draw data and components of the first experiment, before or after the fit.
 
     Returns
