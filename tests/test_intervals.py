@@ -119,6 +119,16 @@ def test_a_piece_narrower_than_the_grid_is_found():
     np.testing.assert_allclose(tilted.at([low, high]) - found.best.twice_nll, RISE, atol=1e-3)
 
 
+def test_a_gap_narrower_than_the_grid_is_found():
+    """The barrier rises above the level by a millionth: the gap is 0.003, the grid there 0.5."""
+    shifted = double_well(2.0, RISE * (1 + 1e-6))(np.polynomial.Polynomial([-4.3, 1.0]))
+    found = intervals(Curve(shifted), ScanRange(-12.0, 12.0), 0.9)
+    assert len(found.pieces) == 2
+    gap = found.pieces[1][0] - found.pieces[0][1]
+    inner = 2 * np.sqrt(1 - np.sqrt(1 / (1 + 1e-6)))
+    assert gap == pytest.approx(2 * inner, rel=0.02)
+
+
 @pytest.mark.parametrize(
     ("centre", "closed"), [(-1.0, True), (0.0, True), (1.0, True), (3.0, False)]
 )
