@@ -135,7 +135,8 @@ PARAMETERS: Final[Mapping[str, Parameter]] = _catalogue()
 def suggest(word: str, allowed: Iterable[str]) -> str:
     """Return the end of an error message: the nearest allowed names, or all of them."""
     names = list(allowed)
-    near = difflib.get_close_matches(word, names, n=2)
+    folded = {name.lower(): name for name in names}
+    near = [folded[n] for n in difflib.get_close_matches(word.lower(), folded, n=2)]
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     return f"{hint}allowed: {', '.join(names)}"
 
