@@ -37,6 +37,7 @@ def slow(session: nox.Session) -> None:
     """Run the tests marked slow, with jax: studies and long checks."""
     session.install("-e", ".[test,jax]")
     session.run("python", "-m", "pytest", "-m", "slow", *session.posargs, env=ONE_THREAD)
+    session.run("python", "-m", "pytest", "tests/test_compiled_jax.py", env=ONE_THREAD)
 
 
 @nox.session

@@ -7,11 +7,15 @@ from collections import namedtuple
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
-# before numpy: the default threading makes small matrix products many times slower
+# One BLAS thread, here and in the processes that tests start: more make small products slower
+# and change last digits. A plugin may have loaded numpy, so that the variables come too late here.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
+_LIMITS = threadpool_limits(1)
 
 EXPERIMENT = "coherent-csi-2021"
 PARAMETERS = ("qnu_ee", "qnu_mumu", "r2nu_ee", "r2nu_mumu", "munu_e", "munu_mu", "sin2thetaW")
@@ -62,7 +66,6 @@ def stock_of(problem_of):
 
     The unit is in native fit units: native theta = unit x stock POI.
     """
-    import numpy as np
     import pyhf
 
     from nuhf.model import encode

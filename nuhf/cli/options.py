@@ -67,13 +67,15 @@ common = _stack(
 toys = _stack(
     click.option("--toys", type=int, metavar="N", help="Number of toy data sets."),
     click.option("--seed", type=int, default=1, show_default=True,
-                 help="Seed of the toys: same seed, same result, whatever --jobs."),
+                 help="Seed of the toys: same seed, same result, whatever --jobs or --scheduler."),
     click.option("--jobs", type=int, metavar="N", help="Processes for toys; all cores by default."),
+    click.option("--scheduler", metavar="ADDRESS",
+                 help="Make toys on the workers of this dask scheduler; needs nuhf[dask]."),
     click.option("--checkpoint", type=click.Path(path_type=Path), metavar="FILE",
                  help="File of finished toys: a run that was stopped goes on from it."),
 )  # fmt: skip
 
-_TOYS = ("toys", "seed", "jobs", "checkpoint")
+_TOYS = ("toys", "seed", "jobs", "scheduler", "checkpoint")
 
 
 def toy_keywords(chosen: dict[str, Any], **more: Any) -> dict[str, Any]:

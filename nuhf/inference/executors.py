@@ -1,5 +1,7 @@
 """Who works on blocks of toys: this process, or processes of its own on this machine.
 
+(`nuhf.inference.dask_executor` has the workers of a dask scheduler.)
+
 An executor takes tasks (plain data) and gives back their results in any order; the session
 around it sorts them, skips what a checkpoint has, and shows progress. Workers are plain
 subprocesses that speak JSON lines over their pipes: no pickles, no re-import of the user's
@@ -26,7 +28,10 @@ from nuhf.errors import FitError, InputError, NuhfError
 from nuhf.inference.checkpoint import Checkpoint, open_checkpoint, task_digest
 from nuhf.inference.toys import Task, ToyOptions, ToySetup, runner
 
-__all__ = ["Executor", "Processes", "Progress", "Serial", "Session", "cores", "session", "worker"]
+__all__ = [
+    "Executor", "Processes", "Progress", "Serial", "Session", "cores", "failure", "session",
+    "worker",
+]  # fmt: skip
 
 Result = dict[str, Any]
 
@@ -60,6 +65,12 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def failure(reply: Mapping[str, Any]) -> NuhfError:
+    """Return the error of a reply that has one."""
+    kind = InputError if reply["kind"] == "InputError" else FitError
+    return kind(reply["error"])
 
 
 def _backend() -> str:
@@ -125,8 +136,7 @@ class Processes:
             for _ in tasks:
                 position, result = ready.get()
                 if "error" in result:
-                    kind = InputError if result["kind"] == "InputError" else FitError
-                    raise kind(result["error"])
+                    raise failure(result)
                 yield position, result
         except BaseException:
             self._stop.set()
@@ -355,21 +365,22 @@ def session(setup: ToySetup, options: ToyOptions, asked: Mapping[str, Any]) -> S
     """Open a session for toys.
 
     One job runs in this process if its BLAS is pinned and its pyhf backend is the workers';
-    otherwise in one worker, so that the result cannot depend on either.
+    otherwise in one worker, so that the result cannot depend on either. With a scheduler, its
+    workers work.
 
     Parameters
     ----------
     setup : ToySetup
         The problem.
     options : ToyOptions
-        Jobs, checkpoint and progress.
+        Jobs or scheduler, checkpoint and progress.
     asked : mapping
         Whatever else the result depends on, for the checkpoint's digest.
 
     Raises
     ------
     InputError
-        If the checkpoint belongs to something else.
+        If the checkpoint belongs to something else, or the scheduler cannot be used.
     """
     from importlib.metadata import version
 
@@ -379,6 +390,10 @@ def session(setup: ToySetup, options: ToyOptions, asked: Mapping[str, Any]) -> S
         numbers = {"toys": options.toys, "seed": options.seed, "points": options.points}
         digest = setup.digest({**asked, **numbers, "versions": versions})
         checkpoint = open_checkpoint(options.checkpoint, digest)
+    if options.scheduler is not None:
+        from nuhf.inference.dask_executor import connect
+
+        return Session(connect(setup, options.scheduler), checkpoint, options.progress)
     jobs = options.jobs or cores()
     pinned = all(os.environ.get(name) == "1" for name in _THREADS[:3])
     numpy_backend = _backend().startswith("pyhf numpy 64b")

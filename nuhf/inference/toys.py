@@ -75,6 +75,8 @@ class ToyOptions:
         File of finished blocks, continued if it exists.
     progress : text stream or None
         Where to show progress, if it is a terminal.
+    scheduler : str or None
+        Address of a dask scheduler whose workers make the toys. No influence on the result.
     """
 
     toys: int
@@ -83,6 +85,7 @@ class ToyOptions:
     jobs: int | None = None
     checkpoint: Path | None = None
     progress: TextIO | None = None
+    scheduler: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse numbers that mean nothing."""
@@ -94,6 +97,11 @@ class ToyOptions:
             raise InputError(f"--points {self.points}: between 5 and 10000 are possible")
         if self.jobs is not None and not 1 <= self.jobs <= 1024:
             raise InputError(f"--jobs {self.jobs}: between 1 and 1024 are possible")
+        if self.scheduler is not None:
+            if not self.scheduler.strip():
+                raise InputError("--scheduler: give an address, such as tcp://127.0.0.1:8786")
+            if self.jobs is not None:
+                raise InputError("--jobs is for processes of this machine: not with --scheduler")
 
 
 def split_options(options: Mapping[str, Any], default: int | None) -> tuple[Any, dict[str, Any]]:
@@ -116,7 +124,7 @@ def split_options(options: Mapping[str, Any], default: int | None) -> tuple[Any,
     Raises
     ------
     InputError
-        If a number is out of range, or a checkpoint given without toys.
+        If a number is out of range, or a checkpoint or scheduler given without toys.
     """
     names = ToyOptions.__dataclass_fields__
     given = {name: options[name] for name in names if options.get(name) is not None}
@@ -124,8 +132,9 @@ def split_options(options: Mapping[str, Any], default: int | None) -> tuple[Any,
     given.setdefault("toys", default)
     if given["toys"] is not None:
         return ToyOptions(**given), rest
-    if "checkpoint" in given:
-        raise InputError("--checkpoint is for toys: give --toys, too")
+    for name in ("checkpoint", "scheduler"):
+        if name in given:
+            raise InputError(f"--{name} is for toys: give --toys, too")
     return None, rest
 
 
