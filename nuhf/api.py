@@ -162,9 +162,8 @@ def limit(
         ``analysis``, ``anapole``, ``values`` (parameters set to values), ``profile`` (couplings
         left free), ``fix`` (nuisances held), ``engine`` (``compiled`` or ``pyhf``), ``asimov``,
         ``search`` (range in base units); for toys ``toys`` (number per tested value), ``seed``,
-        ``points`` (tested values), ``jobs`` (processes, all cores by default) or
-        ``scheduler`` (address of dask's), ``checkpoint`` (file of finished blocks),
-        ``progress`` (a terminal to show it on).
+        ``points`` (tested values), ``jobs`` (processes, default all cores) or ``scheduler``
+        (dask address), ``checkpoint`` (file of finished blocks), ``progress`` (a terminal).
 
     Returns
     -------
