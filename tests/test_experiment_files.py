@@ -287,7 +287,8 @@ ON_USE = [
     ("Cs133 = 1", "Cs134 = 1", ["target.formula", "unknown nuclide 'Cs134'", "Cs133", "I127"]),
     ('form_factor = "helm"', 'form_factor = "helmet"',
      ["unknown form factor 'helmet'", "helm", "klein-nystrand"]),
-    ('couplings = "tree"', 'couplings = "loop"', ["unknown couplings 'loop'", "tree, radiative"]),
+    ('couplings = "tree"', 'couplings = "loop"',
+     ["unknown couplings 'loop'", "tree, radiative-UNVERIFIED"]),
     ("sns/flux_time.csv", "sns/flux_tim.csv", ["'sns/flux_tim.csv' not found in", "data"]),
     ("coherent-csi-2021/counts.csv", "sns/flux_time.csv", ["no column", "the columns are t_lo_us"]),
     ('column = "brn"', 'column = "neutrons"', ["no column 'neutrons'", "brn, nin"]),
@@ -369,3 +370,9 @@ def test_models_are_frozen():
     experiment = load(NAME).experiment
     with pytest.raises(Exception, match="frozen"):
         experiment.title = "other"
+
+
+def test_unverified_couplings_are_visible_in_every_result(changed):
+    path = changed(('couplings = "tree"', 'couplings = "radiative-UNVERIFIED"'))
+    assert any("UNVERIFIED" in note for note in nuhf.fit(str(path)).notes)
+    assert not any("UNVERIFIED" in note for note in nuhf.fit(NAME).notes)

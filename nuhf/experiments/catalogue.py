@@ -37,7 +37,9 @@ class Loaded:
     @property
     def notes(self) -> tuple[str, ...]:
         """Caveats that every result carries."""
-        return (*self.experiment.notes, *self.analysis.notes)
+        scheme = self.analysis.couplings
+        unverified = (f"couplings '{scheme}'",) if "UNVERIFIED" in scheme else ()
+        return (*self.experiment.notes, *self.analysis.notes, *unverified)
 
     def table(self, name: str) -> Path:
         """Return the path of a table named in the file."""
