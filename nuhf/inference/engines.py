@@ -146,11 +146,15 @@ class ModelProfiler:
         column = np.arange(len(points))
         return parameters.reshape(starts.shape)[winner, column], heights[winner, column]
 
-    def at_points(self, indices: Sequence[int], points: FloatArray) -> FloatArray:
-        """2NLL (n,) minimised over all but the parameters (k,), which are fixed at (n, k)."""
+    def fits_at(self, indices: Sequence[int], points: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Parameters (n, P) and 2NLL (n,) with the parameters (k,) fixed at (n, k)."""
         free = self.free.copy()
         free[list(indices)] = False
-        return self._lowest(indices, np.asarray(points, dtype=float), free)[1]
+        return self._lowest(indices, np.asarray(points, dtype=float), free)
+
+    def at_points(self, indices: Sequence[int], points: FloatArray) -> FloatArray:
+        """2NLL (n,) minimised over all but the parameters (k,), which are fixed at (n, k)."""
+        return self.fits_at(indices, points)[1]
 
     def at(self, values: FloatArray) -> FloatArray:
         """2NLL minimised over everything else at fixed values, (n,)."""

@@ -101,24 +101,11 @@ def conditional(
     FitError
         If a fit does not converge.
     """
-    profiler, index = problem.profiler(), list(indices)
-    free = profiler.free.copy()
-    free[index] = False
-    seeds = profiler.starts.copy()
-    seeds[:, index] = 0.0
-    seeds = np.unique(seeds, axis=0)
-    starts = np.repeat(seeds[:, np.newaxis], len(points), axis=1)
-    starts[:, :, index] = points
-    parameters, heights = problem.engine.minimise(
-        problem.data, starts.reshape(-1, starts.shape[-1]), free
-    )
-    heights = heights.reshape(len(seeds), len(points))
-    winner, column = heights.argmin(axis=0), np.arange(len(points))
-    lowest = heights[winner, column]
+    parameters, lowest = problem.profiler().fits_at(indices, points)
     if not np.isfinite(lowest).all():
         where = points[int(np.argmin(np.isfinite(lowest)))]
         raise FitError(f"the fit to the data at {where.tolist()} did not converge")
-    return np.asarray(parameters.reshape(starts.shape)[winner, column]), np.asarray(lowest)
+    return parameters, lowest
 
 
 def asked(problem: Problem, cl: float, method: str) -> dict[str, Any]:
