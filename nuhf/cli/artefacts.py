@@ -148,7 +148,7 @@ def write_limits(
     for problem, result in zip(api.problems(experiments, names, **keywords), found, strict=True):
         curves.append(curve(scan_problem(problem, 201, result), result.intervals))
         stem = folder / "workspaces" / result.parameter
-        resources.write_json(stem.with_suffix(".native.json"), encode.native(problem.description))
+        resources.write_json(stem.with_suffix(".native.json"), problem.spec)
         resources.write_json(stem.with_suffix(".stock.json"), encode.stock(problem.description))
     title = f"{', '.join(found[0].experiments)} ({found[0].analysis})"
     plots.save(plots.profiles(curves, threshold(found[0].cl), found[0].cl, title),
