@@ -2,7 +2,10 @@
 
 from typing import Final
 
-__all__ = ["FM", "G_PER_KG", "KEV", "METRE", "NS", "US"]
+__all__ = ["DAY", "EV", "FM", "GIGAWATT", "G_PER_KG", "KEV", "METRE", "NS", "US", "YEAR"]
+
+EV: Final = 1e-6
+"""MeV in one eV."""
 
 KEV: Final = 1e-3
 """MeV in one keV."""
@@ -21,3 +24,12 @@ NS: Final = 1e-9
 
 G_PER_KG: Final = 1e3
 """Grams in one kg, for molar masses in g/mol."""
+
+DAY: Final = 86400.0
+"""s in one day."""
+
+YEAR: Final = 365.25 * DAY
+"""s in one Julian year."""
+
+GIGAWATT: Final = 1e9 / 1.602176634e-13
+"""MeV/s in one GW (SI, exact)."""

@@ -16,18 +16,24 @@ FloatArray = NDArray[np.float64]
 class LogisticEfficiency:
     """eps(x) = a / (1 + exp(-b (x - c))) + d in photoelectrons, zero where negative.
 
-    Source: COHERENT, arXiv:2110.07730, ancillary release.
+    With ``steps`` (x1, x2) it is cut to zero below x1 and to one half from there to x2. Source:
+    COHERENT, arXiv:2110.07730 and, with steps, arXiv:1804.09459, ancillary releases.
     """
 
     a: float
     b: float
     c: float
     d: float
+    steps: tuple[float, float] | None = None
 
     def __call__(self, signal: FloatArray) -> FloatArray:
         """Return the efficiency at x photoelectrons, any shape."""
         x = np.asarray(signal, dtype=float)
-        return np.maximum(self.a / (1.0 + np.exp(-self.b * (x - self.c))) + self.d, 0.0)
+        smooth = np.maximum(self.a / (1.0 + np.exp(-self.b * (x - self.c))) + self.d, 0.0)
+        if self.steps is None:
+            return smooth
+        half, full = self.steps
+        return np.asarray(0.5 * (1.0 * (x >= half) + 1.0 * (x >= full)) * smooth)
 
     @property
     def threshold(self) -> float:

@@ -1,5 +1,6 @@
 """Quenching: electron-equivalent energy of a nuclear recoil."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,9 +8,22 @@ from numpy.typing import NDArray
 
 from nuhf.errors import InputError
 
-__all__ = ["PolynomialQuenching"]
+__all__ = ["PolynomialQuenching", "Quenching", "TabulatedQuenching"]
 
 FloatArray = NDArray[np.float64]
+Quenching = Callable[[FloatArray], FloatArray]
+"""Recoil energies in MeV to E_ee in MeV, any shape."""
+
+
+def _inside(recoil: FloatArray, span: tuple[float, float]) -> FloatArray:
+    """Return recoils as an array, if all lie in the range of validity."""
+    recoil, (low, high) = np.asarray(recoil, dtype=float), span
+    if recoil.size and (recoil.min() < low or recoil.max() > high):
+        raise InputError(
+            f"quenching: recoil {1e3 * recoil.min():.4g} to {1e3 * recoil.max():.4g} keV "
+            f"is outside {1e3 * low:.4g} to {1e3 * high:.4g} keV"
+        )
+    return recoil
 
 
 @dataclass(frozen=True)
@@ -35,14 +49,38 @@ class PolynomialQuenching:
         InputError
             If a recoil lies outside the range of validity or E_ee is not positive.
         """
-        recoil = np.asarray(recoil, dtype=float)
-        low, high = self.recoil_range
-        if recoil.size and (recoil.min() < low or recoil.max() > high):
-            raise InputError(
-                f"quenching: recoil {1e3 * recoil.min():.4g} to {1e3 * recoil.max():.4g} keV "
-                f"is outside {1e3 * low:.4g} to {1e3 * high:.4g} keV"
-            )
+        recoil = _inside(recoil, self.recoil_range)
         energy = np.polynomial.polynomial.polyval(recoil, [0.0, *self.coefficients])
         if np.any(energy <= 0):
             raise InputError("quenching: the polynomial gives no positive light for some recoil")
         return np.asarray(energy)
+
+
+@dataclass(frozen=True)
+class TabulatedQuenching:
+    """E_ee = scale qf(T) T (MeV), with the quenching factor linear between the tabulated points.
+
+    Attributes
+    ----------
+    recoil : ndarray
+        T in MeV, (n,), increasing: also the range of validity.
+    factor : ndarray
+        qf = E_ee/T, (n,).
+    scale : float
+        Common factor on the light.
+    """
+
+    recoil: FloatArray
+    factor: FloatArray
+    scale: float = 1.0
+
+    def __call__(self, recoil: FloatArray) -> FloatArray:
+        """Return E_ee in MeV for recoil energies in MeV, any shape.
+
+        Raises
+        ------
+        InputError
+            If a recoil lies outside the table.
+        """
+        recoil = _inside(recoil, (float(self.recoil[0]), float(self.recoil[-1])))
+        return np.asarray(self.scale * recoil * np.interp(recoil, self.recoil, self.factor))

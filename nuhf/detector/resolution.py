@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-__all__ = ["GammaSmearing"]
+__all__ = ["GammaSmearing", "PoissonLight"]
 
 FloatArray = NDArray[np.float64]
 
@@ -50,3 +50,35 @@ class GammaSmearing:
         exponent += constant
         np.exp(exponent, out=exponent)
         return np.asarray(exponent)
+
+
+@dataclass(frozen=True)
+class PoissonLight:
+    """Whole numbers n of photoelectrons, Poisson with mean yield x E_ee; n stands at n + placement.
+
+    Source: COHERENT, arXiv:1804.09459.
+
+    Attributes
+    ----------
+    pe_per_kev_ee : float
+        Light yield.
+    placement : float
+        Place of n on the axis of photoelectrons, relative to n: -1/2 to 1/2.
+    """
+
+    pe_per_kev_ee: float
+    placement: float
+
+    def probability(self, numbers: FloatArray, energy: FloatArray) -> FloatArray:
+        """Return the probability of each number, shape (n_numbers, n_energy).
+
+        Parameters
+        ----------
+        numbers : ndarray
+            Whole numbers of photoelectrons, (n_numbers,).
+        energy : ndarray
+            E_ee in MeV, (n_energy,), positive.
+        """
+        mean = self.pe_per_kev_ee * 1e3 * np.asarray(energy, dtype=float)
+        n = np.asarray(numbers, dtype=float)[:, np.newaxis]
+        return np.asarray(np.exp(n * np.log(mean) - mean - gammaln(n + 1.0)))

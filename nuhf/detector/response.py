@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuhf.detector.efficiency import ExponentialTimeEfficiency, LogisticEfficiency
-from nuhf.detector.resolution import GammaSmearing
+from nuhf.detector.resolution import GammaSmearing, PoissonLight
 from nuhf.errors import InputError
 
 __all__ = [
     "accepted_fractions",
+    "poisson_response_matrix",
     "rebin",
     "rebin_counts",
     "response_matrix",
@@ -86,6 +87,32 @@ def response_matrix(
     nodes, weights = signal_nodes(edges, efficiency.threshold)
     folded = weighted_bins(edges, nodes, weights, efficiency(nodes))
     return folded @ smearing.density(nodes, energy)
+
+
+def poisson_response_matrix(
+    edges: FloatArray, energy: FloatArray, light: PoissonLight, efficiency: LogisticEfficiency
+) -> FloatArray:
+    """Probability that a recoil of light yield E_ee is recorded in each bin, whole photoelectrons.
+
+    A number on an edge belongs to the bin above it.
+
+    Parameters
+    ----------
+    edges : ndarray
+        Photoelectron edges (n_bins + 1,).
+    energy : ndarray
+        E_ee in MeV, (n_recoil,).
+
+    Returns
+    -------
+    ndarray
+        Shape (n_bins, n_recoil), entries in [0, 1].
+    """
+    first = max(0.0, np.ceil(edges[0] - light.placement))
+    numbers = np.arange(first, np.ceil(edges[-1] - light.placement))
+    place = numbers + light.placement
+    folded = weighted_bins(edges, place, np.ones_like(place), efficiency(place))
+    return folded @ light.probability(numbers, energy)
 
 
 def rebin(edges_old: FloatArray, content: FloatArray, edges_new: FloatArray) -> FloatArray:

@@ -24,6 +24,7 @@ from nuhf.physics.nuclei import Nuclide
 
 __all__ = [
     "MONOMIALS",
+    "coefficients",
     "differential_cross_section",
     "form_factors",
     "magnetic_coefficients",
@@ -132,6 +133,27 @@ def monomial_weights(
     }
 
 
+def coefficients(
+    recoil: FloatArray,
+    nuclide: Nuclide,
+    flavour: str,
+    couplings: WeakCouplings,
+    form_factor: str,
+) -> dict[str, FloatArray]:
+    """Coefficients of 1, 1/E, 1/E^2 of dsigma/dT for every monomial.
+
+    Returns
+    -------
+    dict
+        Arrays (3, n_recoil) in cm^2/MeV by the names in `MONOMIALS`, q in e, r in cm^2, munu2 in
+        mu_B^2.
+    """
+    weights = monomial_weights(recoil, nuclide, flavour, couplings, form_factor)
+    weak = weak_coefficients(recoil, nuclide.mass)
+    magnetic = magnetic_coefficients(recoil)
+    return {name: (magnetic if name == "munu2" else weak) * weights[name] for name in MONOMIALS}
+
+
 def differential_cross_section(
     recoil: FloatArray,
     energy: FloatArray,
@@ -163,6 +185,7 @@ def differential_cross_section(
     flat = recoil.ravel()
     weights = monomial_weights(flat, nuclide, flavour, couplings, form_factor)
     q, r = given["q"], given["r"]
+    # the amplitude first: it cancels exactly where A = 0
     amplitude = (
         weights["1"] + q * weights["q"] + r * weights["r"] + q * r * weights["qr"]
         + (q**2 + given["qt2"]) * weights["q2"] + (r**2 + given["rt2"]) * weights["r2"]

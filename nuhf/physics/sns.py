@@ -54,7 +54,7 @@ def decay_at_rest() -> dict[str, Spectrum]:
     return {
         "numu": Spectrum("mu", np.array([]), np.zeros_like, ((PROMPT_ENERGY, 1.0),)),
         "nue": Spectrum("e", edges, _michel_nue, order=4),
-        "numubar": Spectrum("mu", edges, _michel_numubar, order=4),
+        "numubar": Spectrum("mu", edges, _michel_numubar, order=4, antineutrino=True),
     }
 
 
@@ -76,6 +76,7 @@ def tabulated_spectra(table: Table) -> dict[str, Spectrum]:
     line, content[bin_of_line] = float(content[bin_of_line]), 0.0
     smooth = histogram_spectrum("mu", edges, content)
     found["numu"] = replace(smooth, lines=((PROMPT_ENERGY, line),))
+    found["numubar"] = replace(found["numubar"], antineutrino=True)
     return found
 
 

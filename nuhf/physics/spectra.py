@@ -30,6 +30,11 @@ class Spectrum:
         Energy in MeV and number of neutrinos of each line.
     order : int
         Gauss-Legendre nodes per piece that integrate density x E^-n well.
+    antineutrino : bool
+        Whether they are antineutrinos, for which scattering on electrons differs.
+    continuous : bool
+        The density bends, or jumps by little, at inner edges, as at the points of a fine table:
+        rates need not be split there.
     """
 
     flavour: str
@@ -37,6 +42,8 @@ class Spectrum:
     density: Callable[[FloatArray], FloatArray]
     lines: tuple[tuple[float, float], ...] = ()
     order: int = 8
+    antineutrino: bool = False
+    continuous: bool = False
 
     @property
     def endpoint(self) -> float:
@@ -45,8 +52,9 @@ class Spectrum:
 
     @property
     def kinks(self) -> FloatArray:
-        """Energies in MeV where the spectrum is not smooth, lines included."""
-        return np.unique([*self.edges, *(energy for energy, _ in self.lines)])
+        """Energies in MeV where the density jumps or bends enough to matter, lines included."""
+        edges = [*self.edges[:1], *self.edges[-1:]] if self.continuous else self.edges
+        return np.unique([*edges, *(energy for energy, _ in self.lines)])
 
 
 def histogram_spectrum(
