@@ -13,16 +13,13 @@ if TYPE_CHECKING:
         experiment,
         fit,
         limit,
-        patchset,
-        publication,
         ranking,
         rate,
         reproduce,
         scan,
         templates,
-        workspace,
     )
-    from nuhf.exchange import combine, validate
+    from nuhf.exchange import combine, patchset, publication, validate, workspace
 
 __all__ = [
     "combine",
@@ -47,7 +44,8 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         import importlib
 
-        home = "nuhf.exchange" if name in ("combine", "validate") else "nuhf.api"
+        exchange = ("combine", "patchset", "publication", "validate", "workspace")
+        home = "nuhf.exchange" if name in exchange else "nuhf.api"
         return getattr(importlib.import_module(home), name)
     if name == "__version__":
         from importlib.metadata import version

@@ -1,17 +1,17 @@
 """The public functions: the same names, arguments and results as the command line."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nuhf import parameters
-from nuhf.engine.signal import check_together, fit_values, flavour_polynomial
+from nuhf.engine.signal import check_together, expected
 from nuhf.engine.store import TemplateSet
 from nuhf.errors import InputError
-from nuhf.experiments import spallation
 from nuhf.experiments.catalogue import Loaded, load
+from nuhf.experiments.prepare import prepare
 
 __all__ = [
     "contour",
@@ -19,26 +19,29 @@ __all__ = [
     "experiment",
     "fit",
     "limit",
-    "patchset",
     "problems",
-    "publication",
     "ranking",
     "rate",
     "reproduce",
     "scan",
     "templates",
-    "workspace",
 ]
 
 FloatArray = NDArray[np.float64]
 Names = str | Sequence[str]
 
 
-def _several(names: Names) -> list[str]:
+def several(names: Names) -> list[str]:
+    """Return one or more names as a list (`InputError` if there is none)."""
     found = [names] if isinstance(names, str) else list(names)
     if not found:
         raise InputError("name at least one experiment")
     return found
+
+
+def strength(names: Names) -> str:
+    """Return the strength of the SM process that the (first) experiment measures."""
+    return load(several(names)[0]).experiment.strength
 
 
 def experiment(name: str, analysis: str = "default") -> Loaded:
@@ -52,9 +55,12 @@ def experiment(name: str, analysis: str = "default") -> Loaded:
     return load(name, analysis)
 
 
-def templates(name: str, analysis: str = "default") -> TemplateSet:
-    """Build the signal templates of an experiment, nominal and varied, in events per bin."""
-    return spallation.templates(load(name, analysis))
+def templates(name: str, analysis: str = "default") -> tuple[TemplateSet, ...]:
+    """Build the signal templates of an experiment, nominal and varied, in events per bin.
+
+    One set per region and signal process.
+    """
+    return prepare(load(name, analysis)).templates
 
 
 def rate(
@@ -63,7 +69,7 @@ def rate(
     *,
     analysis: str = "default",
     anapole: str = "standard",
-) -> dict[str, FloatArray]:
+) -> dict[str, dict[str, FloatArray]]:
     """Return expected events per bin of every flavour's signal and every background.
 
     Parameters
@@ -80,24 +86,24 @@ def rate(
     Returns
     -------
     dict
-        Arrays (n_bins,) by ``cevns_<flavour>`` and background name.
+        Arrays (n_bins,) by ``<process>_<flavour>`` and background name, for every region.
     """
-    loaded = load(name, analysis)
-    made = spallation.templates(loaded)
+    from nuhf.model import assemble
+
+    one = prepare(load(name, analysis))
     given = dict(values or {})
     parameters.check_values(given)
-    strength = given.pop("norm_cevns", 1.0)
-    moving = [parameters.get(p) for p in given]
-    check_together(moving)
-    for parameter in moving:
-        if not set(parameter.flavours) & set(made.flavours.values()):
-            raise InputError(f"{parameter.name} has no effect on {name}")
-    theta = fit_values(given)
-    found = dict(spallation.backgrounds(loaded))
-    for flavour in sorted(set(made.flavours.values())):
-        full = flavour_polynomial(made, moving, flavour, anapole=anapole)
-        known = {n: v for n, v in theta.items() if n in full.names}
-        found[f"{made.process}_{flavour}"] = strength * full.evaluate(known)
+    chosen = [parameters.get(p) for p in given]
+    check_together(chosen)
+    assemble.check_effect([one], chosen)
+    fixed, _ = assemble.reference_values(one, chosen, anapole)
+    rest = {p.name: value for p, value in fixed.items()}
+    found: dict[str, dict[str, FloatArray]] = {}
+    for region in one.regions:
+        found[region.name] = dict(region.backgrounds)
+        for signal in region.signals:
+            for flavour, row in expected(signal, {**rest, **given}, anapole).items():
+                found[region.name][f"{signal.process}_{flavour}"] = row
     return found
 
 
@@ -121,21 +127,21 @@ def problems(
     """
     from nuhf.inference.problem import Options, pose
 
-    experiments = [load(name, analysis) for name in _several(names)]
+    loaded = [load(name, analysis) for name in several(names)]
     if parameter is None:
-        every = dict.fromkeys(p for e in experiments for p in e.analysis.parameters)
+        every = dict.fromkeys(p for one in loaded for p in one.analysis.parameters)
         wanted = [p for p in every if p not in (values or {})]
         if not wanted:
             raise InputError(f"every parameter is set to a value: {', '.join(every)}")
     else:
-        wanted = _several(parameter)
+        wanted = several(parameter)
     for name in wanted:
         parameters.get(name)
-    made = {e.experiment.name: spallation.templates(e) for e in experiments}
+    experiments = [prepare(one) for one in loaded]
     options = Options(
         anapole, dict(values or {}), tuple(profile), tuple(fix), engine, asimov, search
     )
-    return [pose(experiments, name, options, made) for name in wanted]
+    return [pose(experiments, name, options) for name in wanted]
 
 
 def limit(
@@ -180,7 +186,7 @@ def limit(
     from nuhf.inference import questions
     from nuhf.inference.toys import split_options
 
-    _check(cl, method)
+    check(cl, method)
     default = questions.DEFAULT_TOYS if method == "feldman-cousins" else None
     toys, options = split_options(options, default)
     posed = problems(names, parameter, **options)
@@ -214,8 +220,8 @@ def coverage(
     return measure(problem, true, cl, method, toys, inner, nuisances)
 
 
-def _check(cl: float, method: str) -> None:
-    """Refuse a bad confidence level or method before anything is built."""
+def check(cl: float, method: str) -> None:
+    """Refuse a bad confidence level or method before anything is built (`InputError`)."""
     from nuhf.inference.intervals import threshold
     from nuhf.inference.questions import METHODS
 
@@ -234,7 +240,7 @@ def scan(
     """
     from nuhf.inference import questions
 
-    _check(cl, "delta-chi2")
+    check(cl, "delta-chi2")
     (problem,) = problems(names, parameter, **options)
     found = None if options.get("search") else questions.limit(problem, cl, "delta-chi2")
     return questions.scan(problem, points, found)
@@ -259,7 +265,7 @@ def contour(
     from nuhf.inference.intervals import threshold
     from nuhf.inference.toys import split_options
 
-    pair = _several(parameter)
+    pair = several(parameter)
     if len(pair) != 2 or pair[0] == pair[1]:
         raise InputError(f"a contour takes two different parameters, given: {', '.join(pair)}")
     levels = [cl] if isinstance(cl, float) else list(cl)
@@ -273,22 +279,22 @@ def contour(
     return region(problem, levels, points, method, toys)
 
 
-def fit(names: Names, parameter: str = "norm_cevns", **options: Any) -> Any:
+def fit(names: Names, parameter: str | None = None, **options: Any) -> Any:
     """Fit a parameter and all nuisances (`nuhf.inference.results.FitResult`).
 
-    The default is the strength of the SM process; its ``counts["cevns"]`` are the events
-    expected, fitted, and the error, and its ``significance`` that of a discovery. With ``toys``
-    the goodness of fit comes with a p-value from toys. Options as in `limit`.
+    The default is the strength of the SM process, ``norm_cevns`` or ``norm_eves``, with the
+    ``significance`` of its discovery; ``counts`` of a process are events expected, fitted, and
+    the error. With ``toys`` the goodness of fit has a p-value from toys. Options as in `limit`.
     """
     from nuhf.inference import questions
     from nuhf.inference.toys import split_options
 
     toys, options = split_options(options, None)
-    (problem,) = problems(names, parameter, **options)
+    (problem,) = problems(names, parameter or strength(names), **options)
     return questions.fit(problem, toys)
 
 
-def ranking(names: Names, parameter: str = "norm_cevns", **options: Any) -> Any:
+def ranking(names: Names, parameter: str | None = None, **options: Any) -> Any:
     """Rank the nuisances by their impact on a parameter, with cabinetry's fits.
 
     Returns `nuhf.inference.ranking.RankingResult`: impacts before and after the fit, pulls,
@@ -296,155 +302,32 @@ def ranking(names: Names, parameter: str = "norm_cevns", **options: Any) -> Any:
     """
     from nuhf.inference import ranking as impacts
 
-    (problem,) = problems(names, parameter, **options)
+    (problem,) = problems(names, parameter or strength(names), **options)
     return impacts.ranking(problem)
 
 
-def reproduce(paper: str = "all") -> list[Any]:
-    """Compare the intervals of a paper (or all) with ours.
+def reproduce(paper: str = "all", *, step: Callable[[str], None] | None = None) -> list[Any]:
+    """Compare the published numbers of a paper (or all) with ours.
+
+    Parameters
+    ----------
+    paper : str
+        Name of the paper, or ``all``.
+    step : callable, optional
+        Is told, in words, which row comes next.
 
     Returns
     -------
     list of nuhf.report.published.Comparison
-        Pieces, distance of the ends in units of the published width, verdict, reason.
+        Pieces, distance of the ends in units of the published width, verdict, reason. A row whose
+        fit fails has no pieces, the verdict ``no number``, and says why.
 
     Raises
     ------
     nuhf.errors.InputError
         If the paper is unknown.
     """
-    from nuhf.report.published import PublishedRow, compare, read_rows
+    from nuhf.report import reproduced
+    from nuhf.report.published import read_rows
 
-    def ours(row: PublishedRow) -> Any:
-        (found,) = limit(
-            row.experiment, row.parameter, cl=row.cl, analysis=row.analysis, anapole=row.convention
-        )
-        return found
-
-    return [compare(row, ours) for row in read_rows(paper)]
-
-
-def workspace(
-    names: Names,
-    parameter: Names,
-    *,
-    encoding: str = "native",
-    analysis: str = "default",
-    anapole: str = "standard",
-    values: Mapping[str, float] | None = None,
-) -> dict[str, Any]:
-    """Return a pyhf workspace as plain data.
-
-    Parameters
-    ----------
-    names : str or sequence of str
-        Experiments.
-    parameter : str or sequence of str
-        Free parameters; the first is the POI.
-    encoding : str
-        ``native`` (exact, needs nuhf's ``powerfactor``) or ``stock`` (plain pyhf).
-
-    Raises
-    ------
-    nuhf.errors.InputError
-        If the encoding is unknown or cannot express the parameters.
-    """
-    from nuhf.model import assemble, encode
-
-    if encoding not in encode.ENCODINGS:
-        raise InputError(
-            f"unknown encoding '{encoding}'; {parameters.suggest(encoding, encode.ENCODINGS)}"
-        )
-    experiments = [load(name, analysis) for name in _several(names)]
-    description = assemble.describe(experiments, _several(parameter), values, anapole)
-    return encode.native(description) if encoding == "native" else encode.stock(description)
-
-
-def patchset(
-    names: Names,
-    parameter: Names,
-    *,
-    search: Sequence[tuple[float, float]] = (),
-    points: Sequence[int] = (41,),
-    hepdata: str | None = None,
-    analysis: str = "default",
-    anapole: str = "standard",
-    values: Mapping[str, float] | None = None,
-) -> Any:
-    """Return a patch set over a grid of parameters (`nuhf.model.patchset.PatchGrid`).
-
-    Parameters
-    ----------
-    names, parameter : str or sequence of str
-        Experiments; axes of the grid.
-    search : sequence of (float, float)
-        Range of every parameter in base units; without it, the 90 % CL interval and half its
-        width on both sides.
-    points : sequence of int
-        Points along every axis, or one number for all.
-    hepdata : str, optional
-        INSPIRE record, ``ins`` and 7 digits; a placeholder by default.
-    analysis, anapole, values
-        As in `limit`.
-
-    Raises
-    ------
-    nuhf.errors.InputError
-        If anything given is not allowed.
-    nuhf.errors.FitError
-        If a range is needed and the interval is not closed.
-    """
-    from nuhf.inference.axes import axis
-    from nuhf.model import patchset as grids
-
-    wanted = _several(parameter)
-    record = grids.check_hepdata(hepdata or grids.HEPDATA_PLACEHOLDER)
-    if len(set(wanted)) != len(wanted):
-        raise InputError(f"a parameter is given twice: {', '.join(wanted)}")
-    if search and len(search) != len(wanted):
-        raise InputError(f"{len(wanted)} parameters need as many ranges, given: {len(search)}")
-    if len(points) not in (1, len(wanted)):
-        raise InputError(f"give one number of points, or one for each of: {', '.join(wanted)}")
-    counts = [points[min(i, len(points) - 1)] for i in range(len(wanted))]
-    common: dict[str, Any] = {"analysis": analysis, "anapole": anapole, "values": values}
-    posed = [
-        problems(names, name, profile=[n for n in wanted if n != name], **common)[0]
-        for name in wanted
-    ]
-    ranges: Sequence[tuple[float, float] | None] = search or [None] * len(wanted)
-    axes = [axis(p, n, r) for p, n, r in zip(posed, counts, ranges, strict=True)]
-    return grids.patch_grid(
-        posed[0].description,
-        axes,
-        hepdata=record,
-        notes=posed[0].notes,
-        extra={"provenance": posed[0].provenance()},
-    )
-
-
-def publication(
-    name: str,
-    parameter: Names | None = None,
-    *,
-    cl: float = 0.9,
-    points: int = 41,
-    hepdata: str | None = None,
-    analysis: str = "default",
-    anapole: str = "standard",
-    values: Mapping[str, float] | None = None,
-) -> Any:
-    """Return what is published of an experiment (`nuhf.report.publish.Publication`).
-
-    Per parameter (all of the experiment by default) the interval at ``cl`` and a patch set of
-    ``points`` points with the profile on it. Other options as in `patchset`.
-    """
-    from nuhf.report import publish
-
-    _check(cl, "delta-chi2")
-    common: dict[str, Any] = {"analysis": analysis, "anapole": anapole, "values": values}
-    posed = problems(name, parameter, **common)
-    grids = [
-        patchset(name, p.parameter.name, points=(points,), hepdata=hepdata, **common) for p in posed
-    ]
-    made = spallation.templates(load(name, analysis))
-    return publish.publication(posed, grids, made.axes, cl)
+    return reproduced.run(read_rows(paper), step or (lambda text: None))

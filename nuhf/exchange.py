@@ -1,15 +1,19 @@
-"""The public functions on pyhf files: combine and validate, ours and other people's."""
+"""The public functions on pyhf files: write, publish, combine and validate them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nuhf import resources
+from nuhf import parameters, resources
+from nuhf.api import Names, check, problems, several
+from nuhf.errors import InputError
+from nuhf.experiments.catalogue import load
+from nuhf.experiments.prepare import prepare
 
 if TYPE_CHECKING:
     from nuhf.model.validate import Report
 
-__all__ = ["combine", "validate"]
+__all__ = ["combine", "patchset", "publication", "validate", "workspace"]
 
 
 def combine(
@@ -68,3 +72,128 @@ def validate(
     background = None if workspace is None else resources.read_json(Path(workspace))
     several = [files] if isinstance(files, str | Path) else files
     return [report for file in several for report in validate_file(Path(file), background)]
+
+
+def workspace(
+    names: Names,
+    parameter: Names,
+    *,
+    encoding: str = "native",
+    analysis: str = "default",
+    anapole: str = "standard",
+    values: Mapping[str, float] | None = None,
+) -> dict[str, Any]:
+    """Return a pyhf workspace as plain data.
+
+    Parameters
+    ----------
+    names : str or sequence of str
+        Experiments.
+    parameter : str or sequence of str
+        Free parameters; the first is the POI.
+    encoding : str
+        ``native`` (exact, needs nuhf's ``powerfactor``) or ``stock`` (plain pyhf).
+
+    Raises
+    ------
+    nuhf.errors.InputError
+        If the encoding is unknown or cannot express the parameters.
+    """
+    from nuhf.model import assemble, encode
+
+    if encoding not in encode.ENCODINGS:
+        raise InputError(
+            f"unknown encoding '{encoding}'; {parameters.suggest(encoding, encode.ENCODINGS)}"
+        )
+    experiments = [prepare(load(name, analysis)) for name in several(names)]
+    description = assemble.describe(experiments, several(parameter), values, anapole)
+    return encode.native(description) if encoding == "native" else encode.stock(description)
+
+
+def patchset(
+    names: Names,
+    parameter: Names,
+    *,
+    search: Sequence[tuple[float, float]] = (),
+    points: Sequence[int] = (41,),
+    hepdata: str | None = None,
+    analysis: str = "default",
+    anapole: str = "standard",
+    values: Mapping[str, float] | None = None,
+) -> Any:
+    """Return a patch set over a grid of parameters (`nuhf.model.patchset.PatchGrid`).
+
+    Parameters
+    ----------
+    names, parameter : str or sequence of str
+        Experiments; axes of the grid.
+    search : sequence of (float, float)
+        Range of every parameter in base units; without it, the 90 % CL interval and half its
+        width on both sides.
+    points : sequence of int
+        Points along every axis, or one number for all.
+    hepdata : str, optional
+        INSPIRE record, ``ins`` and 7 digits; a placeholder by default.
+    analysis, anapole, values
+        As in `limit`.
+
+    Raises
+    ------
+    nuhf.errors.InputError
+        If anything given is not allowed.
+    nuhf.errors.FitError
+        If a range is needed and the interval is not closed.
+    """
+    from nuhf.inference.axes import axis
+    from nuhf.model import patchset as grids
+
+    wanted = several(parameter)
+    record = grids.check_hepdata(hepdata or grids.HEPDATA_PLACEHOLDER)
+    if len(set(wanted)) != len(wanted):
+        raise InputError(f"a parameter is given twice: {', '.join(wanted)}")
+    if search and len(search) != len(wanted):
+        raise InputError(f"{len(wanted)} parameters need as many ranges, given: {len(search)}")
+    if len(points) not in (1, len(wanted)):
+        raise InputError(f"give one number of points, or one for each of: {', '.join(wanted)}")
+    counts = [points[min(i, len(points) - 1)] for i in range(len(wanted))]
+    common: dict[str, Any] = {"analysis": analysis, "anapole": anapole, "values": values}
+    posed = [
+        problems(names, name, profile=[n for n in wanted if n != name], **common)[0]
+        for name in wanted
+    ]
+    ranges: Sequence[tuple[float, float] | None] = search or [None] * len(wanted)
+    axes = [axis(p, n, r) for p, n, r in zip(posed, counts, ranges, strict=True)]
+    return grids.patch_grid(
+        posed[0].description,
+        axes,
+        hepdata=record,
+        notes=posed[0].notes,
+        extra={"provenance": posed[0].provenance()},
+    )
+
+
+def publication(
+    name: str,
+    parameter: Names | None = None,
+    *,
+    cl: float = 0.9,
+    points: int = 41,
+    hepdata: str | None = None,
+    analysis: str = "default",
+    anapole: str = "standard",
+    values: Mapping[str, float] | None = None,
+) -> Any:
+    """Return what is published of an experiment (`nuhf.report.publish.Publication`).
+
+    Per parameter (all of the experiment by default) the interval at ``cl`` and a patch set of
+    ``points`` points with the profile on it. Other options as in `patchset`.
+    """
+    from nuhf.report import publish
+
+    check(cl, "delta-chi2")
+    common: dict[str, Any] = {"analysis": analysis, "anapole": anapole, "values": values}
+    posed = problems(name, parameter, **common)
+    grids = [
+        patchset(name, p.parameter.name, points=(points,), hepdata=hepdata, **common) for p in posed
+    ]
+    return publish.publication(posed, grids, cl)

@@ -18,6 +18,8 @@ from nuhf.errors import InputError
 
 __all__ = [
     "PARAMETERS",
+    "RN_RANGE_FM",
+    "RN_REFERENCE_FM",
     "Parameter",
     "check_values",
     "get",
@@ -25,8 +27,14 @@ __all__ = [
     "unit_suffix",
 ]
 
-Kind = Literal["charge", "radius", "anapole", "moment", "angle", "strength"]
+Kind = Literal["charge", "radius", "anapole", "moment", "angle", "strength", "neutron_radius"]
 FloatArray = NDArray[np.float64]
+
+RN_REFERENCE_FM: Final = 5.0
+"""Neutron radius in fm where its fit parameter is zero: near the model values of Cs and I."""
+
+RN_RANGE_FM: Final = (2.0, 8.0)
+"""Neutron radii in fm that are searched: beyond 3 sigma of arXiv:1908.06045, eq 7."""
 
 _LARGEST: Final = 1e12
 """Fit parameters are of order one; beyond this a value is a slip of the unit."""
@@ -41,7 +49,7 @@ class Parameter:
     name : str
         Name on the command line, such as ``qnu_ee``.
     unit : str
-        Base unit of every value read or printed: ``e``, ``mu_B``, ``cm2`` or ``1``.
+        Base unit of every value read or printed: ``e``, ``mu_B``, ``cm2``, ``fm`` or ``1``.
     kind : str
         What it does to the rate.
     flavours : tuple of str
@@ -56,6 +64,10 @@ class Parameter:
         Value of the parameter where the fit parameter is zero.
     meaning : str
         One line for people.
+    nuclides : tuple of str
+        Nuclides whose neutron radius it is.
+    limits : (float, float) or None
+        Values it may have, in the base unit; None if only the data limit it.
     """
 
     name: str
@@ -67,11 +79,17 @@ class Parameter:
     squared: bool = False
     offset: float = 0.0
     meaning: str = ""
+    nuclides: tuple[str, ...] = ()
+    limits: tuple[float, float] | None = None
 
     @property
     def fit_name(self) -> str:
         """Name of the fit parameter, unit included."""
         return self.fit_stem + unit_suffix(self.exponent)
+
+    def scales(self, interaction: str) -> bool:
+        """Whether this is the strength of an interaction, ``cevns`` or ``eves``."""
+        return self.name == f"norm_{interaction}"
 
     @property
     def scale(self) -> float:
@@ -99,7 +117,9 @@ def unit_suffix(exponent: int) -> str:
 def _catalogue() -> dict[str, Parameter]:
     found = [
         Parameter("norm_cevns", "1", "strength", ("e", "mu", "tau"), "norm_cevns", 0,
-                  meaning="strength of the SM coherent scattering"),
+                  meaning="strength of coherent scattering on nuclei, SM = 1"),
+        Parameter("norm_eves", "1", "strength", ("e", "mu", "tau"), "norm_eves", 0,
+                  meaning="strength of elastic scattering on electrons, SM = 1"),
         Parameter("sin2thetaW", "1", "angle", ("e", "mu", "tau"), "sin2thetaW_shift", -2,
                   offset=SIN2_THETA_W, meaning="weak mixing angle at low momentum transfer"),
         Parameter("munu_eff", "mu_B", "moment", ("e", "mu", "tau"), "munu2_eff", -18, True,
@@ -117,6 +137,16 @@ def _catalogue() -> dict[str, Parameter]:
             Parameter(f"munu_{flavour}", "mu_B", "moment", (flavour,), f"munu2_{flavour}", -18,
                       True, meaning=f"effective magnetic moment of nu_{flavour}"),
         ]  # fmt: skip
+    for stem, nuclides, whose in (
+        ("CsI", ("Cs133", "I127"), "caesium and iodine alike"),
+        ("Cs", ("Cs133",), "caesium"),
+        ("I", ("I127",), "iodine"),
+    ):
+        found.append(
+            Parameter(f"Rn_{stem}", "fm", "neutron_radius", ("e", "mu", "tau"), f"Rn_{stem}_shift",
+                      0, offset=RN_REFERENCE_FM, meaning=f"rms neutron radius of {whose}",
+                      nuclides=nuclides, limits=RN_RANGE_FM)
+        )  # fmt: skip
     for one, other in (("e", "mu"), ("e", "tau"), ("mu", "tau")):
         pair = one + other
         found += [
@@ -160,11 +190,16 @@ def check_values(values: Mapping[str, float]) -> None:
     Raises
     ------
     InputError
-        If a parameter is unknown, below its physical bound at 0, not finite, or larger than
-        1e12 units of its fit parameter.
+        If a parameter is unknown, outside its limits, below its physical bound at 0, not finite,
+        or larger than 1e12 units of its fit parameter.
     """
     for name, value in values.items():
         parameter = get(name)
+        if parameter.limits and not parameter.limits[0] <= value <= parameter.limits[1]:
+            low, high = parameter.limits
+            raise InputError(
+                f"{name} = {value:g} {parameter.unit}: the model holds from {low:g} to {high:g}"
+            )
         if (parameter.squared or parameter.kind == "strength") and value < 0:
             raise InputError(f"{name} is not below 0, given: {value:g}")
         largest = _LARGEST * parameter.scale

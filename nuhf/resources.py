@@ -4,8 +4,9 @@ import hashlib
 import json
 import math
 import os
+import re
+import secrets
 import shutil
-import tempfile
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ __all__ = [
     "digest",
     "dump_json",
     "find",
+    "is_file",
     "parse_json",
     "read_bytes",
     "read_json",
@@ -31,6 +33,11 @@ __all__ = [
 ]
 
 _MAX_BYTES = 64 * 1024 * 1024
+_MAX_TOML = 1024 * 1024
+_MAX_PARTS = 100
+"""Parts of a dotted key in TOML; the parser needs memory as their square."""
+_LONGEST_INTEGER = 310
+"""Characters of the largest float, with its sign."""
 
 
 def shipped(folder: str) -> Path:
@@ -65,28 +72,43 @@ def find(name: str, beside: Path | None = None) -> Path:
     places = [beside] if beside is not None else []
     places.append(shipped("data"))
     for place in places:
-        if (place / name).is_file():
+        if is_file(place / name):
             return place / name
     raise InputError(f"file '{name}' not found in: {', '.join(str(p) for p in places)}")
+
+
+def is_file(path: Path) -> bool:
+    """Tell whether a file is there; a name that no file can have is not there."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def read_text(path: Path) -> str:
     """Read a UTF-8 text file of at most 64 MiB, with failures in words (`InputError`)."""
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise InputError(f"{path}: larger than {_MAX_BYTES // 2**20} MiB")
-        return path.read_text(encoding="utf-8")
+        text = read_bytes(path).decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not a UTF-8 text file (byte {error.start})") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file; a syntax error becomes an `InputError` with file, line and column."""
+    """Read a TOML file of at most 1 MiB.
+
+    A syntax error becomes an `InputError` with file, line and column.
+    """
+    text = read_text(path)
+    if len(text) > _MAX_TOML:
+        raise InputError(f"{path}: larger than {_MAX_TOML // 2**20} MiB")
+    if max(piece.count(".") for piece in re.split(r"[,=\[\]{}\n]", text)) > _MAX_PARTS:
+        raise InputError(f"{path}: broken TOML: a key of more than {_MAX_PARTS} parts")
     try:
-        return tomllib.loads(read_text(path))
-    except tomllib.TOMLDecodeError as error:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise InputError(f"{path}: broken TOML: nested too deeply") from None
+    except ValueError as error:  # also integers of thousands of digits
         raise InputError(f"{path}: broken TOML: {error}") from None
 
 
@@ -101,40 +123,68 @@ def _finite_float(text: str) -> float:
     return value
 
 
+def _finite_int(text: str) -> int | float:
+    if len(text) > _LONGEST_INTEGER:
+        raise ValueError(f"a number of {len(text)} digits is too large")
+    value = int(text)
+    # numpy makes objects of integers beyond 64 bits
+    return value if abs(value) < 2**63 else _finite_float(text)
+
+
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = [key for key, _ in pairs]
-    repeated = {key for key in keys if keys.count(key) > 1}
-    if repeated:
-        raise ValueError(f"key given twice: {sorted(repeated)[0]!r}")
-    return dict(pairs)
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"key given twice: {next(k for k in keys if keys.count(k) > 1)!r}")
+    return found
 
 
 def read_bytes(path: Path) -> bytes:
-    """Read a file of at most 64 MiB, with failures in words (`InputError`)."""
+    """Read a file of at most 64 MiB, with failures in words (`InputError`).
+
+    Devices and pipes are refused: some never end, and some never begin.
+    """
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise InputError(f"{path}: larger than {_MAX_BYTES // 2**20} MiB")
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise InputError(f"{path}: cannot be read: a device or pipe, not a file")
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+    except (OSError, ValueError) as error:  # ValueError: a zero in the name
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: cannot be read: {reason}") from None
+    if len(content) > _MAX_BYTES:
+        raise InputError(f"{path}: larger than {_MAX_BYTES // 2**20} MiB")
+    return content
 
 
 def read_json(path: Path) -> Any:
-    """Read strict JSON: no NaN or Infinity, no key twice (`InputError` otherwise)."""
+    """Read strict JSON (`InputError` otherwise).
+
+    No NaN or Infinity, no number beyond the largest float, no key twice, no half of a surrogate
+    pair, and no nesting beyond Python's.
+    """
     return parse_json(read_text(path), str(path))
 
 
 def parse_json(text: str, where: str) -> Any:
     """Parse strict JSON as `read_json` does; ``where`` names the text in the message."""
     try:
-        return json.loads(
+        found = json.loads(
             text,
             parse_constant=_reject_constant,
             parse_float=_finite_float,
+            parse_int=_finite_int,
             object_pairs_hook=_unique_keys,
         )
-    except (ValueError, RecursionError) as error:
+        if "\\ud" in text.lower():
+            json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{where}: broken JSON: half of a surrogate pair (\\ud...)") from None
+    except RecursionError:
+        raise InputError(f"{where}: broken JSON: nested too deeply") from None
+    except ValueError as error:
         raise InputError(f"{where}: broken JSON: {error}") from None
+    return found
 
 
 def replace_bytes(path: Path, write: Callable[[Path], None], executable: bool = False) -> None:
@@ -153,19 +203,32 @@ def replace_bytes(path: Path, write: Callable[[Path], None], executable: bool = 
             # a rename would replace /dev/null itself
             raise InputError(f"{path}: cannot be written: a folder, device or pipe, not a file")
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent
-        )
-        os.close(handle)
-        temporary = Path(name)
+        temporary = _new_file(path, 0o777 if executable else 0o666)
         write(temporary)
-        temporary.chmod(0o755 if executable else 0o644)
+        _to_disk(temporary)
         temporary.replace(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def _new_file(path: Path, mode: int) -> Path:
+    """Make an empty file beside ``path``, for this process alone to fill; the umask holds."""
+    # not longer than a name may be, and with the suffix that tells matplotlib the format
+    temporary = path.with_name(f".nuhf-{secrets.token_hex(8)}{path.suffix}")
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
+    return temporary
+
+
+def _to_disk(path: Path) -> None:
+    """Wait until a file is on the disk: a rename must not overtake its content."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_text(path: Path, text: str, executable: bool = False) -> None:
@@ -195,11 +258,12 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
         if path.exists() and not (path.is_dir() and not any(path.iterdir())):
             raise InputError(f"{path}: exists already; name a new or an empty folder")
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        temporary = path.with_name(f".nuhf-{secrets.token_hex(8)}")
+        temporary.mkdir()
         for name, content in files.items():
             (temporary / name).parent.mkdir(parents=True, exist_ok=True)
             (temporary / name).write_bytes(content)
-        temporary.chmod(0o755)
+            _to_disk(temporary / name)
         temporary.replace(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
@@ -209,7 +273,8 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
 
 
 def _fill(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8", newline="\n")
+    # a name of a file that is not UTF-8 appears as an escape, which JSON has too
+    path.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -236,4 +301,4 @@ def dump_json(content: Any, indent: int = 0) -> str:
 
 def digest(path: Path) -> str:
     """SHA-256 of a file's bytes, as hexadecimal text."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(read_bytes(path)).hexdigest()

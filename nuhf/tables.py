@@ -7,6 +7,7 @@ the unit of each column in square brackets.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,9 @@ from numpy.typing import NDArray
 from nuhf import resources
 from nuhf.errors import InputError
 
-__all__ = ["Table", "format_csv", "read_table"]
+__all__ = ["Table", "format_csv", "read_table", "tables_together"]
+
+MAX_ROWS: Final = 100_000
 
 FloatArray = NDArray[np.float64]
 
@@ -61,6 +64,14 @@ class Table:
             raise InputError(f"{self.path}: bins {row} and {row + 1} overlap or leave a gap")
         return np.append(lower, upper[-1])
 
+    def fraction(self, name: str) -> FloatArray:
+        """Return a column after checking that every entry is in 0 to 1 (`InputError`)."""
+        values = self.non_negative(name)
+        if np.any(values > 1):
+            row = int(np.argmax(values > 1))
+            raise InputError(f"{self.path}: column '{name}', row {row}: {values[row]} is above 1")
+        return values
+
     def non_negative(self, name: str) -> FloatArray:
         """Return a column after checking that no entry is below zero (`InputError`)."""
         values = self[name]
@@ -83,8 +94,8 @@ def read_table(path: Path, columns: Sequence[str]) -> Table:
     Raises
     ------
     InputError
-        If the file cannot be read, has no source, lacks a column, or holds anything but finite
-        numbers; the message names file, line and column.
+        If the file cannot be read, has no source, lacks a column, has more than 100 000 rows, or
+        holds anything but finite numbers; the message names file, line and column.
     """
     lines = resources.read_text(path).splitlines()
     comments = [line for line in lines if line.startswith("#")]
@@ -94,6 +105,8 @@ def read_table(path: Path, columns: Sequence[str]) -> Table:
         raise InputError(f"{path}: no comment line '# source: ...'")
     if len(body) < 2:
         raise InputError(f"{path}: no header row followed by rows of numbers")
+    if len(body) - 1 > MAX_ROWS:
+        raise InputError(f"{path}: {len(body) - 1} rows; at most {MAX_ROWS} are taken")
     header = [name.strip() for name in body[0][1].split(",")]
     if len(set(header)) != len(header):
         raise InputError(f"{path}: a column name is given twice: {', '.join(header)}")
@@ -115,8 +128,9 @@ def _parse(path: Path, number: int, text: str, header: Sequence[str]) -> list[fl
         except ValueError:
             value = float("nan")
         if not np.isfinite(value):
+            given = repr(cell.strip()[:60])
             raise InputError(
-                f"{path}: line {number}, column '{name}': {cell.strip()!r} is not a finite number"
+                f"{path}: line {number}, column '{name}': {given} is not a finite number"
             )
         row.append(value)
     return row
@@ -130,3 +144,22 @@ def format_csv(columns: Mapping[str, Sequence[object]], comments: Sequence[str] 
         for row in zip(*columns.values(), strict=True)
     ]
     return "\n".join(rows) + "\n"
+
+
+def tables_together(
+    parts: Sequence[tuple[str, Mapping[str, Sequence[float]]]],
+) -> dict[str, list[object]]:
+    """Put tables one below the other, with a first column ``region`` if there are several.
+
+    A column that a table does not have is empty there.
+    """
+    if len(parts) == 1:
+        return {name: list(values) for name, values in parts[0][1].items()}
+    names = dict.fromkeys(name for _, columns in parts for name in columns)
+    joined: dict[str, list[object]] = {"region": [], **{name: [] for name in names}}
+    for label, columns in parts:
+        rows = len(next(iter(columns.values())))
+        joined["region"] += [label] * rows
+        for name in names:
+            joined[name] += columns.get(name, [""] * rows)
+    return joined

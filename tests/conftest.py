@@ -42,20 +42,26 @@ def loaded():
 
 
 @pytest.fixture(scope="session")
-def templates(loaded):
-    from nuhf.experiments import spallation
+def prepared(loaded):
+    from nuhf.experiments.prepare import prepare
 
-    return spallation.templates(loaded)
+    return prepare(loaded)
 
 
 @pytest.fixture(scope="session")
-def problem_of(loaded, templates):
+def templates(prepared):
+    (found,) = prepared.templates
+    return found
+
+
+@pytest.fixture(scope="session")
+def problem_of(prepared):
     """``problem_of("qnu_ee")``: the posed problem, built once per session."""
     from nuhf.inference.problem import Options, pose
 
     @cache
     def make(parameter, **options):
-        return pose([loaded], parameter, Options(**options), {EXPERIMENT: templates})
+        return pose([prepared], parameter, Options(**options))
 
     return make
 

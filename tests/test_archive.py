@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nuhf import api, resources
+from nuhf import api, exchange, resources
 from nuhf.errors import InputError, NuhfError
 from nuhf.model import archive as module
 from nuhf.model.archive import pack, read_archive, unpack
@@ -22,7 +22,7 @@ X = "coherent-csi-2021"
 
 @pytest.fixture(scope="module")
 def grid():
-    return api.patchset(X, "munu_mu", search=[(0, 2e-9)], points=[3])
+    return exchange.patchset(X, "munu_mu", search=[(0, 2e-9)], points=[3])
 
 
 @pytest.fixture(scope="module")

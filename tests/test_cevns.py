@@ -196,7 +196,7 @@ def test_bound_on_the_dropped_recoil_terms_of_the_templates(monkeypatch, kind):
     import nuhf
 
     name = "1" if kind.startswith("weak") else "munu2"
-    full = nuhf.templates("coherent-csi-2021")
+    (full,) = nuhf.templates("coherent-csi-2021")
     original = getattr(cevns, kind)
     row = 1 if name == "1" else 2
 
@@ -206,7 +206,7 @@ def test_bound_on_the_dropped_recoil_terms_of_the_templates(monkeypatch, kind):
         return coefficients
 
     monkeypatch.setattr(cevns, kind, without)
-    dropped = nuhf.templates("coherent-csi-2021")
+    (dropped,) = nuhf.templates("coherent-csi-2021")
     for source in full.nominal:
         ours, theirs = full.nominal[source][name], dropped.nominal[source][name]
         change = np.abs(theirs - ours).max() / ours.max()
@@ -262,7 +262,7 @@ def test_signs_are_the_same_for_neutrinos_and_antineutrinos():
     import nuhf
 
     assert float(section(5e-3, q=1e-8)) < float(section(5e-3)) < float(section(5e-3, r=1e-33))
-    nominal = nuhf.templates("coherent-csi-2021").nominal
+    nominal = nuhf.templates("coherent-csi-2021")[0].nominal
     for source in ("numu", "numubar"):
         assert nominal[source]["q"].sum() < 0 < nominal[source]["r"].sum()
     assert sns.SPECIES["numu"] == sns.SPECIES["numubar"]
@@ -389,12 +389,12 @@ def in_units(mev, cm):
             x = recoil / mev
             return np.stack([np.exp(-((x / e - 1) ** 2)) for e in edges])
 
-        templates, _ = build.build_cevns(
-            [build.Target(nuclide, 1e26)], sources, {"nominal": response}, "helm",
-            made["couplings"].tree_level(), 1e-4 * mev,
-        )  # fmt: skip
+        targets = [build.nucleus(nuclide, 1e26, made["couplings"].tree_level(), "helm")]
+        grid = build.recoil_grid(targets, sources, 1e-4 * mev)
+        label = build.Label("one", "cevns", "cevns", ())
+        templates = build.template_set(label, targets, sources, response, {}, grid)
         radius = made["couplings"].sm_charge_radius("mu")
-    return templates["nominal"], radius
+    return templates.nominal, radius
 
 
 @settings(max_examples=8, deadline=None)

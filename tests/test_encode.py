@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from nuhf import api, parameters
 from nuhf.engine.signal import flavour_polynomial
 from nuhf.errors import InputError, ModelError
-from nuhf.experiments import spallation
 from nuhf.inference.engines import ModelProfiler, engine
 from nuhf.inference.problem import Options, pose
 from nuhf.model import assemble, encode
@@ -21,8 +20,8 @@ from nuhf.model.native import load_model
 INTERFERING = tuple(p for p in PARAMETERS if not p.startswith("munu"))
 
 
-def described(loaded, templates, *names, **keywords):
-    return assemble.describe([loaded], names, templates={EXPERIMENT: templates}, **keywords)
+def described(prepared, *names, **keywords):
+    return assemble.describe([prepared], names, **keywords)
 
 
 # ------------------------------------------------------------------------------------ schema
@@ -61,13 +60,15 @@ def test_the_unit_is_in_the_name(problem_of, stock_of):
 # --------------------------------------------------------------- native against the templates
 
 
-def by_hand(templates, loaded, couplings, pulls):
+def by_hand(prepared, couplings, pulls):
     """Expected counts from the template polynomials, pulls at 0, +1 or -1.
 
     At most one pull of the detector response may differ from 0; norm factors are 1 + pull x size.
     """
+    (region,) = prepared.regions
+    (templates,) = region.signals
     free = [parameters.get(name) for name in couplings if name != "norm_cevns"]
-    nuisances = {n.name: n for n in loaded.analysis.nuisances}
+    nuisances = {n.name: n for n in prepared.loaded.analysis.nuisances}
     shaped = [n for n, p in pulls.items() if p and nuisances[n].kind != "norm"]
     variation = (shaped[0], "up" if pulls[shaped[0]] > 0 else "down") if shaped else None
     assert len(shaped) <= 1
@@ -85,7 +86,7 @@ def by_hand(templates, loaded, couplings, pulls):
         known = {parameters.get(n).fit_name: v for n, v in couplings.items() if n != "norm_cevns"}
         total = total + full.evaluate({n: v for n, v in known.items() if n in full.names})
     total = total * couplings.get("norm_cevns", 1.0) * factor("cevns")
-    for name, counts in spallation.backgrounds(loaded).items():
+    for name, counts in region.backgrounds.items():
         total = total + factor(name) * counts
     return total
 
@@ -109,8 +110,8 @@ SETS = [*((p,) for p in PARAMETERS), ("norm_cevns",), ("qnu_ee", "r2nu_ee"),
 
 
 @pytest.mark.parametrize("names", SETS, ids="+".join)
-def test_native_counts_equal_the_templates(loaded, templates, names):
-    model, _ = load_model(encode.native(described(loaded, templates, *names)))
+def test_native_counts_equal_the_templates(loaded, prepared, names):
+    model, _ = load_model(encode.native(described(prepared, *names)))
     rng = np.random.default_rng(1)
     order, slices = model.config.par_order, model.config.par_slice
     assert all(slices(name).stop - slices(name).start == 1 for name in order)
@@ -122,13 +123,13 @@ def test_native_counts_equal_the_templates(loaded, templates, names):
         values = {parameters.get(n).fit_name: v for n, v in couplings.items()} | pulls
         ours = model.expected_actualdata([values[name] for name in order])
         np.testing.assert_allclose(
-            ours, by_hand(templates, loaded, couplings, pulls), rtol=1e-10, atol=1e-10
+            ours, by_hand(prepared, couplings, pulls), rtol=1e-10, atol=1e-10
         )
 
 
-def test_monomials_of_two_couplings(loaded, templates):
+def test_monomials_of_two_couplings(prepared):
     """q_ee and r_ee: six monomials on the electron flavour, one on the muon flavour."""
-    (channel,) = described(loaded, templates, "qnu_ee", "r2nu_ee").channels
+    (channel,) = described(prepared, "qnu_ee", "r2nu_ee").channels
     powers = [dict(s.powers) for s in channel.samples if s.name.startswith("cevns_e")]
     q, r = "qnu_ee_em8", "r2nu_ee_em32"
     for expected in ({}, {q: 1}, {r: 1}, {q: 2}, {r: 2}, {q: 1, r: 1}):
@@ -137,12 +138,10 @@ def test_monomials_of_two_couplings(loaded, templates):
     assert [dict(s.powers) for s in channel.samples if s.name.startswith("cevns_mu")] == [{}]
 
 
-def test_a_set_value_equals_the_free_parameter_there(loaded, templates):
+def test_a_set_value_equals_the_free_parameter_there(prepared):
     value = -7e-8
-    free, _ = load_model(encode.native(described(loaded, templates, "r2nu_ee", "qnu_ee")))
-    held, _ = load_model(
-        encode.native(described(loaded, templates, "r2nu_ee", values={"qnu_ee": value}))
-    )
+    free, _ = load_model(encode.native(described(prepared, "r2nu_ee", "qnu_ee")))
+    held, _ = load_model(encode.native(described(prepared, "r2nu_ee", values={"qnu_ee": value})))
     rng = np.random.default_rng(2)
     for _ in range(20):
         point = {name: rng.normal() for name in free.config.par_order}
@@ -152,11 +151,9 @@ def test_a_set_value_equals_the_free_parameter_there(loaded, templates):
         np.testing.assert_allclose(ours, theirs, rtol=1e-12)
 
 
-def test_strength_multiplies_all_monomials(loaded, templates):
-    free, _ = load_model(encode.native(described(loaded, templates, "norm_cevns", "qnu_ee")))
-    held, _ = load_model(
-        encode.native(described(loaded, templates, "qnu_ee", values={"norm_cevns": 1.7}))
-    )
+def test_strength_multiplies_all_monomials(prepared):
+    free, _ = load_model(encode.native(described(prepared, "norm_cevns", "qnu_ee")))
+    held, _ = load_model(encode.native(described(prepared, "qnu_ee", values={"norm_cevns": 1.7})))
     for q in (-20.0, 0.0, 30.0):
         point = dict.fromkeys(free.config.par_order, 0.3) | {"qnu_ee_em8": q, "norm_cevns": 1.7}
         np.testing.assert_allclose(
@@ -212,9 +209,9 @@ def test_members_of_a_pair_cancel_without_the_coupling(stock_of, problem_of):
             )
 
 
-def test_mixed_monomials_in_the_stock_encoding(loaded, templates):
+def test_mixed_monomials_in_the_stock_encoding(prepared):
     """Two couplings at once: q_ee r_ee is a product of two pairs."""
-    description = described(loaded, templates, "qnu_ee", "r2nu_ee")
+    description = described(prepared, "qnu_ee", "r2nu_ee")
     native, _ = load_model(encode.native(description))
     spec = encode.stock(description)
     stock = pyhf.Workspace(spec).model()
@@ -244,10 +241,10 @@ def test_mixed_monomials_in_the_stock_encoding(loaded, templates):
     assert mixed > 0.1  # the mixed monomial mattered
 
 
-def test_powers_above_two_have_no_stock_form(loaded, templates):
+def test_powers_above_two_have_no_stock_form(prepared):
     from dataclasses import replace
 
-    description = described(loaded, templates, "qnu_ee")
+    description = described(prepared, "qnu_ee")
     (channel,) = description.channels
     cubic = tuple(
         replace(s, powers={n: 3 if e == 2 else e for n, e in s.powers.items()})
@@ -379,26 +376,26 @@ def test_two_equal_experiments_give_a_shorter_interval(twin):
     assert two.best_fit == pytest.approx(one.best_fit, abs=2e-3)
 
 
-def test_duplicates_are_refused(loaded, templates, twin):
+def test_duplicates_are_refused(prepared, twin):
     with pytest.raises(InputError, match="given twice"):
-        assemble.describe([loaded, loaded], ["qnu_ee"])
+        assemble.describe([prepared, prepared], ["qnu_ee"])
     with pytest.raises(InputError, match=f"given twice.*{EXPERIMENT}"):
         api.problems([EXPERIMENT, EXPERIMENT], "qnu_ee")
     with pytest.raises(InputError, match="twice: qnu_ee, qnu_ee"):
-        described(loaded, templates, "qnu_ee", "qnu_ee")
+        described(prepared, "qnu_ee", "qnu_ee")
     with pytest.raises(InputError, match="both free and set"):
-        described(loaded, templates, "qnu_ee", values={"qnu_ee": 0.0})
-    spec = copy.deepcopy(encode.native(described(loaded, templates, "munu_mu")))
+        described(prepared, "qnu_ee", values={"qnu_ee": 0.0})
+    spec = copy.deepcopy(encode.native(described(prepared, "munu_mu")))
     spec["channels"].append(spec["channels"][0])
     with pytest.raises(ModelError, match=r"2 channels.*'coherent_csi_2021'"):
         load_model(spec)
 
 
-def test_degenerate_sets_are_refused(loaded, templates):
+def test_degenerate_sets_are_refused(prepared):
     for names, words in (
         (("r2nu_ee", "anu_ee"), "same direction"),
         (("munu_eff", "munu_mu"), "munu_eff"),
         (("abs_qnu_emu", "abs_r2nu_emu"), "relative phase"),
     ):
         with pytest.raises(InputError, match=words):
-            pose([loaded], names[0], Options(profile=names[1:]), {EXPERIMENT: templates})
+            pose([prepared], names[0], Options(profile=names[1:]))

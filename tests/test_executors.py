@@ -128,9 +128,8 @@ def test_a_checkpoint_saves_the_work(setup, tasks, expected, tmp_path, monkeypat
     [
         ("hello\n", "line 1: broken JSON"),
         ('{"a": 1}\n', "not a checkpoint of nuhf"),
-        ('{"format": "nuhf toys 1", "digest": "other"}\n', "toys of another problem"),
-        ('{"format": "nuhf toys 1", "digest": "d"}\n{"task"\n{}\n', "line 2: broken JSON"),
-        ('{"format": "nuhf toys 1", "digest": "d"}\n{"task": 1}\n', "line 2 is no block"),
+        ('{"format": "nuhf toys 2", "digest": "other"}\n', "toys of another problem"),
+        ('{"format": "nuhf toys 1", "digest": "d"}\n', "not a checkpoint of nuhf"),
     ],
 )
 def test_other_files_are_refused_and_kept(tmp_path, text, message):
@@ -139,6 +138,32 @@ def test_other_files_are_refused_and_kept(tmp_path, text, message):
     with pytest.raises(InputError, match=message):
         open_checkpoint(path, "d")
     assert path.read_text() == text
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda line: line.replace("5", "6", 1),  # a digit of a result or of its digest
+        lambda line: line[:-20],
+        lambda line: line.replace('"result"', '"results"'),
+        lambda line: '{"task": 1}',
+        lambda line: '{"task"',
+        lambda line: "\ufffd" + line,
+        lambda line: line.replace("{", "[" * 5000, 1),
+    ],
+)
+def test_a_damaged_line_is_found_and_made_again(setup, tasks, expected, tmp_path, damage):
+    path = tmp_path / "toys.jsonl"
+    assert Session(Serial(setup), open_checkpoint(path, "d")).map(tasks) == expected
+    whole = path.read_text().splitlines()
+    path.write_text("\n".join([*whole[:2], damage(whole[2]), *whole[3:]]) + "\n")
+    assert path.read_text().splitlines() != whole
+    with pytest.warns(UserWarning, match="1 damaged lines; their toys are made again"):
+        again = open_checkpoint(path, "d")
+    assert len(again.done) == len(tasks) - 1
+    assert path.read_text().splitlines() == [*whole[:2], *whole[3:]]
+    assert Session(Serial(setup), again).map(tasks) == expected
+    assert sorted(path.read_text().splitlines()) == sorted(whole)
 
 
 @pytest.mark.parametrize("length", [0, 5, 40])

@@ -175,16 +175,17 @@ def test_nothing_finite_is_an_error():
 
 
 def test_infinite_on_one_side():
-    """A likelihood that is undefined for x < -0.5, as where expected counts turn negative."""
+    """A profile that has no number for x < -0.5: where it stops, the region does not end."""
 
     class Half(Curve):
         def at(self, values):
             return np.where(np.asarray(values) < -0.5, np.inf, super().at(values))
 
-    found = intervals(Half(parabola(0.0)), ScanRange(-20.0, 20.0), 0.9)
-    ((low, high),) = found.pieces
-    assert low == pytest.approx(-0.5, abs=1e-5)
-    assert high == pytest.approx(np.sqrt(RISE), rel=1e-6)
+    with pytest.raises(FitError, match=r"near -0\.5 \(fit parameter\), where no fit converges"):
+        intervals(Half(parabola(0.0)), ScanRange(-20.0, 20.0), 0.9)
+    found = intervals(Half(parabola(3.0)), ScanRange(-20.0, 20.0), 0.9)
+    assert np.ravel(found.pieces) == pytest.approx(3.0 + np.sqrt(RISE) * np.array([-1, 1]))
+    assert found.lost == (ScanRange(-20.0, 20.0).grid() < -0.5).sum()
 
 
 # A gap between two pieces is seen if the grid has a point in it; the barrier must stand out.

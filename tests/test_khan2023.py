@@ -11,6 +11,7 @@ from nuhf.constants import ELECTRON_MASS
 from nuhf.engine.signal import flavour_polynomial
 from nuhf.errors import InputError
 from nuhf.experiments import catalogue, spallation
+from nuhf.experiments.prepare import prepare
 from nuhf.model import encode
 from nuhf.physics.couplings import sm_charge_radius
 from nuhf.physics.nuclei import read_nuclides
@@ -18,6 +19,7 @@ from nuhf.report.khan2023 import cross_section_ratio, millicharge_term
 from nuhf.report.published import PublishedRow, compare, read_rows
 
 EXPERIMENT = "coherent-csi-2021"
+REGION = "coherent_csi_2021"
 OUTLIERS = {"qnu_ee", "munu_mu"}
 
 
@@ -29,9 +31,13 @@ def comparisons():
 def direct_chi2(parameter):
     """Eq 7 as a function of the fit parameter, alpha and beta eliminated by linear algebra."""
     loaded = catalogue.load(EXPERIMENT, "khan2023")
-    templates, data = spallation.templates(loaded), spallation.observed(loaded)
-    background = sum(spallation.backgrounds(loaded).values())
-    residual, variance = data.counts - data.control, data.counts
+    (region,) = prepare(loaded).regions
+    (templates,), background = region.signals, sum(region.backgrounds.values())
+    # the counts from the table, not what the region made of them
+    data = spallation._observed(
+        spallation._Case(loaded, loaded.experiment, loaded.experiment.analyses["khan2023"])
+    )
+    residual, variance = data.coincidence - data.control, data.coincidence
     entry = parameters.get(parameter)
     parts = [flavour_polynomial(templates, [entry], flavour) for flavour in ("e", "mu")]
 
@@ -130,10 +136,10 @@ def test_anapole_conventions_are_relabellings_of_the_radius():
 
 def test_mixing_angle_is_the_radius_of_both_flavours():
     shift = 0.01
-    by_angle = nuhf.rate(EXPERIMENT, {"sin2thetaW": 0.23857 + shift})
+    by_angle = nuhf.rate(EXPERIMENT, {"sin2thetaW": 0.23857 + shift})[REGION]
     # g_p falls by 2 per unit of sin2thetaW and by 0.023796 per 1e-32 cm2 (DESIGN, golden number)
     radius = 2.0 * shift / 0.023796 * 1e-32
-    by_radius = nuhf.rate(EXPERIMENT, {"r2nu_ee": radius, "r2nu_mumu": radius})
+    by_radius = nuhf.rate(EXPERIMENT, {"r2nu_ee": radius, "r2nu_mumu": radius})[REGION]
     for name in by_angle:
         np.testing.assert_allclose(by_angle[name], by_radius[name], rtol=1e-4)
 
@@ -159,8 +165,8 @@ def test_no_variation_reaches_the_published_outliers(tmp_path, change):
 
 
 def test_the_published_moment_is_two_events():
-    base = sum(nuhf.rate(EXPERIMENT, analysis="khan2023").values()).sum()
-    with_moment = nuhf.rate(EXPERIMENT, {"munu_mu": 4e-10}, analysis="khan2023")
+    base = sum(nuhf.rate(EXPERIMENT, analysis="khan2023")[REGION].values()).sum()
+    with_moment = nuhf.rate(EXPERIMENT, {"munu_mu": 4e-10}, analysis="khan2023")[REGION]
     assert 1.5 < sum(with_moment.values()).sum() - base < 2.5
 
 
@@ -202,15 +208,27 @@ def test_sm_radii_decide_between_the_printed_formulas():
 
 
 def test_compare_mirrors_moduli_and_uses_hulls():
-    class Found:
-        intervals = ((0.0, 3e-9),)
-
-    row = PublishedRow("p", "eq", EXPERIMENT, "default", "munu_e", 0.9, -4e-9, 4e-9)
-    found = compare(row, lambda _: Found)
+    ends = (-4e-9, 4e-9)
+    row = PublishedRow("p", "eq", (EXPERIMENT,), "default", "munu_e", 0.9, *ends, ends)
+    found = compare(row, ((0.0, 3e-9),))
     assert found.ours == ((-3e-9, 3e-9),)
     assert found.distance == pytest.approx(1e-9 / 8e-9)
     assert found.verdict == "close"
     assert {r.parameter for r in read_rows("khan2023")} >= OUTLIERS
+
+
+def test_compare_takes_the_piece_asked_for():
+    ends, hull = (1.0, 2.0), (-2.0, 2.0)
+    row = PublishedRow(
+        "p", "eq", (EXPERIMENT,), "default", "qnu_ee", 0.9, *ends, hull, piece=(2, 2)
+    )
+    found = compare(row, ((-2.0, -1.0), (1.0, 2.4)))
+    assert found.compared == (1.0, 2.4)
+    assert found.distance == pytest.approx(0.4 / 4.0)  # in units of the whole published region
+    assert found.verdict == "agrees"
+    merged = compare(row, ((-2.0, 2.0),))
+    assert (merged.distance, merged.verdict) == (np.inf, "differs")
+    assert merged.to_json()["distance"] is None
 
 
 def test_mixing_angle_and_all_radii_are_refused():

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nuhf import api
+from nuhf import api, exchange
 from nuhf.errors import InputError
 from nuhf.model.archive import read_archive
 
@@ -25,13 +25,13 @@ def text(path):
 
 @pytest.fixture(scope="module")
 def published():
-    return api.publication(X, ["munu_mu", "qnu_ee"], points=9, hepdata="ins1234567")
+    return exchange.publication(X, ["munu_mu", "qnu_ee"], points=9, hepdata="ins1234567")
 
 
 def test_archives(published, tmp_path):
     archives = published.archives()
     assert list(archives) == [f"{X}_munu_mu.tar.gz", f"{X}_qnu_ee.tar.gz"]
-    again = api.publication(X, ["munu_mu", "qnu_ee"], points=9, hepdata="ins1234567")
+    again = exchange.publication(X, ["munu_mu", "qnu_ee"], points=9, hepdata="ins1234567")
     assert again.archives() == archives  # reproducible bytes
     for name, content in archives.items():
         (tmp_path / name).write_bytes(content)
@@ -91,19 +91,21 @@ def test_numbers(published):
     best = entry.problem.profiler().at(entry.grid.points[:, 0]) - entry.limit.twice_nll_min
     np.testing.assert_allclose(entry.delta, best, atol=1e-8)
     np.testing.assert_allclose(entry.values, entry.grid.points[:, 0] * 1e-8, rtol=1e-12)
-    assert published.observed.sum() == published.problem.data[: published.observed.size].sum()
-    assert set(published.expected) == {"ss", "brn", "nin", "cevns"}
-    assert published.expected["ss"].sum() == pytest.approx(1286.0)
+    (region,) = published.regions
+    assert region.observed.sum() == published.problem.data[: region.observed.size].sum()
+    assert set(region.expected) == {"ss", "brn", "nin", "cevns"}
+    assert region.expected["ss"].sum() == pytest.approx(1286.0)
 
 
 def test_gaussian_data_are_published_in_events():
-    found = api.publication(X, "munu_mu", points=3, analysis="khan2023")
+    found = exchange.publication(X, "munu_mu", points=3, analysis="khan2023")
     loaded = api.experiment(X, "khan2023")
     assert found.stem == f"{X}_khan2023"
     assert list(found.archives()) == [f"{X}_khan2023_munu_mu.tar.gz"]
-    assert np.abs(found.observed).max() < 1e3
+    (region,) = found.regions
+    assert np.abs(region.observed).max() < 1e3
     assert loaded.analysis.statistic == "gaussian"
-    assert max(row.max() for row in found.expected.values()) < 1e3
+    assert max(row.max() for row in region.expected.values()) < 1e3
 
 
 def test_submission_passes_the_validator(work):
@@ -161,9 +163,9 @@ def test_message_without_the_packages(cli, work, monkeypatch):
 
 def test_refusals(cli, work):
     with pytest.raises(InputError, match="7 digits"):
-        api.publication(X, "munu_mu", hepdata="1234567")
+        exchange.publication(X, "munu_mu", hepdata="1234567")
     with pytest.raises(InputError, match="confidence level"):
-        api.publication(X, "munu_mu", cl=90)
+        exchange.publication(X, "munu_mu", cl=90)
     ran = cli("publish", X, "-p", "nonsense", "--archives-only", "-o", "out")
     assert ran.code == 2
     assert not Path("out").exists()

@@ -32,6 +32,8 @@ LOADED = nuhf.experiment(NAME)
 PE_EDGES = np.array(LOADED.analysis.pe_edges)
 T_EDGES = np.array(LOADED.analysis.t_edges_us)
 LOW = LOADED.experiment.detector.recoil_min_kev * 1e-3
+FORMULA = ("Cs133", "I127")
+DIGESTS = {"sns/flux_time.csv": "0" * 64}
 VARIATIONS = [None] + [
     (name, direction)
     for name in ("qf_csi_syst0", "qf_csi_syst1", "eff_coherent_csi_2021")
@@ -41,7 +43,8 @@ VARIATIONS = [None] + [
 
 @pytest.fixture(scope="module")
 def templates():
-    return nuhf.templates(NAME)
+    (found,) = nuhf.templates(NAME)
+    return found
 
 
 # ------------------------------------ the experiment put together once more, by hand
@@ -68,7 +71,7 @@ def detector_response(variation):
 def setup():
     """Targets and sources of the experiment."""
     nuclides = read_nuclides()
-    formula = [nuclides["Cs133"], nuclides["I127"]]
+    formula = [nuclides[name] for name in FORMULA]
     molecules = 14.6e3 / sum(n.atomic_mass_u for n in formula) * AVOGADRO
     source = LOADED.experiment.source
     fluence = source.pot * source.neutrinos_per_flavour_per_pot
@@ -86,7 +89,15 @@ def setup():
         )
         for name, spectrum in sns.decay_at_rest().items()
     ]  # fmt: skip
-    return [build.Target(n, molecules) for n in formula], sources
+    return [build.nucleus(n, molecules, tree_level(), "helm") for n in formula], sources
+
+
+def built(targets, sources, response, low=LOW, refine=1):
+    """Nominal templates, from a grid of their own."""
+    grid = build.recoil_grid(targets, sources, low, refine=refine)
+    axes = (Axis("photoelectrons", tuple(PE_EDGES)), Axis("time_us", tuple(T_EDGES)))
+    label = build.Label("one", "cevns", "cevns", axes)
+    return build.template_set(label, targets, sources, response, {}, grid)
 
 
 # ---------------------------------------------------------------- exact morphing
@@ -130,12 +141,13 @@ def test_templates_equal_a_full_recomputation_with_couplings_inside(templates, s
     targets, sources = setup
     grid = build.recoil_grid(targets, sources, LOW)
     matrix = detector_response(variation)(grid.nodes) * grid.fine
+    nuclides = read_nuclides()
     for source in sources:
         polynomial = templates.polynomial(source.name, variation)
         for values in random_couplings(50):
             rate = sum(
-                t.number * source.fluence * folded_section(grid, source, t.nuclide, values)
-                for t in targets
+                t.number * source.fluence * folded_section(grid, source, nuclides[name], values)
+                for t, name in zip(targets, FORMULA, strict=True)
             )
             full = np.outer(matrix @ rate, source.time_fractions).ravel()
             found = polynomial.evaluate(values)
@@ -173,28 +185,32 @@ def test_named_parameters_reach_the_right_monomials(qnu_ee, r2nu_mumu, munu_e, a
 
 def nuhf_templates(cache={}):  # noqa: B006
     if not cache:
-        cache["made"] = nuhf.templates(NAME)
+        (cache["made"],) = nuhf.templates(NAME)
     return cache["made"]
 
 
 @pytest.mark.parametrize("s2w", [0.1, 0.25, 0.4])
 def test_mixing_angle_equals_templates_built_with_it(templates, setup, s2w):
     targets, sources = setup
-    responses = {"nominal": detector_response(None)}
-    built, _ = build.build_cevns(targets, sources, responses, "helm", tree_level(s2w), LOW)
+    nuclides = read_nuclides()
+    moved = [
+        build.nucleus(nuclides[name], t.number, tree_level(s2w), "helm")
+        for t, name in zip(targets, FORMULA, strict=True)
+    ]
+    direct = built(moved, sources, detector_response(None))
     angle = parameters.get("sin2thetaW")
     for flavour in ("e", "mu"):
         found = flavour_polynomial(templates, [angle], flavour).evaluate(
             fit_values({"sin2thetaW": s2w})
         )
         expected = sum(
-            built["nominal"][s]["1"] for s, f in templates.flavours.items() if f == flavour
+            direct.nominal[s]["1"] for s, f in templates.flavours.items() if f == flavour
         )
         np.testing.assert_allclose(found, expected, atol=1e-10 * expected.max())
 
 
 def counts(values, **options):
-    rates = nuhf.rate(NAME, values, **options)
+    (rates,) = nuhf.rate(NAME, values, **options).values()
     return {n: row for n, row in rates.items() if n.startswith("cevns")}
 
 
@@ -238,18 +254,11 @@ def test_diagonal_couplings_feed_their_flavour_only(name, flavour):
 # ----------------------------------------------------------- errors and quadrature
 
 
-def test_claimed_error_of_the_templates_is_honest_and_small(templates, setup, monkeypatch):
-    targets, sources = setup
-    original = build.recoil_grid
-    monkeypatch.setattr(
-        build, "recoil_grid",
-        lambda t, s, low: original(t, s, low, ratio=1.06),
-    )  # fmt: skip
-    fine, _ = build.build_cevns(
-        targets, sources, {"nominal": detector_response(None)}, "helm", tree_level(), LOW
-    )
+def test_claimed_error_of_the_templates_is_honest_and_small(templates, setup):
+    # four times as many panels: neighbouring edges differ by 6 % instead of 25 %
+    fine = built(*setup, detector_response(None), refine=4)
     worst = 0.0
-    for source, monomials in fine["nominal"].items():
+    for source, monomials in fine.nominal.items():
         for name, refined in monomials.items():
             ours = templates.nominal[source][name]
             change = np.abs(refined - ours)
@@ -262,11 +271,8 @@ def test_claimed_error_of_the_templates_is_honest_and_small(templates, setup, mo
 
 
 def test_lower_end_of_the_recoil_integral_does_not_matter(templates, setup):
-    targets, sources = setup
-    lower, _ = build.build_cevns(
-        targets, sources, {"nominal": detector_response(None)}, "helm", tree_level(), LOW / 3
-    )
-    for source, monomials in lower["nominal"].items():
+    lower = built(*setup, detector_response(None), LOW / 3)
+    for source, monomials in lower.nominal.items():
         for name, more in monomials.items():
             ours = templates.nominal[source][name]
             change = np.abs(more - ours)
@@ -275,14 +281,14 @@ def test_lower_end_of_the_recoil_integral_does_not_matter(templates, setup):
 
 def test_claimed_error_covers_what_lies_below_the_grid(setup):
     # a detector that sees everything: the recoils below 1 keV are lost, and the error says so
-    targets, sources = setup
-    everything = {"nominal": lambda t: np.ones((1, t.size))}
-    cut, errors = build.build_cevns(targets, sources, everything, "helm", tree_level(), 1e-3)
-    full, _ = build.build_cevns(targets, sources, everything, "helm", tree_level(), 1e-6)
-    assert set(cut["nominal"]) == set(sns.SPECIES)
-    for source in cut["nominal"]:
-        lost = full["nominal"][source]["1"] - cut["nominal"][source]["1"]
-        ratio = errors[source]["1"] / lost
+    def everything(recoil):
+        return np.ones((1, recoil.size))
+
+    cut, full = (built(*setup, everything, low) for low in (1e-3, 1e-6))
+    assert set(cut.nominal) == set(sns.SPECIES)
+    for source in cut.nominal:
+        lost = full.nominal[source]["1"] - cut.nominal[source]["1"]
+        ratio = cut.errors[source]["1"] / lost
         # the SM spectrum rises there by some per cent, the estimate takes it as flat
         assert (ratio > 0.9).all()
         assert (ratio < 1.2).all()
@@ -297,9 +303,10 @@ def test_templates_against_a_plain_riemann_sum(templates, setup):
     weight = recoil * (np.log(0.048 / LOW) / 200_000)
     source = next(s for s in sources if s.name == "numu")
     grid = Grid(recoil, weight, weight)
-    values = {"q": 1e-7, "munu2": 1e-18}
+    values, nuclides = {"q": 1e-7, "munu2": 1e-18}, read_nuclides()
     rate = sum(
-        t.number * source.fluence * folded_section(grid, source, t.nuclide, values) for t in targets
+        t.number * source.fluence * folded_section(grid, source, nuclides[name], values)
+        for t, name in zip(targets, FORMULA, strict=True)
     )
     light = PolynomialQuenching(LOADED.experiment.detector.quenching.coefficients, (0, 0.08))
     efficiency = LogisticEfficiency(**LOADED.experiment.detector.efficiency.nominal.model_dump())
@@ -399,12 +406,15 @@ def test_unknown_anapole_convention_is_refused():
 
 def test_template_file_round_trip(tmp_path, templates):
     path = tmp_path / "t.json"
-    write_templates(path, templates)
-    again = read_templates(path)
-    assert (again.experiment, again.analysis, again.axes, again.process) == (
-        templates.experiment, templates.analysis, templates.axes, templates.process
+    write_templates(path, NAME, "default", [templates], DIGESTS)
+    (again,) = read_templates(path)
+    assert (again.region, again.process, again.interaction, again.axes) == (
+        templates.region, templates.process, templates.interaction, templates.axes
     )  # fmt: skip
-    assert (again.flavours, again.digests) == (templates.flavours, templates.digests)
+    assert again.flavours == templates.flavours
+    content = read_json(path)
+    assert (content["experiment"], content["analysis"]) == (NAME, "default")
+    assert content["digests"] == DIGESTS
     assert again.varied.keys() == templates.varied.keys()
     for one, two in [
         (again.nominal, templates.nominal),
@@ -415,8 +425,9 @@ def test_template_file_round_trip(tmp_path, templates):
             for name, row in monomials.items():
                 np.testing.assert_allclose(one[source][name], row, rtol=1e-12, atol=0)
     # what was read is written the same, but for the error estimate made of rounded errors
-    one, two = to_json(again), read_json(path)
-    assert one.pop("relative_error") == pytest.approx(two.pop("relative_error"), rel=0.1)
+    one, two = to_json(NAME, "default", [again], DIGESTS), content
+    errors = [file["sets"][0].pop("relative_error") for file in (one, two)]
+    assert errors[0] == pytest.approx(errors[1], rel=0.1)
     assert json.loads(json.dumps(one)) == two
     assert again.bins == templates.bins == 99
 
@@ -425,29 +436,40 @@ def small_set():
     zero = {"numu": {name: np.array([1.0, 2.0]) for name in MONOMIALS}}
     axis = Axis("photoelectrons", (0.0, 1.0, 2.0))
     return TemplateSet(
-        "x", "default", (axis,), "cevns", {"numu": "mu"}, zero, {("n", "up"): zero}, zero, {}
+        "x", "cevns", "cevns", (axis,), {"numu": "mu"}, zero, {("n", "up"): zero}, zero
     )
+
+
+def test_several_sets_in_one_file(tmp_path):
+    sets = [small_set(), replace(small_set(), region="y"), replace(small_set(), process="eves_pp")]
+    write_templates(tmp_path / "t.json", "x", "default", sets, {})
+    again = read_templates(tmp_path / "t.json")
+    assert [(t.region, t.process) for t in again] == [
+        ("x", "cevns"), ("y", "cevns"), ("x", "eves_pp"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda c: c.update(format=2), "not a nuhf template file of format 1"),
-        (lambda c: c["nominal"]["numu"].update(q=[1.0]), r"nominal\.numu\.q: needs 2 numbers"),
-        (lambda c: c["nominal"]["numu"].pop("r"), r"nominal\.numu\.r: needs 2 numbers"),
-        (lambda c: c["varied"]["n:up"]["numu"].pop("q2"), r"n:up\.numu\.q2: needs 2 numbers"),
-        (lambda c: c.pop("axes"), "broken template file: KeyError.*axes"),
-        (lambda c: c.update(nominal=3), "broken template file"),
-        (lambda c: c.update(varied={"n": {}}), "broken template file"),
-        (lambda c: c["nominal"]["numu"].update(q=["a", 1]), "broken template file"),
+        (lambda c, s: c.update(format=1), "not a nuhf template file of format 2"),
+        (lambda c, s: s["nominal"]["numu"].update(q=[1.0]), r"nominal\.numu\.q: needs 2 numbers"),
+        (lambda c, s: s["nominal"]["numu"].pop("r"), r"nominal\.numu\.r: needs 2 numbers"),
+        (lambda c, s: s["varied"]["n:up"]["numu"].pop("q2"), r"n:up\.numu\.q2: needs 2 numbers"),
+        (lambda c, s: s.pop("axes"), "broken template file: KeyError.*axes"),
+        (lambda c, s: s.update(nominal=3), "broken template file"),
+        (lambda c, s: s.update(varied={"n": {}}), "the sources differ: numu in nominal, none elsewhere"),
+        (lambda c, s: s["nominal"]["numu"].update(q=["a", 1]), "broken template file"),
+        (lambda c, s: c.pop("sets"), "broken template file: KeyError.*sets"),
+        (lambda c, s: c.update(sets=3), "broken template file"),
     ],
 )
 def test_broken_template_files_are_refused(tmp_path, change, words):
-    content = json.loads(json.dumps(to_json(small_set())))
+    content = json.loads(json.dumps(to_json("x", "default", [small_set()], {})))
     path = tmp_path / "t.json"
     write_json(path, content)
-    assert read_templates(path).bins == 2
-    change(content)
+    assert read_templates(path)[0].bins == 2
+    change(content, content["sets"][0])
     write_json(path, content)
     with pytest.raises(InputError, match=words) as error:
         read_templates(path)
@@ -458,10 +480,12 @@ def test_broken_template_files_are_refused(tmp_path, change, words):
 
 
 def test_json_states_units_and_error(templates):
-    content = to_json(templates)
+    content = to_json(NAME, "default", [templates], {})
     assert content["units"]["q"] == "e"
     assert content["units"]["r"] == "cm2"
-    assert content["relative_error"] == pytest.approx(templates.relative_error(), rel=0.1)
+    assert content["sets"][0]["relative_error"] == pytest.approx(
+        templates.relative_error(), rel=0.1
+    )
     worse = replace(templates, errors={
         s: {m: 10 * row for m, row in rows.items()} for s, rows in templates.errors.items()
     })  # fmt: skip
@@ -469,7 +493,7 @@ def test_json_states_units_and_error(templates):
 
 
 def test_templates_are_the_same_bytes_twice(tmp_path, templates):
-    write_templates(tmp_path / "a.json", templates)
-    write_templates(tmp_path / "b.json", nuhf.templates(NAME))
+    write_templates(tmp_path / "a.json", NAME, "default", [templates], DIGESTS)
+    write_templates(tmp_path / "b.json", NAME, "default", nuhf.templates(NAME), DIGESTS)
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
-    assert read_json(tmp_path / "a.json")["format"] == 1
+    assert read_json(tmp_path / "a.json")["format"] == 2

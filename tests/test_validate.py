@@ -7,9 +7,10 @@ from pathlib import Path
 import atlas_style
 import numpy as np
 import pytest
+from conftest import EXPERIMENT
 
 import nuhf
-from nuhf import api
+from nuhf import exchange
 from nuhf.model import encode
 from nuhf.model.validate import validate
 
@@ -50,7 +51,9 @@ def sample(spec, name):
 def test_shipped_workspaces_have_nothing_to_report(path):
     (report,) = nuhf.validate(path)
     assert report.ok
-    assert report.count("warning") == 0
+    # other experiments do have nuisances that are large, or not symmetric
+    kinds = {found.check for found in report.findings if found.severity == "warning"}
+    assert kinds <= (set() if path.parent.name == EXPERIMENT else {"large", "same-direction"})
     assert report.kind == "workspace"
     encoding = report.facts["encoding"].split()[0].rstrip(",")
     assert encoding in ("native", "stock")
@@ -319,7 +322,7 @@ def test_signal_without_background_in_our_encodings(native, stock_of):
 
 @pytest.fixture(scope="module")
 def grid():
-    return api.patchset("coherent-csi-2021", "qnu_ee", points=(5,))
+    return exchange.patchset("coherent-csi-2021", "qnu_ee", points=(5,))
 
 
 def test_patch_sets(grid):

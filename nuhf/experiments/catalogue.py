@@ -1,14 +1,30 @@
-"""Find experiments by name or path."""
+"""Find experiments by name or path, and read their files."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
 
 from nuhf import parameters, resources
 from nuhf.errors import InputError
-from nuhf.experiments.schema import Analysis, Experiment, parse_experiment
+from nuhf.experiments.measurement_schema import Measurement
+from nuhf.experiments.reactor_schema import Reactor
+from nuhf.experiments.schema import BaseAnalysis, BaseExperiment
+from nuhf.experiments.solar_schema import Solar
+from nuhf.experiments.spallation_released_schema import Released
+from nuhf.experiments.spallation_schema import Spallation
 
-__all__ = ["Loaded", "list_experiments", "load"]
+__all__ = ["Loaded", "list_experiments", "load", "parse_experiment"]
+
+_KINDS: Final[Mapping[str, type[BaseExperiment]]] = {
+    "spallation": Spallation,
+    "solar": Solar,
+    "reactor": Reactor,
+    "measurement": Measurement,
+    "spallation-released": Released,
+}
 
 
 @dataclass(frozen=True)
@@ -19,18 +35,18 @@ class Loaded:
     ----------
     path : Path
         The TOML file; tables are looked for beside it first.
-    experiment : Experiment
+    experiment : BaseExperiment
         Its content.
     analysis_name : str
         Which of the analyses is used.
     """
 
     path: Path
-    experiment: Experiment
+    experiment: BaseExperiment
     analysis_name: str
 
     @property
-    def analysis(self) -> Analysis:
+    def analysis(self) -> BaseAnalysis:
         """The analysis chosen."""
         return self.experiment.analyses[self.analysis_name]
 
@@ -47,6 +63,12 @@ class Loaded:
             return resources.find(name, beside=self.path.parent)
         except InputError as error:
             raise InputError(f"{self.path}: {error}") from None
+
+    def digests(self, tables: set[str], shared: set[str]) -> dict[str, str]:
+        """Return the SHA-256 of the file, of tables it names, and of shared data files."""
+        found = {self.path.name: resources.digest(self.path)}
+        found |= {name: resources.digest(self.table(name)) for name in sorted(tables)}
+        return found | {name: resources.digest(resources.find(name)) for name in sorted(shared)}
 
 
 def list_experiments() -> Mapping[str, Path]:
@@ -68,7 +90,7 @@ def load(name: str, analysis: str = "default") -> Loaded:
         path = known[name]
     elif name.endswith(".toml") or "/" in name:
         path = Path(name)
-        if not path.is_file():
+        if not resources.is_file(path):
             raise InputError(f"experiment file '{name}' does not exist")
     else:
         raise InputError(
@@ -82,3 +104,28 @@ def load(name: str, analysis: str = "default") -> Loaded:
             f"{parameters.suggest(analysis, experiment.analyses)}"
         )
     return Loaded(path, experiment, analysis)
+
+
+def parse_experiment(path: Path) -> BaseExperiment:
+    """Read and check an experiment file; its key ``kind`` says which form it has.
+
+    Raises
+    ------
+    InputError
+        With file, key, what was given and what is allowed, on one line.
+    """
+    content = resources.read_toml(path)
+    if "kind" not in content:
+        raise InputError(f"{path}: kind: required; allowed: {', '.join(_KINDS)}")
+    kind = content["kind"]
+    if not isinstance(kind, str) or kind not in _KINDS:
+        raise InputError(f"{path}: kind = {kind!r}; allowed: {', '.join(_KINDS)}")
+    try:
+        return _KINDS[kind].model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "file"
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        given = first.get("input")
+        shown = f", given: {given!r}" if isinstance(given, str | int | float) else ""
+        raise InputError(f"{path}: {key}: {first['msg']}{shown}{more}") from None

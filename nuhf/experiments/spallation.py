@@ -1,87 +1,109 @@
 """From an experiment at a spallation source to templates, backgrounds and counts."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nuhf import resources
-from nuhf.constants import AVOGADRO
 from nuhf.detector import response
 from nuhf.detector.efficiency import (
     ExponentialTimeEfficiency,
     LogisticEfficiency,
     exponential_fractions,
 )
-from nuhf.detector.quenching import PolynomialQuenching
-from nuhf.detector.resolution import GammaSmearing
+from nuhf.detector.quenching import PolynomialQuenching, Quenching, TabulatedQuenching
+from nuhf.detector.resolution import GammaSmearing, PoissonLight
 from nuhf.engine import build
 from nuhf.engine.store import Axis, TemplateSet
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import Loaded
-from nuhf.experiments.schema import Background, Logistic, ShapeNuisance
+from nuhf.experiments.region import Prepared, Region
+from nuhf.experiments.schema import ShapeNuisance
+from nuhf.experiments.spallation_schema import (
+    Analysis,
+    Background,
+    Logistic,
+    PoissonResolution,
+    Spallation,
+)
+from nuhf.experiments.targets import nuclear_targets
 from nuhf.physics import sns
 from nuhf.physics.couplings import weak_couplings
-from nuhf.physics.nuclei import read_nuclides
 from nuhf.tables import Table, read_table
-from nuhf.units import G_PER_KG, KEV, METRE
+from nuhf.units import KEV, METRE
 
-__all__ = ["Observation", "backgrounds", "observed", "templates"]
+__all__ = ["prepare"]
 
 FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Observation:
-    """Counts in the bins of the analysis, flattened with the time index fastest.
+class _Case:
+    """An analysis of an experiment of this kind."""
 
-    Attributes
-    ----------
-    counts, control : ndarray
-        Coincidence and control (anticoincidence) counts, (n_bins,).
-    """
+    loaded: Loaded
+    experiment: Spallation
+    analysis: Analysis
 
-    counts: FloatArray
+
+@dataclass(frozen=True)
+class _Counts:
+    """Coincidence and control (anticoincidence) counts in the bins of the analysis, (n_bins,)."""
+
+    coincidence: FloatArray
     control: FloatArray
 
 
-def _edges(loaded: Loaded) -> tuple[FloatArray, FloatArray]:
-    analysis = loaded.analysis
+def prepare(loaded: Loaded, experiment: Spallation) -> Prepared:
+    """Build templates, backgrounds and data, as `nuhf.experiments.prepare.prepare` says."""
+    case = _Case(loaded, experiment, experiment.analyses[loaded.analysis_name])
+    name = experiment.name.replace("-", "_")
+    axes = (
+        Axis("photoelectrons", case.analysis.pe_edges),
+        Axis("time_us", case.analysis.t_edges_us),
+    )
+    data = _observed(case)
+    counts, sigma = data.coincidence, None
+    if case.analysis.statistic == "gaussian":
+        both = case.analysis.residual_error == "coincidence+control"
+        sigma = np.sqrt(data.coincidence + data.control if both else data.coincidence)
+        counts = data.coincidence - data.control
+    region = Region(
+        name,
+        axes,
+        (_templates(case, name, axes),),
+        counts,
+        _backgrounds(case),
+        {"cevns": "CEvNS"} | {b.name: b.title for b in experiment.backgrounds},
+        float(data.coincidence.sum()),
+        sigma,
+        details={"control": float(data.control.sum())},
+    )
+    return Prepared(loaded, (region,), _digests(case))
+
+
+def _edges(case: _Case) -> tuple[FloatArray, FloatArray]:
+    analysis = case.analysis
     return np.asarray(analysis.pe_edges), np.asarray(analysis.t_edges_us)
 
 
-def _targets(loaded: Loaded) -> list[build.Target]:
-    section = loaded.experiment.target
-    nuclides = read_nuclides()
-    for name in section.formula:
-        if name not in nuclides:
-            raise InputError(
-                f"{loaded.path}: target.formula: unknown nuclide '{name}'; "
-                f"allowed: {', '.join(nuclides)}"
-            )
-    molar = sum(n * nuclides[name].atomic_mass_u for name, n in section.formula.items())
-    molecules = section.mass_kg * G_PER_KG / molar * AVOGADRO
-    return [build.Target(nuclides[name], n * molecules) for name, n in section.formula.items()]
-
-
-def _time_efficiency(loaded: Loaded) -> ExponentialTimeEfficiency:
-    section = loaded.experiment.detector.time_efficiency
+def _time_efficiency(case: _Case) -> ExponentialTimeEfficiency:
+    section = case.experiment.detector.time_efficiency
     return ExponentialTimeEfficiency(section.start_us, section.rate_per_us)
 
 
-def _sources(loaded: Loaded) -> list[build.Source]:
-    section = loaded.experiment.source
-    _, t_edges = _edges(loaded)
-    if loaded.analysis.spectrum == "analytic":
+def _sources(case: _Case) -> list[build.Source]:
+    section = case.experiment.source
+    _, t_edges = _edges(case)
+    if case.analysis.spectrum == "analytic":
         spectra = sns.decay_at_rest()
     else:
         columns = ["e_lo_mev", "e_hi_mev", *sns.SPECIES]
-        table = read_table(loaded.table(section.energy_table), columns)
+        table = read_table(case.loaded.table(section.energy_table), columns)
         spectra = sns.tabulated_spectra(table)
-    table = read_table(loaded.table(section.time_table), ["t_lo_us", "t_hi_us", *sns.SPECIES])
+    table = read_table(case.loaded.table(section.time_table), ["t_lo_us", "t_hi_us", *sns.SPECIES])
     profiles = sns.time_profiles(table)
-    efficiency = _time_efficiency(loaded)
+    efficiency = _time_efficiency(case)
     area = 4.0 * np.pi * (section.baseline_m * METRE) ** 2
     fluence = section.pot * section.neutrinos_per_flavour_per_pot / area
     return [
@@ -97,108 +119,110 @@ def _sources(loaded: Loaded) -> list[build.Source]:
     ]
 
 
-def _response(
-    loaded: Loaded, coefficients: tuple[float, ...], logistic: Logistic
-) -> Callable[[FloatArray], FloatArray]:
-    detector = loaded.experiment.detector
-    low, high = detector.quenching.recoil_range_kev
-    quenching = PolynomialQuenching(coefficients, (low * KEV, high * KEV))
-    smearing = GammaSmearing(detector.resolution.a0_kev_ee, detector.resolution.b0_per_kev_ee)
-    efficiency = LogisticEfficiency(logistic.a, logistic.b, logistic.c, logistic.d)
-    pe_edges, _ = _edges(loaded)
+def _quenching(case: _Case, variation: str = "", direction: str = "") -> Quenching:
+    """Light of a recoil, nominal or varied."""
+    detector = case.experiment.detector
+    if not case.analysis.quenching:
+        section = detector.quenching
+        low, high = section.recoil_range_kev
+        coefficients = section.coefficients
+        if variation:
+            coefficients = getattr(section.variations[variation], direction)
+        return PolynomialQuenching(coefficients, (low * KEV, high * KEV))
+    given = detector.quenching_tables[case.analysis.quenching]
+    table = read_table(case.loaded.table(given.table), ["t_kev_nr", given.column])
+    scale = getattr(given.variations[variation], direction) if variation else 1.0
+    return TabulatedQuenching(table["t_kev_nr"] * KEV, table.non_negative(given.column), scale)
+
+
+def _lowest_recoil(case: _Case) -> float:
+    """First recoil in MeV of the templates: no table of quenching is extrapolated below."""
+    lowest = case.experiment.detector.recoil_min_kev * KEV
+    quenching = _quenching(case)
+    if isinstance(quenching, TabulatedQuenching):
+        return max(lowest, float(quenching.recoil[0]))
+    return lowest
+
+
+def _efficiency(logistic: Logistic) -> LogisticEfficiency:
+    return LogisticEfficiency(logistic.a, logistic.b, logistic.c, logistic.d, logistic.steps)
+
+
+def _response(case: _Case, quenching: Quenching, logistic: Logistic) -> build.Response:
+    section, efficiency = case.experiment.detector.resolution, _efficiency(logistic)
+    pe_edges, _ = _edges(case)
 
     def matrix(recoil: FloatArray) -> FloatArray:
-        return response.response_matrix(pe_edges, quenching(recoil), smearing, efficiency)
+        energy = quenching(recoil)
+        if isinstance(section, PoissonResolution):
+            light = PoissonLight(section.pe_per_kev_ee, section.placement)
+            return response.poisson_response_matrix(pe_edges, energy, light, efficiency)
+        smearing = GammaSmearing(section.a0_kev_ee, section.b0_per_kev_ee)
+        return response.response_matrix(pe_edges, energy, smearing, efficiency)
 
     return matrix
 
 
-def _responses(loaded: Loaded) -> dict[str, Callable[[FloatArray], FloatArray]]:
-    detector = loaded.experiment.detector
-    coefficients, logistic = detector.quenching.coefficients, detector.efficiency.nominal
-    responses = {"nominal": _response(loaded, coefficients, logistic)}
-    for nuisance in loaded.analysis.nuisances:
+def _responses(case: _Case) -> dict[tuple[str, str], build.Response]:
+    efficiency = case.experiment.detector.efficiency
+    responses = {}
+    for nuisance in case.analysis.nuisances:
         if not isinstance(nuisance, ShapeNuisance):
             continue
         for direction in ("up", "down"):
+            quenching, logistic = _quenching(case), efficiency.nominal
             if nuisance.kind == "quenching":
-                variation = detector.quenching.variations[nuisance.variation]
-                made = _response(loaded, getattr(variation, direction), logistic)
+                quenching = _quenching(case, nuisance.variation, direction)
             else:
-                changed = detector.efficiency.variations[nuisance.variation]
-                made = _response(loaded, coefficients, getattr(changed, direction))
-            responses[f"{nuisance.name}:{direction}"] = made
+                logistic = getattr(efficiency.variations[nuisance.variation], direction)
+            responses[nuisance.name, direction] = _response(case, quenching, logistic)
     return responses
 
 
-def templates(loaded: Loaded) -> TemplateSet:
-    """Build the signal templates of an analysis, nominal and varied.
-
-    Raises
-    ------
-    InputError
-        If a table is missing or broken, a nuclide, form factor or coupling scheme unknown.
-    """
-    analysis = loaded.analysis
-    sources = _sources(loaded)
-    built, errors = build.build_cevns(
-        _targets(loaded),
+def _templates(case: _Case, region: str, axes: tuple[Axis, ...]) -> TemplateSet:
+    target, detector = case.experiment.target, case.experiment.detector
+    targets = nuclear_targets(
+        target.mass_kg,
+        target.formula,
+        weak_couplings(case.analysis.couplings),
+        case.analysis.form_factor,
+        f"{case.loaded.path}: target.formula",
+        case.analysis.neutron_radius,
+    )
+    sources = _sources(case)
+    return build.template_set(
+        build.Label(region, "cevns", "cevns", axes),
+        targets,
         sources,
-        _responses(loaded),
-        analysis.form_factor,
-        weak_couplings(analysis.couplings),
-        loaded.experiment.detector.recoil_min_kev * KEV,
-    )
-    nominal = built.pop("nominal")
-    return TemplateSet(
-        experiment=loaded.experiment.name,
-        analysis=loaded.analysis_name,
-        axes=(Axis("photoelectrons", analysis.pe_edges), Axis("time_us", analysis.t_edges_us)),
-        process="cevns",
-        flavours={source.name: source.spectrum.flavour for source in sources},
-        nominal=nominal,
-        varied={_split(label): varied for label, varied in built.items()},
-        errors=errors,
-        digests=_digests(loaded),
+        _response(case, _quenching(case), detector.efficiency.nominal),
+        _responses(case),
+        build.recoil_grid(targets, sources, _lowest_recoil(case)),
     )
 
 
-def _split(label: str) -> tuple[str, str]:
-    name, direction = label.rsplit(":", 1)
-    return name, direction
-
-
-def _digests(loaded: Loaded) -> dict[str, str]:
-    names = {loaded.experiment.source.time_table, loaded.experiment.data.counts_table}
-    if loaded.analysis.spectrum == "tabulated":
-        names.add(loaded.experiment.source.energy_table)
-    for background in loaded.experiment.backgrounds:
+def _digests(case: _Case) -> dict[str, str]:
+    names = {case.experiment.source.time_table, case.experiment.data.counts_table}
+    if case.analysis.spectrum == "tabulated":
+        names.add(case.experiment.source.energy_table)
+    if case.analysis.quenching:
+        names.add(case.experiment.detector.quenching_tables[case.analysis.quenching].table)
+    for background in case.experiment.backgrounds:
         names |= {background.pe_table, background.time_table} - {""}
-    shared = {"nuclides.toml", "couplings.toml"}
-    digests = {loaded.path.name: resources.digest(loaded.path)}
-    digests |= {name: resources.digest(loaded.table(name)) for name in sorted(names)}
-    return digests | {name: resources.digest(resources.find(name)) for name in sorted(shared)}
+    return case.loaded.digests(names, {"nuclides.toml", "couplings.toml"})
 
 
-def observed(loaded: Loaded) -> Observation:
-    """Return the counts in the bins of the analysis.
-
-    Raises
-    ------
-    InputError
-        If the count table is broken or a bin edge cuts one of its cells.
-    """
+def _observed(case: _Case) -> _Counts:
     columns = ["pe_lo", "pe_hi", "t_lo_us", "t_hi_us", "n_c", "n_ac"]
-    path = loaded.table(loaded.experiment.data.counts_table)
+    path = case.loaded.table(case.experiment.data.counts_table)
     table = read_table(path, columns)
     try:
-        return _summed(table, *_edges(loaded))
+        return _summed(table, *_edges(case))
     except InputError as error:
-        where = f"{loaded.path}: analyses.{loaded.analysis_name}"
+        where = f"{case.loaded.path}: analyses.{case.loaded.analysis_name}"
         raise InputError(f"{where}: {error} ({path})") from None
 
 
-def _summed(table: Table, pe_edges: FloatArray, t_edges: FloatArray) -> Observation:
+def _summed(table: Table, pe_edges: FloatArray, t_edges: FloatArray) -> _Counts:
     """Counts of the table in the bins of the analysis."""
     both = np.stack([table.non_negative("n_c"), table.non_negative("n_ac")], axis=-1)
     # the two axes are summed one after the other; the first keeps the cells of the second
@@ -212,44 +236,61 @@ def _summed(table: Table, pe_edges: FloatArray, t_edges: FloatArray) -> Observat
         )
     summed = response.rebin_counts(times[:, 0], times[:, 1], grid.transpose(1, 0, 2), t_edges)
     flat = summed.transpose(1, 0, 2).reshape(-1, 2)
-    return Observation(flat[:, 0], flat[:, 1])
+    return _Counts(flat[:, 0], flat[:, 1])
 
 
-def backgrounds(loaded: Loaded) -> dict[str, FloatArray]:
-    """Return the events of every background of the analysis in its bins, (n_bins,)."""
+def _backgrounds(case: _Case) -> dict[str, FloatArray]:
     return {
-        background.name: _background(loaded, background)
-        for background in loaded.experiment.backgrounds
-        if background.name in loaded.analysis.backgrounds
+        background.name: _background(case, background)
+        for background in case.experiment.backgrounds
+        if background.name in case.analysis.backgrounds
     }
 
 
-def _background(loaded: Loaded, background: Background) -> FloatArray:
-    pe_edges, t_edges = _edges(loaded)
-    region = loaded.experiment.data
+def _background(case: _Case, background: Background) -> FloatArray:
     if background.kind == "control":
-        path = loaded.table(region.counts_table)
-        table = read_table(path, ["pe_lo", "pe_hi", "n_ac"])
-        counts = table.non_negative("n_ac")
-        in_pe = response.rebin_counts(table["pe_lo"], table["pe_hi"], counts, pe_edges)
-        shape = in_pe / counts.sum()
-        span = np.asarray(region.t_range_us)
-        edges = np.unique(np.concatenate([span, t_edges]))
-        fractions = exponential_fractions(edges, background.rate_per_us)
-        in_time = response.rebin(edges, fractions, t_edges)
-        return np.asarray(background.events * np.outer(shape, in_time).ravel())
-    pe_table = read_table(loaded.table(background.pe_table), ["pe_lo", "pe_hi", background.column])
-    time_table = read_table(
-        loaded.table(background.time_table), ["t_lo_us", "t_hi_us", background.column]
-    )
-    pe_old, pe_shape = pe_table.edges("pe_lo", "pe_hi"), pe_table.non_negative(background.column)
-    t_old = time_table.edges("t_lo_us", "t_hi_us")
-    t_shape = time_table.non_negative(background.column)
-    efficiency = _time_efficiency(loaded)
+        return _from_control(case, background)
+    pe_edges, t_edges = _edges(case)
+    region = case.experiment.data
+    column, find = background.column, case.loaded.table
+    pe_table = read_table(find(background.pe_table), ["pe_lo", "pe_hi", column])
+    time_table = read_table(find(background.time_table), ["t_lo_us", "t_hi_us", column])
+    pe_old, pe_shape = pe_table.edges("pe_lo", "pe_hi"), pe_table.non_negative(column)
+    t_old, t_shape = time_table.edges("t_lo_us", "t_hi_us"), time_table.non_negative(column)
+    efficiency = _time_efficiency(case)
+    if background.kind == "per_gwh":
+        in_pe = _efficiency(case.experiment.detector.efficiency.nominal)
+        pe_shape = pe_shape * in_pe(0.5 * (pe_old[1:] + pe_old[:-1]))
 
     def fold(pe: FloatArray, times: FloatArray) -> FloatArray:
         accepted = response.accepted_fractions(t_old, t_shape, times, efficiency)
         return np.outer(response.rebin(pe_old, pe_shape, pe), accepted).ravel()
 
+    if background.events is None:
+        return np.asarray((case.experiment.source.beam_energy_gwh or 0.0) * fold(pe_edges, t_edges))
     whole = fold(np.asarray(region.pe_range), np.asarray(region.t_range_us)).sum()
+    if not whole > 0:
+        raise InputError(
+            f"{case.loaded.path}: background '{background.name}': its tables are zero in pe_range "
+            "and t_range_us, which its events refer to"
+        )
     return np.asarray(background.events * fold(pe_edges, t_edges) / whole)
+
+
+def _from_control(case: _Case, background: Background) -> FloatArray:
+    """PE spectrum of the control counts in the region of the yields, times an exponential."""
+    pe_edges, t_edges = _edges(case)
+    region = case.experiment.data
+    columns = ["pe_lo", "pe_hi", "t_lo_us", "t_hi_us", "n_ac"]
+    table = read_table(case.loaded.table(region.counts_table), columns)
+    counts = table.non_negative("n_ac")
+    for low, high, span in (
+        ("pe_lo", "pe_hi", region.pe_range), ("t_lo_us", "t_hi_us", region.t_range_us)
+    ):  # fmt: skip
+        counts = np.where((table[low] >= span[0]) & (table[high] <= span[1]), counts, 0.0)
+    in_pe = response.rebin_counts(table["pe_lo"], table["pe_hi"], counts, pe_edges)
+    shape = in_pe / counts.sum()
+    edges = np.unique(np.concatenate([np.asarray(region.t_range_us), t_edges]))
+    fractions = exponential_fractions(edges, background.rate_per_us)
+    in_time = response.rebin(edges, fractions, t_edges)
+    return np.asarray((background.events or 0.0) * np.outer(shape, in_time).ravel())

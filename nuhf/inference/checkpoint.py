@@ -1,12 +1,14 @@
 """Finished blocks of toys in a file, one JSON object per line, so that a run can go on.
 
-The first line holds the digest of problem and options; every other line a task's digest and its
-result. Numbers survive the round trip bit by bit. A last line that was cut off by a crash is
-dropped; a file of another problem is refused.
+The first line holds the digest of problem and options; every other line a task's digest, its
+result and the digest of that. Numbers survive the round trip bit by bit. A last line that was cut
+off by a crash is dropped, and so is any line that is not as it was written: their toys are made
+again. A file of another problem is refused.
 """
 
 import hashlib
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,7 @@ from nuhf.errors import InputError
 
 __all__ = ["Checkpoint", "open_checkpoint", "task_digest"]
 
-_FORMAT: Final = "nuhf toys 1"
+_FORMAT: Final = "nuhf toys 2"
 
 
 def task_digest(task: Mapping[str, Any]) -> str:
@@ -48,7 +50,8 @@ class Checkpoint:
         InputError
             If the file cannot be written.
         """
-        line = json.dumps({"task": task_digest(task), "result": result}, allow_nan=False)
+        entry = {"task": task_digest(task), "result": result}
+        line = json.dumps({**entry, "sha256": task_digest(entry)}, allow_nan=False)
         try:
             with self.path.open("a", encoding="utf-8", newline="\n") as file:
                 file.write(line + "\n")
@@ -58,7 +61,7 @@ class Checkpoint:
 
 
 def open_checkpoint(path: Path, digest: str) -> Checkpoint:
-    """Read a checkpoint, or start one.
+    """Read a checkpoint, or start one; damaged lines are dropped with a warning.
 
     Parameters
     ----------
@@ -70,11 +73,10 @@ def open_checkpoint(path: Path, digest: str) -> Checkpoint:
     Raises
     ------
     InputError
-        If the file is no checkpoint, is broken before its last line, or belongs to other data,
-        another model or other options.
+        If the file is no checkpoint, or belongs to other data, another model or other options.
     """
     head = json.dumps({"format": _FORMAT, "digest": digest}) + "\n"
-    text = resources.read_text(path) if path.exists() else ""
+    text = resources.read_bytes(path).decode("utf-8", "replace") if path.exists() else ""
     if not text or (not text.endswith("\n") and head.startswith(text)):
         resources.write_text(path, head)
         return Checkpoint(path, {})
@@ -88,15 +90,29 @@ def open_checkpoint(path: Path, digest: str) -> Checkpoint:
             f"{path}: holds toys of another problem: experiment, data, parameter, method, CL, "
             "number of toys, seed, points or version differ; repeat them, or name another file"
         )
-    done = {}
-    for number, line in enumerate(lines[1:], start=2):
-        entry = _parse(path, number, line)
-        if not (isinstance(entry.get("task"), str) and isinstance(entry.get("result"), dict)):
-            raise InputError(f"{path}: line {number} is no block of toys")
-        done[entry["task"]] = entry["result"]
-    if complete != text:
-        resources.write_text(path, complete)
-    return Checkpoint(path, done)
+    blocks = {line: _block(line) for line in lines[1:]}
+    whole = {line: entry for line, entry in blocks.items() if entry is not None}
+    kept = "".join(f"{line}\n" for line in [lines[0], *whole])
+    if len(whole) < len(blocks):
+        warnings.warn(
+            f"{path}: {len(blocks) - len(whole)} damaged lines; their toys are made again",
+            stacklevel=2,
+        )
+    if kept != text:
+        resources.write_text(path, kept)
+    return Checkpoint(path, {entry["task"]: entry["result"] for entry in whole.values()})
+
+
+def _block(line: str) -> dict[str, Any] | None:
+    """Return the task and result of a line; None if it is not as it was written."""
+    try:
+        found = resources.parse_json(line, "line")
+    except InputError:
+        return None
+    if not isinstance(found, dict) or not isinstance(found.get("result"), dict):
+        return None
+    digest = found.pop("sha256", None)
+    return found if digest == task_digest(found) and set(found) == {"task", "result"} else None
 
 
 def _parse(path: Path, number: int, line: str) -> dict[str, Any]:

@@ -43,10 +43,9 @@ class Asymptotic:
 
     def __call__(self, value: float) -> float:
         """Return CLs at a value of the parameter."""
-        at = np.array([value])
         best, lowest = self.data_minimum
-        q = max(float(self.data.at(at)[0]) - lowest, 0.0) if value > best else 0.0
-        q_asimov = max(float(self.asimov.at(at)[0]) - self.asimov_minimum[1], 0.0)
+        q = _above(self.data, value, lowest) if value > best else 0.0
+        q_asimov = _above(self.asimov, value, self.asimov_minimum[1])
         root, root_asimov = np.sqrt(q), np.sqrt(q_asimov)
         if q <= q_asimov:
             above, expected = norm.sf(root), norm.cdf(root_asimov - root)
@@ -61,8 +60,16 @@ class Asymptotic:
         Eq 89: without a signal the best fit is normal around 0, with the width that the Asimov
         data give.
         """
-        q = max(float(self.asimov.at(np.array([value]))[0]) - self.asimov_minimum[1], 0.0)
+        q = _above(self.asimov, value, self.asimov_minimum[1])
         return float(norm.sf(np.sqrt(q) - pull) / norm.cdf(pull))
+
+
+def _above(profiler: Profiler, value: float, lowest: float) -> float:
+    """2NLL above its minimum at a value of the parameter; `FitError` if no fit converges."""
+    height = float(profiler.at(np.array([value]))[0])
+    if not np.isfinite(height):
+        raise FitError(f"no fit converged at {value:.4g} (fit parameter)")
+    return max(height - lowest, 0.0)
 
 
 def upper_limit(cls: Callable[[float], float], high: float, cl: float) -> float:

@@ -334,7 +334,8 @@ def _migrad(
 
         minuit = Minuit(objective, values, name=model.config.par_names)
         # Fixed values may lie outside the bounds; minuit would move them inside.
-        minuit.limits = [None if h else b for h, b in zip(held, bounds, strict=True)]
+        for i, (fixed, pair) in enumerate(zip(held, bounds, strict=True)):
+            minuit.limits[i] = None if fixed else pair  # a list of one pair would be misread
         minuit.fixed = held.tolist()
         minuit.errordef = 1.0
         minuit.tol = tolerance

@@ -22,6 +22,8 @@ FloatArray = NDArray[np.float64]
 _ZOOMS: Final = 3
 _POINTS: Final = 121
 _TOLERANCE: Final = 1e-6
+_STEP: Final = 0.05
+"""Distance in 2NLL from the threshold at an end beyond which it is no crossing but a step."""
 
 
 class Profiler(Protocol):
@@ -74,11 +76,16 @@ class ProfileIntervals:
         All minima found, the deepest first.
     pieces : tuple of (float, float)
         Disjoint intervals in increasing order.
+    lost, points : int
+        Points of the scan outside them where no fit converged or the likelihood is not defined,
+        and points of the scan in all.
     """
 
     best: Minimum
     minima: tuple[Minimum, ...]
     pieces: tuple[tuple[float, float], ...]
+    lost: int = 0
+    points: int = 0
 
 
 def threshold(cl: float, dimensions: int = 1) -> float:
@@ -116,7 +123,8 @@ def intervals(
     InputError
         If ``cl`` is not inside (0, 1).
     FitError
-        If the region reaches an end of the range that is no physical boundary.
+        If the region reaches an end of the range that is no physical boundary, or a place where
+        no fit converges.
     """
     rise = threshold(cl, dimensions)
     grid = span.grid()
@@ -135,7 +143,7 @@ def intervals(
     order = np.argsort(points, kind="stable")
     points, heights = points[order], np.where(np.isfinite(heights), heights, 1e10)[order]
     pieces = _pieces(profiler, span, points, heights, best.twice_nll + rise)
-    return ProfileIntervals(best, minima, pieces)
+    return ProfileIntervals(best, minima, pieces, int((~np.isfinite(scan)).sum()), scan.size)
 
 
 def _minima(
@@ -195,6 +203,14 @@ def _pieces(
         (points[change], points[change + 1]),
         tolerances={"xrtol": 1e-7, "xatol": 1e-9 * (span.high - span.low)},
     )
+    # at a step of the profile root finding succeeds, too: on the edge of where fits fail
+    step = ~(np.abs(root.f_x) < _STEP)
+    if step.any():
+        place = float(root.x[int(np.argmax(step))])
+        raise FitError(
+            f"an end of the region is near {place:.4g} (fit parameter), where no fit converges or "
+            "the likelihood is not defined"
+        )
     if not np.all(root.success):
         raise FitError("root finding did not converge for an end of the region")
     ends = [float(x) for x in root.x]

@@ -34,10 +34,10 @@ def _delta_chi2(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitRe
         found = intervals(problem.profiler(), problem.span(), cl)
     except OpenRegionError as error:
         low, high, end = (f"{convert(x):.4g}" for x in (error.low, error.high, error.end))
+        hint = "widen --range or leave it out" if problem.options.search else "the data set no end"
         raise FitError(
             f"{problem.parameter.name}: the {100 * cl:g} % CL interval is not closed inside "
-            f"{low} to {high} {problem.parameter.unit}: it reaches {end}; widen --range or leave "
-            "it out"
+            f"{low} to {high} {problem.parameter.unit}: it reaches {end}; {hint}"
         ) from None
     pieces = tuple((convert(low), convert(high)) for low, high in found.pieces)
     bounded = problem.description.couplings[0].low == 0.0
@@ -50,6 +50,17 @@ def _delta_chi2(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitRe
         pieces[-1][1] if bounded else None,
         found.best.twice_nll,
         tuple((convert(m.value), m.twice_nll - found.best.twice_nll) for m in found.minima),
+        notes=_lost(found.lost, found.points, "a piece of the interval there would be missed"),
+    )
+
+
+def _lost(number: int, points: int, consequence: str) -> tuple[str, ...]:
+    """Say how many points of a profile have no number."""
+    if not number:
+        return ()
+    return (
+        f"{number} of {points} points of the profile without a converged fit, or where the "
+        f"likelihood is not defined: {consequence}",
     )
 
 
@@ -107,6 +118,8 @@ def _asymptotic(problem: Problem, high: float) -> tuple[Asymptotic, float]:
     start = profiler.starts.copy()
     start[:, profiler.index] = 0.0
     points, heights = problem.engine.minimise(problem.data, start, fixed)
+    if not np.isfinite(heights).any():
+        raise FitError(f"no fit without a signal converged ({problem.engine.optimizer})")
     null = points[int(np.argmin(heights))]
     asimov = problem.profiler(problem.engine.compiled.expected_full(null))
     best_asimov, lowest_asimov = asimov.best(seeds)
@@ -232,7 +245,10 @@ def scan(problem: Problem, points: int, found: LimitResult | None = None) -> Sca
         profiled=problem.profiled,
         fixed=dict(problem.options.values),
         optimizer=problem.engine.optimizer,
-        notes=problem.notes,
+        notes=(
+            *problem.notes,
+            *_lost(int((~np.isfinite(heights)).sum()), points, "no number is given"),
+        ),
         provenance=problem.provenance(),
     )
 
@@ -269,11 +285,12 @@ def fit(problem: Problem, toys: ToyOptions | None = None) -> FitResult:
     span = coupling.high - coupling.low
     seeds = np.clip(coupling.init + np.array([0.0, -0.1, 0.1]) * span, coupling.low, coupling.high)
     best, lowest = profiler.best(seeds)
-    covariance = _covariance(problem, best)
-    errors = np.sqrt(np.clip(np.diag(covariance), 0.0, None))
+    matrix = covariance(problem, best)
+    errors = np.sqrt(np.clip(np.diag(matrix), 0.0, None))
     table: dict[str, tuple[float, float]] = {}
     units: dict[str, str] = {}
     couplings = {c.parameter.fit_name: c.parameter for c in problem.description.couplings}
+    factors = {factor.name for factor in problem.description.free}
     for i, name in enumerate(compiled.names):
         if name in couplings and not couplings[name].squared:
             parameter = couplings[name]
@@ -284,18 +301,18 @@ def fit(problem: Problem, toys: ToyOptions | None = None) -> FitResult:
         else:
             # a squared coupling stays in its fit parameter, whose error is defined at zero too
             table[name] = (float(best[i]), float(errors[i]))
-            units[name] = "1" if name in couplings else "sigma"
+            units[name] = "1" if name in couplings or name in factors else "sigma"
     saturated = compiled.saturated_twice_nll(problem.data[np.newaxis])[0]
     statistic = lowest - float(saturated)
-    degrees = compiled.n_main - len(problem.description.couplings)
+    degrees = compiled.n_main - len(couplings) - len(factors)
     by_toys, notes = ({}, ()) if toys is None else _goodness(problem, best, statistic, toys)
     return FitResult(
         experiments=problem.names,
         analysis=problem.analysis,
         parameters=table,
         units=units,
-        counts=_counts(problem, best, covariance),
-        correlation=_correlation(compiled.names, covariance, errors),
+        counts=_counts(problem, best, matrix),
+        correlation=_correlation(compiled.names, matrix, errors),
         twice_nll=lowest,
         goodness={
             "saturated_2nll": statistic,
@@ -346,8 +363,8 @@ def _goodness(
     return {"p_value_toys": p, "p_value_toys_error": error}, (note,)
 
 
-def _covariance(problem: Problem, best: FloatArray) -> FloatArray:
-    """Inverse of half the Hessian of 2NLL; zero rows for parameters that do not float."""
+def covariance(problem: Problem, best: FloatArray) -> FloatArray:
+    """Return the inverse of half the Hessian of 2NLL, (P, P); zero for what does not float."""
     compiled, free = problem.engine.compiled, problem.profiler().free
     index = np.flatnonzero(free)
     half = 0.5 / np.sqrt(np.clip(np.diag(compiled.fisher(best)), 1e-300, None))
@@ -358,10 +375,10 @@ def _covariance(problem: Problem, best: FloatArray) -> FloatArray:
         up = compiled.gradient(best + step, problem.data)[index]
         down = compiled.gradient(best - step, problem.data)[index]
         hessian[row] = (up - down) / (2.0 * step[i])
-    covariance = np.zeros((best.size, best.size))
+    matrix = np.zeros((best.size, best.size))
     symmetric = 0.25 * (hessian + hessian.T)
-    covariance[np.ix_(index, index)] = np.linalg.inv(symmetric)
-    return covariance
+    matrix[np.ix_(index, index)] = np.linalg.inv(symmetric)
+    return matrix
 
 
 def _counts(

@@ -3,7 +3,7 @@
 import contextlib
 import io
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from nuhf.errors import FitError, InputError
 from nuhf.inference.problem import Problem
+from nuhf.inference.questions import covariance
 from nuhf.inference.results import plain
 from nuhf.model.native import load_model
 
@@ -27,7 +28,8 @@ learns no curvature, and its errors are wrong (0.3 for a parameter of error 1)."
 _TOLERANCE: Final = 1e-3
 _DIGITS: Final = 4
 """Impacts are compared to this many digits of the error; below, their order is chance."""
-_AT_BOUND: Final = 1e-3
+_AT_BOUND: Final = 0.02
+"""Of an error: closer to an end of its range, the fit parameter is at it."""
 
 
 @dataclass(frozen=True)
@@ -121,13 +123,18 @@ def ranking(problem: Problem) -> RankingResult:
     profiler = problem.profiler()
     if profiler.free.sum() < 2:
         raise InputError("a ranking needs at least one nuisance that is not fixed")
-    start = _start(problem, model)
-    fit, impacts = _cabinetry(model, problem.data, parameter.fit_name, start, ~profiler.free)
+    best = _best(problem)
+    at_end = _at_end(problem, best)
+    fixed = ~profiler.free
+    for name in at_end:
+        fixed[problem.engine.compiled.index(name)] = True
+    start = _start(problem, model, best, fixed)
+    fit, impacts = _cabinetry(model, problem.data, parameter.fit_name, start, fixed)
     index = list(fit.labels).index(parameter.fit_name)
     value, error = float(fit.bestfit[index]), float(fit.uncertainty[index])
     largest = np.abs([impacts.postfit_up, impacts.postfit_down]).max(axis=0)
     order = np.argsort(-np.round(largest / error, _DIGITS), kind="stable")
-    held = {n for n, free in zip(fit.labels, profiler.free, strict=True) if not free}
+    held = {n for n, out in zip(fit.labels, fixed, strict=True) if out}
     order = order[[impacts.labels[i] not in held for i in order]]
     linear = not parameter.squared
     scaled = {
@@ -150,28 +157,52 @@ def ranking(problem: Problem) -> RankingResult:
         correlation=np.asarray(fit.corr_mat, dtype=float),
         twice_nll=float(fit.best_twice_nll),
         optimizer=f"cabinetry {_version()}, minuit",
-        notes=_notes(problem, value),
+        notes=_notes(problem, value, error, at_end),
         provenance=problem.provenance(),
     )
 
 
-def _start(problem: Problem, model: pyhf.pdf.Model) -> FloatArray:
-    """Parameters beside the deepest minimum, (P,)."""
+def _best(problem: Problem) -> FloatArray:
+    """Return the parameters at the deepest minimum, (P,)."""
     profiler, coupling = problem.profiler(), problem.description.couplings[0]
     seeds = np.clip(np.array([-0.2, 0.0, 0.2]) * coupling.high, coupling.low, coupling.high)
     best, _ = profiler.best(np.append(seeds, coupling.init))
+    return best
+
+
+def _at_end(problem: Problem, best: FloatArray) -> tuple[str, ...]:
+    """Free factors within one error of an end of their range: cabinetry would step over it."""
+    if not problem.description.free:
+        return ()
+    errors = np.sqrt(np.clip(np.diag(covariance(problem, best)), 0.0, None))
+    found = []
+    for factor in problem.description.free:
+        i = problem.engine.compiled.index(factor.name)
+        if best[i] - errors[i] < 0.0 or best[i] + errors[i] > factor.high:
+            found.append(factor.name)
+    return tuple(found)
+
+
+def _start(
+    problem: Problem, model: pyhf.pdf.Model, best: FloatArray, fixed: NDArray[np.bool_]
+) -> FloatArray:
+    """Parameters beside the minimum, (P,)."""
     constrained = [bool(model.config.param_set(n).constrained) for n in model.config.par_order]
-    return best + _STEP * np.array(constrained) * profiler.free
+    return best + _STEP * np.array(constrained) * ~fixed
 
 
-def _notes(problem: Problem, value: float) -> tuple[str, ...]:
-    """Caveats, and whether the fit parameter is at an end of its range."""
+def _notes(problem: Problem, value: float, error: float, at_end: Sequence[str]) -> tuple[str, ...]:
+    """Caveats, and whether the fit parameter or a factor is at an end of its range."""
+    notes = problem.notes
+    if at_end:
+        where = "within one error of an end of its range: held at its best fit in the ranking"
+        notes = (*notes, *(f"free factor {name} is {where}" for name in at_end))
     coupling = problem.description.couplings[0]
     distance = min(value - coupling.low, coupling.high - value)
-    if distance > _AT_BOUND * (coupling.high - coupling.low):
-        return problem.notes
+    if distance > _AT_BOUND * error:
+        return notes
     name = problem.parameter.name
-    return (*problem.notes, f"the best fit of {name} is at its bound: impacts are cut off there")
+    return (*notes, f"the best fit of {name} is at its bound: impacts are cut off there")
 
 
 def _version() -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nuhf.errors import NuhfError
 from nuhf.model import names
+from nuhf.model.describe import PEDESTAL
 from nuhf.model.native import load_model, load_workspace
 from nuhf.parameters import PARAMETERS
 
@@ -158,9 +159,9 @@ def _by_sample(model: pyhf.pdf.Model, points: FloatArray) -> FloatArray:
 def _negative_totals(spec: Json, model: pyhf.pdf.Model, points: FloatArray) -> Iterator[Finding]:
     """Negative expectations inside the bounds of the POI.
 
-    An error for a whole channel, and for a process of ours: its samples are monomials and the
-    pairs of the stock encoding, which may be negative one by one. A warning for a single sample
-    of other people's.
+    An error for a whole channel, and for a process of ours in a channel of counts: its samples
+    are monomials and the pairs of the stock encoding, which may be negative one by one. A warning
+    for a single sample of other people's.
     """
     counts = _by_sample(model, points)
     index = {name: i for i, name in enumerate(model.config.samples)}
@@ -178,6 +179,8 @@ def _negative_totals(spec: Json, model: pyhf.pdf.Model, points: FloatArray) -> I
         if total is not None:
             yield _in_channel(channel, total)
             continue
+        if mine and PEDESTAL in groups:
+            continue  # parts of a measured number, such as a weak charge, have any sign
         for process, rows in groups.items():
             severity: Severity = "error" if mine else "warning"
             what = f"{'process' if mine else 'sample'} {process}"

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuhf.engine.polynomial import Polynomial
-from nuhf.engine.signal import check_together, fit_values, flavour_polynomial
+from nuhf.engine.signal import fit_values, flavour_polynomial
 from nuhf.engine.store import TemplateSet
 from nuhf.errors import InputError
+from nuhf.experiments.region import Region
 from nuhf.parameters import Parameter
 
 __all__ = [
@@ -18,7 +19,9 @@ __all__ = [
     "Channel",
     "Coupling",
     "Description",
+    "Free",
     "Norm",
+    "Question",
     "Sample",
     "Shape",
     "channel",
@@ -57,6 +60,10 @@ class Norm:
     up: float
     down: float
     linear: bool = False
+
+
+Norms = Mapping[str, Norm]
+"""Norms by nuisance."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +141,14 @@ class Coupling:
 
 
 @dataclass(frozen=True)
+class Free:
+    """A factor that only the data constrain, 1 nominally, between 0 and ``high``."""
+
+    name: str
+    high: float
+
+
+@dataclass(frozen=True)
 class Description:
     """A whole model.
 
@@ -145,11 +160,14 @@ class Description:
         Regions.
     couplings : tuple of Coupling
         Floating physics parameters; the first is the parameter of interest.
+    free : tuple of Free
+        Factors without constraint on backgrounds.
     """
 
     name: str
     channels: tuple[Channel, ...]
     couplings: tuple[Coupling, ...]
+    free: tuple[Free, ...] = ()
 
     @property
     def processes(self) -> tuple[str, ...]:
@@ -188,19 +206,34 @@ def _monomial_name(process: str, flavour: str, powers: Mapping[str, int]) -> str
     return stem
 
 
+@dataclass(frozen=True)
+class Question:
+    """What is asked of the signal.
+
+    Attributes
+    ----------
+    floated : tuple of Parameter
+        Free parameters.
+    values : mapping
+        Other parameters fixed at values in base units; the rest are at zero, strengths at one.
+    anapole : str
+        Convention of the anapole moment.
+    """
+
+    floated: tuple[Parameter, ...]
+    values: Mapping[Parameter, float] = field(default_factory=dict)
+    anapole: str = "standard"
+
+
 def _signal_samples(
-    templates: TemplateSet,
-    floated: Sequence[Parameter],
-    fixed: Mapping[str, Parameter],
-    values: Mapping[str, float],
-    norms: Mapping[str, Norm],
-    anapole: str,
+    templates: TemplateSet, question: Question, factors: Mapping[str, int], norms: Norms
 ) -> list[Sample]:
-    """Samples of the scattering process: one per flavour and monomial."""
-    strength = next((p for p in floated if p.kind == "strength"), None)
-    moving = [*(p for p in floated if p.kind != "strength"), *fixed.values()]
-    fixed_strength = values.get("norm_cevns", 1.0)
-    values = {name: value for name, value in values.items() if name != "norm_cevns"}
+    """Samples of one scattering process: one per flavour and monomial."""
+    moving = [p for p in (*question.floated, *question.values) if p.kind != "strength"]
+    strengths = [p for p in question.floated if p.scales(templates.interaction)]
+    factors = dict(factors) | {p.fit_name: 1 for p in strengths}
+    size = next((v for p, v in question.values.items() if p.scales(templates.interaction)), 1.0)
+    values = fit_values({p.name: v for p, v in question.values.items() if p.kind != "strength"})
     nuisances = sorted({name for name, _ in templates.varied})
     ratios = {key: _sm_ratio(templates, key) for key in templates.varied}
     common = dict(norms) | {n: Norm(ratios[n, "up"], ratios[n, "down"]) for n in nuisances}
@@ -208,94 +241,82 @@ def _signal_samples(
     for flavour in sorted(set(templates.flavours.values())):
 
         def part(variation: tuple[str, str] | None, flavour: str = flavour) -> Polynomial:
-            full = flavour_polynomial(templates, moving, flavour, variation, anapole)
+            full = flavour_polynomial(templates, moving, flavour, variation, question.anapole)
             return full.restrict({n: v for n, v in values.items() if n in full.names})
 
         nominal = part(None)
         varied = {key: part(key) for key in templates.varied}
         for i, row in enumerate(nominal.exponents):
-            counts = fixed_strength * nominal.coefficients[i]
+            counts = size * nominal.coefficients[i]
             shapes = {}
             for n in nuisances:
                 up, down = (
-                    fixed_strength * varied[n, d].coefficients[i] / ratios[n, d]
-                    for d in ("up", "down")
+                    size * varied[n, d].coefficients[i] / ratios[n, d] for d in ("up", "down")
                 )
                 residual = max(np.abs(up - counts).max(), np.abs(down - counts).max())
                 if residual > _NEGLIGIBLE * np.abs(counts).max():
                     shapes[n] = Shape(up, down)
             powers = {n: e for n, e in zip(nominal.names, row, strict=True) if e}
             name = _monomial_name(templates.process, flavour, powers)
-            if strength is not None:
-                powers |= {strength.fit_name: 1}
-            samples.append(Sample(name, templates.process, counts, powers, common, shapes))
+            samples.append(
+                Sample(name, templates.process, counts, powers | factors, common, shapes)
+            )
     return samples
 
 
 def channel(
-    name: str,
-    templates: TemplateSet,
-    observed: FloatArray,
-    backgrounds: Mapping[str, FloatArray],
-    norms: Mapping[str, Mapping[str, Norm]],
-    floated: Sequence[Parameter],
-    values: Mapping[Parameter, float] | None = None,
-    anapole: str = "standard",
+    region: Region,
+    question: Question,
+    norms: Mapping[str, Norms],
+    factors: Mapping[str, Sequence[str]],
 ) -> Channel:
     """Describe one region.
 
     Parameters
     ----------
-    name : str
-        Channel name.
-    templates : TemplateSet
-        Signal of the region.
-    observed : ndarray
-        Counts, (n_bins,).
-    backgrounds : mapping
-        Expected events by component.
+    region : Region
+        Signals, backgrounds and data.
+    question : Question
+        Free and fixed parameters.
     norms : mapping
-        ``norms[process][nuisance]``: normalisation uncertainties of signal and backgrounds.
-    floated : sequence of Parameter
-        Free parameters.
-    values : mapping, optional
-        Other parameters fixed at values in base units; the rest are at the SM.
-    anapole : str
-        Convention of the anapole moment.
+        ``norms[process][nuisance]``: normalisation uncertainties of signals and backgrounds.
+    factors : mapping
+        Names of the free factors on each process.
 
     Raises
     ------
     InputError
-        If a parameter has no effect here, or the set is degenerate.
+        If a fixed value gives an absurd number of events.
     """
-    values = dict(values or {})
-    check_together([*floated, *values])
-    flavours = set(templates.flavours.values())
-    radial = [p for p in floated if p.kind in ("radius", "anapole") and not p.squared]
-    if any(p.kind == "angle" for p in floated) and flavours <= {p.flavours[0] for p in radial}:
-        raise InputError(
-            "sin2thetaW and the charge radii of every flavour here are one direction: "
-            f"leave one of {', '.join(p.name for p in radial)} out"
+    powers = {process: dict.fromkeys(names, 1) for process, names in factors.items()}
+    signal = [
+        sample
+        for templates in region.signals
+        for sample in _signal_samples(
+            templates,
+            question,
+            powers.get(templates.process, {}),
+            norms.get(templates.process, {}),
         )
-    for parameter in (*floated, *values):
-        if not flavours & set(parameter.flavours):
-            raise InputError(f"{parameter.name} has no effect on {templates.experiment}")
-    signal = _signal_samples(
-        templates,
-        floated,
-        {p.fit_name: p for p in values if p.kind != "strength"},
-        fit_values({p.name: v for p, v in values.items()}),
-        norms.get(templates.process, {}),
-        anapole,
-    )
-    rest = [
-        Sample(component, component, counts, {}, norms.get(component, {}))
-        for component, counts in backgrounds.items()
     ]
-    counts = np.asarray(observed, dtype=float)
-    _refuse_absurd(templates.experiment, signal, values, float(counts.sum()))
+    rest = [
+        Sample(
+            component,
+            component,
+            counts,
+            powers.get(component, {}),
+            norms.get(component, {}),
+            {n: Shape(*pair) for n, pair in region.variations.get(component, {}).items()},
+        )
+        for component, counts in region.backgrounds.items()
+    ]
+    _refuse_absurd(region.name, signal, question.values, region.events)
     samples = tuple(_straighten(sample) for sample in (*rest, *signal))
-    return Channel(name, counts, samples, np.ones_like(counts), float(counts.sum()))
+    ones = np.ones_like(region.observed)
+    described = Channel(region.name, region.observed, samples, ones, region.events)
+    if region.sigma is None:
+        return described
+    return gaussian(described, region.observed, region.sigma)
 
 
 def _refuse_absurd(
@@ -359,10 +380,26 @@ def gaussian(
     return replace(region, observed=level, samples=(base, *samples), scale=scale)
 
 
-def couplings(floated: Sequence[Parameter], channels: Sequence[Channel]) -> tuple[Coupling, ...]:
+def couplings(
+    floated: Sequence[Parameter],
+    channels: Sequence[Channel],
+    inits: Mapping[Parameter, float],
+    limits: Mapping[str, tuple[float, float]] | None = None,
+) -> tuple[Coupling, ...]:
     """Give every free parameter its range: its highest power alone gives 2 x data + 30 events.
 
     Far outside any interval, yet close enough for a scan of the whole range.
+
+    Parameters
+    ----------
+    floated : sequence of Parameter
+        Free parameters.
+    channels : sequence of Channel
+        All regions.
+    inits : mapping
+        Starting values in base units; the rest start at zero, strengths at one.
+    limits : mapping, optional
+        Ranges in base units, by name, narrower than the limits of a parameter itself.
 
     Raises
     ------
@@ -370,6 +407,8 @@ def couplings(floated: Sequence[Parameter], channels: Sequence[Channel]) -> tupl
         If a parameter multiplies nothing in any channel.
     """
     observed = sum(region.events for region in channels)
+    names = {parameter.fit_name for parameter in floated}
+    strengths = {p.fit_name for p in floated if p.kind == "strength"}
     found = []
     for parameter in floated:
         name = parameter.fit_name
@@ -377,18 +416,24 @@ def couplings(floated: Sequence[Parameter], channels: Sequence[Channel]) -> tupl
         for region in channels:
             for sample in region.samples:
                 power = sample.powers.get(name, 0)
-                alone = all(n == name or n == "norm_cevns" for n in sample.powers)
-                if power and alone:
+                if power and not set(sample.powers) & (names - strengths - {name}):
                     events = float(np.abs(sample.counts / region.scale).sum())
                     sums[power] = sums.get(power, 0.0) + events
         highest = max(sums, default=0)
         if highest == 0 or sums[highest] == 0:
             raise InputError(f"{parameter.name} has no effect on the selected experiments")
-        events = _ROOM * observed + _ROOM_EVENTS
-        limit = _round_up(float((events / sums[highest]) ** (1.0 / highest)))
+        limit = _round_up(
+            float(((_ROOM * observed + _ROOM_EVENTS) / sums[highest]) ** (1.0 / highest))
+        )
         one_sided = parameter.squared or parameter.kind == "strength"
+        ends = (0.0 if one_sided else -limit), limit
+        own = (limits or {}).get(parameter.name, parameter.limits)
+        if own is not None:
+            ends = parameter.to_fit(own[0]), parameter.to_fit(own[1])
         init = 1.0 if parameter.kind == "strength" else 0.0
-        found.append(Coupling(parameter, 0.0 if one_sided else -limit, limit, init))
+        if parameter in inits:
+            init = parameter.to_fit(inits[parameter])
+        found.append(Coupling(parameter, *ends, min(max(init, ends[0]), ends[1])))
     return tuple(found)
 
 

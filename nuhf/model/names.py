@@ -24,8 +24,10 @@ FORBIDDEN: Final = ("mu", "lumi", "mu_SIG")
 
 _UNIT: Final = re.compile(r"(?P<stem>.+)_e(?P<sign>[mp])(?P<power>[0-9]{1,3})")
 _PART: Final = re.compile(r"_part[0-9]+$")
-_GRID: Final = re.compile(r"signal(?:_(?P<process>[A-Za-z0-9]+)_[0-9]+)?")
-_SIGNAL: Final = re.compile(r"(?P<process>[A-Za-z0-9]+)_(?:e|mu|tau)(?P<rest>_.+)?")
+_GRID: Final = re.compile(r"signal(?:_(?P<process>[A-Za-z0-9_]+)_[0-9]+)?")
+_SIGNAL: Final = re.compile(
+    r"(?P<process>(?:cevns|eves)(?:_[a-z0-9]+)*?)_(?:e|mu|tau)(?P<rest>_.+)?"
+)
 
 _STEMS: Final[Mapping[str, Parameter]] = {p.fit_stem: p for p in PARAMETERS.values()}
 
@@ -89,7 +91,7 @@ def _signal(sample: str) -> str | None:
 def ours(channel: Json) -> bool:
     """Tell whether nuhf wrote a channel: it has couplings of the catalogue or SM signals."""
     for sample in channel["samples"]:
-        if _signal(sample["name"]) in ("cevns", "eves"):
+        if _signal(sample["name"]) is not None:
             return True
         for modifier in sample["modifiers"]:
             known = coupling(modifier["name"])

@@ -10,6 +10,7 @@ Files are validated as strictly as pyhf validates its own: the schema is the ins
 this modifier. Files without the modifier load through the same functions.
 """
 
+import contextlib
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,7 @@ from pyhf.modifiers.normfactor import required_parset
 from pyhf.parameters import ParamViewer
 
 from nuhf.errors import ModelError
+from nuhf.model.impossible import places, refuse_content, refuse_shape
 
 __all__ = [
     "INTERPOLATION",
@@ -220,9 +222,22 @@ def extended_schema() -> Iterator[None]:
 
     pyhf keeps its schema folder per process, so the block is not safe against other threads
     that validate at the same time. Nested blocks are fine.
+
+    Raises
+    ------
+    ModelError
+        If no temporary folder can be written.
     """
-    with tempfile.TemporaryDirectory(prefix="nuhf-schema-") as folder:
-        _write_schemas(Path(folder))
+    with contextlib.ExitStack() as stack:
+        try:
+            name = tempfile.TemporaryDirectory(prefix="nuhf-schema-", ignore_cleanup_errors=True)
+            folder = stack.enter_context(name)
+            _write_schemas(Path(folder))
+        except OSError as error:
+            raise ModelError(
+                f"no temporary folder can be written: {error.strerror or error}; make room, or "
+                "name another folder with TMPDIR"
+            ) from None
         # pyhf remembers only one folder and cache to return to; these survive nesting.
         outer = (getattr(pyhf.schema, "orig_path", None), getattr(pyhf.schema, "orig_cache", None))
         try:
@@ -234,18 +249,10 @@ def extended_schema() -> Iterator[None]:
             pyhf.schema.orig_path, pyhf.schema.orig_cache = outer
 
 
-def _modifiers(spec: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield (where in words, sample) of every sample that looks like one."""
-    for channel in spec.get("channels") or ():
-        for sample in channel.get("samples") or ():
-            where = f"sample '{sample.get('name')}' of channel '{channel.get('name')}'"
-            yield where, sample
-
-
 def _explain(spec: Mapping[str, Any], error: Exception) -> str:
     """Put a schema violation into words; powerfactors first, as pyhf's text hides them."""
     try:
-        for where, sample in _modifiers(spec):
+        for where, sample in places(spec):
             for modifier in sample["modifiers"]:
                 if modifier.get("type") != "powerfactor":
                     continue
@@ -259,31 +266,6 @@ def _explain(spec: Mapping[str, Any], error: Exception) -> str:
     except (AttributeError, KeyError, TypeError):
         pass  # Not even shaped like a workspace: pyhf's own words are the better ones.
     return f"the specification does not follow the pyhf schema: {error}"
-
-
-def _refuse_duplicates(spec: Mapping[str, Any]) -> None:
-    # pyhf keeps the last of equal names and drops the others without a word.
-    channels = [channel["name"] for channel in spec["channels"]]
-    for name in sorted({n for n in channels if channels.count(n) > 1}):
-        raise ModelError(
-            f"the workspace has {channels.count(name)} channels named '{name}'; "
-            "each channel name is allowed once"
-        )
-    for channel in spec["channels"]:
-        names = [sample["name"] for sample in channel["samples"]]
-        for name in sorted({n for n in names if names.count(n) > 1}):
-            raise ModelError(
-                f"channel '{channel['name']}' has {names.count(name)} samples named '{name}'; "
-                "each sample name is allowed once per channel"
-            )
-    for where, sample in _modifiers(spec):
-        keys = [(modifier["type"], modifier["name"]) for modifier in sample["modifiers"]]
-        for kind, name in sorted({k for k in keys if keys.count(k) > 1}):
-            raise ModelError(
-                f"{where} has {keys.count((kind, name))} modifiers of type '{kind}' and name "
-                f"'{name}'; pyhf would apply only one of them, so each is allowed once per sample"
-                + (" (use a higher exponent)" if kind == "powerfactor" else "")
-            )
 
 
 def load_workspace(spec: Mapping[str, Any]) -> pyhf.Workspace:
@@ -302,8 +284,9 @@ def load_workspace(spec: Mapping[str, Any]) -> pyhf.Workspace:
     Raises
     ------
     ModelError
-        If the specification breaks the schema, or repeats a sample or a modifier.
+        If the specification breaks the schema, or for what `nuhf.model.impossible` refuses.
     """
+    refuse_shape(spec)
     with extended_schema():
         try:
             workspace = pyhf.Workspace(dict(spec))
@@ -312,7 +295,7 @@ def load_workspace(spec: Mapping[str, Any]) -> pyhf.Workspace:
             pyhf.exceptions.SchemaNotFound,
         ) as error:
             raise ModelError(_explain(spec, error)) from error
-    _refuse_duplicates(workspace)
+    refuse_content(workspace)
     return workspace
 
 

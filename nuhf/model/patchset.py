@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from nuhf.errors import InputError
 from nuhf.model import encode
-from nuhf.model.describe import Channel, Coupling, Description, Norm, Sample, Shape
+from nuhf.model.describe import Channel, Coupling, Description, Sample, Shape
 from nuhf.parameters import Parameter
 
 __all__ = [
@@ -88,6 +88,9 @@ class PatchGrid:
         return tuple(patch["metadata"]["name"] for patch in self.patchset["patches"])
 
 
+_Parts = Sequence[tuple[float, Sample]]
+
+
 def check_hepdata(record: str) -> str:
     """Return the INSPIRE record, if it has the form that patch sets need.
 
@@ -105,12 +108,16 @@ def check_hepdata(record: str) -> str:
 
 
 def _weight(sample: Sample, point: Mapping[str, float]) -> float:
-    return float(np.prod([point[name] ** power for name, power in sample.powers.items()]))
+    powers = [point[name] ** power for name, power in sample.powers.items() if name in point]
+    return float(np.prod(powers))
 
 
-def _weighted(
-    name: str, process: str, norms: Mapping[str, Norm], parts: Sequence[tuple[float, Sample]]
-) -> Sample:
+def _factors(sample: Sample, point: Mapping[str, float]) -> dict[str, int]:
+    """Powers of what is not an axis of the grid: the free factors."""
+    return {name: power for name, power in sample.powers.items() if name not in point}
+
+
+def _weighted(name: str, like: Sample, powers: Mapping[str, int], parts: _Parts) -> Sample:
     """Add samples with equal norms; one without the shape of another has its nominal there."""
     counts = np.sum([weight * s.counts for weight, s in parts], axis=0)
     shapes = {}
@@ -120,17 +127,17 @@ def _weighted(
             np.sum([w * shape.up for w, shape in pairs], axis=0),
             np.sum([w * shape.down for w, shape in pairs], axis=0),
         )
-    return Sample(name, process, counts, {STRENGTH.fit_name: 1}, norms, shapes)
+    return Sample(name, like.process, counts, {STRENGTH.fit_name: 1, **powers}, like.norms, shapes)
 
 
-def _groups(region: Channel) -> dict[str, list[Sample]]:
+def _groups(region: Channel, start: Mapping[str, float]) -> dict[str, list[Sample]]:
     """Samples that depend on the couplings, by the name of the sample that stands for them."""
     found: list[list[Sample]] = []
     for sample in region.samples:
-        if not sample.powers:
+        if not sample.powers.keys() & start.keys():
             continue
         for group in found:
-            if (group[0].process, group[0].norms) == (sample.process, sample.norms):
+            if _alike(group[0], start) == _alike(sample, start):
                 group.append(sample)
                 break
         else:
@@ -140,13 +147,18 @@ def _groups(region: Channel) -> dict[str, list[Sample]]:
     return {f"{_SIGNAL}_{group[0].process}_{i + 1}": group for i, group in enumerate(found)}
 
 
+def _alike(sample: Sample, start: Mapping[str, float]) -> tuple[object, ...]:
+    """What samples that are added must have in common."""
+    return sample.process, sample.norms, _factors(sample, start)
+
+
 def _signals(
     region: Channel, point: Mapping[str, float], start: Mapping[str, float]
 ) -> list[Sample]:
     made = []
-    for name, group in _groups(region).items():
+    for name, group in _groups(region, start).items():
         parts = [(_weight(s, point) - _weight(s, start), s) for s in group]
-        made.append(_weighted(name, group[0].process, group[0].norms, parts))
+        made.append(_weighted(name, group[0], _factors(group[0], start), parts))
     return made
 
 
@@ -157,7 +169,8 @@ def _fixed_part(region: Channel, start: Mapping[str, float]) -> list[Sample]:
         weight = _weight(sample, start)
         if weight:
             scaled = {n: Shape(weight * s.up, weight * s.down) for n, s in sample.shapes.items()}
-            found.append(replace(sample, counts=weight * sample.counts, powers={}, shapes=scaled))
+            counts, powers = weight * sample.counts, _factors(sample, start)
+            found.append(replace(sample, counts=counts, powers=powers, shapes=scaled))
     return found
 
 

@@ -118,7 +118,7 @@ def _archive(path: Path) -> list[Report]:
     try:
         found = read_archive(path)
     except InputError as error:
-        if not path.is_file():
+        if not resources.is_file(path):
             raise
         broken = Finding("error", "archive", "file", str(error).removeprefix(f"{path}: "))
         return [_report(str(path), "archive", [broken])]

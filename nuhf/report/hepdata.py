@@ -14,6 +14,7 @@ import numpy as np
 
 from nuhf import resources
 from nuhf.errors import ModelError
+from nuhf.inference.spectra import RegionSpectrum
 from nuhf.model.archive import pack
 from nuhf.model.patchset import HEPDATA_PLACEHOLDER
 from nuhf.report.publish import Entry, Publication
@@ -94,7 +95,12 @@ def _write(publication: Publication, folder: Path) -> None:
     }
     text = yaml.safe_dump(document, default_flow_style=False, explicit_start=True)
     resources.write_text(folder / "submission.yaml", text)
-    tables = [_spectrum(publication), _limits(publication)]
+    several = len(publication.regions) > 1
+    tables = [
+        _spectrum(region, f"Spectrum {region.region}" if several else "Spectrum")
+        for region in publication.regions
+    ]
+    tables.append(_limits(publication))
     tables += [_profile(entry) for entry in publication.entries]
     for table in tables:
         table.write_yaml(str(folder))
@@ -110,7 +116,7 @@ def _validate(folder: Path) -> None:
 
 
 def _abstract(publication: Publication) -> str:
-    experiment = publication.problem.experiments[0].experiment
+    experiment = publication.problem.experiments[0].loaded.experiment
     names = ", ".join(entry.problem.parameter.name for entry in publication.entries)
     sources = "; ".join(reference.text for reference in experiment.references)
     return " ".join(
@@ -142,19 +148,19 @@ def _column(name: str, values: Any, unit: str = "", **chosen: Any) -> Any:
     return column
 
 
-def _spectrum(publication: Publication) -> Any:
+def _spectrum(region: RegionSpectrum, name: str) -> Any:
     """One row per bin: edges along every axis, data, expectation by process at the SM."""
-    table = _table("Spectrum", "Data and SM expectation before the fit, in events.", "N")
-    steps = [list(zip(a.edges[:-1], a.edges[1:], strict=True)) for a in publication.axes]
+    table = _table(name, "Data and SM expectation before the fit, in events.", "N")
+    steps = [list(zip(a.edges[:-1], a.edges[1:], strict=True)) for a in region.axes]
     cells = list(product(*steps))
-    for i, axis in enumerate(publication.axes):
-        stem, _, unit = axis.name.rpartition("_")
+    for i, axis in enumerate(region.axes):
+        stem, unit = axis.quantity, axis.unit
         rows = [tuple(float(x) for x in cell[i]) for cell in cells]
         options = {"is_independent": True, "is_binned": True}
-        table.add_variable(_column(stem or axis.name, rows, unit if stem else "", **options))
-    columns: Mapping[str, Any] = {"data": publication.observed, **publication.expected}
-    for name, values in columns.items():
-        table.add_variable(_column(name, [float(x) for x in values], "events"))
+        table.add_variable(_column(stem, rows, unit, **options))
+    columns: Mapping[str, Any] = {"data": region.observed, **region.expected}
+    for label, values in columns.items():
+        table.add_variable(_column(label, [float(x) for x in values], "events"))
     return table
 
 

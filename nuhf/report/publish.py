@@ -1,6 +1,6 @@
 """What is published of an experiment: an archive per parameter, and the numbers beside it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuhf import resources
-from nuhf.engine.store import Axis
 from nuhf.inference import questions
 from nuhf.inference.problem import Problem
 from nuhf.inference.results import LimitResult
+from nuhf.inference.spectra import RegionSpectrum, region_spectra
 from nuhf.model.archive import pack
-from nuhf.model.describe import PEDESTAL
 from nuhf.model.patchset import PatchGrid
 
 __all__ = ["Entry", "Publication", "publication"]
@@ -50,19 +49,13 @@ class Publication:
 
     Attributes
     ----------
-    axes : tuple of Axis
-        Binning; the last axis runs fastest.
-    observed : ndarray
-        Data in events, (n_bins,).
-    expected : mapping
-        Expectation at the SM by process, (n_bins,) each.
+    regions : tuple of RegionSpectrum
+        Data, and the expectation at the SM by process.
     entries : tuple of Entry
         Parameters.
     """
 
-    axes: tuple[Axis, ...]
-    observed: FloatArray
-    expected: Mapping[str, FloatArray]
+    regions: tuple[RegionSpectrum, ...]
     entries: tuple[Entry, ...]
 
     @property
@@ -106,7 +99,7 @@ def _interval(found: LimitResult) -> str:
 def _readme(entry: Entry) -> str:
     problem, found = entry.problem, entry.limit
     parameter = problem.parameter
-    experiment = problem.experiments[0].experiment
+    experiment = problem.experiments[0].loaded.experiment
     conversion = (
         f"its square in units of 1e{parameter.exponent} {parameter.unit}^2"
         if parameter.squared
@@ -163,25 +156,7 @@ References:
 """
 
 
-def _expected(problem: Problem) -> dict[str, FloatArray]:
-    scale, found = problem.description.scale, {}
-    for process in problem.description.processes:
-        part = problem.component(process)
-        found[process] = np.asarray(part.expected(part.inits) / scale)
-    return found
-
-
-def _observed(problem: Problem) -> FloatArray:
-    found = []
-    for region in problem.description.channels:
-        base = [s.counts for s in region.samples if s.process == PEDESTAL]
-        found.append((region.observed - sum(base, np.zeros_like(region.observed))) / region.scale)
-    return np.concatenate(found)
-
-
-def publication(
-    posed: Sequence[Problem], grids: Sequence[PatchGrid], axes: Sequence[Axis], cl: float
-) -> Publication:
+def publication(posed: Sequence[Problem], grids: Sequence[PatchGrid], cl: float) -> Publication:
     """Compute intervals, profiles on the grids and the SM expectation.
 
     Parameters
@@ -190,8 +165,6 @@ def publication(
         One problem per parameter, of one experiment.
     grids : sequence of PatchGrid
         Their patch sets.
-    axes : sequence of Axis
-        Binning of the experiment.
     cl : float
         Confidence level.
 
@@ -206,4 +179,4 @@ def publication(
         heights = problem.profiler().at(grid.points[:, 0])
         values = np.array([problem.parameter.from_fit(float(x)) for x in grid.points[:, 0]])
         entries.append(Entry(problem, limit, grid, values, heights - limit.twice_nll_min))
-    return Publication(tuple(axes), _observed(posed[0]), _expected(posed[0]), tuple(entries))
+    return Publication(tuple(region_spectra(posed[0])), tuple(entries))

@@ -1,16 +1,16 @@
 """The generated artefacts of the repository: templates/ and workspaces/, from the data alone."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from nuhf import resources
 from nuhf.engine.store import write_templates
-from nuhf.experiments import catalogue, spallation
-from nuhf.inference import questions
+from nuhf.experiments import catalogue
+from nuhf.experiments.prepare import prepare
 from nuhf.inference.axes import axis
 from nuhf.inference.engines import ModelProfiler, engine
 from nuhf.inference.problem import Options, Problem, pose
@@ -79,21 +79,21 @@ def regenerate(root: Path) -> Iterator[Path]:
     for name in catalogue.list_experiments():
         for analysis in catalogue.load(name).experiment.analyses:
             path = root / "templates" / name / f"{analysis}.json"
-            write_templates(path, spallation.templates(catalogue.load(name, analysis)))
+            one = prepare(catalogue.load(name, analysis))
+            write_templates(path, name, analysis, one.templates, one.digests)
             yield path
-        loaded = catalogue.load(name)
-        made = {name: spallation.templates(loaded)}
-        many = len(loaded.analysis.parameters)
-        for parameter in loaded.analysis.parameters:
-            problem = pose([loaded], parameter, Options(), made)
-            folder = root / "workspaces" / name
+        one = prepare(catalogue.load(name))
+        folder = root / "workspaces" / name
+        for parameter in one.loaded.experiment.workspaces:
+            problem = pose([one], parameter, Options())
             for label in encode.ENCODINGS:
                 make = encode.native if label == "native" else encode.stock
                 path = folder / f"{parameter}.{label}.json"
-                resources.write_json(path, make(problem.description))
+                resources.write_json(path, _rounded(make(problem.description)))
                 yield path
             rows.append((name, problem, stock_check(problem)))
-        yield from _write_patches(root / "workspaces" / name, [row[1] for row in rows[-many:]])
+        if one.loaded.experiment.patches:
+            yield from _write_patches(folder, pose([one], one.loaded.experiment.patches, Options()))
     texts = {"README.md": _readme(rows), "crossings.awk": shell.CROSSINGS}
     texts["fix_strength.json"] = resources.dump_json(FIX_STRENGTH) + "\n"
     texts |= {"cls_limit.sh": shell.CLS, "profile_limit.sh": shell.PROFILE}
@@ -103,19 +103,22 @@ def regenerate(root: Path) -> Iterator[Path]:
         yield path
 
 
-def _write_patches(folder: Path, problems: Sequence[Problem]) -> Iterator[Path]:
-    """Write a small patch set of one charge: the first whose interval has fewest pieces."""
-    found = []
-    for problem in problems:
-        if problem.parameter.kind == "charge":
-            pieces = questions.limit(problem, 0.9, "delta-chi2").intervals
-            found.append((len(pieces), problem))
-    if not found:
-        return
-    _, chosen = min(found, key=lambda pair: pair[0])
-    grid = patch_grid(chosen.description, [axis(chosen, _PATCHES)], notes=chosen.notes)
+def _rounded(content: Any) -> Any:
+    """Return plain data with 12 significant digits: smaller, and far exacter than needed."""
+    if isinstance(content, float):
+        return float(f"{content:.12g}")
+    if isinstance(content, list):
+        return [_rounded(item) for item in content]
+    if isinstance(content, dict):
+        return {key: _rounded(value) for key, value in content.items()}
+    return content
+
+
+def _write_patches(folder: Path, problem: Problem) -> Iterator[Path]:
+    """Write a small patch set over one parameter."""
+    grid = patch_grid(problem.description, [axis(problem, _PATCHES)], notes=problem.notes)
     for name, content in (("BkgOnly", grid.background), ("patchset", grid.patchset)):
-        path = folder / f"{chosen.parameter.name}.patches" / f"{name}.json"
+        path = folder / f"{problem.parameter.name}.patches" / f"{name}.json"
         resources.write_json(path, content)
         yield path
 
@@ -147,7 +150,10 @@ Two files per parameter:
 * `PARAMETER.native.json`: exact; the squares of couplings are `powerfactor` modifiers, which
   nuhf adds to pyhf (`nuhf limit`, or `nuhf.model.native.load_model` in Python).
 * `PARAMETER.stock.json`: plain pyhf, nothing else needed. For a magnetic moment it is the same
-  as the native file.
+  as the native file, but for the unit where another one keeps the parameter near 1.
+
+Kept here are some parameters of every experiment (the key `workspaces` of its file in
+`data/experiments/`); `nuhf workspace EXP -p PARAMETER --encoding stock` writes any other.
 
 The name of the parameter of interest carries its unit: `munu2_mu_em18` is the square of the
 magnetic moment in units of 1e-18 mu_B^2. In the stock files `qnu_ee_em4` is the charge in units

@@ -15,7 +15,7 @@ import pytest
 from conftest import EXPERIMENT
 
 from nuhf.engine.signal import flavour_polynomial
-from nuhf.experiments import spallation
+from nuhf.experiments.prepare import prepare
 from nuhf.inference.compiled_fit import fit
 from nuhf.inference.questions import limit, scan
 from nuhf.parameters import get
@@ -50,7 +50,7 @@ def test_nominal_templates(benchmark, nominal_only):
     The direct recomputation beside it is the second implementation of the tests, which
     integrates on a fixed fine grid with the coupling in the amplitude.
     """
-    made = benchmark(spallation.templates, nominal_only)
+    (made,) = benchmark(prepare, nominal_only).templates
     assert not made.varied
     at_most(benchmark, 0.3)
     independent = pytest.importorskip("independent_csi2021")
@@ -72,7 +72,8 @@ def test_nominal_templates(benchmark, nominal_only):
 
 def test_all_templates(benchmark, loaded):
     """Nominal and six varied responses."""
-    assert len(benchmark(spallation.templates, loaded).varied) == 6
+    (made,) = benchmark(prepare, loaded).templates
+    assert len(made.varied) == 6
 
 
 def test_polynomial(benchmark, templates):

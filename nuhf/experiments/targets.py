@@ -1,0 +1,50 @@
+"""Nuclei of a detector, from its mass and chemical formula."""
+
+from collections.abc import Mapping
+
+from nuhf.constants import AVOGADRO
+from nuhf.engine.build import Target, nucleus
+from nuhf.errors import InputError
+from nuhf.physics.couplings import WeakCouplings
+from nuhf.physics.nuclei import read_nuclides
+from nuhf.units import G_PER_KG
+
+__all__ = ["nuclear_targets"]
+
+
+def nuclear_targets(
+    mass_kg: float,
+    formula: Mapping[str, float],
+    couplings: WeakCouplings,
+    form_factor: str,
+    where: str,
+    neutron_radius: bool = False,
+) -> list[Target]:
+    """Return the nuclides of a detector as targets of coherent scattering.
+
+    Parameters
+    ----------
+    mass_kg : float
+        Mass of the detector.
+    formula : mapping
+        Number of each nuclide per molecule, or share of each isotope of an element.
+    couplings, form_factor, neutron_radius
+        As in `nuhf.engine.build.nucleus`.
+    where : str
+        File and key, for the message.
+
+    Raises
+    ------
+    InputError
+        If a nuclide is not in the table.
+    """
+    nuclides = read_nuclides()
+    for name in formula:
+        if name not in nuclides:
+            raise InputError(f"{where}: unknown nuclide '{name}'; allowed: {', '.join(nuclides)}")
+    molar = sum(n * nuclides[name].atomic_mass_u for name, n in formula.items())
+    molecules = mass_kg * G_PER_KG / molar * AVOGADRO
+    return [
+        nucleus(nuclides[name], n * molecules, couplings, form_factor, neutron_radius)
+        for name, n in formula.items()
+    ]

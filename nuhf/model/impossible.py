@@ -1,0 +1,117 @@
+"""What pyhf accepts in a workspace and then breaks at, drops without a word, or turns into NaN."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import pyhf
+
+from nuhf.errors import ModelError
+
+__all__ = ["MAX_BINS", "places", "refuse_content", "refuse_shape"]
+
+MAX_BINS: Final = 100_000
+"""Of a channel."""
+
+
+def places(spec: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield (where in words, sample) of every sample that looks like one."""
+    for channel in spec.get("channels") or ():
+        for sample in channel.get("samples") or ():
+            where = f"sample '{sample.get('name')}' of channel '{channel.get('name')}'"
+            yield where, sample
+
+
+def refuse_shape(spec: Mapping[str, Any]) -> None:
+    """Refuse what pyhf's own validation would break at, or take for ever on.
+
+    Raises
+    ------
+    ModelError
+        For a version that is none, a channel of more than 100 000 bins, or more numbers than a
+        hundred samples of that many bins.
+    """
+    version = spec.get("version")
+    if not (isinstance(version, str) and re.fullmatch(r"\d+\.\d+\.\d+", version)):
+        raise ModelError(
+            "the specification does not follow the pyhf schema: its version is "
+            f"{repr(version)[:40]}, and must be '{pyhf.schema.version}'"
+        )
+    channels = spec.get("channels")
+    samples = [
+        sample["data"]
+        for channel in (channels if isinstance(channels, list) else [])
+        if isinstance(channel, Mapping) and isinstance(channel.get("samples"), list)
+        for sample in channel["samples"]
+        if isinstance(sample, Mapping) and isinstance(sample.get("data"), list)
+    ]
+    longest = max(map(len, samples), default=0)
+    if longest > MAX_BINS or sum(map(len, samples)) > 100 * MAX_BINS:
+        raise ModelError(
+            f"a channel of {longest} bins, {sum(map(len, samples))} numbers in all samples: at "
+            f"most {MAX_BINS} bins and {100 * MAX_BINS} numbers are taken"
+        )
+
+
+def refuse_content(spec: Mapping[str, Any]) -> None:
+    """Refuse what the schema allows and the model does not, in a workspace that follows it.
+
+    Raises
+    ------
+    ModelError
+        For equal names of channels, samples or modifiers, factors of a normsys that are not
+        positive, and bounds that are no pair.
+    """
+    _refuse_duplicates(spec)
+    _refuse_factors(spec)
+    _refuse_bounds(spec)
+
+
+def _refuse_duplicates(spec: Mapping[str, Any]) -> None:
+    # pyhf keeps the last of equal names and drops the others without a word.
+    channels = [channel["name"] for channel in spec["channels"]]
+    for name in sorted({n for n in channels if channels.count(n) > 1}):
+        raise ModelError(
+            f"the workspace has {channels.count(name)} channels named '{name}'; "
+            "each channel name is allowed once"
+        )
+    for channel in spec["channels"]:
+        names = [sample["name"] for sample in channel["samples"]]
+        for name in sorted({n for n in names if names.count(n) > 1}):
+            raise ModelError(
+                f"channel '{channel['name']}' has {names.count(name)} samples named '{name}'; "
+                "each sample name is allowed once per channel"
+            )
+    for where, sample in places(spec):
+        keys = [(modifier["type"], modifier["name"]) for modifier in sample["modifiers"]]
+        for kind, name in sorted({k for k in keys if keys.count(k) > 1}):
+            raise ModelError(
+                f"{where} has {keys.count((kind, name))} modifiers of type '{kind}' and name "
+                f"'{name}'; pyhf would apply only one of them, so each is allowed once per sample"
+                + (" (use a higher exponent)" if kind == "powerfactor" else "")
+            )
+
+
+def _refuse_factors(spec: Mapping[str, Any]) -> None:
+    # the interpolation takes logarithms of them
+    for where, sample in places(spec):
+        for modifier in sample["modifiers"]:
+            if modifier["type"] != "normsys":
+                continue
+            for key, value in modifier["data"].items():
+                if not value > 0:
+                    raise ModelError(
+                        f"normsys '{modifier['name']}' on {where} has the factor {key} = "
+                        f"{value:g}; factors must be positive"
+                    )
+
+
+def _refuse_bounds(spec: Mapping[str, Any]) -> None:
+    for measurement in spec["measurements"]:
+        for parameter in measurement["config"]["parameters"]:
+            for pair in parameter.get("bounds", ()):
+                if len(pair) != 2 or not pair[0] <= pair[1]:
+                    raise ModelError(
+                        f"measurement '{measurement['name']}', parameter '{parameter['name']}': "
+                        f"the bounds {repr(pair)[:60]} are no pair [low, high]"
+                    )
