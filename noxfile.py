@@ -66,6 +66,15 @@ def regenerate(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Build the manual into docs/_build/html; its cells are executed, warnings are errors."""
+    session.install("-e", ".[docs]")
+    # -E: the cells read nuhf and data, whose changes sphinx does not see
+    session.run("sphinx-build", "-E", "-W", "--keep-going", *session.posargs,
+                "docs", "docs/_build/html", env=ONE_THREAD)  # fmt: skip
+
+
+@nox.session
 def build(session: nox.Session) -> None:
     """Build sdist and wheel, install the wheel, use it outside the checkout."""
     outside = Path(session.create_tmp()).resolve()
@@ -76,7 +85,90 @@ def build(session: nox.Session) -> None:
     session.install("--force-reinstall", str(wheel))
     session.chdir(outside)
     session.run("python", "-c", INSTALLED_WHOLE, str(ROOT / "nuhf"), env=ONE_THREAD)
-    session.run("nuhf", "list", env=ONE_THREAD)
+    for command in (
+        ("list",),
+        ("limit", "xenonnt-sr0", "-p", "munu_eff"),
+        ("report", "coherent-csi-2021", "-o", "report.html"),
+    ):
+        session.run("nuhf", *command, env=ONE_THREAD)
+
+
+@nox.session
+def lowest(session: nox.Session) -> None:
+    """Use the wheel with the oldest dependencies that are allowed, and run some tests with them."""
+    session.install(".[test]")
+    project = nox.project.load_toml("pyproject.toml")["project"]
+    pinned = [line.split(",")[0].replace(">=", "==").replace("~=", "==")
+              for line in project["dependencies"]]  # fmt: skip
+    session.install(*pinned)
+    session.run("python", "-m", "pytest", "tests/test_core.py", "tests/test_intervals.py",
+                "tests/test_native.py", "tests/test_compiled.py", "tests/test_cli.py",
+                *session.posargs, env=ONE_THREAD)  # fmt: skip
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Feed 50 000 damaged files and command lines (an hour); -- FIRST starts at another number."""
+    session.install("-e", ".[test]")
+    first = session.posargs[0] if session.posargs else "0"
+    session.run("python", "-m", "pytest", "tests/test_fuzz.py",
+                env={**ONE_THREAD, "NUHF_FUZZ": "50000", "NUHF_FUZZ_FIRST": first})  # fmt: skip
+
+
+@nox.session
+def interrupt(session: nox.Session) -> None:
+    """Kill a writer 200 times with each of three signals, and a command 40 times with two."""
+    session.install("-e", ".[test]")
+    session.run("python", "-m", "pytest", "tests/test_interruption.py", *session.posargs,
+                env={**ONE_THREAD, "NUHF_KILLS": "200"})  # fmt: skip
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """Look the dependencies up among known vulnerabilities (needs the network)."""
+    session.install(".[hepdata,dask]", "pip-audit")
+    session.run("pip-audit", "--skip-editable", *session.posargs)
+
+
+@nox.session
+def report(session: nox.Session) -> None:
+    """Open the report in headless Chromium: no console message, a text for every figure."""
+    folder = Path(session.create_tmp()).resolve()
+    session.install("-e", ".")
+    page = folder / "report.html"
+    names = session.posargs or ["coherent-csi-2021"]
+    session.run("nuhf", "report", *names, "-o", str(page), env=ONE_THREAD)
+    frame = folder / "phone.html"
+    frame.write_text(f'<!doctype html><meta charset="utf-8"><title>phone</title>'
+                     f'<iframe src="{page.name}" width="390" height="3000"></iframe>')  # fmt: skip
+    chromium = ("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
+                "--no-first-run", "--disable-background-networking", "--disable-component-update",
+                "--disable-sync", "--enable-logging=stderr", "--hide-scrollbars",
+                f"--user-data-dir={folder / 'profile'}")  # fmt: skip
+    said = ""
+    for name, target, size in (("desktop", page, "1200,6000"), ("phone", frame, "420,3000")):
+        image = f"--screenshot={folder / name}.png"
+        said += str(session.run(*chromium, f"--window-size={size}", image, target.as_uri(),
+                                external=True, silent=True))  # fmt: skip
+    (folder / "dom.html").write_text(
+        str(session.run(*chromium, "--dump-dom", page.as_uri(), external=True, silent=True))
+    )
+    messages = [line for line in said.splitlines() if "CONSOLE" in line]
+    if messages:
+        session.error("\n".join(messages))
+    session.run("python", "-c", FIGURES_TOLD, str(folder / "dom.html"))
+    session.log(f"look at {folder}/desktop.png and phone.png")
+
+
+FIGURES_TOLD = """
+import re, sys
+page = open(sys.argv[1], encoding="utf-8").read()
+figures = re.findall(r"<figure.*?</figure>", page, re.DOTALL)
+told = [re.search(r'(?:role="img" aria-label|alt)="([^"]*[0-9][^"]*)"', f) for f in figures]
+if not figures or not all(told):
+    sys.exit(f"{told.count(None)} of {len(figures)} figures have no text in their place")
+print(f"{len(figures)} figures, each with a text")
+"""
 
 
 INSTALLED_WHOLE = """
@@ -84,8 +176,8 @@ import pathlib, sys, nuhf
 found = pathlib.Path(nuhf.__file__).resolve().parent
 if found == pathlib.Path(sys.argv[1]):
     sys.exit(f"nuhf was imported from the checkout, {found}, not from the wheel")
-missing = [name for name in ("py.typed", "_shipped/data", "_shipped/templates",
-           "_shipped/workspaces") if not (found / name).exists()]
+missing = [name for name in ("py.typed", "report/report.html.j2", "_shipped/data/experiments",
+           "_shipped/templates", "_shipped/workspaces") if not (found / name).exists()]
 if missing:
     sys.exit(f"missing in the wheel: {missing}")
 """

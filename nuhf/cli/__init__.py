@@ -1,8 +1,14 @@
 """The command line: each command parses, calls one library function, and writes."""
 
 import importlib
+import io
 import os
+import signal
 import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import click
@@ -24,6 +30,9 @@ _COMMANDS: Final = {
     "coverage": ("nuhf.cli.infer", "coverage", "How often an interval contains the truth."),
     "plot": ("nuhf.cli.plot", "plot", "Figures of papers with our curves."),
     "reproduce": ("nuhf.cli.reproduce", "reproduce", "Published intervals beside ours."),
+    "report": ("nuhf.cli.report", "report", "One HTML page: data, fits, limits, citations."),
+    "cite": ("nuhf.cli.cite", "cite", "Papers, data and programs behind a calculation."),
+    "check": ("nuhf.cli.cite", "check", "Check this installation against known numbers."),
     "patchset": ("nuhf.cli.exchange", "patchset", "Patch set over a grid, for plain pyhf."),
     "publish": ("nuhf.cli.exchange", "publish", "Archives and a HEPData submission."),
     "unpack": ("nuhf.cli.exchange", "unpack", "Check an archive of patch sets and unpack it."),
@@ -33,6 +42,10 @@ _COMMANDS: Final = {
     "validate": ("nuhf.cli.files", "validate", "Check workspaces, patch sets and archives."),
     "regenerate": ("nuhf.cli.regenerate", "regenerate", "Rewrite templates/ and workspaces/."),
 }
+
+
+_LONGEST: Final = 2000
+"""Characters of an error message; what was given may be part of it."""
 
 
 class _LazyGroup(click.Group):
@@ -80,11 +93,51 @@ def _group() -> None:
     """
 
 
+class _Terminated(BaseException):
+    """SIGTERM arrived: what is half written is removed on the way out."""
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise _Terminated
+
+
+@contextmanager
+def _terminated_in_words() -> Iterator[None]:
+    """Turn SIGTERM into an exception; only the main thread can."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _say_everything() -> None:
+    """Write UTF-8, as files are, whatever the locale; bytes that are not UTF-8 as an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
 def main() -> None:
     """Run the command line; errors are one line on stderr and exit status 1 or 2."""
     # the default threading of BLAS makes small matrix products many times slower
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+    _say_everything()
+    with _terminated_in_words(), warnings.catch_warnings():
+        warnings.showwarning = _warn  # type: ignore[assignment]
+        _run()
+
+
+def _warn(message: Warning | str, category: type[Warning], *_: object) -> None:
+    """One line, without the place in somebody's source."""
+    click.echo(f"nuhf: warning: {' '.join(str(message).split())}", err=True)
+
+
+def _run() -> None:
     try:
         _group.main(prog_name="nuhf", standalone_mode=False)
     except click.exceptions.Exit as error:
@@ -100,11 +153,20 @@ def main() -> None:
         _fail(str(error), 1)
     except (KeyboardInterrupt, click.Abort):
         _fail("interrupted", 130)
+    except _Terminated:
+        _fail("terminated", 143)
+    except MemoryError:
+        _fail("not enough memory: ask for fewer points, or a smaller model", 1)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        _fail(f"{error.filename or 'stdout'}: {error.strerror or error}", 1)
 
 
 def _fail(message: str, status: int) -> None:
-    click.echo(f"nuhf: {' '.join(message.split())}", err=True)
+    text = " ".join(message.split())
+    if len(text) > _LONGEST:
+        text = f"{text[:_LONGEST]} ... ({len(text)} characters)"
+    click.echo(f"nuhf: {text}", err=True)
     sys.exit(status)

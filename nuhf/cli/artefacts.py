@@ -13,10 +13,10 @@ from nuhf.inference.contours import ContourResult
 from nuhf.inference.intervals import threshold
 from nuhf.inference.questions import scan as scan_problem
 from nuhf.inference.results import FitResult, LimitResult, ScanResult
+from nuhf.inference.spectra import region_spectra
 from nuhf.model import encode
-from nuhf.model.describe import PEDESTAL
 from nuhf.report import plots
-from nuhf.tables import format_csv
+from nuhf.tables import format_csv, tables_together
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -153,7 +153,7 @@ def write_limits(
     title = f"{', '.join(found[0].experiments)} ({found[0].analysis})"
     plots.save(plots.profiles(curves, threshold(found[0].cl), found[0].cl, title),
                folder / "profiles.png")  # fmt: skip
-    _write_spectrum(folder / "spectrum.png", experiments, "norm_cevns", keywords)
+    _write_spectrum(folder / "spectrum.png", experiments, None, keywords)
     for name in ("limits.json", "limits.csv", "profiles.png", "spectrum.png", "workspaces"):
         options.say(folder / name)
 
@@ -161,7 +161,7 @@ def write_limits(
 def write_fit(
     folder: Path,
     experiments: Sequence[str],
-    parameter: str,
+    parameter: str | None,
     found: FitResult,
     keywords: Mapping[str, Any],
 ) -> None:
@@ -186,7 +186,10 @@ def write_fit(
 
 
 def spectrum(
-    experiments: Sequence[str], parameter: str, keywords: Mapping[str, Any], fitted: bool = True
+    experiments: Sequence[str],
+    parameter: str | None,
+    keywords: Mapping[str, Any],
+    fitted: bool = True,
 ) -> "tuple[Figure, str]":
     """Draw data and components of the first experiment, before or after the fit.
 
@@ -195,38 +198,23 @@ def spectrum(
     figure, csv
         The projections on each axis, and the events of every bin and process.
     """
-    (problem,) = api.problems(experiments[:1], parameter, **{**keywords, "search": None})
-    coupling = problem.description.couplings[0]
-    point = problem.engine.compiled.inits
+    chosen = parameter or api.strength(experiments)
+    (problem,) = api.problems(experiments[:1], chosen, **{**keywords, "search": None})
+    point = None
     if fitted:
-        point, _ = problem.profiler().best(np.array([coupling.init]))
-    loaded, region = problem.experiments[0], problem.description.channels[0]
-    events = {
-        process: problem.component(process).expected(point) / region.scale
-        for process in problem.description.processes
-    }
-    counts = problem.data[: problem.engine.compiled.n_main]
-    base = sum(s.counts for s in region.samples if s.process == PEDESTAL)
-    observed, errors = (counts - base) / region.scale, np.sqrt(counts) / region.scale
-    axes = [
-        ("photoelectrons [PE]", np.asarray(loaded.analysis.pe_edges)),
-        (r"time since beam [$\mu$s]", np.asarray(loaded.analysis.t_edges_us)),
-    ]
-    free = "CEvNS strength" if parameter == "norm_cevns" else parameter
+        start = np.array([problem.description.couplings[0].init])
+        point, _ = problem.profiler().best(start)
+    regions = region_spectra(problem, point)
+    free = "SM strength" if problem.parameter.kind == "strength" else chosen
     what = f"data and best fit, {free} free" if fitted else "data and expectation before the fit"
-    titles = {b.name: b.title for b in loaded.experiment.backgrounds} | {"cevns": "CEvNS"}
-    named = {titles.get(process, process): row for process, row in events.items()}
-    figure = plots.spectra(axes, observed, named, errors, f"{loaded.experiment.title}: {what}")
-    columns = loaded.analysis.bin_columns() | {
-        name: [float(x) for x in row]
-        for name, row in {"data": observed, "error": errors, **events}.items()
-    }
+    figure = plots.spectra(regions, f"{regions[0].experiment}: {what}")
     notes = (f"note: {note}" for note in problem.notes)
-    return figure, format_csv(columns, [f"{loaded.experiment.name}: {what}", *notes])
+    columns = tables_together([(region.region, region.columns()) for region in regions])
+    return figure, format_csv(columns, [f"{problem.names[0]}: {what}", *notes])
 
 
 def _write_spectrum(
-    path: Path, experiments: Sequence[str], parameter: str, keywords: Mapping[str, Any]
+    path: Path, experiments: Sequence[str], parameter: str | None, keywords: Mapping[str, Any]
 ) -> None:
     figure, _ = spectrum(experiments, parameter, keywords)
     plots.save(figure, path)

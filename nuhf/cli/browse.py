@@ -1,8 +1,14 @@
 """``nuhf list`` and ``nuhf show``."""
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from nuhf.cli import options
+
+if TYPE_CHECKING:
+    from nuhf.experiments.region import Region
+    from nuhf.experiments.schema import Nuisance
 
 __all__ = ["list_command", "show"]
 
@@ -55,7 +61,7 @@ def _print_rows(rows: list[dict[str, str]]) -> None:
 
 
 @click.command()
-@click.argument("experiment", metavar="EXP")
+@click.argument("experiment", metavar="EXP", shell_complete=options.complete_experiment)
 @options.analysis
 @options.as_json
 def show(experiment: str, analysis: str, as_json: bool) -> None:
@@ -64,45 +70,66 @@ def show(experiment: str, analysis: str, as_json: bool) -> None:
     Example:  nuhf show coherent-csi-2021
     """
     from nuhf import resources
-    from nuhf.experiments import catalogue, spallation
+    from nuhf.experiments import catalogue
+    from nuhf.experiments.prepare import prepare
 
-    loaded = catalogue.load(experiment, analysis)
-    found, chosen = loaded.experiment, loaded.analysis
-    counts = spallation.observed(loaded)
-    backgrounds = spallation.backgrounds(loaded)
+    one = prepare(catalogue.load(experiment, analysis))
+    found, chosen = one.loaded.experiment, one.loaded.analysis
     if as_json:
         content = {
-            "file": str(loaded.path),
+            "file": str(one.loaded.path),
             "experiment": found.model_dump(mode="json"),
             "analysis": analysis,
-            "observed": int(counts.counts.sum()),
-            "control": int(counts.control.sum()),
-            "backgrounds": {name: float(row.sum()) for name, row in backgrounds.items()},
+            "regions": {region.name: _region_json(region) for region in one.regions},
         }
         click.echo(resources.dump_json(content))
         return
-    click.echo(f"{found.name}: {found.title}\nfile: {loaded.path}")
-    click.echo(f"analysis {analysis}: {chosen.title}")
-    click.echo(
-        f"bins: {len(chosen.pe_edges) - 1} in photoelectrons x "
-        f"{len(chosen.t_edges_us) - 1} in time (us); couplings: {chosen.couplings}; "
-        f"form factor: {chosen.form_factor}; spectrum: {chosen.spectrum}"
-    )
-    click.echo(f"observed: {counts.counts.sum():.0f} (control: {counts.control.sum():.0f})")
-    for background in found.backgrounds:
-        events = backgrounds[background.name].sum()
-        click.echo(f"  background {background.name}: {events:.1f} events ({background.title})")
+    click.echo(f"{found.name}: {found.title}\nfile: {one.loaded.path}")
+    click.echo(f"analysis {analysis}: {chosen.title}\ncouplings: {chosen.couplings}")
+    for region in one.regions:
+        _print_region(region)
     click.echo(f"other analyses: {', '.join(a for a in found.analyses if a != analysis) or 'none'}")
     click.echo(f"parameters: {', '.join(chosen.parameters)}")
+    if chosen.reference:
+        values = (f"{name} = {value:g}" for name, value in chosen.reference.items())
+        click.echo(f"reference values: {', '.join(values)}")
     click.echo("nuisances:")
     for nuisance in chosen.nuisances:
-        detail = (
-            f"{100 * nuisance.size:g} % on {', '.join(nuisance.processes)}"
-            if nuisance.kind == "norm"
-            else f"{nuisance.kind} variation '{nuisance.variation}'"
-        )
-        click.echo(f"  {nuisance.name}: {detail}")
-    for note in loaded.notes:
+        click.echo(f"  {nuisance.name}: {_nuisance(nuisance)}")
+    for note in one.loaded.notes:
         click.echo(f"note: {note}")
     for reference in found.references:
-        click.echo(f"reference: {reference.text}, arXiv:{reference.arxiv}, doi:{reference.doi}")
+        places = {"arXiv": reference.arxiv, "doi": reference.doi}
+        known = [f"{place}:{value}" for place, value in places.items() if value]
+        click.echo(f"reference: {', '.join([reference.text, *known])}")
+
+
+def _nuisance(nuisance: "Nuisance") -> str:
+    if nuisance.kind == "norm":
+        return f"{100 * nuisance.size:g} % on {', '.join(nuisance.processes)}"
+    if nuisance.kind == "free":
+        return f"free factor, 0 to {nuisance.high:g}, on {', '.join(nuisance.processes)}"
+    return f"{nuisance.kind} variation '{nuisance.variation}'"
+
+
+def _region_json(region: "Region") -> dict[str, Any]:
+    return {
+        "axes": [{"name": axis.name, "edges": list(axis.edges)} for axis in region.axes],
+        "observed": float(region.observed.sum()),
+        "details": dict(region.details),
+        "backgrounds": {name: float(row.sum()) for name, row in region.backgrounds.items()},
+    }
+
+
+def _print_region(region: "Region") -> None:
+    bins = " x ".join(
+        f"{axis.bins} in {axis.quantity.replace('_', ' ')}"
+        + (f" ({axis.unit})" if axis.unit else "")
+        for axis in region.axes
+    )
+    details = ", ".join(f"{name}: {value:.0f}" for name, value in region.details.items())
+    click.echo(f"region {region.name}: bins {bins}")
+    click.echo(f"  observed: {region.observed.sum():.0f}" + (f" ({details})" if details else ""))
+    for name, row in region.backgrounds.items():
+        title = region.titles.get(name, name)
+        click.echo(f"  background {name}: {row.sum():.1f} events ({title})")

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from nuhf.cli import options
+from nuhf.cli import options, progress
 
 __all__ = ["patchset", "publish", "pyhf_command", "unpack"]
 
@@ -27,6 +27,7 @@ def _print_notes(notes: tuple[str, ...]) -> None:
 @click.command()
 @options.experiments
 @click.option("-p", "--parameter", "parameter", multiple=True, required=True,
+              shell_complete=options.complete_parameter,
               help="Axis of the grid; give two for a grid in two parameters.")  # fmt: skip
 @click.option("--range", "search", nargs=2, type=float, multiple=True, metavar="LO HI",
               help="Range of the parameter in base units, one per -p. Default: the 90 % CL "
@@ -50,13 +51,14 @@ def patchset(
 
     Example:  nuhf patchset coherent-csi-2021 -p qnu_mumu --points 21 -o qnu_mumu
     """
-    from nuhf import api, resources
+    from nuhf import exchange, resources
     from nuhf.model.patchset import FIX_STRENGTH
 
-    found = api.patchset(
-        experiments, parameter, search=search, points=points, hepdata=hepdata,
-        values=options.parse_values(settings), **chosen,
-    )  # fmt: skip
+    with progress.shown("patchset"):
+        found = exchange.patchset(
+            experiments, parameter, search=search, points=points, hepdata=hepdata,
+            values=options.parse_values(settings), **chosen,
+        )  # fmt: skip
     contents = {
         "BkgOnly.json": found.background,
         "patchset.json": found.patchset,
@@ -69,8 +71,9 @@ def patchset(
 
 
 @click.command()
-@click.argument("experiment", metavar="EXP")
+@click.argument("experiment", metavar="EXP", shell_complete=options.complete_experiment)
 @click.option("-p", "--parameter", "parameter", multiple=True,
+              shell_complete=options.complete_parameter,
               help="Parameter; repeatable, each gets its own archive. "
                    "Default: all of the experiment.")  # fmt: skip
 @click.option("--points", default=41, show_default=True, help="Points of every patch set.")
@@ -94,15 +97,16 @@ def publish(
 
     Example:  nuhf publish coherent-csi-2021 -p munu_mu -p qnu_mumu -o published
     """
-    from nuhf import api, resources
+    from nuhf import exchange, resources
     from nuhf.report import hepdata as submission
 
     if not archives_only:
         submission.require()
-    found = api.publication(
-        experiment, parameter or None, points=points, cl=cl, hepdata=hepdata,
-        values=options.parse_values(settings), **chosen,
-    )  # fmt: skip
+    with progress.shown("publish"):
+        found = exchange.publication(
+            experiment, parameter or None, points=points, cl=cl, hepdata=hepdata,
+            values=options.parse_values(settings), **chosen,
+        )  # fmt: skip
     files = dict(found.archives())
     if not archives_only:
         files |= submission.submission(found)

@@ -39,6 +39,12 @@ def run_pyhf(arguments: Sequence[str]) -> int:
             status = pyhf_group.main(list(arguments), prog_name="nuhf pyhf", standalone_mode=False)
     except (click.ClickException, click.exceptions.Exit, click.Abort, NuhfError):
         raise
+    except (TypeError, LookupError, AttributeError) as error:
+        # pyhf before its own validation: the file is not even shaped like a workspace
+        text = f"{type(error).__name__}: {str(error)[:_LONGEST]}"
+        raise ModelError(f"pyhf cannot read this: {text}") from error
+    except RecursionError:
+        raise InputError("pyhf: broken JSON: nested too deeply") from None
     except (OSError, ValueError) as error:
         raise InputError(f"pyhf: {error}") from error
     except Exception as error:

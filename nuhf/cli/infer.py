@@ -5,14 +5,15 @@ from typing import Any
 
 import click
 
-from nuhf.cli import options
+from nuhf.cli import options, progress
 
 __all__ = ["contour", "coverage", "fit", "limit", "scan"]
 
 
 @click.command()
 @options.experiments
-@click.option("-p", "--parameter", default="norm_cevns", show_default=True,
+@click.option("-p", "--parameter", show_default="strength of the SM process",
+              shell_complete=options.complete_parameter,
               help="Parameter to fit, nuisances always free.")  # fmt: skip
 @options.common
 @options.toys
@@ -22,19 +23,21 @@ __all__ = ["contour", "coverage", "fit", "limit", "scan"]
               help="Folder for fit.json, fit.csv and spectrum.png.")  # fmt: skip
 def fit(
     experiments: tuple[str, ...],
-    parameter: str,
+    parameter: str | None,
     as_json: bool,
     output: Path | None,
     **chosen: Any,
 ) -> None:
-    """Fit the SM strength (or a coupling) and print the CEvNS count with its error.
+    """Fit the SM strength (or a coupling) and print the fitted events with their errors.
 
     Example:  nuhf fit coherent-csi-2021 -o fit
     """
     from nuhf import api, resources
 
     toys = options.toy_keywords(chosen)
-    found = api.fit(experiments, parameter, **options.keywords(**chosen), **toys)
+    parameter = parameter or api.strength(experiments)
+    with progress.shown("fit", enabled=toys["toys"] is None):
+        found = api.fit(experiments, parameter, **options.keywords(**chosen), **toys)
     if output is not None:
         from nuhf.cli import artefacts
 
@@ -53,9 +56,11 @@ def fit(
         shown = 0.0 if abs(value) < 1e-6 * error else value
         click.echo(f"{name:{width}s} {shown:10.4g} {error:10.4g}  {unit}")
     quality = found.goodness
+    # as many parameters as bins describe everything: there is no p-value, and rounding shows
+    beyond = f", p = {quality['p_value']:.3g} (chi2)" if quality["degrees"] > 0 else ""
     click.echo(
-        f"\n2NLL above saturation {quality['saturated_2nll']:.1f} for {quality['degrees']:.0f} "
-        f"degrees of freedom, p = {quality['p_value']:.3g} (chi2)"
+        f"\n2NLL above saturation {max(quality['saturated_2nll'], 0.0):.1f} for "
+        f"{quality['degrees']:.0f} degrees of freedom{beyond}"
     )
     if "p_value_toys" in quality:
         click.echo(
@@ -69,6 +74,7 @@ def fit(
 @click.command()
 @options.experiments
 @click.option("-p", "--parameter", "parameter", multiple=True,
+              shell_complete=options.complete_parameter,
               help="Parameter of interest; repeatable, each gets its own interval. "
                    "Default: all of the experiment.")  # fmt: skip
 @options.confidence
@@ -103,7 +109,8 @@ def limit(
 
     toys = options.toy_keywords(chosen, points=points)
     keywords = options.keywords(**chosen)
-    found = api.limit(experiments, parameter or None, cl=cl, method=method, **keywords, **toys)
+    with progress.shown("limit", enabled=toys["toys"] is None and method != "feldman-cousins"):
+        found = api.limit(experiments, parameter or None, cl=cl, method=method, **keywords, **toys)
     if output is not None:
         from nuhf.cli import artefacts
 
@@ -146,13 +153,19 @@ def _print_notes(notes: tuple[str, ...]) -> None:
 
 @click.command()
 @options.experiments
-@click.option("-p", "--parameter", required=True, help="Parameter to scan.")
+@click.option(
+    "-p",
+    "--parameter",
+    required=True,
+    shell_complete=options.complete_parameter,
+    help="Parameter to scan.",
+)
 @click.option("--points", default=121, show_default=True, help="Number of points.")
 @options.confidence
 @options.common
 @options.as_json
 @click.option("-o", "--output", type=click.Path(path_type=Path),
-              callback=options.files_only,
+              callback=options.image_only,
               help="Figure to write (png, pdf, svg); the CSV goes beside it.")  # fmt: skip
 def scan(
     experiments: tuple[str, ...],
@@ -170,7 +183,9 @@ def scan(
     from nuhf import api, resources
     from nuhf.cli import artefacts
 
-    found = api.scan(experiments, parameter, points=points, cl=cl, **options.keywords(**chosen))
+    keywords = options.keywords(**chosen)
+    with progress.shown("scan"):
+        found = api.scan(experiments, parameter, points=points, cl=cl, **keywords)
     if output is not None:
         artefacts.write_scan(output, found, cl)
     if as_json:
@@ -182,6 +197,7 @@ def scan(
 @click.command()
 @options.experiments
 @click.option("-p", "--parameter", "parameter", multiple=True, required=True,
+              shell_complete=options.complete_parameter,
               help="Two parameters: -p X -p Y.")  # fmt: skip
 @click.option("--cl", multiple=True, type=float, default=(0.68, 0.9, 0.99), show_default=True,
               help="Confidence level for 2 degrees of freedom; repeatable.")  # fmt: skip
@@ -193,7 +209,7 @@ def scan(
 @options.toys
 @options.as_json
 @click.option("-o", "--output", type=click.Path(path_type=Path),
-              callback=options.files_only,
+              callback=options.image_only,
               help="Figure to write (png, pdf, svg); the CSV goes beside it.")  # fmt: skip
 def contour(
     experiments: tuple[str, ...],
@@ -213,7 +229,8 @@ def contour(
     from nuhf.cli import artefacts
 
     keywords = options.toy_keywords(chosen) | options.keywords(**chosen)
-    found = api.contour(experiments, parameter, cl=cl, points=points, method=method, **keywords)
+    with progress.shown("contour", enabled=method != "feldman-cousins"):
+        found = api.contour(experiments, parameter, cl=cl, points=points, method=method, **keywords)
     if output is not None:
         artefacts.write_contour(output, found)
     if as_json:
@@ -224,7 +241,13 @@ def contour(
 
 @click.command()
 @options.experiments
-@click.option("-p", "--parameter", required=True, help="Parameter of interest.")
+@click.option(
+    "-p",
+    "--parameter",
+    required=True,
+    shell_complete=options.complete_parameter,
+    help="Parameter of interest.",
+)
 @click.option("--true", required=True, type=float, metavar="VALUE",
               help="Its true value in base units (e, mu_B, cm2, 1).")  # fmt: skip
 @click.option("--method", default="delta-chi2", show_default=True,

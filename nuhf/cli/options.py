@@ -11,9 +11,13 @@ from nuhf.errors import InputError
 __all__ = [
     "analysis",
     "common",
+    "complete_analysis",
+    "complete_experiment",
+    "complete_parameter",
     "confidence",
     "experiments",
     "files_only",
+    "image_only",
     "keywords",
     "parse_nuisances",
     "parse_values",
@@ -35,11 +39,42 @@ def _stack(*decorators: Decorator) -> Decorator:
     return apply
 
 
-experiments = click.argument("experiments", metavar="EXP...", nargs=-1, required=True)
+def complete_experiment(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Complete the names of shipped experiments."""
+    from nuhf import resources
+
+    folder = resources.shipped("data") / "experiments"
+    return sorted(p.stem for p in folder.glob("*.toml") if p.stem.startswith(incomplete))
+
+
+def complete_parameter(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Complete the names of parameters."""
+    from nuhf import parameters
+
+    return [name for name in parameters.PARAMETERS if name.startswith(incomplete)]
+
+
+def complete_analysis(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Complete the analyses of the experiments named so far, of all if there is none."""
+    from nuhf import resources
+
+    known = resources.shipped("data") / "experiments"
+    given = ctx.params.get("experiments") or ctx.params.get("experiment")
+    named = [given] if isinstance(given, str) else list(given or ())
+    files = [known / f"{name}.toml" for name in named] or sorted(known.glob("*.toml"))
+    tables = [resources.read_toml(file).get("analyses", {}) for file in files if file.is_file()]
+    found = dict.fromkeys(name for table in tables for name in table)
+    return [name for name in found if name.startswith(incomplete)]
+
+
+experiments = click.argument(
+    "experiments", metavar="EXP...", nargs=-1, required=True, shell_complete=complete_experiment
+)
 
 analysis = click.option(
-    "--analysis", default="default", show_default=True, help="Named analysis of the experiment."
-)
+    "--analysis", default="default", show_default=True, help="Named analysis of the experiment.",
+    shell_complete=complete_analysis,
+)  # fmt: skip
 
 _model = (
     click.option("--anapole", default="standard", show_default=True, metavar="standard|khan",
@@ -105,6 +140,13 @@ def files_only(ctx: click.Context, param: click.Parameter, value: Path | None) -
             "this command writes files, not to stdout; without -o or with --json it prints"
         )
     return value
+
+
+def image_only(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
+    """Refuse ``-``, and paths such as ``.`` that have no name of a file."""
+    if value is not None and value.name in ("", ".."):
+        raise click.BadParameter(f"'{value}' names no file: give the name of a figure")
+    return files_only(ctx, param, value)
 
 
 def parse_values(settings: tuple[str, ...]) -> dict[str, float]:

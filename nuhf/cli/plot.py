@@ -1,7 +1,7 @@
 """``nuhf plot``: figures of papers with our curves."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,126 +12,114 @@ if TYPE_CHECKING:
 
 __all__ = ["plot"]
 
-_PAIRS = {
-    "fig1": ("qnu_mumu", "qnu_ee"),
-    "fig2": ("munu_mu", "munu_e"),
-    "fig3": ("r2nu_mumu", "r2nu_ee"),
-    "fig4": ("anu_mumu", "anu_ee"),
-}
-_FIGURES = {"khan2023": (*_PAIRS, "fig5")}
-
-
 _SPECTRA = ("prefit", "postfit")
 
 
 @click.command()
-@click.argument("subject", metavar="PAPER|EXP")
-@click.argument("figure", metavar="FIG")
+@click.argument("subject", metavar="PAPER|EXP|summary", required=False)
+@click.argument("figure", metavar="[FIG|all|prefit|postfit]", required=False)
 @options.analysis
 @click.option("-o", "--output", type=click.Path(path_type=Path),
-              help="Figure to write (png, pdf, svg); default PAPER-FIG.png.")  # fmt: skip
-def plot(subject: str, figure: str, analysis: str, output: Path | None) -> None:
+              help="Figure to write (png, pdf, svg), default PAPER-FIG.png; with all, a folder, "
+                   "default PAPER-figures.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True,
+              help="Bounds of summary as one JSON object; no figure without -o.")  # fmt: skip
+def plot(
+    subject: str | None, figure: str | None, analysis: str, output: Path | None, as_json: bool
+) -> None:
     """Draw a figure of a paper with our curves, or a spectrum; the CSV goes beside it.
 
-    Papers: khan2023 fig1 to fig5. Experiments: prefit, postfit (data and components).
+    Without FIG: list the figures of the paper; without PAPER, those of all papers. Experiments:
+    prefit, postfit (data and components). summary: bounds of every experiment, of all together
+    and of the literature.
 
     Example:  nuhf plot khan2023 fig5 -o fig5.png
     """
-    from nuhf import parameters, resources
+    from nuhf import parameters
     from nuhf.cli import artefacts
     from nuhf.errors import InputError
     from nuhf.experiments import catalogue
-    from nuhf.report import plots
+    from nuhf.report.published import list_papers
 
-    figures = _FIGURES.get(subject, _SPECTRA)
-    if figures is _SPECTRA and subject not in catalogue.list_experiments():
+    papers, known = list_papers(), catalogue.list_experiments()
+    if subject == "summary":
+        _summary(figure, analysis, output, as_json)
+        return
+    if as_json:
+        raise InputError("--json: for plot summary; other figures have a CSV beside them")
+    if subject is None:
+        for paper in papers:
+            _list(paper)
+        return
+    if subject in papers:
+        _paper(subject, figure, analysis, output)
+        return
+    if subject not in known:
         if not subject.endswith(".toml"):
-            known = [*_FIGURES, *catalogue.list_experiments()]
-            hint = parameters.suggest(subject, known)
+            hint = parameters.suggest(subject, [*papers, *known, "summary"])
             raise InputError(f"unknown paper or experiment '{subject}'; {hint}")
         catalogue.load(subject, analysis)
-    if figure not in figures:
-        raise InputError(
-            f"{subject} has no figure '{figure}'; {parameters.suggest(figure, figures)}"
-        )
+    if figure not in _SPECTRA:
+        asked = f"has no figure '{figure}'; " if figure else "has the figures "
+        hint = parameters.suggest(figure, _SPECTRA) if figure else ", ".join(_SPECTRA)
+        raise InputError(f"{subject} {asked}{hint}")
     path = output or Path(f"{Path(subject).stem}-{figure}.png")
+    keywords = {"analysis": analysis}
+    _write(path, *artefacts.spectrum([subject], None, keywords, figure == "postfit"))
+
+
+def _list(paper: str) -> None:
+    from nuhf.report.figures import list_figures
+
+    for name, spec in list_figures(paper).items():
+        click.echo(f"{paper} {name:6s}  {spec.title}")
+
+
+def _paper(paper: str, name: str | None, analysis: str, output: Path | None) -> None:
+    from nuhf.errors import InputError
+    from nuhf.report import figures
+
+    if analysis != "default":
+        raise InputError(
+            f"--analysis {analysis}: for spectra of experiments; a figure of a paper has its own"
+        )
+    if name is None:
+        _list(paper)
+        return
+    bench = figures.workbench(paper)
+    if name != "all":
+        _write(output or Path(f"{paper}-{name}.png"), *figures.draw(paper, name, bench))
+        return
+    folder = output or Path(f"{paper}-figures")
+    if folder.suffix or folder.is_file():
+        raise InputError(f"{folder}: with all, -o names a folder")
+    for each in figures.list_figures(paper):
+        _write(folder / f"{each}.png", *figures.draw(paper, each, bench))
+
+
+def _summary(figure: str | None, analysis: str, output: Path | None, as_json: bool) -> None:
+    from nuhf import resources
+    from nuhf.cli import progress
+    from nuhf.errors import InputError
+    from nuhf.report.overview import overview
+
+    if figure is not None or analysis != "default":
+        raise InputError("summary is one figure, with the analysis default of every experiment")
+    with progress.shown("summary") as step:
+        found = overview(step=step)
+    if as_json:
+        click.echo(resources.dump_json(found.to_json()))
+    if output is not None or not as_json:
+        _write(output or Path("summary.png"), found.figure(), found.to_csv())
+
+
+def _write(path: Path, figure: "Figure", table: str) -> None:
+    """Write a figure and its CSV beside it."""
+    from nuhf import resources
+    from nuhf.report import plots
+
     path = path if path.suffix else path.with_suffix(".png")
-    if figures is _SPECTRA:
-        keywords = {"analysis": analysis}
-        drawn, table = artefacts.spectrum([subject], "norm_cevns", keywords, figure == "postfit")
-    else:
-        drawn, table = _fig5() if figure == "fig5" else _pair(*_PAIRS[figure])
-    plots.save(drawn, path)
+    plots.save(figure, path)
     resources.write_text(path.with_suffix(".csv"), table)
     options.say(path)
     options.say(path.with_suffix(".csv"))
-
-
-def _pair(first: str, second: str) -> "tuple[Figure, str]":
-    """Profiles of two parameters and their regions, as in Figs 1 to 4."""
-    from nuhf import api
-    from nuhf.cli import artefacts
-    from nuhf.inference.intervals import threshold
-    from nuhf.report import plots
-
-    keywords: dict[str, Any] = {"analysis": "khan2023", "anapole": "khan"}
-    name = "coherent-csi-2021"
-    curves = []
-    for parameter in (first, second):
-        (found,) = api.limit(name, parameter, **keywords)
-        scan = api.scan(name, parameter, points=241, **keywords)
-        curves.append(artefacts.curve(scan, found.intervals))
-    region = api.contour(name, (first, second), **keywords)
-    lines = {f"{100 * cl:g} % CL": pieces for cl, pieces in region.regions}
-    figure = plots.profiles_and_regions(
-        curves, threshold(0.9), 0.9, lines, region.best_fit, "coherent-csi-2021 (khan2023)"
-    )
-    return figure, artefacts.contour_csv(region)
-
-
-def _fig5() -> "tuple[Figure, str]":
-    """Cross-section ratios at 30 MeV and 11 keV, and the millicharge term of eq 27."""
-    import numpy as np
-
-    from nuhf.physics.nuclei import read_nuclides
-    from nuhf.report import khan2023, plots
-    from nuhf.tables import format_csv
-
-    ranges = {
-        "qnu": (-9, -5, r"$q_\nu$ [$e$]"),
-        "munu": (-11, -7, r"$\mu_\nu$ [$\mu_\mathrm{B}$]"),
-        "r2nu": (-33, -29, r"$\langle r^2_\nu\rangle$ [$\mathrm{cm}^2$]"),
-        "anu": (-33, -29, r"$a_\nu$ [$\mathrm{cm}^2$], convention khan"),
-    }
-    panels: list[dict[str, Any]] = []
-    rows: dict[str, list[Any]] = {"quantity": [], "sign": [], "x": [], "y": []}
-
-    def add(quantity: str, sign: int, x: Any, y: Any) -> None:
-        for pair in zip(x, y, strict=True):
-            for key, value in zip(rows, (quantity, sign, *map(float, pair)), strict=True):
-                rows[key].append(value)
-
-    for kind, (low, high, label) in ranges.items():
-        values = np.logspace(low, high, 401)
-        curves = {}
-        for sign in (1,) if kind == "munu" else (1, -1):
-            ratio = khan2023.cross_section_ratio(kind, sign * values)
-            curves["positive" if sign > 0 else "negative"] = ratio
-            add(f"ratio_{kind}", sign, values, ratio)
-        panels.append({"x": values, "curves": curves, "label": label})
-    charges = np.logspace(-13, -5, 161)
-    caesium = read_nuclides()["Cs133"].mass
-    terms = {
-        "nucleus (Cs)": khan2023.millicharge_term(charges, caesium),
-        "electron": khan2023.millicharge_term(charges),
-    }
-    for name, term in terms.items():
-        add(f"millicharge_term_{name.split()[0]}", 1, charges, term)
-    panels.append(
-        {"x": charges, "curves": terms, "label": r"$q_\nu$ [$e$]", "y": r"$f(q_\nu)$, eq 27"}
-    )
-    title = "CsI, 30 MeV neutrinos, 11 keV recoil: (SM + coupling) / SM"
-    comments = [
-        "Khan 2023 Fig 5: ratios at 30 MeV and 11 keV, x in e, mu_B, cm2, cm2; eq 27 at 11 keV"
-    ]
-    return plots.ratios(panels, "ratio to the SM", title), format_csv(rows, comments)

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from nuhf.cli import options
+from nuhf.cli import options, progress
 
 __all__ = ["ranking"]
 
@@ -13,7 +13,11 @@ __all__ = ["ranking"]
 @click.command()
 @options.experiments
 @click.option(
-    "-p", "--parameter", default="norm_cevns", show_default=True, help="Parameter of interest."
+    "-p",
+    "--parameter",
+    show_default="strength of the SM process",
+    shell_complete=options.complete_parameter,
+    help="Parameter of interest.",
 )
 @options.common
 @options.as_json
@@ -21,11 +25,12 @@ __all__ = ["ranking"]
     "-o",
     "--output",
     type=click.Path(path_type=Path),
+    callback=options.image_only,
     help="Figure to write (png, pdf, svg); the CSV, the pulls and the correlations go beside it.",
 )
 def ranking(
     experiments: tuple[str, ...],
-    parameter: str,
+    parameter: str | None,
     as_json: bool,
     output: Path | None,
     **chosen: Any,
@@ -39,7 +44,8 @@ def ranking(
 
     if output is not None and output.suffix.lower() == ".csv":
         raise InputError(f"{output}: name the figure (.png, .pdf, .svg); the CSV goes beside it")
-    found = api.ranking(experiments, parameter, **options.keywords(**chosen))
+    with progress.shown("ranking"):
+        found = api.ranking(experiments, parameter, **options.keywords(**chosen))
     if output is not None:
         _write(output, found)
     if as_json:

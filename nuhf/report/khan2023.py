@@ -1,17 +1,26 @@
-"""Arrays behind Fig 5 of A. N. Khan, Nucl. Phys. B 986, 116064 (2023), arXiv:2201.10578."""
+"""Fig 5 of A. N. Khan, Nucl. Phys. B 986, 116064 (2023), arXiv:2201.10578, and its arrays."""
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from nuhf.constants import ELECTRON_MASS, SIN2_THETA_W
 from nuhf.physics.cevns import differential_cross_section
 from nuhf.physics.couplings import ANAPOLE_CONVENTIONS, charge_shift, weak_couplings
 from nuhf.physics.nuclei import read_nuclides
+from nuhf.report import plots
+from nuhf.tables import format_csv
 from nuhf.units import KEV
 
-__all__ = ["ENERGY_MEV", "RECOIL_KEV", "cross_section_ratio", "millicharge_term"]
+__all__ = [
+    "ENERGY_MEV",
+    "RECOIL_KEV",
+    "cross_section_ratio",
+    "cross_section_ratios",
+    "millicharge_term",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -63,3 +72,45 @@ def millicharge_term(values: FloatArray, mass: float = ELECTRON_MASS) -> FloatAr
     per_charge = float(charge_shift(np.array([RECOIL_KEV * KEV]), mass)[0])
     # the shift of g_p is twice the shift of sin^2(theta_W)
     return np.asarray(values) * per_charge / (2.0 * SIN2_THETA_W)
+
+
+def cross_section_ratios(title: str) -> tuple[Figure, str]:
+    """Draw Fig 5: cross-section ratios, and the millicharge term of eq 27, with their CSV."""
+    ranges = {
+        "qnu": (-9, -5, r"$q_\nu$ [$e$]"),
+        "munu": (-11, -7, r"$\mu_\nu$ [$\mu_\mathrm{B}$]"),
+        "r2nu": (-33, -29, r"$\langle r^2_\nu\rangle$ [$\mathrm{cm}^2$]"),
+        "anu": (-33, -29, r"$a_\nu$ [$\mathrm{cm}^2$], convention khan"),
+    }
+    panels: list[dict[str, Any]] = []
+    rows: dict[str, list[Any]] = {"quantity": [], "sign": [], "x": [], "y": []}
+
+    def add(quantity: str, sign: int, x: FloatArray, y: FloatArray) -> None:
+        rows["quantity"] += [quantity] * len(x)
+        rows["sign"] += [sign] * len(x)
+        rows["x"] += [float(value) for value in x]
+        rows["y"] += [float(value) for value in y]
+
+    for kind, (low, high, label) in ranges.items():
+        values = np.logspace(low, high, 401)
+        curves = {}
+        for sign in (1,) if kind == "munu" else (1, -1):
+            ratio = cross_section_ratio(kind, sign * values)
+            curves["positive" if sign > 0 else "negative"] = ratio
+            add(f"ratio_{kind}", sign, values, ratio)
+        panels.append({"x": values, "curves": curves, "label": label})
+    charges = np.logspace(-13, -5, 161)
+    terms = {
+        "nucleus (Cs)": millicharge_term(charges, read_nuclides()["Cs133"].mass),
+        "electron": millicharge_term(charges),
+    }
+    for name, term in terms.items():
+        add(f"millicharge_term_{name.split()[0]}", 1, charges, term)
+    panels.append(
+        {"x": charges, "curves": terms, "label": r"$q_\nu$ [$e$]", "y": r"$f(q_\nu)$, eq 27"}
+    )
+    comments = [
+        "Khan 2023 Fig 5: ratios at 30 MeV and 11 keV, x in e, mu_B, cm2, cm2; eq 27 at 11 keV",
+        "sign: of the coupling, whose modulus is x",
+    ]
+    return plots.ratios(panels, "ratio to the SM", title), format_csv(rows, comments)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,8 +15,13 @@ from nuhf import resources
 from nuhf.errors import InputError
 from nuhf.parameters import get
 
+if TYPE_CHECKING:
+    from nuhf.inference.spectra import RegionSpectrum
+
 __all__ = [
+    "AXIS_LABELS",
     "UNIT_LABELS",
+    "component_colours",
     "profiles",
     "profiles_and_regions",
     "ratios",
@@ -28,7 +33,13 @@ __all__ = [
 
 FloatArray = NDArray[np.float64]
 
-UNIT_LABELS: Final = {"e": "e", "mu_B": r"\mu_\mathrm{B}", "cm2": r"\mathrm{cm}^2", "1": ""}
+UNIT_LABELS: Final = {
+    "e": "e",
+    "mu_B": r"\mu_\mathrm{B}",
+    "cm2": r"\mathrm{cm}^2",
+    "fm": r"\mathrm{fm}",
+    "1": "",
+}
 _COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555")
 _GREEK: Final = {"e": "e", "mu": r"\mu", "tau": r"\tau", "eff": r"\mathrm{eff}"}
 
@@ -39,9 +50,12 @@ def symbol(name: str) -> str:
     special = {
         "sin2thetaW": r"\sin^2\theta_W",
         "norm_cevns": r"\mathrm{norm}_{\mathrm{CE}\nu\mathrm{NS}}",
+        "norm_eves": r"\mathrm{norm}_{\mathrm{E}\nu\mathrm{ES}}",
     }
     if name in special:
         return special[name]
+    if stem == "Rn":
+        return f"R_n(\\mathrm{{{flavours}}})"
     pair, rest = "", flavours
     while rest:
         part = next((g for g in ("eff", "mu", "tau", "e") if rest.startswith(g)), rest)
@@ -228,55 +242,94 @@ def ratios(panels: Sequence[Mapping[str, object]], shared_y: str, title: str = "
     return figure
 
 
-def spectra(
-    axes_edges: Sequence[tuple[str, FloatArray]],
-    observed: FloatArray,
-    components: Mapping[str, FloatArray],
-    errors: FloatArray,
-    title: str = "",
-) -> Figure:
+AXIS_LABELS: Final = {
+    "photoelectrons": "photoelectrons [PE]",
+    "time_us": r"time since beam [$\mu$s]",
+    "energy_kev_ee": r"energy [keV$_\mathrm{ee}$]",
+    "energy_kev_nr": r"energy [keV$_\mathrm{nr}$]",
+    "energy_kev": "energy [keV]",
+    "f90": "F90",
+}
+
+
+def spectra(regions: Sequence["RegionSpectrum"], title: str = "") -> Figure:
     """Draw events per unit against the stacked expectation, one panel per axis with bins.
 
     Parameters
     ----------
-    axes_edges : sequence of (str, ndarray)
-        Label with unit, and edges, of each axis; the last runs fastest in the arrays.
-    observed, errors : ndarray
-        Events and their errors, (n_bins,) each.
-    components : mapping
-        Expected counts (n_bins,) by title, drawn from the bottom up.
+    regions : sequence of RegionSpectrum
+        Data and expectation in events.
+    title : str
+        Above the figure.
     """
-    shape = [edges.size - 1 for _, edges in axes_edges]
-    drawn = [i for i, bins in enumerate(shape) if bins > 1] or [0]
-    figure = _figure(max(4.4 * len(drawn), 5.0), 3.5)
-    for panel, i in enumerate(drawn):
-        label, edges = axes_edges[i]
-        axes = figure.add_subplot(1, len(drawn), panel + 1)
-        others = tuple(j for j in range(len(shape)) if j != i)
-        width = np.diff(edges)
-        bottom = np.zeros(width.size)
-        greys = ("#d9d9d9", "#a6a6a6", "#737373", *_COLOURS[1:])[: len(components) - 1]
-        colours = (*greys, _COLOURS[0])
-        for colour, (name, counts) in zip(colours, components.items(), strict=False):
-            top = bottom + counts.reshape(shape).sum(axis=others) / width
-            axes.stairs(top, edges, baseline=bottom, fill=True, color=colour, label=name)
-            bottom = top
-        counts = observed.reshape(shape).sum(axis=others)
-        sigma = np.sqrt((errors**2).reshape(shape).sum(axis=others))
-        axes.errorbar(0.5 * (edges[1:] + edges[:-1]), counts / width, sigma / width,
-                      0.5 * width, fmt="o", ms=3, lw=1, color="black", label="data")  # fmt: skip
-        axes.set_xlabel(label)
-        unit = label.rpartition("[")[2].rstrip("]") if "[" in label else label
-        axes.set_ylabel(f"events per {unit}")
-        axes.set_xlim(edges[0], edges[-1])
-        axes.set_ylim(bottom=min(0.0, 1.2 * float((counts - sigma).min() / width.max())))
-        _plain_axes(axes)
-        if panel == 0:
+    panels = []
+    for region in regions:
+        binned = [i for i, axis in enumerate(region.axes) if axis.bins > 1] or [0]
+        panels += [(region, i) for i in binned]
+    columns = min(len(panels), 3)
+    rows = -(-len(panels) // columns)
+    figure = _figure(max(4.4 * columns, 5.0), 3.3 * rows + 0.2)
+    colours = _process_colours(regions)
+    for number, (region, i) in enumerate(panels):
+        axes = figure.add_subplot(rows, columns, number + 1)
+        _draw_spectrum(axes, region, i, colours)
+        if len(regions) > 1:
+            axes.set_title(region.region, fontsize=9)
+        if number == 0 or panels[number - 1][0] is not region:
             handles, names = axes.get_legend_handles_labels()
             axes.legend(handles[::-1], names[::-1], frameon=False, fontsize=8)
     if title:
         figure.suptitle(title, fontsize=10)
     return figure
+
+
+def _process_colours(regions: Sequence["RegionSpectrum"]) -> dict[str, str]:
+    return component_colours(
+        list(dict.fromkeys(name for region in regions for name in region.expected))
+    )
+
+
+def component_colours(names: Sequence[str]) -> dict[str, str]:
+    """Return greys and pale colours for backgrounds, strong ones for signals, in stacking order.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Processes, each once.
+    """
+    signals = [name for name in names if name.startswith(("cevns", "eves"))]
+    rest = [name for name in names if name not in signals]
+    pale = ("#d9d9d9", "#a6a6a6", "#737373", "#c7b299", "#9bb8a5", "#b7a5c4", "#d8c27a", "#8fa8bf")
+    strong = (_COLOURS[0], _COLOURS[1], _COLOURS[2], _COLOURS[3], _COLOURS[4], _COLOURS[5])
+    return {name: pale[i % len(pale)] for i, name in enumerate(rest)} | {
+        name: strong[i % len(strong)] for i, name in enumerate(signals)
+    }
+
+
+def _draw_spectrum(
+    axes: Axes, region: "RegionSpectrum", i: int, colours: Mapping[str, str]
+) -> None:
+    shape = [axis.bins for axis in region.axes]
+    edges = np.asarray(region.axes[i].edges)
+    others = tuple(j for j in range(len(shape)) if j != i)
+    width = np.diff(edges)
+    bottom = np.zeros(width.size)
+    for name, counts in region.expected.items():
+        top = bottom + counts.reshape(shape).sum(axis=others) / width
+        axes.stairs(top, edges, baseline=bottom, fill=True, color=colours[name],
+                    label=region.titles.get(name, name))  # fmt: skip
+        bottom = top
+    counts = region.observed.reshape(shape).sum(axis=others)
+    sigma = np.sqrt((region.errors**2).reshape(shape).sum(axis=others))
+    axes.errorbar(0.5 * (edges[1:] + edges[:-1]), counts / width, sigma / width,
+                  0.5 * width, fmt="o", ms=3, lw=1, color="black", label="data")  # fmt: skip
+    label = AXIS_LABELS.get(region.axes[i].name, region.axes[i].name)
+    axes.set_xlabel(label)
+    unit = label.rpartition("[")[2].rstrip("]") if "[" in label else label
+    axes.set_ylabel(f"events per {unit}")
+    axes.set_xlim(edges[0], edges[-1])
+    axes.set_ylim(bottom=min(0.0, 1.2 * float(((counts - sigma) / width).min())))
+    _plain_axes(axes)
 
 
 def save(figure: Figure, path: Path, dpi: int = 150) -> None:

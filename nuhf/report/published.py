@@ -1,37 +1,79 @@
 """Published intervals beside ours: distance, verdict, reason."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from nuhf import parameters, resources
 from nuhf.errors import InputError
-from nuhf.inference.results import LimitResult
+from nuhf.report.derived import QUANTITIES
 
-__all__ = ["Comparison", "PublishedRow", "compare", "list_papers", "read_rows"]
+__all__ = [
+    "Comparison", "PublishedRow", "compare", "list_papers", "read_rows",
+    "read_title",
+]  # fmt: skip
 
 _AGREES: Final = 0.10
 _CLOSE: Final = 0.20
-_KEYS: Final = {"where", "experiment", "analysis", "parameter", "cl", "lower", "upper"}
-_OPTIONAL: Final = {"convention", "reason", "check"}
+_KEYS: Final = {"where", "experiment", "analysis", "parameter"}
+_OPTIONAL: Final = {
+    "cl", "lower", "upper", "value", "convention", "profile", "piece", "hull", "best", "reason",
+    "check",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class PublishedRow:
-    """One published interval in base units, with the reason and the check if ours differs."""
+    """One published interval or number, with the reason and the check if ours differs.
+
+    Attributes
+    ----------
+    paper, where : str
+        File of the row, and equation or table.
+    experiments : tuple of str
+        Experiments, fitted together if several.
+    analysis, parameter, convention : str
+        As in `nuhf.limit`; the parameter may also be one of `nuhf.report.derived.QUANTITIES`.
+    cl : float
+        Confidence level; 0 for a number without interval.
+    lower, upper : float
+        Ends in base units, equal for a number without interval.
+    profile : tuple of str
+        Couplings or groups left free.
+    piece : tuple of (int, int) or None
+        Which of how many pieces this is, counted from 1.
+    hull : (float, float)
+        Ends of the whole published region; those of the row, if it is one piece.
+    best : float or None
+        Published best fit.
+    reason, check : str
+        Why ours differs, and a command that shows it.
+    """
 
     paper: str
     where: str
-    experiment: str
+    experiments: tuple[str, ...]
     analysis: str
     parameter: str
     cl: float
     lower: float
     upper: float
+    hull: tuple[float, float]
     convention: str = "standard"
+    profile: tuple[str, ...] = ()
+    piece: tuple[int, int] | None = None
+    best: float | None = None
     reason: str = ""
     check: str = ""
+
+    @property
+    def unit(self) -> str:
+        """Base unit."""
+        known = parameters.PARAMETERS.get(self.parameter)
+        return known.unit if known else QUANTITIES[self.parameter].unit
 
 
 @dataclass(frozen=True)
@@ -40,22 +82,45 @@ class Comparison:
 
     Attributes
     ----------
+    row : PublishedRow
+        What is published.
     ours : tuple of (float, float)
         All pieces; for a modulus mirrored at 0 where the publication prints both signs.
     distance : float
-        Larger difference of the ends of the hulls, in units of the published width.
+        Larger difference of the ends, hull with hull or piece with piece, in units of the width
+        of the published hull (of the number itself, where there is no interval); infinite if
+        the piece is missing.
     verdict : str
-        ``agrees`` (10 %), ``close`` (20 %) or ``differs``.
+        ``agrees`` (10 %), ``close`` (20 %), ``differs`` or ``no number``.
+    failure : str
+        Why there is no number.
     """
 
     row: PublishedRow
     ours: tuple[tuple[float, float], ...]
     distance: float
     verdict: str
+    failure: str = ""
 
     @property
-    def hull(self) -> tuple[float, float]:
-        """Lowest and highest end of our pieces."""
+    def complete(self) -> bool:
+        """Whether there is a number, and a reason and a check if it differs."""
+        explained = bool(self.row.reason and self.row.check)
+        return bool(self.ours) and (self.verdict != "differs" or explained)
+
+    @property
+    def compared(self) -> tuple[float, float]:
+        """The piece that is compared, or the hull of all.
+
+        Raises
+        ------
+        InputError
+            If there is no number.
+        """
+        if not self.ours:
+            raise InputError(f"{self.row.paper} {self.row.parameter}: no number: {self.failure}")
+        if self.row.piece is not None and len(self.ours) == self.row.piece[1]:
+            return self.ours[self.row.piece[0] - 1]
         return self.ours[0][0], self.ours[-1][1]
 
     def to_json(self) -> dict[str, Any]:
@@ -64,17 +129,20 @@ class Comparison:
         return {
             "paper": row.paper,
             "where": row.where,
-            "experiment": row.experiment,
+            "experiment": " + ".join(row.experiments),
             "analysis": row.analysis,
             "parameter": row.parameter,
-            "unit": parameters.get(row.parameter).unit,
+            "unit": row.unit,
             "cl": row.cl,
+            "profile": list(row.profile),
+            "convention": row.convention,
             "published": [row.lower, row.upper],
             "ours": [list(piece) for piece in self.ours],
-            "distance": self.distance,
+            "distance": self.distance if np.isfinite(self.distance) else None,
             "verdict": self.verdict,
             "reason": row.reason,
             "check": row.check,
+            **({"failure": self.failure} if self.failure else {}),
         }
 
 
@@ -82,6 +150,17 @@ def list_papers() -> Mapping[str, Path]:
     """Return the papers whose numbers are at hand: name and file."""
     folder = resources.shipped("data") / "published"
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def read_title(paper: str) -> str:
+    """Read the reference of a paper (`InputError` if it is unknown or has none)."""
+    known = list_papers()
+    if paper not in known:
+        raise InputError(f"unknown paper '{paper}'; {parameters.suggest(paper, known)}")
+    title = resources.read_toml(known[paper]).get("title")
+    if not isinstance(title, str):
+        raise InputError(f"{known[paper]}: title: required, a text")
+    return title
 
 
 def read_rows(paper: str) -> list[PublishedRow]:
@@ -104,22 +183,39 @@ def _rows(paper: str, path: Path) -> list[PublishedRow]:
     found = []
     for i, entry in enumerate(resources.read_toml(path).get("rows", [])):
         missing, unknown = _KEYS - set(entry), set(entry) - _KEYS - _OPTIONAL
+        single = {"value"} <= set(entry)
+        if not single:
+            missing |= {"cl", "lower", "upper"} - set(entry)
+        # a reason is worth what its check is
+        missing |= {"reason", "check"} - set(entry) if {"reason", "check"} & set(entry) else set()
         if missing or unknown:
             raise InputError(
                 f"{path}: rows[{i}]: missing {sorted(missing)}, unknown {sorted(unknown)}"
             )
-        row = PublishedRow(paper=paper, **entry)
-        parameters.get(row.parameter)
-        if not row.lower < row.upper:
-            raise InputError(f"{path}: rows[{i}]: lower {row.lower} is not below {row.upper}")
-        found.append(row)
+        found.append(_row(paper, dict(entry), f"{path}: rows[{i}]"))
     return found
 
 
-def compare(row: PublishedRow, limit: Callable[[PublishedRow], LimitResult]) -> Comparison:
-    """Compare a published interval with ours, hull with hull."""
-    pieces: Sequence[tuple[float, float]] = limit(row).intervals
-    if parameters.get(row.parameter).squared and row.lower < 0:
+def _row(paper: str, entry: dict[str, Any], where: str) -> PublishedRow:
+    names = entry.pop("experiment")
+    experiments = (names,) if isinstance(names, str) else tuple(names)
+    if "value" in entry:
+        value = entry.pop("value")
+        entry |= {"cl": 0.0, "lower": value, "upper": value}
+    elif not entry["lower"] < entry["upper"]:
+        raise InputError(f"{where}: lower {entry['lower']} is not below {entry['upper']}")
+    if entry["parameter"] not in QUANTITIES:
+        parameters.get(entry["parameter"])
+    entry["hull"] = tuple(entry.get("hull", (entry["lower"], entry["upper"])))
+    entry["profile"] = tuple(entry.get("profile", ()))
+    entry["piece"] = tuple(entry["piece"]) if "piece" in entry else None
+    return PublishedRow(paper=paper, experiments=experiments, **entry)
+
+
+def compare(row: PublishedRow, pieces: Sequence[tuple[float, float]]) -> Comparison:
+    """Compare a published interval with ours: hull with hull, or piece with piece."""
+    known = parameters.PARAMETERS.get(row.parameter)
+    if known is not None and known.squared and row.lower < 0:
         mirrored = [(-high, -low) for low, high in reversed(pieces)]
         joined = pieces[0][0] == 0.0
         pieces = (
@@ -127,7 +223,11 @@ def compare(row: PublishedRow, limit: Callable[[PublishedRow], LimitResult]) -> 
             if joined
             else [*mirrored, *pieces]
         )
-    low, high = pieces[0][0], pieces[-1][1]
-    distance = max(abs(low - row.lower), abs(high - row.upper)) / (row.upper - row.lower)
+    found = Comparison(row, tuple(pieces), float("inf"), "differs")
+    if row.piece is not None and len(pieces) != row.piece[1]:
+        return found
+    low, high = found.compared
+    width = row.hull[1] - row.hull[0] or abs(row.lower)
+    distance = max(abs(low - row.lower), abs(high - row.upper)) / width
     verdict = "agrees" if distance <= _AGREES else "close" if distance <= _CLOSE else "differs"
-    return Comparison(row, tuple(pieces), distance, verdict)
+    return replace(found, distance=distance, verdict=verdict)

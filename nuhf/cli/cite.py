@@ -1,0 +1,92 @@
+"""``nuhf cite`` and ``nuhf check``."""
+
+from pathlib import Path
+
+import click
+
+from nuhf.cli import options
+
+__all__ = ["check", "cite"]
+
+
+@click.command()
+@options.experiments
+@options.analysis
+@click.option("--method", default="delta-chi2", show_default=True,
+              metavar="delta-chi2|cls|feldman-cousins",
+              help="How the intervals are made: its papers are cited.")  # fmt: skip
+@click.option("--ranking", is_flag=True, help="Cite what a ranking uses, too.")
+@click.option("--bibtex", is_flag=True, help="Print BibTeX entries.")
+@options.as_json
+@options.output
+def cite(
+    experiments: tuple[str, ...],
+    analysis: str,
+    method: str,
+    ranking: bool,
+    bibtex: bool,
+    as_json: bool,
+    output: Path | None,
+) -> None:
+    """Print the papers, data and programs behind a calculation: text, BibTeX or JSON.
+
+    Experiments come first, then every source named in the tables that are read, the methods and
+    the programs with their versions.
+
+    Example:  nuhf cite coherent-csi-2021 --method cls --bibtex -o nuhf.bib
+    """
+    from nuhf import api, resources
+    from nuhf.errors import InputError
+    from nuhf.experiments import catalogue
+    from nuhf.experiments.prepare import prepare
+    from nuhf.report import cite as sources
+
+    if bibtex and as_json:
+        raise InputError("--bibtex and --json exclude each other")
+    api.check(0.9, method)
+    prepared = [prepare(catalogue.load(name, analysis)) for name in experiments]
+    found = sources.citations(prepared, [method, *(["ranking"] if ranking else [])])
+    if as_json:
+        text = resources.dump_json({"citations": [one.to_json() for one in found]}) + "\n"
+    else:
+        text = sources.bibtex(found) if bibtex else sources.plain_text(found)
+    options.write(output, text)
+
+
+@click.command()
+@options.as_json
+def check(as_json: bool) -> None:
+    """Check this installation: versions, data digests, templates, three golden numbers.
+
+    The golden numbers are computed here and compared with values of other origin: a constant
+    (1 per 1e-32 cm2), SM events, and a limit (mu_B). Exit status 1, and a line for
+    each failure, if anything is not as it should be; --json prints all findings.
+
+    Example:  nuhf check
+    """
+    from nuhf import resources
+    from nuhf.cli import progress
+    from nuhf.errors import NuhfError
+    from nuhf.report import selfcheck
+
+    with progress.shown("check"):
+        found = list(selfcheck.check())
+    failures = [finding for finding in found if not finding.ok]
+    if as_json:
+        content = {
+            "ok": not failures,
+            "versions": selfcheck.versions(),
+            "findings": [finding.to_json() for finding in found],
+        }
+        click.echo(resources.dump_json(content))
+    else:
+        shown = [finding for finding in found if finding.check != "version"]
+        versions = (f"{name} {text or 'MISSING'}" for name, text in selfcheck.versions().items())
+        click.echo(", ".join(versions))
+        for finding in shown:
+            mark = "ok  " if finding.ok else "FAIL"
+            click.echo(f"{mark} {finding.check}: {finding.subject}: {finding.message}")
+    if failures:
+        for finding in failures if as_json else ():
+            click.echo(f"{finding.subject}: {finding.message}", err=True)
+        raise NuhfError(f"{len(failures)} of {len(found)} checks failed")

@@ -1,0 +1,286 @@
+"""A report as one HTML page that needs nothing else: no network, no other file."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from jinja2 import Environment, StrictUndefined
+
+from nuhf import resources
+from nuhf.experiments.catalogue import list_experiments
+from nuhf.inference.intervals import threshold
+from nuhf.report import cite
+from nuhf.report.html_blocks import (
+    Block,
+    Definitions,
+    Details,
+    Part,
+    Picture,
+    Section,
+    Table,
+    Text,
+    count,
+    draw,
+    number,
+)
+from nuhf.report.html_content import Content, Step, gather
+from nuhf.report.html_figures import (
+    correlation_picture,
+    profile_picture,
+    pull_picture,
+    ranking_picture,
+    region_picture,
+    spectrum_picture,
+    template_pictures,
+)
+from nuhf.report.html_limits import kinds, limit_tables, overview, published_table, together
+
+__all__ = ["names_of", "report"]
+
+_TEMPLATE: Final = "report.html.j2"
+
+
+def names_of(experiments: Sequence[str]) -> list[str]:
+    """Return the experiments meant: ``all`` stands for every shipped one, each comes once."""
+    found = [
+        name
+        for given in experiments
+        for name in (list_experiments() if given == "all" else [given])
+    ]
+    return list(dict.fromkeys(found))
+
+
+def report(
+    experiments: Sequence[str],
+    *,
+    analysis: str = "default",
+    cl: float = 0.9,
+    written: str = "",
+    step: Step = lambda text: None,
+) -> str:
+    """Return the page: a section per experiment, then the sources of all of them.
+
+    The text is the same whenever it is made from the same inputs, but for ``written``.
+
+    Parameters
+    ----------
+    experiments : sequence of str
+        Names, paths of TOML files, or ``all``; several named ones are also fitted together.
+    analysis : str
+        Analysis of each.
+    cl : float
+        Confidence level of the intervals.
+    written : str
+        Date to state on the page.
+    step : callable
+        Called with a line of text before each step.
+
+    Raises
+    ------
+    InputError
+        If an experiment or its analysis does not exist, or the confidence level is not allowed.
+    """
+    threshold(cl)
+    names = names_of(experiments)
+    contents = [gather(name, analysis, cl, step) for name in names]
+    sections = [_section(content, cl) for content in contents]
+    if len(contents) > 1:
+        sections.insert(0, overview(contents, cl))
+        if "all" not in experiments:
+            sections.append(together(contents, cl, step))
+    step("page")
+    steps = ["delta-chi2", "strength", "figures"]
+    steps += ["ranking"] if any(content.ranked for content in contents) else []
+    found = cite.citations([content.prepared for content in contents], steps)
+    titles = ", ".join(content.prepared.loaded.experiment.title for content in contents)
+    return _render(sections, found, f"{titles}" if len(contents) < 4 else "All experiments",
+                   written, cl)  # fmt: skip
+
+
+def _render(
+    sections: Sequence[Section],
+    citations: Sequence[cite.Citation],
+    title: str,
+    written: str,
+    cl: float,
+) -> str:
+    pictures = [p for s in sections for part in s.parts for p in _pictures(part.blocks)]
+    drawings = {id(p): drawing for p, drawing in zip(pictures, draw(pictures), strict=True)}
+    text = resources.read_text(Path(__file__).with_name(_TEMPLATE))
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.globals["drawing_of"] = lambda block: drawings[id(block)]
+    kinds_of = (
+        ("experiment", "Experiments"), ("data", "Data and inputs"), ("method", "Methods"),
+        ("software", "Programs"),
+    )  # fmt: skip
+    page = environment.from_string(text).render(
+        sections=sections,
+        citations=[(name, [c for c in citations if c.kind == kind]) for kind, name in kinds_of],
+        bibtex=cite.bibtex(citations),
+        title=title,
+        written=written,
+        level=f"{100 * cl:g} %",
+        version=cite.package_version("nuhf"),
+    )
+    return f"{page.rstrip()}\n"
+
+
+def _pictures(blocks: Sequence[Block]) -> list[Picture]:
+    found: list[Picture] = []
+    for block in blocks:
+        if isinstance(block, Picture):
+            found.append(block)
+        elif isinstance(block, Details):
+            found += _pictures(block.blocks)
+    return found
+
+
+# ------------------------------------------------------------------------------- one experiment
+
+
+def _section(content: Content, cl: float) -> Section:
+    """Return the section of an experiment; parts without content are left out."""
+    one = content.prepared
+    found, chosen = one.loaded.experiment, one.loaded.analysis
+    anchor = found.name
+    makers: dict[str, Callable[[], list[Block]]] = {
+        "Data": lambda: _data(content),
+        "Limits": lambda: limit_tables(content, cl),
+        "Published numbers": lambda: published_table(content),
+        "Spectra": lambda: _spectra(content),
+        "Fit of the SM strength": lambda: _fit(content),
+        "Likelihood scans": lambda: _scans(content, cl),
+        "Regions of two parameters": lambda: _regions(content),
+        "Signal templates": lambda: [p for r in one.regions for p in template_pictures(r)],
+        "Provenance": lambda: _provenance(content),
+    }
+    parts = []
+    for title, make in makers.items():
+        blocks = make()
+        if blocks:
+            slug = f"{anchor}-{title.lower().replace(' ', '-')}"
+            parts.append(Part(slug, title, tuple(blocks)))
+    notes = (*one.loaded.notes, *(f"not computed: {text}" for text in content.failures))
+    subtitle = f"{found.name}, analysis {one.loaded.analysis_name}: {chosen.title}"
+    return Section(anchor, found.title, subtitle, notes, tuple(parts))
+
+
+def _data(content: Content) -> list[Block]:
+    one = content.prepared
+    rows = []
+    for region in one.regions:
+        bins = " × ".join(
+            f"{axis.bins} in {axis.quantity.replace('_', ' ')}"
+            + (f" [{axis.unit}]" if axis.unit else "")
+            for axis in region.axes
+        )
+        background = sum(float(row.sum()) for row in region.backgrounds.values())
+        details = ", ".join(f"{name}: {count(value)}" for name, value in region.details.items())
+        rows.append((region.name, bins, count(float(region.observed.sum())), count(background),
+                     details))  # fmt: skip
+    blocks: list[Block] = [
+        Table("Regions", ("region", "bins", "observed [events]", "background [events]", "also"),
+              tuple(rows), (0, 1, 4)),
+    ]  # fmt: skip
+    if one.loaded.analysis.nuisances:
+        blocks.append(_nuisances(content))
+    return blocks
+
+
+def _nuisances(content: Content) -> Table:
+    rows = []
+    for nuisance in content.prepared.loaded.analysis.nuisances:
+        if nuisance.kind == "norm":
+            size, where = f"{100 * nuisance.size:g} %", ", ".join(nuisance.processes)
+        elif nuisance.kind == "free":
+            size, where = f"free, 0 to {nuisance.high:g}", ", ".join(nuisance.processes)
+        else:
+            size, where = nuisance.kind, f"variation {nuisance.variation}"
+        rows.append((nuisance.name, size, where, nuisance.source))
+    header = ("nuisance", "size (1 standard deviation)", "acts on", "source")
+    return Table("Nuisance parameters", header, tuple(rows), (0, 1, 2, 3))
+
+
+def _spectra(content: Content) -> list[Block]:
+    if content.fitted is None:
+        return []
+    return [
+        spectrum_picture(content.fitted.before, "before the fit"),
+        spectrum_picture(content.fitted.after, "after the fit of the SM strength"),
+    ]
+
+
+def _fit(content: Content) -> list[Block]:
+    if content.fitted is None:
+        return []
+    result, name = content.fitted.result, content.fitted.problem.parameter.name
+    value, error = result.parameters[name]
+    quality = result.goodness
+    sigma = (result.significance or {}).get("sigma")
+    words = (
+        f"{name} = {value:.3g} ± {error:.2g} (SM: 1)"
+        + (f", {sigma:.1f} standard deviations from 0" if sigma is not None else "")
+        + f". 2NLL above saturation {quality['saturated_2nll']:.1f} for "
+        f"{quality['degrees']:.0f} degrees of freedom{_p_value(quality)}."
+    )
+    rows = [
+        (process, count(before), count(after), number(deviation))
+        for process, (before, after, deviation) in result.counts.items()
+    ]
+    header = ("process", "expected [events]", "fitted [events]", "error [events]")
+    blocks: list[Block] = [Text(words), Table("Events by process", header, tuple(rows))]
+    pulled = [n for n, unit in result.units.items() if unit == "sigma"]
+    if pulled:
+        blocks.append(pull_picture(result, pulled))
+    correlation = correlation_picture(result)
+    if correlation is not None:
+        blocks.append(correlation)
+    if content.ranked is not None:
+        blocks.append(ranking_picture(content.ranked))
+    elif pulled and not any(text.startswith("ranking:") for text in content.failures):
+        command = f"nuhf ranking {content.prepared.name} -o ranking.png"
+        blocks.append(Text(f"A ranking of the nuisances takes long here: {command}"))
+    return blocks
+
+
+def _p_value(quality: Mapping[str, float]) -> str:
+    """Nothing where the model has as many parameters as bins."""
+    return f", p = {quality['p_value']:.2g} (χ²)" if quality["degrees"] > 0 else ""
+
+
+def _scans(content: Content, cl: float) -> list[Block]:
+    blocks: list[Block] = []
+    for title, members in kinds([m.parameter for m in content.measured]).items():
+        chosen = [m for m in content.measured if m.parameter in members]
+        pairs = [(m.limit, m.scan) for m in chosen if m.limit and m.scan]
+        if pairs:
+            blocks.append(profile_picture(pairs, cl, title))
+    return blocks
+
+
+def _regions(content: Content) -> list[Block]:
+    found = [region_picture(one) for one in content.contours]
+    return [one for one in found if one is not None]
+
+
+def _provenance(content: Content) -> list[Block]:
+    given = content.provenance
+    one = content.prepared.loaded
+    versions = ", ".join(f"{name} {text}" for name, text in given.get("versions", {}).items())
+    options = ", ".join(f"{name}: {value}" for name, value in given.get("options", {}).items()
+                        if value not in (None, [], {}, False))  # fmt: skip
+    rows = (
+        ("experiment file", one.path.name),
+        ("analysis", one.analysis_name),
+        ("couplings", one.analysis.couplings),
+        ("versions", versions),
+        ("options", options),
+    )
+    digests = tuple(given.get("digests", {}).items())
+    table = Table("Input files", ("file", "SHA-256"), digests, (0, 1))
+    return [
+        Definitions(tuple((name, text) for name, text in rows if text)),
+        Details(f"SHA-256 of the {len(digests)} input files", (table,)),
+    ]

@@ -1,0 +1,188 @@
+"""What a report says about one experiment: fits, limits, and the published numbers."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from nuhf import parameters
+from nuhf.errors import NuhfError
+from nuhf.experiments.catalogue import load
+from nuhf.experiments.prepare import prepare
+from nuhf.experiments.region import Prepared
+from nuhf.inference import questions
+from nuhf.inference.contours import ContourResult, contour
+from nuhf.inference.problem import Options, Problem, pose
+from nuhf.inference.ranking import RankingResult, ranking
+from nuhf.inference.results import FitResult, LimitResult, ScanResult
+from nuhf.inference.spectra import RegionSpectrum, region_spectra
+from nuhf.report.derived import QUANTITIES
+from nuhf.report.published import Comparison, PublishedRow, compare, read_rows
+
+__all__ = ["Content", "Fitted", "Measured", "gather", "measure"]
+
+Step = Callable[[str], None]
+
+_METHOD: Final = "delta-chi2"
+_POINTS: Final = 121
+_GRID: Final = 40
+_LEVELS: Final = (0.68, 0.9)
+_CONTOURS: Final = 2
+_AFFORDABLE: Final = 60_000
+"""Bins x samples x nuisances up to which a ranking takes seconds."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The fit of the SM strength and the spectra before and after it."""
+
+    problem: Problem
+    result: FitResult
+    before: Sequence[RegionSpectrum]
+    after: Sequence[RegionSpectrum]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One parameter: interval and profile, or why there is none."""
+
+    parameter: str
+    limit: LimitResult | None = None
+    scan: ScanResult | None = None
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class Content:
+    """Everything a report shows of one experiment and analysis.
+
+    Attributes
+    ----------
+    prepared : Prepared
+        Regions and inputs.
+    fitted : Fitted or None
+        None if its model has no strength to fit; ``failures`` says why.
+    ranked : RankingResult or None
+        None if it would take long.
+    measured : tuple of Measured
+        All parameters of the analysis.
+    contours : tuple of ContourResult
+        Up to two.
+    published : tuple of Comparison
+        Published rows of this experiment alone, ours with the analysis of each row.
+    failures : tuple of str
+        What could not be computed, in words.
+    provenance : mapping
+        Versions, digests, options.
+    """
+
+    prepared: Prepared
+    fitted: Fitted | None
+    ranked: RankingResult | None
+    measured: tuple[Measured, ...]
+    contours: tuple[ContourResult, ...]
+    published: tuple[Comparison, ...]
+    failures: tuple[str, ...]
+    provenance: dict[str, Any]
+
+
+def gather(name: str, analysis: str, cl: float, step: Step) -> Content:
+    """Compute everything for one experiment; what fails is told, not hidden.
+
+    Raises
+    ------
+    InputError
+        If the experiment or the analysis does not exist, or a table is broken.
+    """
+    step(f"{name}: templates")
+    one = prepare(load(name, analysis))
+    failures: list[str] = []
+    fitted = ranked = None
+    step(f"{name}: fit")
+    try:
+        fitted = _fit(one)
+        step(f"{name}: ranking")
+        if _affordable(fitted.problem):
+            ranked = ranking(fitted.problem)
+    except NuhfError as error:
+        failures.append(f"{'ranking' if fitted else 'fit of the SM strength'}: {error}")
+    measured = tuple(measure([one], p, cl, step) for p in one.loaded.analysis.parameters)
+    failures += [f"{m.parameter}: {m.failure}" for m in measured if m.failure]
+    contours = []
+    for pair in _pairs([m.parameter for m in measured if m.limit]):
+        step(f"{name}: region of {pair[0]} and {pair[1]}")
+        try:
+            problem = pose([one], pair[0], Options(profile=(pair[1],)))
+            contours.append(contour(problem, _LEVELS, _GRID))
+        except NuhfError as error:
+            failures.append(f"region of {pair[0]} and {pair[1]}: {error}")
+    published, more = _published(name, step)
+    source = next((m.limit for m in measured if m.limit), fitted.result if fitted else None)
+    return Content(
+        one, fitted, ranked, measured, tuple(contours), published, (*failures, *more),
+        dict(source.provenance) if source else {"digests": dict(one.digests)},
+    )  # fmt: skip
+
+
+def _fit(one: Prepared) -> Fitted:
+    problem = pose([one], one.loaded.experiment.strength, Options())
+    result = questions.fit(problem)
+    start = np.array([problem.description.couplings[0].init])
+    point, _ = problem.profiler().best(start)
+    return Fitted(problem, result, region_spectra(problem), region_spectra(problem, point))
+
+
+def _affordable(problem: Problem) -> bool:
+    """Whether a ranking of all nuisances is quick; False if there are none."""
+    floating = int(problem.profiler().free.sum()) - 1
+    cells = sum(len(c.samples) * c.observed.size for c in problem.description.channels)
+    return floating > 0 and cells * floating <= _AFFORDABLE
+
+
+def measure(experiments: Sequence[Prepared], parameter: str, cl: float, step: Step) -> Measured:
+    """Return interval and profile of a parameter, others at the SM."""
+    step(f"{' + '.join(one.name for one in experiments)}: {parameter}")
+    try:
+        problem = pose(experiments, parameter, Options())
+        found = questions.limit(problem, cl, _METHOD)
+        return Measured(parameter, found, questions.scan(problem, _POINTS, found))
+    except NuhfError as error:
+        return Measured(parameter, failure=str(error))
+
+
+def _pairs(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Choose pairs for regions: the first two of a kind, charges and radii before others."""
+    by_kind: dict[str, list[str]] = {}
+    for name in names:
+        if name != "munu_eff":
+            by_kind.setdefault(parameters.get(name).kind, []).append(name)
+    order = sorted(by_kind, key=lambda kind: ("charge", "radius", "moment").index(kind)
+                   if kind in ("charge", "radius", "moment") else 3)  # fmt: skip
+    found = [(by_kind[kind][0], by_kind[kind][1]) for kind in order if len(by_kind[kind]) > 1]
+    if not found and len(order) > 1:
+        found = [(by_kind[order[0]][0], by_kind[order[1]][0])]
+    return found[:_CONTOURS]
+
+
+def _published(name: str, step: Step) -> tuple[tuple[Comparison, ...], tuple[str, ...]]:
+    """Compare the published rows of this experiment alone with ours."""
+    rows = [row for row in read_rows("all") if row.experiments == (name,)]
+    made: dict[str, Prepared] = {}
+    found, failures = [], []
+    for i, row in enumerate(rows):
+        step(f"{name}: published number {i + 1} of {len(rows)}")
+        try:
+            if row.analysis not in made:
+                made[row.analysis] = prepare(load(name, row.analysis))
+            found.append(compare(row, _ours(made[row.analysis], row)))
+        except NuhfError as error:
+            failures.append(f"{row.paper} {row.where}, {row.parameter}: {error}")
+    return tuple(found), tuple(failures)
+
+
+def _ours(one: Prepared, row: PublishedRow) -> Sequence[tuple[float, float]]:
+    if row.parameter in QUANTITIES:
+        return QUANTITIES[row.parameter].compute([one], row.cl)
+    problem = pose([one], row.parameter, Options(anapole=row.convention, profile=row.profile))
+    return questions.limit(problem, row.cl, _METHOD).intervals

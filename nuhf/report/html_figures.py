@@ -1,0 +1,309 @@
+"""Figures of a report with their texts: from results to pictures."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from nuhf.engine.store import TemplateSet
+from nuhf.experiments.region import Region
+from nuhf.inference.contours import ContourResult
+from nuhf.inference.intervals import threshold
+from nuhf.inference.ranking import RankingResult
+from nuhf.inference.results import FitResult, LimitResult, ScanResult
+from nuhf.inference.spectra import RegionSpectrum
+from nuhf.report import nuisances, plots
+from nuhf.report.html_blocks import Picture, count, interval, number, picture, power
+
+__all__ = [
+    "correlation_picture",
+    "profile_picture",
+    "pull_picture",
+    "ranking_picture",
+    "region_picture",
+    "spectrum_picture",
+    "template_pictures",
+]
+
+FloatArray = NDArray[np.float64]
+
+_COLOURS: Final = (
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555", "#8c564b",
+)  # fmt: skip
+_PULLS: Final = 40
+_CORRELATIONS: Final = 14
+_SPELLED: Final = 12
+"""How many rows of a long list an alternative text repeats."""
+
+#: monomial: coupling, its unit, its power
+_MONOMIALS: Final = {
+    "1": ("", "", 0), "q": ("q", "e", 1), "q2": ("q", "e", 2), "r": ("r", "cm2", 1),
+    "r2": ("r", "cm2", 2), "qr": ("qr", "", 2), "munu2": ("munu", "mu_B", 2),
+}  # fmt: skip
+_SYMBOLS: Final = {
+    "1": "SM", "q": r"$q_\nu$", "q2": r"$q_\nu^2$", "r": r"$\langle r^2\rangle$",
+    "r2": r"$\langle r^2\rangle^2$", "qr": r"$q_\nu\langle r^2\rangle$", "munu2": r"$\mu_\nu^2$",
+}  # fmt: skip
+_WORDS: Final = {
+    "1": "SM", "q": "charge", "q2": "charge squared", "r": "radius", "r2": "radius squared",
+    "qr": "charge times radius", "munu2": "moment squared",
+}  # fmt: skip
+
+
+def spectrum_picture(regions: Sequence[RegionSpectrum], what: str) -> Picture:
+    """Draw data and expectation of all regions; ``what`` says at which point."""
+    words = []
+    for region in regions:
+        parts = ", ".join(
+            f"{region.titles.get(name, name)} {count(float(row.sum()))}"
+            for name, row in region.expected.items()
+        )
+        total = sum(float(row.sum()) for row in region.expected.values())
+        observed = float(region.observed.sum())
+        words.append(
+            f"{region.region}: data {count(observed)} events, expected {count(total)} ({parts})"
+        )
+    text = f"Data and stacked expectation, {what}. {'. '.join(words)}."
+    return picture(plots.spectra(regions), text, f"Data and expectation, {what}.")
+
+
+# ------------------------------------------------------------------------------------ templates
+
+
+def template_pictures(region: Region) -> list[Picture]:
+    """Draw the templates of a region: a panel per monomial, a line per source."""
+    if not region.signals or region.observed.size < 2:
+        return []
+    rows = _shortened(_source_rows(region.signals))
+    axis = next((i for i, a in enumerate(region.axes) if a.bins > 1), 0)
+    exponents = _exponents(rows)
+    shown = [m for m in _MONOMIALS if any(np.any(row[m]) for row in rows.values())]
+    edges = np.asarray(region.axes[axis].edges)
+    shape = [a.bins for a in region.axes]
+    others = tuple(i for i in range(len(shape)) if i != axis)
+    scaled = {
+        (name, m): row[m].reshape(shape).sum(axis=others) * _scale(m, exponents)
+        for name, row in rows.items()
+        for m in shown
+    }
+    figure = _template_figure(list(rows), shown, scaled, edges, region.axes[axis].name, exponents)
+    words = []
+    for m in shown:
+        sums = ", ".join(f"{name} {number(float(scaled[name, m].sum()))}" for name in rows)
+        words.append(f"{_WORDS[m]}{_at(m, exponents)}: {sums}")
+    summed = [region.axes[i].quantity.replace("_", " ") for i in others if shape[i] > 1]
+    more = f", summed over {' and '.join(summed)}" if summed else ""
+    text = f"Signal templates of {region.name} in events by source. {'. '.join(words)}."
+    caption = (
+        f"Signal templates of {region.name} by source and monomial of the couplings{more}; a "
+        "monomial is scaled to the value named above its panel."
+    )
+    return [picture(figure, text, caption)]
+
+
+def _source_rows(signals: Sequence[TemplateSet]) -> dict[str, dict[str, FloatArray]]:
+    """Templates by the name of the source, with the process where there are several.
+
+    A monomial that a source does not have is zero; powers of neutron radii, which correct the
+    others by little, are left out.
+    """
+    found: dict[str, dict[str, FloatArray]] = {}
+    for signal in signals:
+        for source, monomials in signal.nominal.items():
+            name = source if len(signals) == 1 else f"{signal.process} {source}"
+            nothing = np.zeros(signal.bins)
+            found[name] = {m: np.asarray(monomials.get(m, nothing)) for m in _MONOMIALS}
+    return found
+
+
+def _shortened(rows: dict[str, dict[str, FloatArray]]) -> dict[str, dict[str, FloatArray]]:
+    """Keep the sources with most events, and add up the others."""
+    if len(rows) <= len(_COLOURS):
+        return rows
+    order = sorted(rows, key=lambda name: -float(rows[name]["1"].sum()))
+    kept, rest = order[: len(_COLOURS) - 1], order[len(_COLOURS) - 1 :]
+    other = {m: np.sum([rows[name][m] for name in rest], axis=0) for m in rows[rest[0]]}
+    return {name: rows[name] for name in kept} | {f"{len(rest)} others": other}
+
+
+def _exponents(rows: dict[str, dict[str, FloatArray]]) -> dict[str, int]:
+    """Powers of ten of the couplings at which their squares are of the size of the SM."""
+    standard = sum(float(np.abs(row["1"]).sum()) for row in rows.values())
+    found = {}
+    for coupling, monomial in (("q", "q2"), ("r", "r2"), ("munu", "munu2")):
+        square = sum(float(np.abs(row[monomial]).sum()) for row in rows.values())
+        known = square > 0 and standard > 0
+        found[coupling] = int(np.floor(0.5 * np.log10(standard / square))) if known else 0
+    return found
+
+
+def _scale(monomial: str, exponents: dict[str, int]) -> float:
+    coupling, _, degree = _MONOMIALS[monomial]
+    if monomial == "qr":
+        return float(10.0 ** (exponents["q"] + exponents["r"]))
+    return float(10.0 ** (degree * exponents[coupling])) if degree else 1.0
+
+
+def _at(monomial: str, exponents: dict[str, int]) -> str:
+    coupling, unit, degree = _MONOMIALS[monomial]
+    if monomial == "qr":
+        return f" at {power(exponents['q'], 'e')}, {power(exponents['r'], 'cm2')}"
+    return f" at {power(exponents[coupling], unit)}" if degree else ""
+
+
+def _template_figure(
+    names: Sequence[str],
+    monomials: Sequence[str],
+    rows: dict[tuple[str, str], FloatArray],
+    edges: FloatArray,
+    axis: str,
+    exponents: dict[str, int],
+) -> Figure:
+    columns = min(len(monomials), 4)
+    lines = -(-len(monomials) // columns)
+    figure = plots._figure(2.8 * columns + 0.2, 2.3 * lines + 0.5)
+    label = plots.AXIS_LABELS.get(axis, axis)
+    unit = label.rpartition("[")[2].rstrip("]") if "[" in label else label
+    for i, monomial in enumerate(monomials):
+        axes = figure.add_subplot(lines, columns, i + 1)
+        for name, colour in zip(names, _COLOURS, strict=False):
+            height = rows[name, monomial] / np.diff(edges)
+            axes.stairs(height, edges, color=colour, lw=1.3, label=name, baseline=None)
+        axes.axhline(0.0, color="#999999", lw=0.6)
+        axes.set_xlim(edges[0], edges[-1])
+        axes.set_title(f"{_SYMBOLS[monomial]}{_title_at(monomial, exponents)}", fontsize=8.5)
+        axes.tick_params(labelsize=7)
+        plots._plain_axes(axes)
+        if i % columns == 0:
+            axes.set_ylabel(f"events per {unit}", fontsize=8)
+        if i >= len(monomials) - columns:
+            axes.set_xlabel(label, fontsize=8)
+    handles, texts = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, texts, loc="outside lower center", ncols=min(len(names), 6),
+                  frameon=False, fontsize=8)  # fmt: skip
+    return figure
+
+
+def _title_at(monomial: str, exponents: dict[str, int]) -> str:
+    coupling, unit, degree = _MONOMIALS[monomial]
+    if not degree:
+        return ""
+    if monomial == "qr":
+        return f", $10^{{{exponents['q']}}}$ e, $10^{{{exponents['r']}}}$ cm$^2$"
+    return f" at $10^{{{exponents[coupling]}}}\\,{plots.UNIT_LABELS[unit]}$"
+
+
+# ------------------------------------------------------------------------------------ nuisances
+
+
+def pull_picture(found: FitResult, nuisance_names: Sequence[str]) -> Picture:
+    """Draw fitted nuisances; of many, those furthest from 0 or most constrained."""
+    pairs = {name: found.parameters[name] for name in nuisance_names}
+    order = sorted(pairs, key=lambda n: -max(abs(pairs[n][0]), abs(1.0 - pairs[n][1])))
+    kept = set(order[:_PULLS])
+    shown = [name for name in pairs if name in kept]
+    values = np.array([pairs[name][0] for name in shown])
+    errors = np.array([pairs[name][1] for name in shown])
+    words = "; ".join(f"{n} {pairs[n][0]:.2f} ± {pairs[n][1]:.2f}" for n in shown)
+    part = f", {len(shown)} of {len(pairs)}" if len(shown) < len(pairs) else ""
+    return picture(
+        nuisances.pulls(shown, values, errors),
+        f"Pulls of the nuisance parameters in standard deviations{part}: {words}.",
+        f"Fitted nuisance parameters{part}, in standard deviations of their constraints.",
+    )
+
+
+def correlation_picture(found: FitResult) -> Picture | None:
+    """Draw the correlations of the parameters that have any; of many, the largest."""
+    names = list(found.correlation["names"])
+    matrix = np.asarray(found.correlation["matrix"], dtype=float)
+    outside = np.abs(matrix - np.diag(np.diag(matrix))).max(axis=1, initial=0.0)
+    moving = [i for i in range(len(names)) if matrix[i, i] > 0]
+    order = sorted(moving, key=lambda i: -outside[i])[:_CORRELATIONS]
+    if len(order) < 2:
+        return None
+    shown = sorted(order)
+    some = [names[i] for i in shown]
+    square = matrix[np.ix_(shown, shown)]
+    pairs = [(i, j) for i in range(len(shown)) for j in range(i)]
+    pairs.sort(key=lambda pair: -abs(square[pair]))
+    words = "; ".join(
+        f"{some[i]} and {some[j]} {100 * square[i, j]:.0f} %" for i, j in pairs[:_SPELLED]
+    )
+    part = f" of the {len(some)} most correlated parameters of {len(moving)}"
+    part = part if len(some) < len(moving) else ""
+    return picture(
+        nuisances.correlation(some, square),
+        f"Correlation matrix{part}. Largest: {words}.",
+        f"Correlations{part} in the fit, in per cent.",
+    )
+
+
+def ranking_picture(found: RankingResult) -> Picture:
+    """Draw the impacts of the nuisances."""
+    figure = nuisances.impacts(
+        (found.quantity, found.unit),
+        found.nuisances,
+        (found.prefit_up, found.prefit_down),
+        (found.postfit_up, found.postfit_down),
+        (found.pulls, found.constraints),
+    )
+    rows = list(zip(found.nuisances, found.postfit_up, found.postfit_down, strict=True))
+    words = "; ".join(f"{n} {number(float(u))}, {number(float(d))}" for n, u, d in rows[:_SPELLED])
+    unit = "" if found.unit == "1" else f" {power(0, found.unit)}"
+    return picture(
+        figure,
+        f"Impacts on {found.quantity} (best fit {number(found.best_fit)} ± "
+        f"{number(found.error)}{unit}), nuisance one standard deviation up, down: {words}.",
+        f"Impacts of the nuisances on {found.quantity}, and their pulls (cabinetry).",
+    )
+
+
+# ----------------------------------------------------------------------------------- parameters
+
+
+def profile_picture(
+    found: Sequence[tuple[LimitResult, ScanResult]], cl: float, title: str
+) -> Picture:
+    """Draw the profiles of parameters with their intervals."""
+    curves = [
+        {"parameter": scan.parameter, "unit": scan.unit, "values": scan.values,
+         "delta": scan.delta, "intervals": limit.intervals}
+        for limit, scan in found
+    ]  # fmt: skip
+    words = "; ".join(
+        f"{limit.parameter} {interval(limit.intervals)} {power(0, limit.unit)}, best fit "
+        f"{number(limit.best_fit)}"
+        for limit, _ in found
+    )
+    return picture(
+        plots.profiles(curves, threshold(cl), cl),
+        f"Profile likelihoods, {title.lower()}, with intervals at {100 * cl:g} % CL: {words}.",
+        f"{title}: profile likelihood; shaded: {100 * cl:g} % CL.",
+    )
+
+
+def region_picture(found: ContourResult) -> Picture | None:
+    """Draw the regions of two parameters, if there is any boundary."""
+    lines = {f"{100 * cl:g} % CL": pieces for cl, pieces in found.regions if pieces}
+    if not lines:
+        return None
+    words = []
+    for label, pieces in lines.items():
+        points = np.concatenate(pieces)
+        low, high = points.min(axis=0), points.max(axis=0)
+        ranges = ", ".join(
+            f"{name} {number(float(a))} to {number(float(b))} {power(0, unit)}"
+            for name, unit, a, b in zip(found.parameters, found.units, low, high, strict=True)
+        )
+        shape = "one line" if len(pieces) == 1 else f"{len(pieces)} lines"
+        words.append(f"{label}: {shape}, within {ranges}")
+    best = ", ".join(number(value) for value in found.best_fit)
+    names = " and ".join(found.parameters)
+    return picture(
+        plots.regions(found.parameters, found.units, lines, found.best_fit),
+        f"Regions of {names}, two degrees of freedom. Best fit {best}. {'; '.join(words)}.",
+        f"Regions of {names}, two degrees of freedom.",
+    )

@@ -1,0 +1,211 @@
+"""Tables of limits, ours and the published ones."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+
+from nuhf import parameters, resources
+from nuhf.report.derived import QUANTITIES
+from nuhf.report.html_blocks import (
+    Block,
+    Details,
+    Part,
+    Section,
+    Table,
+    Text,
+    interval,
+    number,
+    power,
+)
+from nuhf.report.html_content import Content, Measured, Step, measure
+from nuhf.report.html_figures import profile_picture
+from nuhf.report.published import Comparison, list_papers
+
+__all__ = ["kinds", "limit_tables", "overview", "published_table", "together"]
+
+_KINDS: Final[Mapping[str, str]] = {
+    "charge": "Millicharges", "radius": "Charge radii", "moment": "Magnetic moments",
+    "anapole": "Anapole moments", "angle": "Weak mixing angle", "neutron_radius": "Neutron radii",
+    "strength": "Strengths",
+}  # fmt: skip
+
+#: powers of ten in which the field quotes a kind of parameter; others follow from the values
+_CUSTOMARY: Final[Mapping[str, int]] = {"radius": -32, "anapole": -32, "moment": -11}
+
+
+def kinds(names: Sequence[str]) -> dict[str, list[str]]:
+    """Group parameters by the title of their kind, in a fixed order."""
+    order = list(_KINDS)
+    found: dict[str, list[str]] = {}
+    rank = {name: parameters.get(name).kind for name in names}
+    for name in sorted(names, key=lambda n: order.index(rank[n]) if rank[n] in order else 99):
+        found.setdefault(_KINDS.get(rank[name], rank[name].capitalize()), []).append(name)
+    return found
+
+
+def _exponent(kind: str, ends: Sequence[float]) -> int:
+    """Power of ten for a table: the customary one, or that of the largest end."""
+    if kind in _CUSTOMARY:
+        return _CUSTOMARY[kind]
+    largest = float(np.abs(np.asarray([*ends, 0.0])).max())
+    exponent = int(np.floor(np.log10(largest))) if largest > 0 else 0
+    return 0 if -2 <= exponent <= 2 else exponent
+
+
+def _ends(measured: Sequence[Measured]) -> list[float]:
+    return [end for m in measured if m.limit for piece in m.limit.intervals for end in piece]
+
+
+def _published_text(content: Content, name: str, cl: float, scale: float) -> str:
+    """Return the published intervals of a parameter at this confidence level, with the papers."""
+    rows = [c.row for c in content.published if c.row.parameter == name]
+    parts = []
+    for row in rows:
+        level = "" if row.cl == cl else f", {100 * row.cl:g} % CL"
+        analysis = row.analysis.removeprefix(row.paper).strip("-")
+        remarks = (analysis, "others profiled" if row.profile else "")
+        more = "".join(f", {remark}" for remark in remarks if remark)
+        parts.append(f"{interval([(row.lower, row.upper)], scale)} ({row.paper}{more}{level})")
+    return "; ".join(dict.fromkeys(parts)) or "—"
+
+
+def limit_tables(content: Content, cl: float) -> list[Block]:
+    """Return a table of intervals for each kind of parameter, in two units."""
+    by_name = {m.parameter: m for m in content.measured}
+    level = f"{100 * cl:g} % CL"
+    blocks: list[Block] = [
+        Text(
+            f"Profile likelihood, {level}, every piece of an interval; one parameter at a time, "
+            "the others at the SM, nuisances profiled. Published intervals come from the "
+            "papers' own analyses: see the next part for ours made in the same way."
+        )
+    ]
+    for title, names in kinds(list(by_name)).items():
+        members = [by_name[name] for name in names]
+        parameter = parameters.get(names[0])
+        exponent = _exponent(parameter.kind, _ends(members))
+        scale, base = 10.0**exponent, power(0, parameter.unit)
+        unit = power(exponent, parameter.unit)
+        rows = [_limit_row(content, m, cl, scale, exponent != 0) for m in members]
+        header = ["parameter", f"interval [{unit}]"]
+        header += [f"interval [{base}]"] if exponent else []
+        header += [f"best fit [{unit}]", f"published [{unit}]"]
+        blocks.append(Table(f"{title}, {level}", tuple(header), tuple(rows), (0, len(header) - 1)))
+    return blocks
+
+
+def _limit_row(
+    content: Content, one: Measured, cl: float, scale: float, both: bool
+) -> tuple[str, ...]:
+    published = _published_text(content, one.parameter, cl, scale)
+    if one.limit is None:
+        return (one.parameter, "not determined", *(["—"] if both else []), "—", published)
+    pieces = one.limit.intervals
+    more = [interval(pieces)] if both else []
+    best = number(one.limit.best_fit / scale)
+    return (one.parameter, interval(pieces, scale), *more, best, published)
+
+
+def published_table(content: Content) -> list[Block]:
+    """Return published numbers beside ours from the same analysis, with reasons."""
+    if not content.published:
+        return []
+    verdicts = [c.verdict for c in content.published]
+    shares = ", ".join(f"{verdicts.count(v)} {v}" for v in ("agrees", "close", "differs"))
+    words = (
+        "Ours are made with the analysis of the paper, as far as it is described. Agrees: the "
+        f"ends are within 10 % of the published width; close: 20 %. {len(verdicts)} numbers: "
+        f"{shares}."
+    )
+    blocks: list[Block] = [Text(words)]
+    by_paper: dict[str, list[Comparison]] = {}
+    for comparison in content.published:
+        by_paper.setdefault(comparison.row.paper, []).append(comparison)
+    header = ("where", "parameter", "unit", "CL [%]", "published", "ours",
+              "difference [% of width]",              "verdict")  # fmt: skip
+    for paper, found in by_paper.items():
+        rows = tuple(_comparison_row(one) for one in found)
+        title = resources.read_toml(list_papers()[paper]).get("title", "")
+        blocks.append(Table(f"{paper}: {title}", header, rows, (0, 1, 2, 7)))
+        reasons = [
+            Text(f"{c.row.where}, {c.row.parameter}: {c.row.reason}"
+                 + (f" Check: {c.row.check}" if c.row.check else ""))
+            for c in found if c.row.reason and c.verdict != "agrees"
+        ]  # fmt: skip
+        if reasons:
+            blocks.append(Details(f"Why {len(reasons)} differ", tuple(reasons)))
+    return blocks
+
+
+def _comparison_row(one: Comparison) -> tuple[str, ...]:
+    row = one.row
+    known = parameters.PARAMETERS.get(row.parameter)
+    unit = known.unit if known else QUANTITIES[row.parameter].unit
+    exponent = _exponent(known.kind if known else "", [row.lower, row.upper])
+    scale = 10.0**exponent
+    single = row.lower == row.upper
+    printed = number(row.lower / scale) if single else interval([(row.lower, row.upper)], scale)
+    ours = number(one.compared[0] / scale) if single else interval(one.ours, scale)
+    distance = f"{100 * one.distance:.0f}" if np.isfinite(one.distance) else "—"
+    analysis = row.analysis.removeprefix(row.paper).strip("-")
+    where = f"{row.where}{f', {analysis}' if analysis else ''}"
+    profiled = f" ({', '.join(row.profile)} profiled)" if row.profile else ""
+    level = f"{100 * row.cl:g}" if row.cl else "—"
+    return (where, f"{row.parameter}{profiled}", power(exponent, unit), level, printed, ours,
+            distance, one.verdict)  # fmt: skip
+
+
+# ------------------------------------------------------------------------- several experiments
+
+
+def overview(contents: Sequence[Content], cl: float) -> Section:
+    """Return the intervals of all experiments side by side."""
+    names = list(dict.fromkeys(m.parameter for c in contents for m in c.measured))
+    tables: list[Block] = []
+    for title, members in kinds(names).items():
+        parameter = parameters.get(members[0])
+        unit = power(0, parameter.unit)
+        rows = []
+        for name in members:
+            for content in contents:
+                for one in content.measured:
+                    if one.parameter == name and one.limit is not None:
+                        rows.append((name, content.prepared.name, interval(one.limit.intervals),
+                                     number(one.limit.best_fit)))  # fmt: skip
+        header = ("parameter", "experiment", f"interval [{unit}]", f"best fit [{unit}]")
+        tables.append(Table(f"{title}, {100 * cl:g} % CL", header, tuple(rows), (0, 1)))
+    part = Part("overview-limits", "Limits of all experiments", tuple(tables))
+    subtitle = "One parameter at a time, the others at the SM, nuisances profiled."
+    return Section("overview", "Overview", subtitle, (), (part,))
+
+
+def together(contents: Sequence[Content], cl: float, step: Step) -> Section:
+    """Fit the experiments together in every parameter that more than one of them has."""
+    every = [m.parameter for c in contents for m in c.measured if m.limit]
+    shared = [name for name in dict.fromkeys(every) if every.count(name) > 1]
+    parts = []
+    failures: list[str] = []
+    for title, names in kinds(shared).items():
+        blocks: list[Block] = []
+        found = []
+        for name in names:
+            having = [c.prepared for c in contents if name in c.prepared.loaded.analysis.parameters]
+            found.append(measure(having, name, cl, step))
+        failures += [f"{m.parameter}: {m.failure}" for m in found if m.failure]
+        unit = power(0, parameters.get(names[0]).unit)
+        rows = tuple(
+            (m.parameter, interval(m.limit.intervals), number(m.limit.best_fit))
+            for m in found if m.limit
+        )  # fmt: skip
+        if rows:
+            header = ("parameter", f"interval [{unit}]", f"best fit [{unit}]")
+            blocks.append(Table(f"{title}, {100 * cl:g} % CL, combined", header, rows))
+            pairs = [(m.limit, m.scan) for m in found if m.limit and m.scan]
+            blocks.append(profile_picture(pairs, cl, f"{title}, combined"))
+            parts.append(Part(f"together-{title.lower().replace(' ', '-')}", title, tuple(blocks)))
+    names_text = ", ".join(c.prepared.name for c in contents)
+    notes = tuple(dict.fromkeys(n for c in contents for n in c.prepared.loaded.notes))
+    notes += tuple(f"not computed: {text}" for text in failures)
+    subtitle = f"{names_text}; nuisances of the same name are one nuisance."
+    return Section("together", "Combination", subtitle, notes, tuple(parts))

@@ -1,0 +1,179 @@
+"""All published numbers through our analyses, and the page and table of the comparison."""
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+
+from nuhf.experiments.catalogue import load
+from nuhf.experiments.prepare import prepare
+from nuhf.experiments.region import Prepared
+from nuhf.inference import questions
+from nuhf.inference.problem import Options, pose
+from nuhf.report.derived import QUANTITIES
+from nuhf.report.published import Comparison, PublishedRow, compare, read_title
+
+__all__ = ["VERDICTS", "as_csv", "as_markdown", "incomplete", "interval", "pieces", "run", "shares"]
+
+VERDICTS: Final = ("agrees", "close", "differs", "no number")
+"""In the order in which they are counted."""
+
+Step = Callable[[str], None]
+Made = dict[tuple[str, str], Prepared]
+
+_HEAD: Final = """\
+# Validation: every published number
+
+Written by `nuhf reproduce {what} -o FILE.md`; do not edit. Values are in base units (e, mu_B, cm2,
+fm). The distance is that of the worse end, in units of the published width (of the number itself
+where there is no interval): it agrees up to 10 %, is close up to 20 %, differs beyond. Hulls are
+compared with hulls, pieces with the same piece. A modulus printed with both signs is mirrored, so
+that its width is twice the limit. The shares are reported, they are no target.
+"""
+
+
+def run(rows: Sequence[PublishedRow], step: Step = lambda text: None) -> list[Comparison]:
+    """Compare published rows with ours; a row that fails is one without a number.
+
+    Parameters
+    ----------
+    rows : sequence of PublishedRow
+        What is published.
+    step : callable
+        Is told what comes next.
+    """
+    made: Made = {}
+    found = []
+    for i, row in enumerate(rows, start=1):
+        step(f"{i} of {len(rows)}, {row.paper} {row.parameter}")
+        try:
+            ours = _ours(row, made)
+            if not ours or not np.isfinite(ours).all():
+                raise ValueError(f"the interval is {ours}")
+            found.append(compare(row, ours))
+        # whatever it is, the other rows do not depend on it
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}"
+            found.append(Comparison(row, (), float("inf"), "no number", text))
+    return found
+
+
+def _ours(row: PublishedRow, made: Made) -> Sequence[tuple[float, float]]:
+    keys = [(name, row.analysis) for name in row.experiments]
+    for key in keys:
+        if key not in made:
+            made[key] = prepare(load(*key))
+    experiments = [made[key] for key in keys]
+    if row.parameter in QUANTITIES:
+        return QUANTITIES[row.parameter].compute(experiments, row.cl)
+    options = Options(anapole=row.convention, profile=row.profile)
+    problem = pose(experiments, row.parameter, options)
+    return questions.limit(problem, row.cl, "delta-chi2").intervals
+
+
+def shares(found: Sequence[Comparison]) -> dict[str, int]:
+    """Count the verdicts."""
+    return {verdict: sum(c.verdict == verdict for c in found) for verdict in VERDICTS}
+
+
+def incomplete(found: Sequence[Comparison]) -> list[str]:
+    """Name the rows without a number, and those that differ without a reason and a check."""
+    return [
+        f"{_named(c.row)} ({'no number' if not c.ours else 'no reason'})"
+        for c in found
+        if not c.complete
+    ]
+
+
+def _named(row: PublishedRow) -> str:
+    level = f" {100 * row.cl:g} %" if row.cl else ""
+    return (
+        f"{row.paper} {row.where} {'+'.join(row.experiments)}/{row.analysis} {row.parameter}{level}"
+    )
+
+
+def interval(low: float, high: float) -> str:
+    """Write an interval, an upper limit, or a bare number."""
+    if low == high:
+        return f"{low:.3g}"
+    return f"< {high:.3g}" if low == 0.0 else f"[{low:.3g}, {high:.3g}]"
+
+
+def pieces(comparison: Comparison) -> str:
+    """Write all pieces of ours, or that there is no number."""
+    return " ".join(interval(*piece) for piece in comparison.ours) or "no number"
+
+
+def as_markdown(found: Sequence[Comparison], what: str) -> str:
+    """Write the page of the comparison: the shares, then a table and its reasons per paper.
+
+    Parameters
+    ----------
+    found : sequence of Comparison
+        In the order of their papers.
+    what : str
+        Paper, or ``all``.
+    """
+    papers = list(dict.fromkeys(c.row.paper for c in found))
+    groups = {paper: [c for c in found if c.row.paper == paper] for paper in papers}
+    lines = [_HEAD.format(what=what), "| paper | rows | " + " | ".join(VERDICTS) + " |"]
+    lines.append("|---" * (2 + len(VERDICTS)) + "|")
+    for label, group in {**groups, "all": list(found)}.items():
+        counts = shares(group).values()
+        cells = [f"{n} ({100 * n / len(group):.0f} %)" if n else "0" for n in counts]
+        lines.append(f"| {label} | {len(group)} | " + " | ".join(cells) + " |")
+    for paper, group in groups.items():
+        lines += ["", f"## {paper}", "", f"{read_title(paper)}.", "", *_table(group)]
+    return "\n".join(lines) + "\n"
+
+
+def _table(group: Sequence[Comparison]) -> list[str]:
+    head = ("where", "experiment", "analysis", "parameter", "free", "CL", "published", "ours",
+            "distance", "verdict", "reason")  # fmt: skip
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    reasons: dict[tuple[str, str], int] = {}
+    for c in group:
+        row, number = c.row, ""
+        if c.ours and row.reason and c.verdict != "agrees":
+            number = str(reasons.setdefault((row.reason, row.check), len(reasons) + 1))
+        cells = (
+            row.where, " + ".join(row.experiments), row.analysis, _parameter(row),
+            ", ".join(row.profile), f"{100 * row.cl:g} %" if row.cl else "",
+            interval(row.lower, row.upper), pieces(c),
+            f"{100 * c.distance:.1f} %" if np.isfinite(c.distance) else "",
+            c.verdict, number or c.failure.replace("|", "/"),
+        )  # fmt: skip
+        lines.append("| " + " | ".join(cells) + " |")
+    for position, (reason, check) in enumerate(reasons, start=1):
+        lines += ["", f"{position}. {reason} Check: `{check}`"]
+    return lines
+
+
+def _parameter(row: PublishedRow) -> str:
+    notes = [f"piece {row.piece[0]} of {row.piece[1]}"] if row.piece else []
+    notes += [f"convention {row.convention}"] if row.convention != "standard" else []
+    return row.parameter + (f" ({', '.join(notes)})" if notes else "")
+
+
+def as_csv(found: Sequence[Comparison]) -> str:
+    """Write the comparison as CSV, one line per row; texts are quoted where they have commas."""
+    text = io.StringIO()
+    columns = [
+        "paper", "where", "experiment", "analysis", "parameter", "unit", "cl", "profile",
+        "convention", "published_lower", "published_upper", "ours_lower", "ours_upper", "pieces",
+        "distance", "verdict", "reason", "check", "failure",
+    ]  # fmt: skip
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for c in found:
+        row, ends = c.row, [f"{end:.10g}" for end in c.compared] if c.ours else ["", ""]
+        writer.writerow(
+            [row.paper, row.where, " + ".join(row.experiments), row.analysis, row.parameter,
+             row.unit, row.cl, " ".join(row.profile), row.convention, row.lower, row.upper,
+             *ends, len(c.ours),
+             f"{c.distance:.4g}" if np.isfinite(c.distance) else "", c.verdict, row.reason,
+             row.check, c.failure]
+        )  # fmt: skip
+    return text.getvalue()

@@ -1,0 +1,223 @@
+"""Check that this installation is whole and still computes what it should."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from platform import python_version
+from typing import Any, Final
+
+import numpy as np
+
+from nuhf import resources
+from nuhf.engine.store import TemplateSet, read_templates
+from nuhf.errors import NuhfError
+from nuhf.experiments.catalogue import list_experiments, load
+from nuhf.experiments.prepare import prepare
+from nuhf.inference import questions
+from nuhf.inference.problem import Options, pose
+from nuhf.inference.spectra import region_spectra
+from nuhf.physics.couplings import RADIUS_SHIFT
+from nuhf.report.published import list_papers
+
+__all__ = ["GOLDEN", "Finding", "Golden", "check", "versions"]
+
+_PACKAGES: Final = (
+    "nuhf", "pyhf", "numpy", "scipy", "iminuit", "cabinetry", "matplotlib", "click", "pydantic",
+)  # fmt: skip
+_EXPERIMENT: Final = "coherent-csi-2021"
+_RTOL: Final = 1e-9
+"""Templates elsewhere than where they were written (DESIGN section 2)."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check.
+
+    Attributes
+    ----------
+    check : str
+        ``version``, ``data``, ``templates`` or ``golden number``.
+    subject : str
+        What was looked at.
+    ok : bool
+        Whether it is as it should be.
+    message : str
+        What was found, and what was expected.
+    """
+
+    check: str
+    subject: str
+    ok: bool
+    message: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Golden:
+    """A number with its origin, and how to compute it.
+
+    Attributes
+    ----------
+    name, unit, origin : str
+        What it is, and where the expected value is from.
+    expected, tolerance : float
+        Value and allowed relative difference.
+    compute : callable
+        Without arguments, returns our value.
+    """
+
+    name: str
+    unit: str
+    origin: str
+    expected: float
+    tolerance: float
+    compute: Callable[[], float]
+
+
+def _radius_shift() -> float:
+    return RADIUS_SHIFT * 1e-32
+
+
+def _csi_events() -> float:
+    problem = pose([prepare(load(_EXPERIMENT))], "norm_cevns", Options())
+    return float(sum(region.expected["cevns"].sum() for region in region_spectra(problem)))
+
+
+def _moment_limit() -> float:
+    problem = pose([prepare(load(_EXPERIMENT))], "munu_mu", Options())
+    return questions.limit(problem, 0.9, "delta-chi2").intervals[-1][1]
+
+
+GOLDEN: Final = (
+    Golden(
+        "shift of g_p per charge radius of 1e-32 cm2", "1",
+        "sqrt(2) pi alpha/(3 G_F) of arXiv:1908.06045 eq 27, with CODATA constants by hand",
+        0.023796, 2e-5, _radius_shift,
+    ),
+    Golden(
+        "CEvNS events in COHERENT CsI 2021 at the SM", "events",
+        "second implementation with other quadratures, tests/independent_csi2021.py",
+        324.397, 1e-3, _csi_events,
+    ),
+    Golden(
+        "upper limit of munu_mu, 90 % CL, COHERENT CsI 2021", "mu_B",
+        "second implementation with its own likelihood and minimiser, same file",
+        1.7025e-9, 1e-3, _moment_limit,
+    ),
+)  # fmt: skip
+"""Numbers that this package did not compute; tests compare the last two with their origin."""
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that matter; empty if missing."""
+    found = {"python": python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = ""
+    return found
+
+
+def check() -> Iterator[Finding]:
+    """Yield one finding after the other: versions, data, templates, golden numbers.
+
+    Data: the shipped templates hold the SHA-256 of every input file they were made from; these
+    are compared with the files here. Templates: one experiment is computed again.
+    """
+    for name, found in versions().items():
+        yield Finding("version", name, bool(found), found or "is not installed")
+    yield from _folders()
+    for name in list_experiments():
+        try:
+            yield from _data(name)
+        except NuhfError as error:
+            yield Finding("data", name, False, str(error))
+    yield _rebuilt(_EXPERIMENT)
+    for golden in GOLDEN:
+        yield _golden(golden)
+
+
+def _folders() -> Iterator[Finding]:
+    for folder in ("data", "templates", "workspaces"):
+        try:
+            path = resources.shipped(folder)
+        except NuhfError as error:
+            yield Finding("data", folder, False, str(error))
+        else:
+            yield Finding("data", folder, True, str(path))
+    papers = len(list_papers())
+    yield Finding("data", "published numbers", papers > 0, f"{papers} papers")
+
+
+def _template_file(name: str, analysis: str) -> Path:
+    return resources.shipped("templates") / name / f"{analysis}.json"
+
+
+def _data(name: str) -> Iterator[Finding]:
+    """Compare the inputs of every analysis with the digests in its shipped templates."""
+    for analysis in load(name).experiment.analyses:
+        subject = f"{name} ({analysis})"
+        path = _template_file(name, analysis)
+        if not path.is_file():
+            yield Finding("data", subject, False, f"{path} is missing: run nuhf regenerate")
+            continue
+        loaded = load(name, analysis)
+        digests = resources.read_json(path).get("digests", {})
+        changed = []
+        for table, recorded in digests.items():
+            file = loaded.path if table == loaded.path.name else loaded.table(table)
+            if resources.digest(file) != recorded:
+                changed.append(table)
+        text = f"{len(digests)} files as when the templates were made"
+        if changed:
+            text = f"changed since the templates were made: {', '.join(changed)}"
+        yield Finding("data", subject, bool(digests) and not changed, text)
+
+
+def _rebuilt(name: str) -> Finding:
+    """Compute the templates of an experiment and compare them with the shipped ones."""
+    try:
+        shipped = read_templates(_template_file(name, "default"))
+        fresh = prepare(load(name)).templates
+        if [(t.region, t.process) for t in shipped] != [(t.region, t.process) for t in fresh]:
+            return Finding("templates", name, False, "other regions or processes than shipped")
+        worst = max(_distance(a, b) for a, b in zip(shipped, fresh, strict=True))
+    except NuhfError as error:
+        return Finding("templates", name, False, str(error))
+    except (KeyError, ValueError) as error:
+        return Finding("templates", name, False, f"other sources or bins than shipped: {error}")
+    text = f"computed again: largest difference {worst:.1g} of the largest bin, allowed {_RTOL:g}"
+    return Finding("templates", name, worst <= _RTOL, text)
+
+
+def _distance(one: TemplateSet, two: TemplateSet) -> float:
+    """Largest difference of nominal and varied templates, relative to the largest bin."""
+    pairs = [(one.nominal, two.nominal)]
+    pairs += [(one.varied[key], two.varied[key]) for key in two.varied]
+    worst = 0.0
+    for first, second in pairs:
+        for source, monomials in second.items():
+            for monomial, row in monomials.items():
+                scale = max(float(np.abs(row).max()), 1e-300)
+                difference = np.abs(first[source][monomial] - row).max()
+                worst = max(worst, float(difference) / scale)
+    return worst
+
+
+def _golden(golden: Golden) -> Finding:
+    unit = "" if golden.unit == "1" else f" {golden.unit}"
+    try:
+        ours = golden.compute()
+    except NuhfError as error:
+        return Finding("golden number", golden.name, False, str(error))
+    distance = abs(ours / golden.expected - 1.0)
+    text = (
+        f"{ours:.6g}{unit}, expected {golden.expected:g} within {100 * golden.tolerance:g} % "
+        f"({golden.origin})"
+    )
+    return Finding("golden number", golden.name, distance <= golden.tolerance, text)
