@@ -1,0 +1,172 @@
+"""Tables of the manual, made from the experiment files when it is built."""
+
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from IPython.display import Markdown
+
+from nuhf.experiments.catalogue import list_experiments, load
+from nuhf.experiments.prepare import prepare
+from nuhf.experiments.schema import FreeNuisance, NormNuisance
+
+__all__ = ["analysis", "notes", "overview", "parameters", "references", "regions", "setup"]
+
+_OWN_TABLES = ("analyses", "references", "notes", "backgrounds")
+_LONGEST = 100
+
+
+def _plain(text: object) -> str:
+    """Escape what Markdown would read as markup."""
+    found = str(text)
+    for character in "\\`*_{}[]<>$|~":
+        found = found.replace(character, "\\" + character)
+    return found
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Markdown:
+    lines = [" | ".join(header), " | ".join("---" for _ in header)]
+    lines += [" | ".join(row) for row in rows]
+    return Markdown("\n".join(f"| {line} |" for line in lines))
+
+
+def _code(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def overview() -> Markdown:
+    """Every shipped experiment: page, kind, analyses, parameters."""
+    rows = []
+    for name in list_experiments():
+        experiment = load(name).experiment
+        wanted = dict.fromkeys(p for a in experiment.analyses.values() for p in a.parameters)
+        page = f"[{name}](experiments/{name}.md)"
+        rows.append((page, _plain(experiment.title), _code(experiment.analyses), str(len(wanted))))
+    return _table(("name", "what", "analyses", "parameters"), rows)
+
+
+def parameters() -> Markdown:
+    """Every parameter, its unit, and its name inside a fit."""
+    from nuhf.parameters import PARAMETERS
+
+    rows = [
+        (f"`{p.name}`", p.unit, f"`{p.fit_name}`", _plain(p.meaning)) for p in PARAMETERS.values()
+    ]
+    return _table(("name", "unit", "in pyhf files", "meaning"), rows)
+
+
+def _content(name: str) -> Mapping[str, Any]:
+    path = load(name).path
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+def _sections(
+    content: Mapping[str, Any], where: str = ""
+) -> Iterator[tuple[str, str, list[tuple[str, str]]]]:
+    """Name, source, and keys with values of every table that holds numbers itself."""
+    own = []
+    inner: list[tuple[str, Mapping[str, Any]]] = []
+    for key, value in content.items():
+        if isinstance(value, dict) and _flat(value):
+            own.append((f"`{key}`", ", ".join(f"`{k} = {_short(v)}`" for k, v in value.items())))
+        elif isinstance(value, dict):
+            inner.append((f"{where}.{key}" if where else key, value))
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            inner += [(f"{where}.{v.get('name', i)}", v) for i, v in enumerate(value)]
+        elif not (key == "source" and isinstance(value, str)):
+            own.append((f"`{key}`", f"`{_short(value)}`"))
+    if where and (own or "source" in content):
+        yield where, str(content.get("source", "")), own
+    for name, value in inner:
+        yield from _sections(value, name)
+
+
+def _flat(value: Mapping[str, Any]) -> bool:
+    return "source" not in value and not any(isinstance(v, dict) for v in value.values())
+
+
+def _short(value: object) -> str:
+    text = f"{value:.12g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."
+
+
+def setup(name: str) -> Markdown:
+    """Numbers of source, target, detector and data with where they come from."""
+    content = _content(name)
+    kept = {
+        key: value
+        for key, value in content.items()
+        if isinstance(value, dict | list) and key not in _OWN_TABLES
+    }
+    parts = []
+    for where, origin, rows in _sections(kept):
+        parts.append(f"**`{where}`**" + (f": {_plain(origin)}" if origin else ""))
+        if rows:
+            parts.append(str(_table(("key", "value"), rows).data))
+    return Markdown("\n\n".join(parts))
+
+
+def notes(name: str) -> Markdown:
+    """Notes of the experiment and of its analyses, as every result prints them."""
+    experiment = load(name).experiment
+    where: dict[str, list[str]] = {note: [] for note in experiment.notes}
+    for label, chosen in experiment.analyses.items():
+        for note in chosen.notes:
+            where.setdefault(note, []).append(label)
+    rows = []
+    for note, labels in where.items():
+        every = not labels or len(labels) == len(experiment.analyses)
+        rows.append(f"* {'' if every else _code(labels) + ': '}{_plain(note)}")
+    return Markdown("\n".join(rows) or "None.")
+
+
+def references(name: str) -> Markdown:
+    """Publications the data come from."""
+    rows = []
+    for entry in load(name).experiment.references:
+        doi = f", doi:{entry.doi}" if entry.doi else ""
+        arxiv = f", arXiv:{entry.arxiv}" if entry.arxiv else ""
+        rows.append(f"* {_plain(entry.text + arxiv + doi)}")
+    return Markdown("\n".join(rows))
+
+
+def regions(name: str, analysis: str) -> Markdown:
+    """Channels of an analysis: bins, counts, SM signals and backgrounds."""
+    rows = []
+    for region in prepare(load(name, analysis)).regions:
+        bins = " x ".join(f"{a.bins} ({_plain(_axis(a))})" for a in region.axes)
+        seen = f"{region.observed.sum():.6g}"
+        seen += "" if region.sigma is None else " (Gaussian errors)"
+        rows.append((f"`{region.name}`", bins, "data", seen))
+        for signal in region.signals:
+            events = sum(float(terms["1"].sum()) for terms in signal.nominal.values())
+            rows.append(("", "", f"`{signal.process}` (signal templates at zero couplings)",
+                         f"{events:.4g}"))  # fmt: skip
+        for process, row in region.backgrounds.items():
+            label = _plain(region.titles.get(process, process))
+            rows.append(("", "", f"`{process}`: {label}", f"{float(row.sum()):.6g}"))
+    return _table(("region", "bins", "process", "events"), rows)
+
+
+def _axis(axis: Any) -> str:
+    low, high = axis.edges[0], axis.edges[-1]
+    name = axis.quantity.replace("_", " ")
+    return f"{name} {low:g} to {high:g} {axis.unit}".strip()
+
+
+def analysis(name: str, analysis: str) -> Markdown:
+    """Nuisances of an analysis."""
+    chosen = load(name, analysis).analysis
+    rows = []
+    for nuisance in chosen.nuisances:
+        if isinstance(nuisance, NormNuisance):
+            size = f"{100 * nuisance.size:.4g} % ({nuisance.pull})"
+            what = f"{size} on {_code(nuisance.processes)}"
+        elif isinstance(nuisance, FreeNuisance):
+            what = f"free factor, 0 to {nuisance.high:g}, on {_code(nuisance.processes)}"
+        else:
+            what = f"{nuisance.kind}, variation `{nuisance.variation}`"
+        rows.append((f"`{nuisance.name}`", what, _plain(nuisance.source)))
+    if not rows:
+        return Markdown("This analysis has no nuisance parameters.")
+    return _table(("nuisance", "what it does", "source"), rows)
