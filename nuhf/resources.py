@@ -203,7 +203,10 @@ def replace_bytes(path: Path, write: Callable[[Path], None], executable: bool = 
             # a rename would replace /dev/null itself
             raise InputError(f"{path}: cannot be written: a folder, device or pipe, not a file")
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _new_file(path, 0o777 if executable else 0o666)
+        # not longer than a name may be, and with the suffix that tells matplotlib the format;
+        # named before it is there, so that an interrupt in between leaves nothing
+        temporary = path.with_name(f".nuhf-{secrets.token_hex(8)}{path.suffix}")
+        _create(temporary, 0o777 if executable else 0o666)
         write(temporary)
         _to_disk(temporary)
         temporary.replace(path)
@@ -214,12 +217,9 @@ def replace_bytes(path: Path, write: Callable[[Path], None], executable: bool = 
             temporary.unlink(missing_ok=True)
 
 
-def _new_file(path: Path, mode: int) -> Path:
-    """Make an empty file beside ``path``, for this process alone to fill; the umask holds."""
-    # not longer than a name may be, and with the suffix that tells matplotlib the format
-    temporary = path.with_name(f".nuhf-{secrets.token_hex(8)}{path.suffix}")
-    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
-    return temporary
+def _create(path: Path, mode: int) -> None:
+    """Make an empty file that was not there; the umask holds."""
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
 
 
 def _to_disk(path: Path) -> None:

@@ -551,7 +551,11 @@ def _judge(one, code, out, err, before, folder, temporary):
     if code and len(lines[0]) > 3000:
         return f"a message of {len(lines[0])} characters: {lines[0][:200]}"
     if not code and "--json" in one.arguments and one.arguments[0] in ("validate", "show"):
-        json.loads(out)
+        try:
+            json.loads(out)
+        except ValueError:
+            if "Usage:" not in out:
+                return f"stdout is no JSON: {out[:200]!r}"
     for path, content in before.items():
         # where the input was named as the output it may change
         same = path.is_file() and path.read_bytes() == content

@@ -31,7 +31,9 @@ def made_before_the_clock_runs():
     fuzzing.sources()
 
 
-@pytest.mark.filterwarnings("default::RuntimeWarning", "default::UserWarning")
+@pytest.mark.filterwarnings(
+    "default::RuntimeWarning", "default::UserWarning", "ignore::DeprecationWarning"
+)
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_cases(block, tmp_path):
     faults, refused = [], 0

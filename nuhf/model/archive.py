@@ -19,6 +19,7 @@ import pyhf
 
 from nuhf import resources
 from nuhf.errors import InputError, NuhfError
+from nuhf.model.impossible import refuse_version
 from nuhf.model.native import load_workspace
 
 __all__ = ["Archive", "pack", "read_archive", "unpack"]
@@ -282,6 +283,7 @@ def _json(content: bytes, name: str) -> Json:
 
 def _verified(background: Json, patchset: Json, name: str) -> tuple[Json, Json]:
     workspace = load_workspace(background)
+    refuse_version(patchset)
     try:
         pyhf.PatchSet(patchset).verify(workspace)
     except pyhf.exceptions.PatchSetVerificationError as error:

@@ -8,7 +8,7 @@ import pyhf
 
 from nuhf.errors import ModelError
 
-__all__ = ["MAX_BINS", "places", "refuse_content", "refuse_shape"]
+__all__ = ["MAX_BINS", "places", "refuse_content", "refuse_shape", "refuse_version"]
 
 MAX_BINS: Final = 100_000
 """Of a channel."""
@@ -22,6 +22,16 @@ def places(spec: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
             yield where, sample
 
 
+def refuse_version(content: Mapping[str, Any]) -> None:
+    """Refuse a version that is none: pyhf makes a path of it (`ModelError`)."""
+    version = content.get("version")
+    if not (isinstance(version, str) and re.fullmatch(r"\d+\.\d+\.\d+", version)):
+        raise ModelError(
+            "the specification does not follow the pyhf schema: its version is "
+            f"{repr(version)[:40]}, and must be '{pyhf.schema.version}'"
+        )
+
+
 def refuse_shape(spec: Mapping[str, Any]) -> None:
     """Refuse what pyhf's own validation would break at, or take for ever on.
 
@@ -31,12 +41,7 @@ def refuse_shape(spec: Mapping[str, Any]) -> None:
         For a version that is none, a channel of more than 100 000 bins, or more numbers than a
         hundred samples of that many bins.
     """
-    version = spec.get("version")
-    if not (isinstance(version, str) and re.fullmatch(r"\d+\.\d+\.\d+", version)):
-        raise ModelError(
-            "the specification does not follow the pyhf schema: its version is "
-            f"{repr(version)[:40]}, and must be '{pyhf.schema.version}'"
-        )
+    refuse_version(spec)
     channels = spec.get("channels")
     samples = [
         sample["data"]
@@ -109,7 +114,13 @@ def _refuse_factors(spec: Mapping[str, Any]) -> None:
 def _refuse_bounds(spec: Mapping[str, Any]) -> None:
     for measurement in spec["measurements"]:
         for parameter in measurement["config"]["parameters"]:
-            for pair in parameter.get("bounds", ()):
+            pairs, inits = parameter.get("bounds"), parameter.get("inits")
+            if pairs is not None and inits is not None and len(pairs) != len(inits):
+                raise ModelError(
+                    f"measurement '{measurement['name']}', parameter '{parameter['name']}': "
+                    f"{len(inits)} initial values and {len(pairs)} bounds"
+                )
+            for pair in pairs or ():
                 if len(pair) != 2 or not pair[0] <= pair[1]:
                     raise ModelError(
                         f"measurement '{measurement['name']}', parameter '{parameter['name']}': "

@@ -9,9 +9,10 @@ from typing import Any, Final
 import pyhf
 
 from nuhf import resources
-from nuhf.errors import InputError
+from nuhf.errors import InputError, ModelError
 from nuhf.model.archive import read_archive
 from nuhf.model.checks import Finding, Severity, facts, not_finite, workspace_findings
+from nuhf.model.impossible import refuse_version
 from nuhf.model.native import extended_schema
 
 __all__ = ["Report", "validate", "validate_file"]
@@ -166,8 +167,11 @@ def _patchset(content: Json, file: str, workspace: Json | None) -> Report:
     if found:
         return _report(file, "patchset", found)
     try:
+        refuse_version(content)
         with extended_schema():
             patches = pyhf.PatchSet(dict(content))
+    except ModelError as error:
+        return _report(file, "patchset", [Finding("error", "schema", "patch set", str(error))])
     except (pyhf.exceptions.InvalidSpecification, pyhf.exceptions.InvalidPatchSet) as error:
         message = f"the patch set does not follow the pyhf schema: {error}"
         return _report(file, "patchset", [Finding("error", "schema", "patch set", message)])

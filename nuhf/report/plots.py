@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -252,6 +253,10 @@ AXIS_LABELS: Final = {
 }
 
 
+_INSIDE: Final = 6
+"""Most components that a legend inside the axes can list without covering data."""
+
+
 def spectra(regions: Sequence["RegionSpectrum"], title: str = "") -> Figure:
     """Draw events per unit against the stacked expectation, one panel per axis with bins.
 
@@ -268,16 +273,28 @@ def spectra(regions: Sequence["RegionSpectrum"], title: str = "") -> Figure:
         panels += [(region, i) for i in binned]
     columns = min(len(panels), 3)
     rows = -(-len(panels) // columns)
-    figure = _figure(max(4.4 * columns, 5.0), 3.3 * rows + 0.2)
+    titles = {n: region.titles.get(n, n) for region in regions for n in region.expected}
+    crowded = len(set(titles.values())) > _INSIDE
+    width = max(4.4 * columns, 5.0)
+    below = -(-len(titles) // max(2, int(width / 2.0))) if crowded else 0
+    figure = _figure(width, 3.3 * rows + 0.2 + 0.2 * below)
     colours = _process_colours(regions)
     for number, (region, i) in enumerate(panels):
         axes = figure.add_subplot(rows, columns, number + 1)
         _draw_spectrum(axes, region, i, colours)
         if len(regions) > 1:
             axes.set_title(region.region, fontsize=9)
-        if number == 0 or panels[number - 1][0] is not region:
+        if not crowded and (number == 0 or panels[number - 1][0] is not region):
             handles, names = axes.get_legend_handles_labels()
             axes.legend(handles[::-1], names[::-1], frameon=False, fontsize=8)
+    if crowded:
+        entries: dict[str, Artist] = {}
+        for drawn in figure.axes:
+            handles, names = drawn.get_legend_handles_labels()
+            entries.update(zip(names, handles, strict=True))
+        entries = {"data": entries.pop("data"), **entries}
+        figure.legend(list(entries.values()), list(entries), loc="outside lower center",
+                      ncols=max(2, int(width / 2.0)), frameon=False, fontsize=8)  # fmt: skip
     if title:
         figure.suptitle(title, fontsize=10)
     return figure
