@@ -458,7 +458,10 @@ def test_several_sets_in_one_file(tmp_path):
         (lambda c, s: s["varied"]["n:up"]["numu"].pop("q2"), r"n:up\.numu\.q2: needs 2 numbers"),
         (lambda c, s: s.pop("axes"), "broken template file: KeyError.*axes"),
         (lambda c, s: s.update(nominal=3), "broken template file"),
-        (lambda c, s: s.update(varied={"n": {}}), "the sources differ: numu in nominal, none elsewhere"),
+        (
+            lambda c, s: s.update(varied={"n": {}}),
+            "sources differ: numu in nominal, none elsewhere",
+        ),
         (lambda c, s: s["nominal"]["numu"].update(q=["a", 1]), "broken template file"),
         (lambda c, s: c.pop("sets"), "broken template file: KeyError.*sets"),
         (lambda c, s: c.update(sets=3), "broken template file"),

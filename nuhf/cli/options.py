@@ -89,7 +89,8 @@ common = _stack(
     analysis,
     *_model,
     click.option("--profile", multiple=True, metavar="NAME|charges|radii|moments",
-                 help="Leave other couplings free; they are at the SM otherwise. Repeatable."),
+                 help="Leave other couplings free; otherwise they are zero, or at the "
+                      "reference values of the analysis. Repeatable."),
     click.option("--fix", multiple=True, metavar="NUISANCE",
                  help="Hold a nuisance parameter at its nominal value; repeatable."),
     click.option("--range", "search", nargs=2, type=float, metavar="LO HI",

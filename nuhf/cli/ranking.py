@@ -52,6 +52,9 @@ def ranking(
         click.echo(resources.dump_json(found.to_json()))
     elif output is None:
         click.echo(_csv(found), nl=False)
+    else:
+        for note in found.notes:
+            click.echo(f"note: {note}", err=True)
 
 
 def _csv(found: Any) -> str:

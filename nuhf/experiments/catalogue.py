@@ -55,7 +55,11 @@ class Loaded:
         """Caveats that every result carries."""
         scheme = self.analysis.couplings
         unverified = (f"couplings '{scheme}'",) if "UNVERIFIED" in scheme else ()
-        return (*self.experiment.notes, *self.analysis.notes, *unverified)
+        idle = (
+            f"background '{name}' is in no analysis and left out (its key 'backgrounds')"
+            for name in self.experiment.idle_backgrounds
+        )
+        return (*self.experiment.notes, *self.analysis.notes, *unverified, *idle)
 
     def table(self, name: str) -> Path:
         """Return the path of a table named in the file."""

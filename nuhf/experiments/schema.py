@@ -145,6 +145,7 @@ class BaseExperiment(Section):
     ``strength`` names the parameter that scales its SM process. ``workspaces`` are the
     parameters whose pyhf files are kept under ``workspaces/`` (without it: none), ``patches``
     the one with a patch set there; ``nuhf workspace`` and ``nuhf patchset`` write any.
+    ``contained_in`` names experiments that hold the same events.
     """
 
     strength: ClassVar[str] = "norm_cevns"
@@ -156,6 +157,7 @@ class BaseExperiment(Section):
     references: tuple[Reference, ...] = Field(min_length=1)
     workspaces: tuple[str, ...] = ()
     patches: str = ""
+    contained_in: tuple[Slug, ...] = ()
     analyses: Mapping[Slug, BaseAnalysis]
 
     @model_validator(mode="after")
@@ -165,6 +167,12 @@ class BaseExperiment(Section):
                 hint = parameters.suggest(name, parameters.PARAMETERS)
                 raise ValueError(f"workspaces, patches: unknown parameter '{name}'; {hint}")
         return self
+
+    @property
+    def idle_backgrounds(self) -> tuple[str, ...]:
+        """Backgrounds that no analysis names."""
+        used = {name for analysis in self.analyses.values() for name in analysis.backgrounds}
+        return tuple(b.name for b in getattr(self, "backgrounds", ()) if b.name not in used)
 
     @property
     def nuclides(self) -> frozenset[str]:

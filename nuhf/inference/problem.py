@@ -106,7 +106,17 @@ class Problem:
     @property
     def notes(self) -> tuple[str, ...]:
         """Caveats of all experiments, each once, and whether the data are real."""
-        found = [note for one in self.experiments for note in one.loaded.notes]
+        several = len(self.experiments) > 1
+        found = [
+            f"{one.name}: {note}" if several else note
+            for one in self.experiments
+            for note in one.loaded.notes
+        ]
+        for one in self.experiments:
+            for other in set(one.loaded.experiment.contained_in) & set(self.names):
+                found.append(f"the events of {one.name} are among those of {other}: counted twice")
+        if self.options.search is not None:
+            found.append("searched within --range only: minima and pieces outside are not seen")
         if self.options.asimov:
             found.append("Asimov data: the expectation at the SM, not the measured counts")
         return tuple(dict.fromkeys(found))
@@ -218,6 +228,8 @@ def profile_group(
     InputError
         If a name is unknown or a group has no other member here.
     """
+    if interest in requested:
+        raise InputError(f"--profile {interest}: it is the parameter of interest; name another")
     found: list[str] = []
     for name in requested:
         if name in _GROUPS:

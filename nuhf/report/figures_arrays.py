@@ -245,6 +245,10 @@ def _check_range(low: float, high: float, bounded: bool, log: bool, where: str) 
         raise InputError(f"{where}: log = true needs a range above 0, given: {low:g} to {high:g}")
 
 
+_ENOUGH: Final = 30
+_SHOWN: Final = 10.0
+
+
 def _profile(
     one: _Posed, settings: ProfilePanel, ends: tuple[float, float], figure: Profiles
 ) -> Profile:
@@ -265,6 +269,15 @@ def _profile(
     values = np.unique(np.concatenate([spaced(low, high, figure.points), inside]))
     with _told(one.where):
         heights, best, lowest = _heights(one, values)
+        for _ in range(_ENOUGH):
+            # a curve may be narrower than the steps of the shared axis: halve them
+            near = np.flatnonzero(heights - lowest < _SHOWN)
+            first, last = max(near.min(initial=0) - 1, 0), near.max(initial=0) + 2
+            if near.size > _ENOUGH or first + 1 >= values[:last].size:
+                break
+            middles = 0.5 * (values[first : last - 1] + values[first + 1 : last])
+            values = np.unique([*values, *middles, min(max(best, low), high)])
+            heights, best, lowest = _heights(one, values)
     return Profile(
         label=one.curve.label,
         style=one.curve.style,
