@@ -17,8 +17,8 @@ from nuhf.inference.problem import Options, Problem, pose
 from nuhf.inference.ranking import RankingResult, ranking
 from nuhf.inference.results import FitResult, LimitResult, ScanResult
 from nuhf.inference.spectra import RegionSpectrum, region_spectra
-from nuhf.report.derived import QUANTITIES
-from nuhf.report.published import Comparison, PublishedRow, compare, read_rows
+from nuhf.report.published import Comparison, compare, read_rows
+from nuhf.report.reproduced import ours
 
 __all__ = ["Content", "Fitted", "Measured", "gather", "measure"]
 
@@ -175,14 +175,7 @@ def _published(name: str, step: Step) -> tuple[tuple[Comparison, ...], tuple[str
         try:
             if row.analysis not in made:
                 made[row.analysis] = prepare(load(name, row.analysis))
-            found.append(compare(row, _ours(made[row.analysis], row)))
+            found.append(compare(row, ours([made[row.analysis]], row)))
         except NuhfError as error:
             failures.append(f"{row.paper} {row.where}, {row.parameter}: {error}")
     return tuple(found), tuple(failures)
-
-
-def _ours(one: Prepared, row: PublishedRow) -> Sequence[tuple[float, float]]:
-    if row.parameter in QUANTITIES:
-        return QUANTITIES[row.parameter].compute([one], row.cl)
-    problem = pose([one], row.parameter, Options(anapole=row.convention, profile=row.profile))
-    return questions.limit(problem, row.cl, _METHOD).intervals

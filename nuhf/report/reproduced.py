@@ -15,7 +15,17 @@ from nuhf.inference.problem import Options, pose
 from nuhf.report.derived import QUANTITIES
 from nuhf.report.published import Comparison, PublishedRow, compare, read_title
 
-__all__ = ["VERDICTS", "as_csv", "as_markdown", "incomplete", "interval", "pieces", "run", "shares"]
+__all__ = [
+    "VERDICTS",
+    "as_csv",
+    "as_markdown",
+    "incomplete",
+    "interval",
+    "ours",
+    "pieces",
+    "run",
+    "shares",
+]
 
 VERDICTS: Final = ("agrees", "close", "differs", "no number")
 """In the order in which they are counted."""
@@ -49,10 +59,10 @@ def run(rows: Sequence[PublishedRow], step: Step = lambda text: None) -> list[Co
     for i, row in enumerate(rows, start=1):
         step(f"{i} of {len(rows)}, {row.paper} {row.parameter}")
         try:
-            ours = _ours(row, made)
-            if not ours or not np.isfinite(ours).all():
-                raise ValueError(f"the interval is {ours}")
-            found.append(compare(row, ours))
+            found_pieces = _ours(row, made)
+            if not found_pieces or not np.isfinite(found_pieces).all():
+                raise ValueError(f"the interval is {found_pieces}")
+            found.append(compare(row, found_pieces))
         # whatever it is, the other rows do not depend on it
         except Exception as error:
             text = f"{type(error).__name__}: {error}"
@@ -65,7 +75,11 @@ def _ours(row: PublishedRow, made: Made) -> Sequence[tuple[float, float]]:
     for key in keys:
         if key not in made:
             made[key] = prepare(load(*key))
-    experiments = [made[key] for key in keys]
+    return ours([made[key] for key in keys], row)
+
+
+def ours(experiments: Sequence[Prepared], row: PublishedRow) -> Sequence[tuple[float, float]]:
+    """Return our pieces of what a row publishes, from its experiments as prepared."""
     if row.parameter in QUANTITIES:
         return QUANTITIES[row.parameter].compute(experiments, row.cl)
     options = Options(anapole=row.convention, profile=row.profile)
