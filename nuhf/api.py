@@ -12,6 +12,7 @@ from nuhf.engine.store import TemplateSet
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import Loaded, load
 from nuhf.experiments.prepare import prepare
+from nuhf.experiments.region import Prepared
 
 __all__ = [
     "contour",
@@ -88,9 +89,15 @@ def rate(
     dict
         Arrays (n_bins,) by ``<process>_<flavour>`` and background name, for every region.
     """
+    return rate_of(prepare(load(name, analysis)), values, anapole)
+
+
+def rate_of(
+    one: Prepared, values: Mapping[str, float] | None = None, anapole: str = "standard"
+) -> dict[str, dict[str, FloatArray]]:
+    """Return what `rate` does, of an experiment that is prepared."""
     from nuhf.model import assemble
 
-    one = prepare(load(name, analysis))
     given = dict(values or {})
     parameters.check_values(given)
     chosen = [parameters.get(p) for p in given]
@@ -137,6 +144,11 @@ def problems(
         wanted = several(parameter)
     for name in wanted:
         parameters.get(name)
+    if search is not None and len(wanted) > 1:
+        raise InputError(
+            f"--range is for one parameter, and here are {len(wanted)}: {', '.join(wanted)}; "
+            "name one with -p"
+        )
     experiments = [prepare(one) for one in loaded]
     options = Options(
         anapole, dict(values or {}), tuple(profile), tuple(fix), engine, asimov, search
@@ -183,16 +195,43 @@ def limit(
     nuhf.errors.FitError
         If an interval cannot be determined.
     """
+    return [found for _, found in posed_limits(names, parameter, cl=cl, method=method, **options)]
+
+
+def posed_limits(
+    names: Names,
+    parameter: Names | None = None,
+    *,
+    cl: float = 0.9,
+    method: str = "delta-chi2",
+    **options: Any,
+) -> list[tuple[Any, Any]]:
+    """Return the `nuhf.inference.problem.Problem` of each parameter with the result of `limit`."""
     from nuhf.inference import questions
-    from nuhf.inference.toys import split_options
 
     check(cl, method)
+    if method != "feldman-cousins" and options.get("points") is not None:
+        raise InputError(f"--points is for --method feldman-cousins; {method} takes none")
     default = questions.DEFAULT_TOYS if method == "feldman-cousins" else None
-    toys, options = split_options(options, default)
+    toys, options = _toys(options, default, "" if method == "cls" else method)
     posed = problems(names, parameter, **options)
     if toys is not None and toys.checkpoint is not None and len(posed) > 1:
         raise InputError("--checkpoint is for one parameter: name it with -p")
-    return [questions.limit(p, cl, method, toys) for p in posed]
+    return [(p, questions.limit(p, cl, method, toys)) for p in posed]
+
+
+def _toys(
+    options: Mapping[str, Any], default: int | None, method: str = ""
+) -> tuple[Any, dict[str, Any]]:
+    """Split the options of toys off; refuse them where no toys are made, or none by ``method``."""
+    from nuhf.inference.toys import split_options
+
+    if default is None and options.get("toys") is None:
+        for name in ("seed", "jobs", "scheduler", "checkpoint"):
+            if options.get(name) is not None:
+                hint = f"{method} makes none" if method else "give --toys, too"
+                raise InputError(f"--{name} is for toys: {hint}")
+    return split_options(options, default)
 
 
 def coverage(
@@ -202,22 +241,24 @@ def coverage(
     true: float,
     cl: float = 0.9,
     method: str = "delta-chi2",
-    inner: int = 1000,
+    inner: int | None = None,
     nuisances: Mapping[str, float] | None = None,
     **options: Any,
 ) -> Any:
     """Measure how often an interval contains ``true`` (`nuhf.inference.results.CoverageResult`).
 
     ``toys`` data sets (1000 by default) have the true value (base unit), the true ``nuisances``
-    and all others as fitted to the data there; ``inner`` toys at most give the critical value of
-    each for ``feldman-cousins``. Other options as in `limit`.
+    and all others as fitted to the data there; for ``feldman-cousins`` ``inner`` toys at most
+    (1000 by default) give the critical value of each. Other options as in `limit`.
     """
     from nuhf.inference.coverage import coverage as measure
-    from nuhf.inference.toys import split_options
 
-    toys, options = split_options(options, 1000)
+    check(cl, method)
+    if method != "feldman-cousins" and inner is not None:
+        raise InputError(f"--inner is for --method feldman-cousins; {method} takes none")
+    toys, options = _toys(options, 1000)
     (problem,) = problems(names, parameter, **options)
-    return measure(problem, true, cl, method, toys, inner, nuisances)
+    return measure(problem, true, cl, method, toys, 1000 if inner is None else inner, nuisances)
 
 
 def check(cl: float, method: str) -> None:
@@ -263,7 +304,6 @@ def contour(
     """
     from nuhf.inference.feldman_cousins_2d import region
     from nuhf.inference.intervals import threshold
-    from nuhf.inference.toys import split_options
 
     pair = several(parameter)
     if len(pair) != 2 or pair[0] == pair[1]:
@@ -274,7 +314,7 @@ def contour(
     if options.get("search"):
         raise InputError("--range is for one parameter; a contour finds its own range")
     options["profile"] = (pair[1], *options.get("profile", ()))
-    toys, options = split_options(options, 500 if method == "feldman-cousins" else None)
+    toys, options = _toys(options, 500 if method == "feldman-cousins" else None, method)
     (problem,) = problems(names, pair[0], **options)
     return region(problem, levels, points, method, toys)
 
@@ -284,14 +324,21 @@ def fit(names: Names, parameter: str | None = None, **options: Any) -> Any:
 
     The default is the strength of the SM process, ``norm_cevns`` or ``norm_eves``, with the
     ``significance`` of its discovery; ``counts`` of a process are events expected, fitted, and
-    the error. With ``toys`` the goodness of fit has a p-value from toys. Options as in `limit`.
+    the error. With ``toys`` the goodness of fit has a p-value from toys. Options as in `limit`,
+    but for ``search``.
     """
-    from nuhf.inference import questions
-    from nuhf.inference.toys import split_options
+    return posed_fit(names, parameter, **options)[1]
 
-    toys, options = split_options(options, None)
+
+def posed_fit(names: Names, parameter: str | None = None, **options: Any) -> tuple[Any, Any]:
+    """Return the `nuhf.inference.problem.Problem` with the result of `fit`."""
+    from nuhf.inference import questions
+
+    if options.get("search"):
+        raise InputError("--range is for intervals and scans: a fit needs none")
+    toys, options = _toys(options, None)
     (problem,) = problems(names, parameter or strength(names), **options)
-    return questions.fit(problem, toys)
+    return problem, questions.fit(problem, toys)
 
 
 def ranking(names: Names, parameter: str | None = None, **options: Any) -> Any:

@@ -20,14 +20,4 @@ class FitError(NuhfError):
 
 
 class OpenRegionError(FitError):
-    """A region reaches the end of the range it was looked for in.
-
-    Attributes
-    ----------
-    low, high, end : float
-        The range and the end reached, in the unit of the search.
-    """
-
-    def __init__(self, low: float, high: float, end: float) -> None:
-        super().__init__(f"the region is not closed inside {low:g} to {high:g}: it reaches {end:g}")
-        self.low, self.high, self.end = low, high, end
+    """A region reaches the end of the range it was looked for in."""

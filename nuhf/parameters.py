@@ -106,6 +106,10 @@ class Parameter:
         value = theta * self.scale
         return float(np.sqrt(max(value, 0.0))) if self.squared else value + self.offset
 
+    def show(self, theta: float) -> str:
+        """Write a value of the fit parameter in the base unit, with the unit."""
+        return f"{self.from_fit(theta):.4g}{'' if self.unit == '1' else f' {self.unit}'}"
+
 
 def unit_suffix(exponent: int) -> str:
     """Return the suffix that states a power of ten: ``_em8`` for -8, ``_ep2`` for 2, none for 0."""

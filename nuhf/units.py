@@ -1,8 +1,21 @@
 """Factors to the internal units MeV, cm, s, kg: multiply on the way in, divide on the way out."""
 
+from decimal import Decimal
 from typing import Final
 
-__all__ = ["DAY", "EV", "FM", "GIGAWATT", "G_PER_KG", "KEV", "METRE", "NS", "US", "YEAR"]
+__all__ = [
+    "DAY",
+    "EV",
+    "FM",
+    "GIGAWATT",
+    "G_PER_KG",
+    "KEV",
+    "METRE",
+    "NS",
+    "US",
+    "YEAR",
+    "percent",
+]
 
 EV: Final = 1e-6
 """MeV in one eV."""
@@ -33,3 +46,8 @@ YEAR: Final = 365.25 * DAY
 
 GIGAWATT: Final = 1e9 / 1.602176634e-13
 """MeV/s in one GW (SI, exact)."""
+
+
+def percent(fraction: float) -> str:
+    """Return a confidence level in per cent with all its digits: 0.9999999 is not 100 %."""
+    return f"{(100 * Decimal(repr(float(fraction)))).normalize():f}"

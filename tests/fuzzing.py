@@ -23,7 +23,8 @@ ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "docs" / "examples" / "conus-plus.toml"
 CSI = ROOT / "docs" / "examples" / "made-up-csi.toml"
 FOREIGN = ROOT / "docs" / "examples" / "lhc-style.json"
-SECONDS = 10
+SECONDS = 10  # of this process at work
+WAIT = 60  # for workers, or for nothing
 
 Case = namedtuple("Case", "number family files arguments")
 Outcome = namedtuple("Outcome", "code out err seconds fault")
@@ -273,12 +274,12 @@ _OPTIONS = {
     "rate": ("EXP", "--analysis", "--anapole", "--set", "--bins", "--json", "-o"),
     "templates": ("EXP", "--analysis", "-o"),
     "workspace": ("EXP", "-p", "--encoding", "--anapole", "--set", "-o"),
-    "fit": ("EXP", "-p", "--profile", "--fix", "--engine", "--asimov", "--range", "--toys",
+    "fit": ("EXP", "-p", "--profile", "--fix", "--engine", "--asimov", "--toys",
             "--seed", "--jobs", "--checkpoint", "--json", "-o"),
     "limit": ("EXP", "-p", "--cl", "--method", "--points", "--profile", "--fix", "--engine",
               "--set", "--range", "--asimov", "--toys", "--json", "-o"),
     "scan": ("EXP", "-p", "--points", "--cl", "--range", "--profile", "-o"),
-    "contour": ("EXP", "-p", "-p", "--cl", "--points", "--method", "--range", "-o"),
+    "contour": ("EXP", "-p", "-p", "--cl", "--points", "--method", "-o"),
     "coverage": ("EXP", "-p", "--true", "--method", "--nuisance", "--inner", "--toys", "--cl"),
     "ranking": ("EXP", "-p", "-o", "--json"),
     "patchset": ("EXP", "-p", "--range", "--points", "--hepdata", "-o"),
@@ -481,8 +482,9 @@ def run(one, folder):
     # a temporary file lies beside the output
     named = [str(p if folder in p.parents else p.parent) for p in places]
     _WATCH.update(folders=(str(folder.resolve()), str(temporary.resolve()), *named), events=[])
-    old = signal.signal(signal.SIGALRM, _alarm)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    old = [(number, signal.signal(number, _alarm)) for number in (signal.SIGALRM, signal.SIGPROF)]
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, WAIT)
     try:
         os.chdir(folder)
         tempfile.tempdir, sys.argv = str(temporary), ["nuhf", *one.arguments]
@@ -495,7 +497,7 @@ def run(one, folder):
     except SystemExit as error:
         code = error.code
     except Hang:
-        fault = f"no answer within {SECONDS} s"
+        fault = f"no answer within {SECONDS} s of work or {WAIT} s"
     except BaseException as error:
         # where nuhf was last, and where it broke
         steps = traceback.extract_tb(error.__traceback__)
@@ -503,9 +505,11 @@ def run(one, folder):
         where = ", ".join(f"{s.filename}:{s.lineno}" for s in [*ours, steps[-1]])
         fault = f"{type(error).__name__}: {str(error)[:200]} at {where}"
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
         _WATCH["on"] = False
-        signal.signal(signal.SIGALRM, old)
+        for number, handler in old:
+            signal.signal(number, handler)
         os.chdir(here)
         sys.argv, tempfile.tempdir = argv, old_temp
     said = err.buffer.getvalue().decode()

@@ -61,6 +61,46 @@ def test_limit_gives_all_parameters():
         assert sum(inside) == 1
 
 
+def test_problems_are_posed_once(cli, work, monkeypatch):
+    """`nuhf limit -o` and `fit -o` write from the problems that gave the result."""
+    from nuhf.experiments import spallation
+    from nuhf.inference import problem
+
+    counts = dict.fromkeys(("prepare", "describe"), 0)
+
+    def counted(module, name):
+        original = getattr(module, name)
+
+        def call(*arguments):
+            counts[name] += 1
+            return original(*arguments)
+
+        monkeypatch.setattr(module, name, call)
+
+    counted(spallation, "prepare")
+    counted(problem.assemble, "describe")
+    assert cli("limit", EXPERIMENT, "-p", "munu_mu", "-o", "limit").code == 0
+    # one of the parameter and one of the SM strength, for the spectrum
+    assert counts == {"prepare": 1, "describe": 2}
+    assert cli("fit", EXPERIMENT, "-o", "fit").code == 0
+    assert counts == {"prepare": 2, "describe": 3}
+
+
+@pytest.mark.parametrize(
+    ("fraction", "text"),
+    [(0.9, "90"), (0.68, "68"), (0.9999999, "99.99999"), (0.57, "57"), (0.1, "10"), (1e-5, "0.001"),
+     (0.6826894921370859, "68.26894921370859"), (np.float64(0.95), "95"), (1 - 2**-53, None)],
+)  # fmt: skip
+def test_percent(fraction, text):
+    """All digits of what was given, and never 100 for less than 1."""
+    from nuhf.units import percent
+
+    found = percent(fraction)
+    assert text in (None, found)
+    assert float(found) / 100 == pytest.approx(fraction, rel=1e-15)
+    assert found != "100"
+
+
 def test_a_set_parameter_is_not_among_all():
     found = nuhf.limit(EXPERIMENT, values={"munu_e": 1e-9})
     assert [r.parameter for r in found] == [p for p in PARAMETERS if p != "munu_e"]
@@ -158,6 +198,12 @@ def test_a_fixed_nuisance_does_not_move():
         (lambda: nuhf.workspace(EXPERIMENT, []), "at least one"),
         (lambda: nuhf.workspace(EXPERIMENT, "qnu_ee", encoding="x"), "unknown encoding 'x'"),
         (lambda: nuhf.fit(EXPERIMENT, fix=("qnu_ee_em8",)), "no nuisance 'qnu_ee_em8'"),
+        (lambda: nuhf.fit(EXPERIMENT, search=(0.0, 1.0)), "--range is for intervals"),
+        (lambda: nuhf.fit(EXPERIMENT, seed=2), "--seed is for toys: give --toys"),
+        (lambda: nuhf.limit(EXPERIMENT, "qnu_ee", points=20), "--points is for --method feldman"),
+        (lambda: nuhf.limit(EXPERIMENT, "qnu_ee", jobs=1), "--jobs is for toys: delta-chi2 makes"),
+        (lambda: nuhf.limit(EXPERIMENT, ["munu_e", "munu_mu"], search=(0.0, 1e-9)), "one param"),
+        (lambda: nuhf.coverage(EXPERIMENT, "qnu_ee", true=0.0, inner=200), "--inner is for"),
     ],
 )
 def test_bad_arguments(call, words):

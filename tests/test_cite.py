@@ -11,7 +11,7 @@ from nuhf import resources
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import list_experiments, load
 from nuhf.experiments.prepare import prepare
-from nuhf.report import cite, selfcheck
+from nuhf.report import cite, selfcheck, sources
 
 X = "coherent-csi-2021"
 
@@ -27,6 +27,7 @@ def parse_bibtex(text):
         head = re.compile(r"@(\w+)\{([^\s,{}]+),\n").match(text, position)
         assert head, text[position : position + 60]
         assert head[2].lower() not in {key.lower() for key in found}
+        assert head[1] in ("article", "techreport", "misc")
         position, fields = head.end(), {}
         while not text.startswith("}\n", position):
             name = re.compile(r"  (\w+) = \{").match(text, position)
@@ -36,17 +37,33 @@ def parse_bibtex(text):
                 escaped = text[end - 1] == "\\"
                 depth += {"{": 1, "}": -1}.get(text[end], 0) if not escaped else 0
                 end += 1
+            assert name[1] not in fields
             fields[name[1]] = text[name.end() : end - 1]
             assert text.startswith(",\n", end)
             position = end + 2
         found[head[2]] = (head[1], fields)
         position += 2
+        required = {"article": {"author", "title", "journal", "year"},
+                    "techreport": {"author", "title", "institution", "year"},
+                    "misc": {"title"}}  # fmt: skip
+        assert required[head[1]] <= set(fields), head[2]
+        loose = re.sub(r"\\.", "", "".join(v for k, v in fields.items() if k not in ("doi", "url")))
+        assert not set("&%#_$") & set(loose), head[2]
     return found
 
 
 @pytest.fixture(scope="module")
 def khan():
     return prepare(load(X, "khan2023"))
+
+
+@pytest.fixture(scope="module")
+def everything():
+    """All experiments with all analyses."""
+    loaded = {name: load(name) for name in list_experiments()}
+    assert len(loaded) == 13
+    return [prepare(load(name, analysis)) for name, one in loaded.items()
+            for analysis in one.experiment.analyses]  # fmt: skip
 
 
 def keys(found):
@@ -117,8 +134,8 @@ def test_source_lines_of_a_table():
     text = (
         "# What.\n# source: A. Bee, J. 1 (2020), as adopted in\n# C. Dee (2021)\n# columns: x [1]\n"
     )
-    assert cite.table_source(text) == ["A. Bee, J. 1 (2020), as adopted in C. Dee (2021)"]
-    assert cite.table_source("# source: one, doi:10.1/x\n# Remark.\nx\n# source: no\n") == [
+    assert sources.table_source(text) == ["A. Bee, J. 1 (2020), as adopted in C. Dee (2021)"]
+    assert sources.table_source("# source: one, doi:10.1/x\n# Remark.\nx\n# source: no\n") == [
         "one, doi:10.1/x"
     ]
 
@@ -126,42 +143,128 @@ def test_source_lines_of_a_table():
 # --------------------------------------------------------------------------------------- BibTeX
 
 
-def test_bibtex_is_valid_and_complete(prepared, khan):
+def test_bibtex_is_valid_and_complete(everything):
     steps = ["cls", "feldman-cousins", "ranking", "minuit", "figures", "delta-chi2", "strength"]
-    found = cite.citations([prepared, khan], steps)
+    found = cite.citations(everything, steps)
     parsed = parse_bibtex(cite.bibtex(found))
     assert list(parsed) == [c.key for c in found]
     for citation in found:
         kind, fields = parsed[citation.key]
-        assert fields["title"]
         assert fields.get("doi", "") == citation.doi
         assert fields.get("eprint", "") == citation.arxiv
-        assert kind in ("article", "techreport", "misc")
-        if kind == "article":
-            assert {"author", "journal", "year"} <= set(fields)
-        loose = re.sub(r"\\.", "", "".join(v for k, v in fields.items() if k not in ("doi", "url")))
-        assert not set("&%#_") & set(loose)
+        assert ("archivePrefix" in fields) == bool(citation.arxiv)
+        # what has no journal is a preprint, a release of data or a program
+        if kind == "misc" and citation.kind != "software":
+            assert citation.arxiv or "zenodo" in citation.doi
+
+
+def test_every_publication_is_known_in_full(everything):
+    """No reference in words is left, whose journal would be in the title."""
+    found = cite.citations(everything)
+    assert [c.words for c in found if c.words] == []
+    titles = [c.fields["title"] for c in found]
+    assert not [
+        t for t in titles if re.search(r"(Rev|Lett|JHEP|JINST|Phys)\.? [A-D]?\d|\d{4}\)", t)
+    ]
+    # one entry for each publication
+    assert len({c.doi.lower() for c in found if c.doi}) == sum(bool(c.doi) for c in found)
+    assert len({c.arxiv for c in found if c.arxiv}) == sum(bool(c.arxiv) for c in found)
+
+
+def test_bibliography_agrees_with_the_files_of_the_experiments(everything):
+    """Two places name journal and year: the words of a reference and references.toml."""
+    known = {c.key: c for c, _ in cite._bibliography()}
+    assert len(known) == len(cite._bibliography())
+    references = {r.key: r for one in everything for r in one.loaded.experiment.references}
+    assert len(references) > 20
+    for key, reference in references.items():
+        entry = known[key]
+        assert entry.doi == reference.doi
+        assert entry.arxiv == reference.arxiv
+        if entry.type == "article":
+            assert f"({entry.fields['year']})" in reference.text
+            for name in ("journal", "volume", "pages"):
+                assert entry.fields[name] in reference.text
+
+
+def test_bibliography_is_used_by_identifier_or_piece_of_text():
+    full = cite.Citation("k", "data", "article", {"title": "t"}, "10.1/A", "2001.00001")
+    known = [(full, ("J. 1, 2",))]
+    given = cite.Citation("x", "experiment", "misc", {"title": "w"}, used_for=("t.csv",), words="w")
+    by_doi = cite._completed(replace(given, doi="10.1/a"), known)
+    assert (by_doi.key, by_doi.kind, by_doi.used_for) == ("k", "experiment", ("t.csv",))
+    assert (by_doi.words, by_doi.arxiv) == ("", "2001.00001")
+    assert cite._completed(replace(given, arxiv="2001.00001"), known).key == "k"
+    assert cite._completed(replace(given, words="A. B, J. 1, 2 (1990)"), known).key == "k"
+    # a piece of text is no match for what has another identifier
+    other = replace(given, words="A. B, J. 1, 2 (1990)", doi="10.1/b")
+    assert cite._completed(other, known) is other
+    assert cite._completed(given, known) is given
 
 
 def test_special_characters_are_escaped():
     given = cite.Citation("k", "data", "misc", {"title": "a_b & 5 % {c}"}, words="w")
     assert parse_bibtex(cite.bibtex([given]))["k"][1]["title"] == r"{a\_b \& 5 \% c}"
+    plain = cite.Citation("k", "data", "misc", {"title": "x^2 ~ $y$"})
+    title = parse_bibtex(cite.bibtex([plain]))["k"][1]["title"]
+    assert title == r"{x\textasciicircum{}2 \textasciitilde{} \$y\$}"
 
 
-def test_every_shipped_experiment_can_be_cited():
-    every = [prepare(load(name)) for name in list(list_experiments())[:3]]
-    found = cite.citations(every)
-    assert list(parse_bibtex(cite.bibtex(found))) == [c.key for c in found]
-    for one in every:
-        for reference in one.loaded.experiment.references:
-            assert any(c.doi == reference.doi or c.arxiv == reference.arxiv for c in found)
+def test_a_parser_that_accepts_everything_would_show_nothing():
+    good = "@misc{k,\n  title = {a {b}},\n}\n"
+    assert parse_bibtex(good) == {"k": ("misc", {"title": "a {b}"})}
+    for bad in (good + good, good.replace("}},", "},"), good.replace("title", "note"),
+                good.replace("misc", "article"), good.replace("a {b}", "a & b")):  # fmt: skip
+        with pytest.raises((AssertionError, IndexError)):
+            parse_bibtex(bad)
+
+
+# --------------------------------------------------------------------------------------- tables
+
+
+def test_tables_are_those_that_are_read(everything):
+    for one in everything:
+        assert [t.name for t in sources.tables([one])] == list(one.digests)
+    both = [t.name for t in sources.tables(everything)]
+    assert set(both) == {name for one in everything for name in one.digests}
+    assert len(set(both)) == len(both)
+
+
+def test_every_table_says_where_it_is_from(everything):
+    for one in everything:
+        silent = [t.name for t in sources.tables([one]) if not t.sources]
+        # tree-level couplings are computed: nothing of the file is used
+        assert set(silent) <= {"couplings.toml"}
+
+
+def test_words_of_caution_are_shown(everything):
+    found = {t.name: t for t in sources.tables(everything)}
+    tritium = found["xenon/shape_tritium_computed.csv"]
+    assert tritium.care == ("computed",)
+    assert tritium.sources == ("allowed shape with Fermi function, end point 18.59 keV",)
+    for name, table in found.items():
+        for word in sources.CARE:
+            if word in re.split(r"[/_.]", name):
+                assert word in table.care, name
+    text = cite.plain_text([], [tritium])
+    assert "  xenon/shape_tritium_computed.csv [computed]\n      allowed shape" in text
+
+
+def test_long_lists_of_sources_are_cut_in_the_text_only():
+    table = sources.Table("x.toml", (), tuple(f"s{i}" for i in range(9)))
+    text = cite.plain_text([], [table])
+    assert "s3\n      and 5 more: --json" in text
+    assert "s4" not in text
+    assert table.to_json()["sources"] == list(table.sources)
+    silent = cite.plain_text([], [sources.Table("c.toml", (), ())])
+    assert "nothing of it is used" in silent
 
 
 def test_entries_are_checked(monkeypatch, tmp_path):
     (tmp_path / "citations.toml").write_text('[[entries]]\nkey = "a"\ncolour = "red"\n')
     monkeypatch.setattr(resources, "find", lambda name: tmp_path / name)
     with pytest.raises(InputError, match=r"citations.toml: entries\[0\].*'why'.*'colour'"):
-        list(cite._entries())
+        list(cite._methods())
 
 
 def test_command(cli, work):
@@ -171,8 +274,10 @@ def test_command(cli, work):
     ran = cli("cite", X, "--method", "cls", "--bibtex", "-o", "x.bib")
     assert (ran.code, ran.out) == (0, "")
     assert "Read:2002hq" in parse_bibtex((work / "x.bib").read_text())
-    listed = json.loads(cli("cite", X, "--json").out)["citations"]
-    assert {"key", "kind", "text", "doi", "arxiv", "used_for"} == set(listed[0])
+    listed = json.loads(cli("cite", X, "--json").out)
+    assert {"key", "kind", "text", "doi", "arxiv", "used_for"} == set(listed["citations"][0])
+    assert {"table", "care", "sources"} == set(listed["tables"][0])
+    assert f"Tables:\n  {X}.toml" in text.out
     assert cli("cite", X, "--json", "--bibtex").code == 2
     assert "did you mean cls?" in cli("cite", X, "--method", "cl").err
 

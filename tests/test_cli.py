@@ -6,12 +6,16 @@ import io
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import Ran
+
+from nuhf.cli import _COMMANDS, _group, options
 
 X = "coherent-csi-2021"
 REGION = "coherent_csi_2021"
@@ -150,6 +154,45 @@ def test_help_of_a_command_has_an_example_that_names_it(cli, command):
     assert f"Example:  nuhf {command}" in ran.out
 
 
+EXAMPLE = re.compile(r"\b(After|Example):\s+nuhf (.*?)(?= (?:After|Example):|$)")
+LONG = ("fit", "coverage", "ranking", "plot", "reproduce", "report", "publish", "check",
+        "regenerate")  # fmt: skip
+
+
+def process(line):
+    done = subprocess.run([NUHF, *shlex.split(line)], capture_output=True, text=True, check=False)
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [pytest.param(n, marks=[pytest.mark.slow] if n in LONG else []) for n in _COMMANDS],
+)
+def test_the_example_of_a_command_runs(cli, work, command):
+    """In an empty folder, after the commands that its help names."""
+    if command == "publish":
+        pytest.importorskip("hepdata_lib")
+        pytest.importorskip("hepdata_validator")
+    text = " ".join(_group.get_command(None, command).help.split())
+    found = EXAMPLE.findall(text)
+    (example,) = (line for kind, line in found if kind == "Example")
+    assert shlex.split(example)[0] == command
+    for line in (*(line for kind, line in found if kind == "After"), example):
+        # hepdata-lib leaves files open, and warnings are errors in this process
+        ran = process(line) if line == example and command == "publish" else cli(*shlex.split(line))
+        assert ran.code == 0, f"nuhf {line}: {ran.err}"
+        written = re.search(r"-o (\S+)", line)
+        assert written is None or Path(written[1]).exists()
+
+
+def test_all_commands_refuse_an_option_given_twice(cli):
+    """The mechanism is the command's class; each has it, and takes flags and lists as before."""
+    for name in _COMMANDS:
+        assert isinstance(_group.get_command(None, name), options.Command), name
+    ran = cli("rate", X, "--json", "--json", "--set", "qnu_ee=0", "--set", "munu_e=0")
+    assert one_json(ran)["values"] == {"qnu_ee": 0.0, "munu_e": 0.0}
+
+
 def test_version(cli):
     assert re.fullmatch(r"nuhf \d+\.\d+\.\d+\S*\n", cli("--version").out)
 
@@ -189,6 +232,38 @@ def test_show(cli, heavier):
     assert one_json(cli("show", heavier, "--json"))["experiment"]["target"]["mass_kg"] == 29.2
 
 
+#: what the file of each kind of experiment says, as ``nuhf show`` prints it
+INPUTS = {
+    X: ("pot = 3.198e+23", "baseline_m = 19.3", "mass_kg = 14.6", "Cs133 = 1", "a0_kev_ee = 0.0749",
+        "time 0 to 6 us", "sns/flux_time.csv", "Phys. Rev. Lett. 129, 081801 (2022)"),
+    "coherent-lar-2020": ("baseline_m = 27.5", "coefficients = [0.246, 0.78]", "(computed): "),
+    "dresden-2": ("fluxes.quoted: ", "flux_per_cm2_s = 4.8e+13", "mass_kg = 2.924", "Ge72 = 0.2745",
+                  "noise_kev = 0.0685", "live_days = 96.4", "quenching = fef"),
+    "xenonnt-sr0": ("fluxes = gs98", "exposure_tonne_year = 1.16", "(digitised): ",
+                    "energy 1 to 140 keV"),
+    "apv-cs": ("kind = weak_charge", "inputs = apv-cs/apv-cs.toml"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_show_prints_the_inputs_of_every_kind(cli, name):
+    text = cli("show", name).out
+    for part in INPUTS[name]:
+        assert part in text, part
+    # of several fluxes only the one that the analysis uses
+    assert "fluxes.khan2022" not in text
+    found = one_json(cli("show", name, "--json"))
+    folder = Path(found["file"]).parent.parent
+    for read in found["tables"]:
+        assert Path(read["path"]) == folder / read["table"]
+        assert f"\n  {read['path']}" in text
+    named = {read["table"] for read in found["tables"]}
+    content = json.dumps(found["experiment"])
+    for table_name in re.findall(rf'"({name}/[^"]*\.csv)"', content):
+        used = table_name in json.dumps({**found["experiment"], "analyses": {}})
+        assert table_name in named or not used or name == "dresden-2", table_name
+
+
 def events_of(ran, region=REGION):
     """Expected events by component, from ``nuhf rate --json``."""
     found = one_json(ran)["regions"]
@@ -220,6 +295,29 @@ def test_rate(cli, work):
     assert (ran.out, ran.err) == ("", "wrote rate.csv\n")
     assert table(Path("rate.csv").read_text()) == rows
     assert files(work) == ["rate.csv"]
+
+
+def test_rate_with_couplings_stands_beside_the_sm(cli, work):
+    standard = events_of(cli("rate", X, "--json"))
+    ran = cli("rate", X, "--set", "qnu_mumu=5e-8", "--json")
+    moved = events_of(ran)
+    region = one_json(ran)["regions"][REGION]
+    assert region["sm_events"] == standard
+    assert region["difference"] == {name: moved[name] - standard[name] for name in moved}
+    text = cli("rate", X, "--set", "qnu_mumu=5e-8").out
+    assert text.splitlines()[0].split() == ["events", "SM", "with", "--set", "difference"]
+    standard["total"], moved["total"] = sum(standard.values()), sum(moved.values())
+    for name, number in moved.items():
+        before = standard[name]
+        row = rf"^{name} +{before:.2f} +{number:.2f} +{re.escape(f'{number - before:+.2f}')}$"
+        assert re.search(row, text, re.MULTILINE), name
+    assert len(text.splitlines()) == 1 + len(moved)
+    rows = table(cli("rate", X, "--set", "qnu_mumu=5e-8", "--bins").out)
+    for name in ("cevns_e", "cevns_mu"):
+        for column, events in ((name, moved), (f"sm_{name}", standard)):
+            total = sum(float(row[column]) for row in rows)
+            assert total == pytest.approx(events[name], rel=1e-9)
+    assert not [name for name in table(cli("rate", X, "--bins").out)[0] if name.startswith("sm_")]
 
 
 def test_rate_follows_the_mass_and_the_couplings(cli, heavier):
@@ -379,6 +477,12 @@ def test_limit_writes_what_it_says(cli, work):
     assert json.loads(Path("out/workspaces/qnu_ee.native.json").read_text()) == spec
 
 
+def test_a_confidence_level_is_printed_with_all_its_digits(cli, work):
+    ran = cli("limit", X, "-p", "munu_mu", "--cl", "0.9999999", "-o", "out")
+    assert ran.out.startswith(f"{X}, analysis default, 99.99999 % CL, ")
+    assert "90 % CL" in cli("limit", X, "-p", "munu_mu", "--cl", "0.90").out
+
+
 def test_confidence_level_and_threshold(cli):
     """Wider at higher CL; at CL 0.6827 the half width is one standard deviation of the fit."""
     widths = []
@@ -484,9 +588,11 @@ def test_cls(cli):
 
 
 def test_scan(cli, work):
-    ran = cli("scan", X, "-p", "qnu_ee", "--points", "31")
+    ran = cli("scan", X, "-p", "qnu_ee", "--points", "31", "-o", "-")
     rows = table(ran.out)
     assert len(rows) == 31
+    assert ran.err == ""
+    assert files(work) == []
     assert min(float(row["delta_2nll"]) for row in rows) >= 0.0
     found = one_json(cli("scan", X, "-p", "qnu_ee", "--points", "31", "--json"))
     for row, value, delta in zip(rows, found["values"], found["delta"], strict=True):
@@ -495,11 +601,74 @@ def test_scan(cli, work):
     (limit,) = limits(cli, X, "-p", "qnu_ee")
     for low, high in limit["intervals"]:
         assert found["values"][0] < low < high < found["values"][-1]
+    summary = cli("scan", X, "-p", "qnu_ee", "--points", "31")
+    assert (summary.code, summary.err) == (0, "")
+    assert len([line for line in summary.out.splitlines() if not line.startswith("note: ")]) == 5
+    low, high = found["values"][0], found["values"][-1]
+    assert re.search(rf"^scanned +{low:.3g} to {high:.3g} e, 31 values$", summary.out, re.M)
+    # both minima of a charge, and nothing else
+    (lowest,) = re.findall(r"^lowest values +(.*)$", summary.out, re.M)
+    near = [float(text) for text in re.findall(r"(\S+) \(", lowest)]
+    assert len(near) == len(limit["intervals"]) == 2
+    for value, (low, high) in zip(near, limit["intervals"], strict=True):
+        assert low < value < high
     ran = cli("scan", X, "-p", "qnu_ee", "--points", "31", "-o", "a/scan.png")
-    assert (ran.code, ran.out) == (0, "")
+    assert (ran.code, ran.out) == (0, summary.out)
+    assert ran.err == "wrote a/scan.png\nwrote a/scan.csv\n"
     assert files(work) == ["a/scan.csv", "a/scan.png"]
     assert is_png(Path("a/scan.png"))
     assert table(Path("a/scan.csv").read_text()) == rows
+    ran = cli("scan", X, "-p", "qnu_ee", "--points", "31", "-o", "b.CSV", "--json")
+    assert one_json(ran) == found
+    assert ran.err == "wrote b.CSV\n"
+    assert files(work) == ["a/scan.csv", "a/scan.png", "b.CSV"]
+    assert Path("b.CSV").read_text() == Path("a/scan.csv").read_text()
+
+
+def test_contour(cli, work):
+    arguments = ("contour", X, "-p", "munu_e", "-p", "munu_mu", "--points", "20", "--cl", "0.9999")
+    ran = cli(*arguments)
+    lines = ran.out.splitlines()
+    assert ran.err == ""
+    assert lines[0] == f"{X}, analysis default, 2 degrees of freedom, delta-chi2"
+    assert lines[1].startswith("best fit  munu_e = ")
+    assert lines[2] == "99.99 % CL: 1 piece"
+    assert lines[4].startswith("note: ")
+    found = one_json(cli(*arguments, "--json"))
+    ((line,),) = (region["lines"] for region in found["regions"])
+    (e, mu) = np.max(line, axis=0)
+    assert lines[3] == f"  munu_e [0, {e:.3g}] mu_B, munu_mu [0, {mu:.3g}] mu_B"
+    rows = table(cli(*arguments, "-o", "-").out)
+    assert max(float(row["munu_e_mu_B"]) for row in rows) == pytest.approx(e, rel=1e-9)
+    assert cli(*arguments, "-o", "a.png").out == ran.out
+    assert files(work) == ["a.csv", "a.png"]
+    assert table(Path("a.csv").read_text()) == rows
+
+
+def test_summary_of_a_region_with_a_hole_and_an_island():
+    """Two circles in one another are a piece with a hole; a third inside the hole is a piece."""
+    from nuhf.cli import summaries
+    from nuhf.inference.contours import ContourResult
+
+    angle = np.linspace(0.0, 2.0 * np.pi, 41)
+    circle = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+    # outside, though its frame overlaps with that of the largest
+    apart = circle * [0.1, 0.1] + [0.95, 0.95]
+    lines = (2.0 * circle, 1.0 * circle, 3.0 * circle, 3.0 * apart)
+    empty = np.zeros(1)
+    found = ContourResult(
+        ("x",), "default", ("qnu_ee", "sin2thetaW"), ("e", "1"), None, (0.0, 0.5), 1.0,
+        ((0.5, lines),), empty, empty, np.zeros((1, 1)), (), "", (), {},
+    )  # fmt: skip
+    text = summaries.contour(found, "delta-chi2")
+    assert text[1] == "best fit  qnu_ee = 0 e, sin2thetaW = 0.5"
+    assert text[2:] == [
+        "50 % CL: 3 pieces",
+        "  hole: qnu_ee [-2, 2] e, sin2thetaW [-2, 2]",
+        "  qnu_ee [-1, 1] e, sin2thetaW [-1, 1]",
+        "  qnu_ee [-3, 3] e, sin2thetaW [-3, 3]",
+        "  qnu_ee [2.55, 3.15] e, sin2thetaW [2.55, 3.15]",
+    ]
 
 
 def test_scan_over_a_range_by_path(cli, heavier):
@@ -577,6 +746,30 @@ BAD = [
     (("scan", X, "-p", "qnu_ee", "--cl", "0"), ("confidence level 0.0", "between 0 and 1")),
     *((("scan", X, "-p", "qnu_ee", "--points", n), (f"--points {n}", "between 2 and"))
       for n in ("1", "0", "-5", "100000000")),
+    (("scan", X, "-p", "qnu_ee", "-p", "munu_e"), ("--parameter is given 2 times", "nuhf scan")),
+    (("fit", X, "-p", "qnu_ee", "-p", "munu_e", "-p", "munu_mu"), ("3 times", "nuhf fit")),
+    (("ranking", X, "--parameter", "qnu_ee", "-pmunu_e"), ("--parameter", "nuhf ranking")),
+    (("coverage", X, "-p", "qnu_ee", "--true", "0", "-p", "munu_e"), ("nuhf coverage takes one",)),
+    ((*P, "--cl", "0.9", "--cl", "0.95"), ("--cl is given 2 times", "nuhf limit")),
+    ((*P, "--cl=0.9", "--cl=0.9"), ("--cl is given 2 times",)),
+    ((*P, "--analysis", "default", "--analysis", "khan2023"), ("--analysis is given 2 times",)),
+    ((*P, "--method", "cls", "--method", "delta-chi2"), ("--method is given 2 times",)),
+    ((*P, "--range", "0", "1", "--range", "0", "2"), ("--range is given 2 times",)),
+    (("rate", X, "-o", "a", "--output", "b"), ("--output is given 2 times", "nuhf rate")),
+    (("cite", X, "--method", "cls", "--method", "cls"), ("--method is given 2 times",)),
+    ((*P, "--points", "40"), ("--points", "feldman-cousins", "delta-chi2")),
+    (("limit", X, "-p", "munu_mu", "--method", "cls", "--points", "40"), ("--points", "cls")),
+    (("limit", X, "-p", "munu_mu", "--method", "cls", "--seed", "1"), ("--seed", "--toys")),
+    *(((*P, option, value), (option, "delta-chi2 makes none")) for option, value in
+      (("--seed", "1"), ("--jobs", "2"), ("--scheduler", "tcp://x:1"), ("--checkpoint", "f"))),
+    *((("fit", X, option, value), (option, "give --toys")) for option, value in
+      (("--seed", "1"), ("--jobs", "2"), ("--scheduler", "tcp://x:1"), ("--checkpoint", "f"))),
+    (("contour", X, "-p", "qnu_ee", "-p", "munu_e", "--seed", "1"), ("--seed", "makes none")),
+    (("coverage", X, "-p", "qnu_ee", "--true", "0", "--inner", "100"), ("--inner", "delta-chi2")),
+    ((*P, "-p", "munu_e", "--range", "0", "1e-9"), ("--range", "one parameter", "qnu_ee, munu_e")),
+    (("limit", X, "--range", "0", "1e-9"), ("--range", "one parameter", "-p")),
+    *(((command, X, "-p", "qnu_ee", "--range", "0", "1"), ("No such option", "--range"))
+      for command in ("fit", "contour", "ranking")),
     ((*P, "--range", "1e-7", "-1e-7"), ("--range 1e-07 -1e-07", "lower one first")),
     ((*P, "--range", "1e-7", "1e-7"), ("--range 1e-07 1e-07", "lower one first")),
     ((*P, "--range", "nan", "1"), ("--range nan 1.0", "two numbers")),
@@ -692,16 +885,19 @@ def test_read_only_folder(cli, work):
     assert list(folder.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["a.xyz", "a.csv"])
-def test_figure_formats_are_named(cli, work, name):
-    refused(cli(*WRITERS["scan"], "-o", name), 2, name, ".png", ".pdf", ".svg")
+def test_figure_formats_are_named(cli, work):
+    refused(cli(*WRITERS["scan"], "-o", "a.xyz"), 2, "a.xyz", ".png", ".pdf", ".svg")
     assert list(work.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", ["limit", "fit", "scan"])
-def test_folders_and_figures_do_not_go_to_stdout(cli, work, command):
+@pytest.mark.parametrize("command", ["limit", "fit"])
+def test_folders_do_not_go_to_stdout(cli, work, command):
     refused(cli(*WRITERS[command], "-o", "-"), 2, "-o")
     assert list(work.iterdir()) == []
+
+
+def test_a_table_and_json_do_not_go_to_stdout_together(cli, work):
+    refused(cli(*WRITERS["scan"], "-o", "-", "--json"), 2, "--json", "-o -")
 
 
 def test_an_old_file_survives_a_failure(cli, work):

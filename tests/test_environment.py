@@ -2,11 +2,16 @@
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
+
+from nuhf import resources
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "docs" / "examples" / "conus-plus.toml"
@@ -32,16 +37,37 @@ def usual(tmp_path_factory):
 
 
 LOCALES = [
+    {"LC_ALL": "C"},
     {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
     {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"},
     {"PYTHONIOENCODING": "latin-1"},
     {"PYTHONIOENCODING": "utf-16"},
+    {"LC_ALL": "de_DE.ISO-8859-1", "LOCPATH": "here"},
 ]
+
+
+def latin_1(folder):
+    """Make a locale whose encoding is no UTF-8 and no ASCII."""
+    made = folder / "de_DE.ISO-8859-1"
+    define = ("localedef", "-i", "de_DE", "-f", "ISO-8859-1", str(made))
+    try:
+        done = subprocess.run(define, capture_output=True, check=False)
+    except OSError as error:
+        pytest.skip(f"no localedef: {error}")
+    if done.returncode:
+        pytest.skip("the sources of the locale de_DE are not here")
+    ask = "import locale; print(locale.getpreferredencoding())"
+    variables = {**os.environ, "LC_ALL": made.name, "LOCPATH": str(folder), "PYTHONUTF8": "0"}
+    told = subprocess.check_output([sys.executable, "-c", ask], env=variables)
+    assert told == b"ISO-8859-1\n"
 
 
 @pytest.mark.parametrize("locale", LOCALES)
 def test_locales(tmp_path, locale):
     """What is printed is UTF-8, as what is written, whatever the locale."""
+    if "LOCPATH" in locale:
+        latin_1(tmp_path)
+        locale = {**locale, "LOCPATH": str(tmp_path)}
     text = EXAMPLE.read_text(encoding="utf-8").replace("one bin (example)", "ein Prüfstück → ∞")
     (tmp_path / "mine.toml").write_text(text, encoding="utf-8")
     ran = nuhf("show", "mine.toml", "--json", folder=tmp_path, **locale)
@@ -77,7 +103,7 @@ def test_a_name_that_is_no_utf8(tmp_path):
     json.loads(ran.stdout.decode("utf-8"))
 
 
-@pytest.mark.parametrize("home", [None, "", "/proc/nowhere"])
+@pytest.mark.parametrize("home", [None, "", "/proc/nowhere", "/proc"])
 def test_no_home(tmp_path, usual, home):
     gone = dict.fromkeys(("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "MPLCONFIGDIR"))
     ran = nuhf(*LIMIT, folder=tmp_path, HOME=home, **gone)
@@ -91,6 +117,8 @@ def test_no_home(tmp_path, usual, home):
 MISSING = [
     ("distributed", ("limit", EXAMPLE, "-p", "munu_e", "--method", "feldman-cousins", "--toys",
                      "10", "--scheduler", "tcp://127.0.0.1:1"), "nuhf[dask]"),
+    ("hepdata_validator", ("publish", EXAMPLE, "-p", "munu_e", "--points", "3", "-o", "out"),
+     "nuhf[hepdata]"),
     ("hepdata_lib", ("publish", EXAMPLE, "-p", "munu_e", "--points", "3", "-o", "out"),
      "nuhf[hepdata]"),
 ]  # fmt: skip
@@ -137,6 +165,96 @@ def test_no_network(tmp_path, usual):
     ran = nuhf("validate", ROOT / "docs" / "examples" / "lhc-style.json", folder=tmp_path,
                before=alone)  # fmt: skip
     assert ran.returncode == 0, ran.stderr
+
+
+# ------------------------------------------------------------------ an installation of our own
+
+
+def install(place):
+    """Copy the package to a folder of its own, as it lies in a wheel."""
+    package = Path(resources.__file__).parent
+    left_out = shutil.ignore_patterns("__pycache__", "_shipped")
+    shutil.copytree(package, place / "nuhf", ignore=left_out)
+    for name in ("data", "templates", "workspaces"):
+        shutil.copytree(resources.shipped(name), place / "nuhf" / "_shipped" / name)
+    return place
+
+
+def imported_from(place):
+    """Code that makes sure of it, in any locale."""
+    start = os.fsencode(place)
+    return f"import os, nuhf; assert os.fsencode(nuhf.__file__).startswith({start!r})"
+
+
+READ_ONLY = """
+while test "$1" != --; do
+    mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" || exit 99
+    touch "$1/x" 2>/dev/null && exit 98
+    shift
+done
+shift
+exec "$@"
+"""
+
+
+def test_read_only_site_packages_of_any_name(tmp_path, usual):
+    """Nothing is written beside the code or any library, not even byte code; ASCII locale."""
+    place = install(tmp_path / "ein Ordner ü ∞ 'x' %s")
+    libraries = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    before = ("unshare", "--mount", "--map-root-user", "sh", "-c", READ_ONLY, "sh",
+              place, *sorted(libraries), "--")  # fmt: skip
+    try:
+        done = subprocess.run([*before, "true"], capture_output=True, check=False)
+    except OSError as error:
+        pytest.skip(f"no unshare: {error}")
+    if done.returncode not in (0, 98):
+        pytest.skip(f"nothing can be mounted here: {done.stderr.decode()}")
+    assert done.returncode == 0
+    around = {
+        "before": before,
+        "code": imported_from(place),
+        "PYTHONPATH": str(place),
+        **LOCALES[1],
+    }
+    ran = nuhf(*LIMIT, folder=tmp_path, **around)
+    assert (ran.returncode, ran.stdout) == (0, usual)
+    ran = nuhf("report", EXAMPLE, "-o", "report.html", folder=tmp_path, **around)
+    assert ran.returncode == 0, ran.stderr
+    assert (tmp_path / "report.html").stat().st_size > 50_000
+    assert not list(place.rglob("__pycache__"))
+
+
+def test_damaged_files_of_an_installation_are_found(tmp_path):
+    """Every kind of damage at once, each in another experiment; the rest is found whole."""
+    place = install(tmp_path / "lib")
+    shipped = place / "nuhf" / "_shipped"
+
+    def change(name, pattern, new):
+        path = shipped / name
+        text, changes = re.subn(pattern, new, path.read_text(encoding="utf-8"), count=1)
+        assert changes == 1
+        path.write_text(text, encoding="utf-8")
+
+    change("data/coherent-csi-2017/counts_beam_on.csv", r"(?m)^([0-9].*)[0-8]$", r"\g<1>9")
+    change("data/experiments/xenonnt-sr0.toml", r'(?m)^title = "', 'title = "X')
+    change("templates/dresden-2/default.json", r'": "[0-9a-f]{64}"', f'": "{"0" * 64}"')
+    change("templates/lz-ws2024/default.json", r"(?s)\A(.{50000}).*", r"\1")
+    change("templates/coherent-csi-2021/default.json", r"(\d\.\d{4})[0-8](\d{6})", r"\g<1>9\2")
+    (shipped / "templates" / "apv-cs" / "default.json").unlink()
+    ran = nuhf("check", folder=tmp_path, code=imported_from(place), PYTHONPATH=str(place))
+    failed = [line for line in ran.stdout.decode().splitlines() if line.startswith("FAIL")]
+    said = "\n".join(failed)
+    assert ran.returncode == 1
+    for words in (
+        r"data: coherent-csi-2017 \(default\): changed .*coherent-csi-2017/counts_beam_on.csv",
+        r"data: xenonnt-sr0 \(default\): changed .*xenonnt-sr0.toml",
+        r"data: dresden-2 \(default\): changed since",
+        r"data: lz-ws2024: .*default.json",
+        r"data: apv-cs \(default\): .*default.json is missing",
+        r"templates: coherent-csi-2021: computed again",
+    ):
+        assert re.search(f"(?m)^FAIL {words}", said), said
+    assert not re.search("coherent-lar|golden", said)
 
 
 def test_stdout_that_takes_nothing(tmp_path):

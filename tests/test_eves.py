@@ -56,7 +56,7 @@ def test_golden_charge_shift():
 
 
 def test_golden_couplings():
-    # arXiv:2309.12380 eqs 4, 5, with its sin^2 theta_W = 0.23863
+    # arXiv:2309.17380 eqs 4, 5, with its sin^2 theta_W = 0.23863
     assert eves.electron_couplings("e", sin2_theta_w=0.23863) == pytest.approx((0.97726, 0.5))
     for flavour in ("mu", "tau"):
         found = eves.electron_couplings(flavour, sin2_theta_w=0.23863)
@@ -72,7 +72,7 @@ def test_golden_total_of_lsnd():
 
 
 def test_golden_magnetic_moment():
-    # arXiv:2309.12380 eq 6 with the classical electron radius r_e = 2.8179403e-13 cm (CODATA):
+    # arXiv:2309.17380 eq 6 with the classical electron radius r_e = 2.8179403e-13 cm (CODATA):
     # pi alpha^2/m_e^2 = pi r_e^2
     recoil, energy, munu = 5 * KEV, 0.3, 1e-11
     added = float(section(recoil, energy, munu2=munu**2) - section(recoil, energy))
@@ -84,7 +84,7 @@ def test_golden_magnetic_moment():
 
 
 def printed(t, energy, flavour, antineutrino, s2w, q, r, munu2, qt2, rt2):
-    """arXiv:2309.12380 eqs 3 to 9, 14 to 16 for Z_eff = 1, couplings in natural units of MeV."""
+    """arXiv:2309.17380 eqs 3 to 9, 14 to 16 for Z_eff = 1, couplings in natural units of MeV."""
     r, rt2 = r / AREA, rt2 / AREA**2
     gv = 2 * s2w + (0.5 if flavour == "e" else -0.5)
     ga = (0.5 if flavour == "e" else -0.5) * (-1 if antineutrino else 1)
@@ -215,7 +215,7 @@ def spin_zero(t, energy):
 
 
 def test_size_of_the_term_of_a_spin_zero_target():
-    # below 0.2 % for pp neutrinos (to 0.42 MeV) in the regions of arXiv:2309.12380 up to 30 keV
+    # below 0.2 % for pp neutrinos (to 0.42 MeV) in the regions of arXiv:2309.17380 up to 30 keV
     assert 1e-3 < spin_zero(30 * KEV, 0.42) - 1 < 2e-3
     assert spin_zero(5 * KEV, 0.42) - 1 < 5e-5
 
@@ -288,7 +288,7 @@ def test_section_is_not_negative_below_and_zero_above(energy, share, species, va
 @settings(deadline=None)
 @given(energy=ENERGY)
 def test_kinematics_are_those_of_an_electron(energy):
-    # E + m = E' + m + T with backscattering, and E_min its inverse (arXiv:2309.12380 below eq 18)
+    # E + m = E' + m + T with backscattering, and E_min its inverse (arXiv:2309.17380 below eq 18)
     top = top_of(energy)
     momentum = math.sqrt(top**2 + 2 * M_E * top)
     assert 2 * energy - top == pytest.approx(momentum, rel=1e-9)

@@ -7,12 +7,13 @@ from importlib import import_module
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
+from matplotlib.lines import Line2D
 
 from nuhf import api, cli, parameters
 from nuhf.errors import FitError, InputError
 from nuhf.experiments import catalogue
 from nuhf.inference.intervals import threshold
-from nuhf.report import figures, figures_arrays, plots, published
+from nuhf.report import figures, figures_arrays, figures_draw, plots, published
 from nuhf.report.summary import Bound, summary
 
 NAME = "coherent-csi-2021"
@@ -243,6 +244,70 @@ def test_spectrum_lines_are_the_expectation(paper):
     (drawn,) = [p for p in axes.patches if p.get_label() == "charge"]
     heights, edges, _ = drawn.get_data()
     assert np.sum(heights * np.diff(edges)) == pytest.approx(total("charge"))
+
+
+def test_published_bars_of_every_curve_have_their_own_lane(paper):
+    rows = ROW.format(NAME) + "cl = 0.9\nlower = -9e-8\nupper = -5e-8\n"
+    rows += rows.replace('"khan2023"', '"default"').replace("-9e-8", "-8e-8")
+    figure, _ = paper(
+        PROFILES + 'parameter = "qnu_mumu"\npoints = 11\n'
+        'curves = [{ label = "a" }, { label = "b", analysis = "default" }]\n', rows
+    )  # fmt: skip
+    (axes,) = figure.axes
+    bars = [line for line in axes.lines if line.get_gid() == "published"]
+    assert [bar.get_color() for bar in bars] == list(plots._COLOURS[:2])
+    lanes = [bar.get_ydata()[0] for bar in bars]
+    assert axes.get_ylim()[0] < lanes[1] < lanes[0] < 0.0
+    (legend,) = figure.legends
+    assert [t.get_text() for t in legend.get_texts()] == [
+        "a", "b", "our interval", "published interval, 90 % CL"
+    ]  # fmt: skip
+
+
+def test_every_profile_with_published_numbers_shows_them():
+    """No figure that the papers print limits for is without them."""
+    for name in published.list_papers():
+        rows = published.read_rows(name)
+        for figure, spec in figures.list_figures(name).items():
+            if spec.kind == "profiles":
+                shown = {p for c in spec.curves for p in c.parameter or spec.parameter}
+                assert spec.published, f"{name} {figure}"
+                assert all(curve.interval for curve in spec.curves), f"{name} {figure}"
+                assert shown & {row.parameter for row in rows}, f"{name} {figure}"
+
+
+def test_legends_fit_into_their_figures():
+    """Of many curves with long names and a narrow figure: more lines, not a wider legend."""
+    figure = plots._figure(5.0, 5.0)
+    names = [f"experiment with a long name {i}" for i in range(9)]
+    figures_draw._legend(figure, [Line2D([], [], label=name) for name in names])
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    box = legend.get_window_extent()
+    assert box.x0 >= 0.0
+    assert box.x1 <= figure.bbox.width
+
+
+def test_titles_are_written_with_symbols(paper):
+    figure, text = paper(
+        PROFILES.replace('"t"', '"nu_mu: qnu_mumu with R_n, profiled"')
+        + 'parameter = "qnu_ee"\npoints = 11\npanels.qnu_ee.title = "abs_qnu_emu, data"\n'
+    )
+    assert figure.get_suptitle() == (
+        rf"$\nu_\mu$: ${plots.symbol('qnu_mumu')}$ with $R_n$, profiled"
+    )
+    assert figure.axes[0].get_title() == f"${plots.symbol('abs_qnu_emu')}$, data"
+    assert "nu_mu: qnu_mumu with R_n, profiled" in text
+    assert plots.mathematical("analysis khan2023: qnu_eee") == "analysis khan2023: qnu_eee"
+
+
+def test_legend_of_regions_is_outside_the_axes():
+    lines = {"90 % CL": [np.array([[-1e-8, -1e-8], [1e-8, 1e-8]])]}
+    figure = plots.regions(("qnu_ee", "qnu_mumu"), ("e", "e"), lines, (0.0, 0.0))
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    assert figure.axes[0].get_legend() is None
+    assert legend.get_window_extent().y1 <= figure.axes[0].get_window_extent().y0
 
 
 REFUSALS = {

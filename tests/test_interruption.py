@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -21,15 +22,18 @@ ROOT = Path(__file__).resolve().parent.parent
 KILLS = int(os.environ.get("NUHF_KILLS", "5"))
 MIB = 2**20
 
-#: Writes the same file again and again, one content after the other.
+#: Writes the same file again and again, one digit after the other, and says which before it does.
 _WRITER = """
-import sys
+import os, sys
 from pathlib import Path
 from nuhf import resources
-path, numbers = Path(sys.argv[1]), range(int(sys.argv[2]))
+path = Path(sys.argv[1])
+begun = os.open("begun", os.O_CREAT | os.O_WRONLY)
+os.pwrite(begun, b"0", 0)
 resources.write_text(path, "0" * 3_000_000)
 print("ready", flush=True)
-for i in range(1_000_000):
+for i in range(1, 1_000_000):
+    os.pwrite(begun, b"%d" % (i % 10), 0)
     resources.write_text(path, str(i % 10) * 3_000_000)
 """
 
@@ -53,47 +57,88 @@ def start(code, *arguments, folder):
     return process
 
 
-def whole(path):
+def digit(path):
+    """The digit that a whole file consists of."""
     text = path.read_text()
-    return len(text) == 3_000_000 and len(set(text)) == 1
+    assert len(text) == 3_000_000
+    assert set(text) == {text[0]}
+    return text[0]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_killed_at_any_time_the_file_is_whole(tmp_path, number):
+def test_killed_at_any_time_the_file_is_the_old_or_the_new_one(tmp_path, number):
     """The writer has no command line around it: SIGTERM ends it as the system does."""
     rng = random.Random(int(number))
-    path = tmp_path / "out.txt"
-    leftovers = 0
+    path = tmp_path / "out" / "out.txt"
+    seen = Counter()
     for _ in range(KILLS):
-        process = start(_WRITER, path, 1, folder=tmp_path)
+        process = start(_WRITER, path, folder=tmp_path)
         time.sleep(rng.uniform(0.0, 0.1))
         process.send_signal(number)
         process.communicate(timeout=60)
         assert process.returncode != 0
-        assert whole(path)
-        left = [p for p in tmp_path.iterdir() if p != path]
-        if number == signal.SIGINT:
-            leftovers += len(left)
+        begun = (tmp_path / "begun").read_text()
+        assert digit(path) in (begun, str((int(begun) - 1) % 10))
+        seen["new" if digit(path) == begun else "old"] += 1
+        left = [p for p in path.parent.iterdir() if p != path]
+        seen["leftover"] += len(left)
         # a process that was killed outright cannot remove its hidden temporary file
         assert all(p.name.startswith(".nuhf-") for p in left)
         for p in left:
             p.unlink()
+    print(f"{KILLS} times {signal.Signals(number).name}, one writer:", dict(seen))
     # the interrupt may come while the file is removed, which takes a millionth of the time
-    assert leftovers <= max(KILLS // 50, 1)
+    assert number != signal.SIGINT or seen["leftover"] <= max(KILLS // 50, 1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_command_killed_at_any_time_leaves_the_old_or_the_new_file(tmp_path, number):
+    """A command of a second or so, killed from its first import to after its end."""
+    command = ("limit", ROOT / "docs" / "examples" / "conus-plus.toml", "-p", "munu_e", "-o", "out")
+    begun = time.monotonic()
+    start(_COMMAND, *command, folder=tmp_path).communicate(timeout=60)
+    duration = time.monotonic() - begun
+    new = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    rng = random.Random(int(number))
+    seen, times = Counter(), max(KILLS // 5, 1)
+    for _ in range(times):
+        for path in new:
+            path.write_bytes(b"old")
+        process = start(_COMMAND, *command, folder=tmp_path)
+        time.sleep(rng.uniform(0.0, duration))
+        process.send_signal(number)
+        process.communicate(timeout=60)
+        assert all(path.read_bytes() in (b"old", content) for path, content in new.items())
+        seen.update("old" if path.read_bytes() == b"old" else "new" for path in new)
+        left = [p for p in tmp_path.rglob("*") if p.is_file() and p not in new]
+        seen["leftover"] += len(left)
+        assert all(p.name.startswith(".nuhf-") for p in left)
+        for p in left:
+            p.unlink()
+    print(f"{times} times {signal.Signals(number).name}, {len(new)} files of one command:", seen)
+    assert number == signal.SIGKILL or seen["leftover"] == 0
 
 
 @pytest.mark.parametrize(
     ("number", "status", "said"),
-    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
+    [
+        (signal.SIGINT, 130, "nuhf: interrupted\n"),
+        (signal.SIGTERM, 143, "nuhf: terminated\n"),
+        (signal.SIGKILL, -signal.SIGKILL, ""),
+    ],
 )
 def test_a_command_that_is_stopped_says_so_and_leaves_nothing(tmp_path, number, status, said):
-    """A command of half a minute: the toys of an interval, with two worker processes."""
+    """A command of half a minute: the toys of an interval, with two worker processes.
+
+    The workers hold its stderr: that this ends means that they have ended, kill -9 included.
+    """
     example = ROOT / "docs" / "examples" / "conus-plus.toml"
     rng = random.Random(int(number))
     old = tmp_path / "out" / "limits.json"
     old.parent.mkdir()
     old.write_text("old")
-    for _ in range(max(KILLS // 5, 1)):
+    times = max(KILLS // 5, 1)
+    for _ in range(times):
         process = start(
             _COMMAND, "limit", example, "-p", "munu_e", "--method", "feldman-cousins",
             "--toys", "200000", "--jobs", "2", "-o", "out", folder=tmp_path,
@@ -104,22 +149,23 @@ def test_a_command_that_is_stopped_says_so_and_leaves_nothing(tmp_path, number, 
         out, err = process.communicate(timeout=20)
         assert time.monotonic() - begun < 10
         assert process.returncode == status
-        assert (out, err.lstrip("\n")) == ("", f"nuhf: {said}\n")  # click ends the line of ^C
+        assert (out, err.lstrip("\n")) == ("", said)  # click ends the line of ^C
         assert old.read_text() == "old"
         assert [p for p in tmp_path.rglob("*") if p.is_file()] == [old]
+    print(f"{times} times {signal.Signals(number).name}, toys: the old file alone, no worker left")
 
 
 def test_two_processes_that_write_one_file(tmp_path):
     """It always is the content of one of them, never a mixture."""
-    path = tmp_path / "out.txt"
-    writers = [start(_WRITER, path, 1, folder=tmp_path) for _ in range(2)]
+    path = tmp_path / "out" / "out.txt"
+    writers = [start(_WRITER, path, folder=tmp_path) for _ in range(2)]
     for _ in range(20):
-        assert whole(path)
+        assert digit(path) in "0123456789"
         time.sleep(0.05)
     for process in writers:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
-    assert [p.name for p in tmp_path.iterdir()] == ["out.txt"]
+    assert [p.name for p in path.parent.iterdir()] == ["out.txt"]
 
 
 def test_a_failure_while_writing_keeps_the_old_file(tmp_path):

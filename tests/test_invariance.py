@@ -11,6 +11,7 @@ from nuhf.errors import FitError
 from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare
 from nuhf.inference import questions
+from nuhf.inference.compiled_fit import refit_with_pyhf
 from nuhf.inference.engines import CompiledEngine, engine
 from nuhf.inference.problem import Options, pose
 from nuhf.model import encode
@@ -304,3 +305,58 @@ def test_cls_with_failures_is_an_error_or_the_same(moment):
 def test_status_is_said(charge):
     assert api.fit("coherent-csi-2021").status == "converged"
     assert questions.limit(charge, 0.9, "delta-chi2").status == "converged"
+
+
+# ----------------------------------------------------------- a second optimizer, in every limit
+
+
+@pytest.mark.parametrize(
+    ("kind", "engine", "method"),
+    [
+        ("spallation, moment", "compiled", "delta-chi2"),
+        ("spallation, moment", "compiled", "cls"),
+        ("measurement", "pyhf", "delta-chi2"),
+    ],
+)
+def test_every_limit_is_checked_by_a_second_optimizer(kind, engine, method):
+    names, parameter = KINDS[kind]
+    found = questions.limit(posed(names, parameter, engine=engine), 0.9, method)
+    assert found.second_optimizer["name"] == ("minuit" if engine == "compiled" else "nuhf's own")
+    assert abs(found.second_optimizer["difference_2nll"]) < 1e-3
+    assert not any("optimizer" in note for note in found.notes)
+
+
+def test_another_minimum_is_said():
+    """The quenching of germanium has two minima at the best charge; minuit rolls into the higher.
+
+    The likelihood is as pyhf has it: from the lower minimum minuit does not move.
+    """
+    problem = posed(["dresden-2"], "qnu_ee")
+    found = questions.limit(problem, 0.9, "delta-chi2")
+    assert found.second_optimizer["difference_2nll"] == pytest.approx(0.082, abs=0.002)
+    (note,) = (n for n in found.notes if "optimizers disagree" in n)
+    assert "the best fit" in note
+    assert "higher by 0.082" in note
+    profiler = problem.profiler()
+    best, lowest = profiler.best(np.array([problem.parameter.to_fit(found.best_fit)]))
+    again = refit_with_pyhf(problem.engine.model, problem.data, best, ~profiler.free)
+    assert again.twice_nll[0] == pytest.approx(lowest, abs=1e-6)
+    assert lowest == pytest.approx(found.twice_nll_min, abs=1e-6)
+
+
+@dataclass(frozen=True)
+class Wrong(CompiledEngine):
+    """An engine that stops too high, and says it converged."""
+
+    def minimise(self, data, starts, free):
+        parameters = super().minimise(data, starts, free)[0].copy()
+        parameters[:, self.compiled.index("flux_sns")] += 0.5
+        return parameters, self.compiled.twice_nll(parameters, data)
+
+
+def test_a_fit_that_is_not_the_deepest_is_said(moment):
+    old = moment.engine
+    wrong = replace(moment, engine=Wrong(old.model, old.compiled))
+    found = questions.limit(wrong, 0.9, "delta-chi2")
+    assert found.second_optimizer["difference_2nll"] < -0.1
+    assert sum("finds 2NLL lower by" in note for note in found.notes) == 3

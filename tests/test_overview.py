@@ -2,7 +2,9 @@
 
 import csv
 import json
+import re
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from nuhf import resources
 from nuhf.errors import FitError, InputError
 from nuhf.experiments.catalogue import list_experiments
 from nuhf.report import overview as module
-from nuhf.report.overview import CONTAINED, COUPLINGS, Overview, overview, read_literature
+from nuhf.report.overview import COUPLINGS, STATUS, Overview, overview, read_literature
 
 SOLAR = {"lz-ws2022", "lz-ws2024", "pandax-4t-run0", "pandax-4t-run1", "xenonnt-sr0"}
 BEAM = {"coherent-csi-2021", "coherent-lar-2020"}
@@ -45,8 +47,9 @@ def test_nothing_is_counted_twice_in_the_combination(picture):
         (found,) = entries(picture, name, "combined").values()
         assert set(found.experiments) == wanted
     text = " ".join(picture.notes)
-    for inner, outer in CONTAINED.items():
-        assert f"{inner} is not in the combination: its events are among those of {outer}" in text
+    words = "is not in the combination: its events are among those of"
+    assert text.count(words) == 1
+    assert f"coherent-csi-2017 {words} coherent-csi-2021" in text
     assert "Asimov data, not in the combination" in text
 
 
@@ -79,30 +82,60 @@ def test_shared_nuisances_are_one(picture):
     assert using == SOLAR
 
 
-def test_literature_is_complete_and_says_where_it_was_read():
+def test_literature_says_where_it_was_read_and_how_sure_it_is():
     found = read_literature()
-    assert len(found) == 27
+    assert len({(e.label, e.parameter) for e in found}) == len(found)
     assert {e.parameter for e in found} <= set(COUPLINGS)
     for entry in found:
         assert entry.cl == 0.9
-        assert "; read in arXiv:" in entry.source
+        assert entry.role == STATUS[entry.status]
+        assert re.search(
+            r"arXiv:(\d{4}\.\d{4,5}|hep-ex/\d{7})|, \d+ \(\d{4}\)|2012, 350150", entry.source
+        )
         ((low, high),) = entry.intervals
         assert low == 0.0 if entry.parameter.startswith("munu") else low < 0.0 < high
-    (gemma,) = (e for e in found if (e.label, e.parameter) == ("GEMMA", "munu_e"))
-    assert gemma.intervals == ((0.0, 2.9e-11),)  # Table I of one, text of the other paper
-    assert "UNVERIFIED" in (resources.shipped("data") / "literature.toml").read_text("utf-8")
+        # what was recalled says so, and only that
+        assert ("recalled" in entry.checked_in) == (entry.status == "recalled-UNVERIFIED")
+        assert ("abstract" in entry.checked_in) >= (entry.status == "original")
+    assert {e.status for e in found} == set(STATUS)
+
+
+def test_effective_moments_are_those_of_solar_neutrinos():
+    """Solar neutrinos are of all flavours, those of reactors of one: different quantities."""
+    found = {(e.label, e.parameter): e for e in read_literature()}
+    solar = {"XENONnT", "LZ", "PandaX-II", "Borexino", "Super-Kamiokande", "XMASS"}
+    assert {label for label, name in found if name == "munu_eff" and "(" not in label} == solar
+    assert solar & {label for label, name in found if name == "munu_e"} == {"Borexino"}
+    # Table I prints 6.3e-12 in the row of nu_e; as limits of one flavour add up (m^-2 is the sum of
+    # m_a^-2), it is the one of all: nu_e is then the 55 % of the pp flux that oscillations leave
+    common, mu, tau = (
+        found["XENONnT (Khan)", name].intervals[0][1]
+        for name in ("munu_eff", "munu_mu", "munu_tau")
+    )
+    assert 1.0 - (common / mu) ** 2 - (common / tau) ** 2 == pytest.approx(0.55, abs=0.03)
+
+
+def test_page_counts_the_bounds_and_its_picture_is_small():
+    docs = Path(__file__).parents[1] / "docs"
+    text = (docs / "validation" / "overview.md").read_text(encoding="utf-8")
+    found = read_literature()
+    assert f"Of the {len(found)} bounds" in text
+    for status in STATUS:
+        assert f"* {sum(e.status == status for e in found)} are `{status}`" in text
+    assert (docs / "images" / "summary.png").stat().st_size <= 150_000
 
 
 BOUND = (
     '[[bounds]]\nexperiment = "X"\nparameter = "munu_e"\ncl = 0.9\nlower = 0.0\nupper = 1e-9\n'
-    'source = "s"\nread = "r"\n'
+    'source = "s"\nchecked_in = "r"\nstatus = "original"\n'
 )
 
 
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ('read = "r"\n', "", r"bounds\[0\]: missing \['read'\]"),
+        ('checked_in = "r"\n', "", r"bounds\[0\]: missing \['checked_in'\]"),
+        ("original", "sure", "status 'sure'; allowed: original, second-hand, recalled-UNVERIFIED"),
         ("cl =", "level =", r"missing \['cl'\], unknown \['level'\]"),
         ("upper = 1e-9", "upper = -1e-9", "is not below upper"),
         ("munu_e", "munu_x", "unknown parameter 'munu_x'"),
@@ -134,12 +167,12 @@ def test_a_fit_that_fails_is_told_and_not_drawn(monkeypatch):
 
     monkeypatch.setattr(module.questions, "limit", failing)
     found = overview(["munu_tau"])
-    ours = [e for e in found.entries if e.role != "literature"]
+    ours = [e for e in found.entries if not e.status]
     assert len(ours) == len(SOLAR) + 1 + len(DARWIN)
     assert all((e.intervals, e.source) == ((), "no interval") for e in ours)
     assert "no interval" in found.to_csv()
     (axes,) = found.figure().axes
-    assert {line.get_gid() for line in axes.lines if line.get_gid()} == {"literature"}
+    assert {line.get_gid() for line in axes.lines if line.get_gid()} == {"second-hand"}
 
 
 def test_figure_shows_every_entry(picture):
@@ -147,6 +180,50 @@ def test_figure_shows_every_entry(picture):
     assert len(figure.axes) == 3
     drawn = [line for axes in figure.axes for line in axes.lines if line.get_gid()]
     assert len(drawn) == sum(len(e.intervals) for e in picture.entries)
+
+
+def test_figure_says_what_is_combined_and_what_is_unverified(picture):
+    figure = picture.figure()
+    (legend,) = figure.legends
+    caption = legend.get_title().get_text()
+    assert all(name in caption for name in SOLAR | BEAM | {"dresden-2"})
+    assert "Not in it: coherent-csi-2017" in caption
+    assert "literature, recalled: UNVERIFIED" in [t.get_text() for t in legend.get_texts()]
+    lines = [line for axes in figure.axes for line in axes.lines]
+    for role, marker in (("second-hand", "o"), ("unverified", "s")):
+        drawn = [line for line in lines if line.get_gid() == role]
+        assert drawn
+        assert {(ln.get_marker(), ln.get_markerfacecolor()) for ln in drawn} == {(marker, "white")}
+
+
+def test_only_the_end_of_a_modulus_is_marked():
+    entries = [e for e in read_literature() if e.status != "original"]
+    moment = next(e for e in entries if e.parameter == "munu_e")
+    charge = next(e for e in entries if e.parameter == "qnu_ee")
+    figure = Overview((moment, charge), ()).figure()
+    marks = [line.get_markevery() for axes in figure.axes for line in axes.lines if line.get_gid()]
+    assert marks == [[1], None]
+
+
+def test_one_moment_of_all_flavours_is_set_apart():
+    both = {e.parameter: e for e in read_literature() if e.parameter in ("munu_eff", "munu_e")}
+    words = [text.get_text() for text in Overview(tuple(both.values()), ()).figure().axes[0].texts]
+    assert "one for all\nflavours" in words
+    assert "this flavour\nalone" in words
+
+
+def test_table_says_what_is_combined_and_how_sure_the_literature_is(picture):
+    text = picture.to_csv()
+    rows = list(csv.DictReader(line for line in text.splitlines() if line[0] != "#"))
+    (combined,) = (r for r in rows if (r["role"], r["parameter"]) == ("combined", "munu_e"))
+    assert set(combined["experiments"].split("+")) == SOLAR | BEAM | {"dresden-2"}
+    for row in rows:
+        assert (row["status"] != "") == (row["role"] in STATUS.values())
+        assert (row["experiments"] != "") == (row["status"] == "")
+    for entry in picture.entries:
+        if entry.status:
+            line = f"# {entry.label}, {entry.parameter}: {entry.source}; {entry.status}, checked in"
+            assert line in text
 
 
 def test_command_writes_figure_table_and_json(cli, work, picture, monkeypatch):

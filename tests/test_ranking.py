@@ -8,6 +8,7 @@ import logging
 import numpy as np
 import pyhf
 import pytest
+from iminuit import Minuit
 
 import nuhf
 from nuhf.errors import InputError
@@ -107,11 +108,15 @@ def test_nothing_global_is_changed(problem_of, capfd, monkeypatch, tmp_path, cap
     pyhf.set_backend("numpy", pyhf.optimize.scipy_optimizer())
     before = pyhf.get_backend()
     levels = [logging.getLogger(name).level for name in ("cabinetry", "pyhf")]
+    minuit = Minuit(lambda x: x**2, 0.0)
+    printed = minuit.print_level
     with caplog.at_level(logging.DEBUG):
         ranking(problem_of("norm_cevns"))
     after = pyhf.get_backend()
     assert (type(after[0]), after[1]) == (type(before[0]), before[1])
     assert [logging.getLogger(name).level for name in ("cabinetry", "pyhf")] == levels
+    # cabinetry sets it to 1, and later fits of the process would print their warnings
+    assert minuit.print_level == printed == 0
     assert capfd.readouterr() == ("", "")
     for record in caplog.records:  # pyhf tells of the models that are built, as always
         assert not record.name.startswith("cabinetry")
@@ -131,7 +136,10 @@ def test_held_nuisances_are_not_ranked_and_ranges_are_refused(problem_of, ranked
 def test_command(cli, work):
     ran = cli("ranking", X, "-p", "qnu_mumu", "-o", "figures/impact.png")
     assert ran.code == 0, ran.err
-    assert ran.out == ""
+    lines = ran.out.splitlines()
+    assert lines[0] == "coherent-csi-2021, analysis default, impacts on qnu_mumu"
+    assert [line.split()[0] for line in lines[2:4]] == ["nuisance", "eff_coherent_csi_2021"]
+    assert len([line for line in lines if not line.startswith("note: ")]) == 3 + 8
     files = sorted(path.name for path in (work / "figures").iterdir())
     assert files == ["impact.csv", "impact.png", "impact_correlation.png", "impact_pulls.png"]
     for path in (work / "figures").glob("*.png"):
@@ -145,17 +153,17 @@ def test_command(cli, work):
     assert len(rows) == 8
     assert abs(float(rows[0]["postfit_up"])) > abs(float(rows[-1]["postfit_up"]))
     assert [path.name for path in work.iterdir()] == ["figures"]
-    ran = cli("ranking", X, "-o", "impact.csv")
-    assert ran.code == 2
-    assert len(ran.err.strip().splitlines()) == 1
-    assert not (work / "impact.csv").exists()
+    ran = cli("ranking", X, "-p", "qnu_mumu", "-o", "alone.csv")
+    assert (ran.code, ran.err) == (0, "wrote alone.csv\n")
+    assert (work / "alone.csv").read_text() == text
+    assert sorted(path.name for path in work.iterdir()) == ["alone.csv", "figures"]
 
 
 @pytest.mark.slow
 def test_command_prints_csv(cli):
-    ran = cli("ranking", X, "--fix", "flux_sns")
+    ran = cli("ranking", X, "--fix", "flux_sns", "-o", "-")
     assert ran.code == 0, ran.err
-    assert "nuisance,pull,constraint,prefit_up" in ran.out
+    assert "nuisance,kind,value,error,prefit_up" in ran.out
 
 
 def test_command_prints_json(cli):
@@ -166,6 +174,42 @@ def test_command_prints_json(cli):
     assert len(found["correlation"]) == 9
     assert "versions" in found["provenance"]
     assert cli("ranking", X, "-p", "nothing").code == 2
+
+
+def test_free_factors_are_no_pulls(problem_of, toml_text, tmp_path, cli):
+    """A background factor without constraint is a factor near 1, in the table and the figures."""
+    from nuhf.report import nuisances
+
+    name = "bkg_coherent_csi_2021_ss"
+    path = tmp_path / "free.toml"
+    head, mark, rest = toml_text.partition(f'name = "{name}"\n')
+    _, end, rest = rest.partition("\n\n")
+    assert mark
+    assert end
+    path.write_text(f'{head}{mark}kind = "free"\nprocesses = ["ss"]{end}{rest}')
+    ran = cli("ranking", str(path), "-o", "-")
+    assert ran.code == 0, ran.err
+    lines = [line for line in ran.out.splitlines() if not line.startswith(("#", "note:"))]
+    rows = {row["nuisance"]: row for row in csv.DictReader(lines)}
+    assert {n for n, row in rows.items() if row["kind"] == "free"} == {name}
+    assert {row["kind"] for n, row in rows.items() if n != name} == {"constrained"}
+    # 1286 expected steady-state events, known to their Poisson error at best
+    value, error = (float(rows[name][key]) for key in ("value", "error"))
+    assert value == pytest.approx(1.0, abs=3 / np.sqrt(1286))
+    assert 0.9 / np.sqrt(1286) < error < 2 / np.sqrt(1286)
+    names = ["flux", name]
+    numbers = (np.array([0.3, value]), np.array([1.0, error]))
+    pair = (np.ones(2), -np.ones(2))
+    for figure in (
+        nuisances.impacts(("norm_cevns", "1"), names, pair, pair, numbers, free=[name]),
+        nuisances.pulls(names, *numbers, free=[name]),
+    ):
+        axes = figure.axes[-1]
+        (text,) = [t for t in axes.texts if t.get_gid() == "free"]
+        assert text.get_text() == f"free: {value:.3g} ± {error:.2g}"
+        assert text.get_position()[1] == 1.0
+        (points,) = [line for line in axes.lines if line.get_marker() == "o"]
+        np.testing.assert_array_equal(points.get_xdata(), [0.3])
 
 
 def test_figures_of_many_nuisances():

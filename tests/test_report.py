@@ -107,14 +107,37 @@ def test_texts_of_figures_hold_the_numbers_of_the_results(page):
 
 
 def test_contents_in_words(page):
-    words = " ".join(page.text)
-    for part in ("Notes", "Limits", "Published numbers", "Spectra", "Fit of the SM strength",
-                 "Likelihood scans", "Regions of two parameters", "Signal templates", "Provenance",
-                 "What to cite", "tree-level couplings", "BibTeX"):  # fmt: skip
+    words = " ".join(page.text).replace("\N{NO-BREAK SPACE}", " ")
+    for part in ("Notes", "Results", "Limits", "Published numbers", "Spectra",
+                 "Fit of the SM strength", "Likelihood scans", "Regions of two parameters",
+                 "Signal templates", "Provenance", "What to cite", "tree-level couplings",
+                 "BibTeX"):  # fmt: skip
         assert part in words
     assert "[−40, 40] (khan2023)" in words  # eq 14, in 1e-11 mu_B
     assert "interval [10⁻³² cm²]" in words
     assert "interval [cm²]" in words
+
+
+def test_the_headline_comes_first(page):
+    words = " ".join(" ".join(page.text).replace("\N{NO-BREAK SPACE}", " ").split())
+    order = ["Results", "1578 events in 99 bins", "324.4 events expected, 308.5 fitted",
+             "11.4 standard deviations", "Intervals at 90 % CL", "Notes", "tree-level couplings",
+             "Profile likelihood", "Published numbers", "Regions"]  # fmt: skip
+    body = words[words.index("intervals at 90 % CL") :]
+    start = body.index("Experiment ")
+    places = [body.index(order[0]), *(body.index(text, start) for text in order[1:])]
+    assert places == sorted(places)
+    # the intervals of the tests of the texts, with the power of ten of their unit
+    assert "qnu_mumu [−0.404, 0.784] 0.22 10⁻⁷ e" in body
+    assert "munu_mu [0, 170] 0 10⁻¹¹ μ_B" in body
+
+
+def test_cells_break_between_intervals_only():
+    space = "\N{NO-BREAK SPACE}"
+    broken = html._unbroken("[−1.5, 0.696] or [4.57, 7.07] (khan2023)")
+    assert broken == f"[−1.5,{space}0.696] or [4.57,{space}7.07] (khan2023)"
+    assert html._unbroken("10⁻³² cm²") == f"10⁻³²{space}cm²"
+    assert html._unbroken("difference [% of width]") == f"difference [%{space}of{space}width]"
 
 
 def test_tables_name_their_units_and_are_labelled(page):

@@ -71,15 +71,62 @@ def test_checks_are_commands_and_scripts_that_exist(command):
     assert set(found.get("fix", ())) <= known
 
 
-def test_rows_are_printed_with_reason_and_check_beside_them(cli):
+@pytest.mark.parametrize("columns", ["80", "100", "250"])
+def test_rows_are_printed_with_unit_reason_and_check(cli, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
     ran = cli("reproduce", "khan2023")
     assert ran.code == 0
     lines = ran.out.splitlines()
-    (index,) = [i for i, line in enumerate(lines) if " munu_mu 90 %" in line]
+    assert max(map(len, lines)) <= min(int(columns), 100)
+    assert lines[0] == f"khan2023: {published.read_title('khan2023')}"
+    (index,) = [i for i, line in enumerate(lines) if line.startswith("  munu_mu ")]
     (row,) = [r for r in read_rows("khan2023") if r.parameter == "munu_mu"]
-    assert lines[index].endswith("differs")
-    assert lines[index + 1 : index + 3] == [f"    reason: {row.reason}", f"    check: {row.check}"]
+    # eq 14 prints 0.04e-8 mu_B; the difference of ours is in the table of the paper's page
+    assert lines[index].split()[:5] == ["munu_mu", "[1e-11", "mu_B]", "[-40,", "40]"]
+    assert lines[index].split()[-3:] == ["262.2", "%", "differs"]
+    assert lines[index - 1] == "eq 14, coherent-csi-2021, analysis khan2023, 90 % CL"
+    told = " ".join(" ".join(lines[index + 1 :]).split())
+    assert told.startswith(f"reason 2: {row.reason} check: {row.check} munu_e ")
+    # two pieces, one below the other
+    (index,) = [i for i, line in enumerate(lines) if line.startswith("  r2nu_mumu ")]
+    assert [line.split("[")[-1].split("]")[0] for line in lines[index : index + 2]] == [
+        "-61.5, -49.2", "-8.32, 3.96"
+    ]  # fmt: skip
     assert lines[-1] == "8 rows: 6 agrees, 0 close, 2 differs"
+
+
+def test_text_tells_a_reason_once_and_every_failure():
+    rows = some()
+    text = reproduced.as_text(rows, 100)
+    (row,) = {c.row for c in rows if c.verdict == "differs"}
+    assert text.count(row.check) == 1
+    assert len(re.findall(r"^    reason 1$", text, re.MULTILINE)) == 1
+    assert "    FitError: a | b" in text.splitlines()
+    (line,) = [line for line in text.splitlines() if line.startswith("  anu_ee")]
+    assert line.split() == ["anu_ee", "[1e-32", "cm2]", "[-60,", "400]", *["no", "number"] * 2]
+    assert text.endswith("\n\n5 rows: 1 agrees, 1 close, 2 differs, 1 no number")
+
+
+def test_text_of_any_row_fits():
+    """Every published row, ours like the published one: no line is beyond 80 columns."""
+    found = [compare(row, (row.hull,)) for row in read_rows("all")]
+    lines = reproduced.as_text(found, 80).splitlines()
+    assert max(map(len, lines)) <= 80
+    # each row is there, with the unit of its parameter
+    assert sum(line.endswith((" agrees", " close", " differs")) for line in lines[:-1]) == 174
+    for parameter, unit in (("qnu_ee", "e"), ("r2nu_ee", "cm2"), ("munu_e", "mu_B")):
+        shown = [line for line in lines if line.startswith(f"  {parameter} ")]
+        assert len(shown) == sum(c.row.parameter == parameter for c in found)
+        assert all(re.search(rf"\[1e-\d+ {unit}\]", line) for line in shown)
+
+
+@pytest.mark.parametrize(
+    ("kind", "ends", "power"),
+    [("moment", (0.0, 4e-9), -11), ("radius", (-1e-30, 0.0), -32), ("charge", (-2e-12, 9e-13), -12),
+     ("angle", (0.2, 0.3), 0), ("charge", (), 0)],
+)  # fmt: skip
+def test_powers_of_ten_are_those_of_the_papers(kind, ends, power):
+    assert reproduced.exponent(kind, ends) == power
 
 
 def test_json_has_every_row_and_the_shares(cli):

@@ -202,7 +202,7 @@ def test_broken_spectra_are_refused(tmp_path, monkeypatch):
 
 
 def test_averaged_survival_is_the_published_one():
-    # arXiv:2309.12380, below eq 2: 0.542 +- 0.011
+    # arXiv:2309.17380, below eq 2: 0.542 +- 0.011
     normal, inverted = solar.read_oscillation(), solar.read_oscillation("inverted")
     assert normal.averaged_survival == pytest.approx(0.542, abs=0.0005)
     assert inverted.averaged_survival == pytest.approx(0.542, abs=0.0005)
@@ -373,7 +373,7 @@ def test_lines_survive_at_their_own_energy(every, adiabatic):
 
 @given(st.floats(0.0, 1.0), st.floats(0.0, 1.0))
 def test_shares_of_a_constant_survival(survive, sin2_theta23):
-    # arXiv:2309.12380, eq 1
+    # arXiv:2309.17380, eq 1
     component = solar.Component("pp", np.array([0.0, 0.4]), np.array([2.5, 2.5]), ((1.0, 2.0),))
     found = solar.flavour_spectra(component, solar.ConstantSurvival(survive), sin2_theta23)
     shares = [survive, (1 - survive) * (1 - sin2_theta23), (1 - survive) * sin2_theta23]

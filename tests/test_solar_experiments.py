@@ -135,7 +135,7 @@ def test_efficiency_is_zero_below_and_refused_above():
 
 
 def test_widths():
-    # 0.310 + 0.0037 keV at 1 keV (arXiv:2309.12380); the polynomial of arXiv:2206.02339 at 30 keV
+    # 0.310 + 0.0037 keV at 1 keV (arXiv:2309.17380); the polynomial of arXiv:2206.02339 at 30 keV
     assert PowerWidth((0.310, 0.0037), (0.5, 1.0))(np.array([KEV])) == pytest.approx(0.3137e-3)
     panda = PowerWidth((0.073, 0.173, -6.5e-3, 1.1e-4), (0.0, 1.0, 2.0, 3.0))
     assert panda(np.array([30 * KEV])) == pytest.approx(2.383e-3)
@@ -320,7 +320,7 @@ def test_asimov_data_are_the_expectation_with_the_sm_radii(regions):
 
 
 def test_gaussian_limit_equals_a_direct_chi2():
-    """Eq 20 of arXiv:2309.12380 by bounded linear least squares, 0.3 % of the interval."""
+    """Eq 20 of arXiv:2309.17380 by bounded linear least squares, 0.3 % of the interval."""
     (found,) = nuhf.limit("xenonnt-sr0", "munu_eff", analysis=PAPER)
     loaded = load("xenonnt-sr0", PAPER)
     (region,) = prepare(loaded).regions

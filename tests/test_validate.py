@@ -394,6 +394,77 @@ def test_archives(grid, tmp_path):
     assert [finding.check for finding in report.findings] == ["archive"]
 
 
+@pytest.fixture(scope="module")
+def likelihood(grid):
+    """The bytes of an archive as `nuhf publish` writes it."""
+    from nuhf import resources
+    from nuhf.model.archive import pack
+
+    contents = {"BkgOnly.json": grid.background, "patchset.json": grid.patchset}
+    return pack({name: resources.dump_json(one).encode() for name, one in contents.items()})
+
+
+def test_archives_in_a_submission(likelihood, cli, work):
+    """What `nuhf publish` calls submission.tar.gz: tables, and archives beside them."""
+    from nuhf.model.archive import pack
+
+    files = {f"submission/{name}.tar.gz": likelihood for name in ("a", "b")}
+    files["submission/submission.yaml"] = b"comment: none"
+    (work / "submission.tar.gz").write_bytes(pack(files))
+    ran = cli("validate", "submission.tar.gz")
+    assert ran.code == 0, ran.err
+    heads = [line for line in ran.out.splitlines() if line.startswith("submission")]
+    assert heads == [
+        f"submission.tar.gz/submission/{name}.tar.gz/{file}, ok"
+        for name in ("a", "b")
+        for file in ("BkgOnly.json: workspace", "patchset.json: patchset")
+    ]
+    ran = cli("unpack", "submission.tar.gz", "-o", "out")
+    assert ran.out.splitlines()[0].startswith("submission/a.tar.gz: 5 patches in ")
+    assert (work / "out" / "submission" / "a.tar.gz").read_bytes() == likelihood
+
+
+@pytest.mark.parametrize(
+    ("inner", "words"),
+    [(b"\x1f\x8bbroken", "is no gzip file"), (b"", "is no tar"), (None, "is cut off")],
+)
+def test_broken_archives_in_a_submission(likelihood, tmp_path, inner, words):
+    from nuhf.model.archive import pack
+
+    path = tmp_path / "submission.tar.gz"
+    broken = likelihood[:-100] if inner is None else inner
+    path.write_bytes(pack({"a.tar.gz": likelihood, "b.tar.gz": broken}))
+    (report,) = nuhf.validate(path)
+    (finding,) = report.findings
+    assert (finding.check, finding.severity) == ("archive", "error")
+    assert finding.message.startswith("b.tar.gz ")
+    assert words in finding.message
+
+
+def test_archives_in_a_submission_are_limited_together(likelihood, tmp_path, monkeypatch):
+    import gzip
+
+    from nuhf.model import archive
+
+    size = len(gzip.decompress(likelihood))
+    path = tmp_path / "submission.tar.gz"
+    path.write_bytes(archive.pack({f"{name}.tar.gz": likelihood for name in "abc"}))
+    monkeypatch.setattr(archive, "MAX_BYTES", 2 * size)
+    (report,) = nuhf.validate(path)
+    assert "c.tar.gz decompresses to more than" in report.findings[0].message
+    monkeypatch.setattr(archive, "MAX_BYTES", 3 * size)
+    assert [report.ok for report in nuhf.validate(path)] == [True] * 6
+
+
+def test_other_archives_beside_a_likelihood_are_left_alone(likelihood, grid, tmp_path):
+    from nuhf.model.archive import _collect, _decompress, pack
+
+    path = tmp_path / "likelihood.tar.gz"
+    files = _collect(_decompress(likelihood, 2**30))
+    path.write_bytes(pack({**files, "code.tar.gz": b"anything"}))
+    assert [report.kind for report in nuhf.validate(path)] == ["workspace", "patchset"]
+
+
 # ------------------------------------------------------------------- command line
 
 

@@ -1,8 +1,19 @@
-"""Print the table of docs/validation/overview.md: python docs/validation/overview.py (a minute)."""
+"""Print the table of docs/validation/overview.md: python docs/validation/overview.py (a minute).
 
+With the path of a PNG as argument, draw docs/images/summary.png there, small enough for a page.
+"""
+
+import sys
 from collections.abc import Sequence
+from io import BytesIO
 
-from nuhf.report.overview import COUPLINGS, Entry, overview
+from PIL import Image
+
+from nuhf.report.overview import COUPLINGS, STATUS, Entry, Overview, overview
+
+DOTS_PER_INCH = 100
+SHADES = 64
+"""Colours that are kept: text, bars and their blurred edges need no more."""
 
 
 def text(entry: Entry) -> str:
@@ -19,20 +30,33 @@ def narrowest(entries: Sequence[Entry]) -> str:
     if not entries:
         return ""
     best = min(entries, key=lambda e: e.intervals[-1][1] - e.intervals[0][0])
-    return f"{text(best)} ({best.label})"
+    return f"{text(best)} ({', '.join(x for x in (best.label, best.status) if x)})"
+
+
+def draw(found: Overview, path: str) -> None:
+    """Write the figure with a palette of `SHADES` colours."""
+    buffer = BytesIO()
+    found.figure().savefig(buffer, format="png", dpi=DOTS_PER_INCH)
+    picture = Image.open(buffer).convert("RGB")
+    picture.quantize(SHADES, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def main() -> None:
     """Print one row per coupling."""
     found = overview()
+    for path in sys.argv[1:]:
+        draw(found, path)
     print("| coupling | unit | combined | narrowest experiment | expected | literature |")
     print("|---|---|---|---|---|---|")
     for name in COUPLINGS:
         entries = [e for e in found.entries if e.parameter == name and e.intervals]
         roles = {role: [e for e in entries if e.role == role] for role in
-                 ("combined", "ours", "future", "literature")}  # fmt: skip
+                 ("combined", "ours", "future")}  # fmt: skip
         (combined,) = roles["combined"]
-        cells = [text(combined), *(narrowest(roles[r]) for r in ("ours", "future", "literature"))]
+        # what is UNVERIFIED is not to be compared with
+        quoted = [e for e in entries if e.status and STATUS[e.status] != "unverified"]
+        columns = (roles["ours"], roles["future"], quoted)
+        cells = [f"{text(combined)} ({len(combined.experiments)})", *map(narrowest, columns)]
         print(f"| {name} | {combined.unit} | " + " | ".join(cells) + " |")
 
 

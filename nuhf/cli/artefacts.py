@@ -1,22 +1,25 @@
 """Files that commands write beside their printed result."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nuhf import api, resources
+from nuhf import resources
 from nuhf.cli import options
 from nuhf.errors import InputError
 from nuhf.inference.contours import ContourResult
 from nuhf.inference.intervals import threshold
+from nuhf.inference.problem import Problem, pose
 from nuhf.inference.questions import scan as scan_problem
 from nuhf.inference.results import FitResult, LimitResult, ScanResult
 from nuhf.inference.spectra import region_spectra
 from nuhf.model import encode
 from nuhf.report import plots
 from nuhf.tables import format_csv, tables_together
+from nuhf.units import percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,6 +30,7 @@ __all__ = [
     "scan_csv",
     "spectrum",
     "write_contour",
+    "write_figures",
     "write_fit",
     "write_limits",
     "write_scan",
@@ -48,16 +52,37 @@ def scan_csv(found: ScanResult) -> str:
     return format_csv(columns, comments)
 
 
-def write_scan(path: Path, found: ScanResult, cl: float) -> None:
-    """Write the figure of a scan and its CSV beside it."""
-    _refuse_csv(path)
-    title = f"{', '.join(found.experiments)} ({found.analysis})"
-    figure = plots.profiles([curve(found, ())], threshold(cl), cl, title)
+def write_figures(path: Path, table: str, draw: Callable[[], "Mapping[str, Figure]"]) -> None:
+    """Write what ``-o`` names: figures and their CSV, the CSV alone, or for ``-`` on stdout.
+
+    Parameters
+    ----------
+    path : Path
+        What was given: a figure, a ``.csv`` file, or ``-``.
+    table : str
+        The CSV.
+    draw : callable
+        Makes the figures by what is added to the stem of the path.
+    """
+    if str(path) == "-" or path.suffix.lower() == ".csv":
+        options.write(path, table)
+        return
     image = path if path.suffix else path.with_suffix(".png")
-    plots.save(figure, image)
-    resources.write_text(path.with_suffix(".csv"), scan_csv(found))
-    options.say(image)
-    options.say(path.with_suffix(".csv"))
+    for ending, figure in draw().items():
+        place = image.with_stem(f"{image.stem}{ending}")
+        plots.save(figure, place)
+        options.say(place)
+    options.write(image.with_suffix(".csv"), table)
+
+
+def write_scan(path: Path, found: ScanResult, cl: float) -> None:
+    """Write the figure of a scan and its CSV, as `write_figures` does."""
+    title = f"{', '.join(found.experiments)} ({found.analysis})"
+    write_figures(
+        path,
+        scan_csv(found),
+        lambda: {"": plots.profiles([curve(found, ())], threshold(cl), cl, title)},
+    )
 
 
 def curve(found: ScanResult, intervals: Sequence[tuple[float, float]]) -> dict[str, Any]:
@@ -93,26 +118,19 @@ def contour_csv(found: ContourResult) -> str:
 
 
 def write_contour(path: Path, found: ContourResult) -> None:
-    """Write the figure of the regions and the CSV of their boundaries beside it."""
-    _refuse_csv(path)
-    labels = [f"{100 * cl:g} % CL" for cl, _ in found.regions]
-    figure = plots.regions(
-        found.parameters,
-        found.units,
-        dict(zip(labels, (lines for _, lines in found.regions), strict=True)),
-        found.best_fit,
-        f"{', '.join(found.experiments)} ({found.analysis})",
-    )
-    image = path if path.suffix else path.with_suffix(".png")
-    plots.save(figure, image)
-    resources.write_text(path.with_suffix(".csv"), contour_csv(found))
-    options.say(image)
-    options.say(path.with_suffix(".csv"))
+    """Write the figure of the regions and the CSV of their boundaries, as `write_figures` does."""
 
+    def draw() -> "Mapping[str, Figure]":
+        figure = plots.regions(
+            found.parameters,
+            found.units,
+            {f"{percent(cl)} % CL": lines for cl, lines in found.regions},
+            found.best_fit,
+            f"{', '.join(found.experiments)} ({found.analysis})",
+        )
+        return {"": figure}
 
-def _refuse_csv(path: Path) -> None:
-    if path.suffix.lower() == ".csv":
-        raise InputError(f"{path}: name the figure (.png, .pdf, .svg); the CSV goes beside it")
+    write_figures(path, contour_csv(found), draw)
 
 
 def limits_csv(found: Sequence[LimitResult]) -> str:
@@ -131,21 +149,16 @@ def limits_csv(found: Sequence[LimitResult]) -> str:
     return format_csv(rows, [head, *(f"note: {note}" for note in notes)])
 
 
-def write_limits(
-    folder: Path,
-    experiments: Sequence[str],
-    found: Sequence[LimitResult],
-    keywords: Mapping[str, Any],
-) -> None:
+def write_limits(folder: Path, posed: Sequence[tuple[Problem, LimitResult]]) -> None:
     """Write results, CSV, profiles, spectrum and the workspaces behind them into a folder."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file; -o of this command names a folder")
+    found = [result for _, result in posed]
     content = {"results": [result.to_json() for result in found]}
     resources.write_json(folder / "limits.json", content)
     resources.write_text(folder / "limits.csv", limits_csv(found))
-    names = [result.parameter for result in found]
     curves = []
-    for problem, result in zip(api.problems(experiments, names, **keywords), found, strict=True):
+    for problem, result in posed:
         curves.append(curve(scan_problem(problem, 201, result), result.intervals))
         stem = folder / "workspaces" / result.parameter
         resources.write_json(stem.with_suffix(".native.json"), problem.spec)
@@ -153,18 +166,12 @@ def write_limits(
     title = f"{', '.join(found[0].experiments)} ({found[0].analysis})"
     plots.save(plots.profiles(curves, threshold(found[0].cl), found[0].cl, title),
                folder / "profiles.png")  # fmt: skip
-    _write_spectrum(folder / "spectrum.png", experiments, None, keywords)
+    _write_spectrum(folder / "spectrum.png", posed[0][0], strength=True)
     for name in ("limits.json", "limits.csv", "profiles.png", "spectrum.png", "workspaces"):
         options.say(folder / name)
 
 
-def write_fit(
-    folder: Path,
-    experiments: Sequence[str],
-    parameter: str | None,
-    found: FitResult,
-    keywords: Mapping[str, Any],
-) -> None:
+def write_fit(folder: Path, problem: Problem, found: FitResult) -> None:
     """Write a fit as JSON and CSV, with the fitted spectrum."""
     resources.write_json(folder / "fit.json", found.to_json())
     counts = {f"events_{name}": (after, error) for name, (_, after, error) in found.counts.items()}
@@ -176,21 +183,17 @@ def write_fit(
         "unit": [found.units.get(name, "events") for name in table],
     }
     comments = [
-        f"fit of {parameter}: {', '.join(found.experiments)}, analysis {found.analysis}",
+        f"fit of {problem.parameter.name}: {', '.join(found.experiments)}, "
+        f"analysis {found.analysis}",
         *(f"note: {note}" for note in found.notes),
     ]
     resources.write_text(folder / "fit.csv", format_csv(rows, comments))
-    _write_spectrum(folder / "spectrum.png", experiments, parameter, keywords)
+    _write_spectrum(folder / "spectrum.png", problem)
     for name in ("fit.json", "fit.csv", "spectrum.png"):
         options.say(folder / name)
 
 
-def spectrum(
-    experiments: Sequence[str],
-    parameter: str | None,
-    keywords: Mapping[str, Any],
-    fitted: bool = True,
-) -> "tuple[Figure, str]":
+def spectrum(problem: Problem, fitted: bool = True) -> "tuple[Figure, str]":
     """Draw data and components of the first experiment, before or after the fit.
 
     Returns
@@ -198,14 +201,13 @@ def spectrum(
     figure, csv
         The projections on each axis, and the events of every bin and process.
     """
-    chosen = parameter or api.strength(experiments)
-    (problem,) = api.problems(experiments[:1], chosen, **{**keywords, "search": None})
     point = None
     if fitted:
         start = np.array([problem.description.couplings[0].init])
         point, _ = problem.profiler().best(start)
     regions = region_spectra(problem, point)
-    free = "SM strength" if problem.parameter.kind == "strength" else chosen
+    parameter = problem.parameter
+    free = "SM strength" if parameter.kind == "strength" else parameter.name
     what = f"data and best fit, {free} free" if fitted else "data and expectation before the fit"
     figure = plots.spectra(regions, f"{regions[0].experiment}: {what}")
     notes = (f"note: {note}" for note in problem.notes)
@@ -213,8 +215,11 @@ def spectrum(
     return figure, format_csv(columns, [f"{problem.names[0]}: {what}", *notes])
 
 
-def _write_spectrum(
-    path: Path, experiments: Sequence[str], parameter: str | None, keywords: Mapping[str, Any]
-) -> None:
-    figure, _ = spectrum(experiments, parameter, keywords)
+def _write_spectrum(path: Path, problem: Problem, strength: bool = False) -> None:
+    """Draw the fit of the parameter, or of the SM strength, to the first experiment alone."""
+    experiments = problem.experiments[:1]
+    if strength or len(problem.experiments) > 1 or problem.options.search is not None:
+        name = experiments[0].loaded.experiment.strength if strength else problem.parameter.name
+        problem = pose(experiments, name, replace(problem.options, search=None))
+    figure, _ = spectrum(problem)
     plots.save(figure, path)

@@ -12,20 +12,20 @@ if TYPE_CHECKING:
 
 __all__ = ["list_command", "show"]
 
-_KINDS = ("experiments", "parameters", "analyses")
+_KINDS = ("experiments", "parameters", "analyses", "keys")
 
 
-@click.command("list")
-@click.argument("what", default="experiments", metavar="[experiments|parameters|analyses]")
+@options.command("list")
+@click.argument("what", default="experiments", metavar="[experiments|parameters|analyses|keys]")
 @options.as_json
 def list_command(what: str, as_json: bool) -> None:
-    """List experiments, parameters or analyses.
+    """List experiments, parameters, analyses, or the keys of experiment files.
 
     Example:  nuhf list parameters
     """
     from nuhf import parameters, resources
     from nuhf.errors import InputError
-    from nuhf.experiments import catalogue
+    from nuhf.experiments import catalogue, keys
 
     if what not in _KINDS:
         raise InputError(f"nuhf list: '{what}' is unknown; {parameters.suggest(what, _KINDS)}")
@@ -33,6 +33,20 @@ def list_command(what: str, as_json: bool) -> None:
         rows = [
             {"name": p.name, "unit": p.unit, "fit_parameter": p.fit_name, "meaning": p.meaning}
             for p in parameters.PARAMETERS.values()
+        ]
+    elif what == "keys":
+        rows = [
+            {
+                "kind": kind,
+                "table": part.header,
+                "key": key.name,
+                "allowed": key.allowed,
+                "default": key.default,
+                "meaning": key.meaning,
+            }
+            for kind, model in catalogue.KINDS.items()
+            for part in keys.parts(model)
+            for key in part.keys
         ]
     else:
         rows = []
@@ -60,16 +74,17 @@ def _print_rows(rows: list[dict[str, str]]) -> None:
         click.echo("  ".join(cells).rstrip())
 
 
-@click.command()
+@options.command()
 @click.argument("experiment", metavar="EXP", shell_complete=options.complete_experiment)
 @options.analysis
 @options.as_json
 def show(experiment: str, analysis: str, as_json: bool) -> None:
-    """Show an experiment: data, nuisances, notes, references.
+    """Show an experiment: data, inputs with their sources, nuisances, notes, references.
 
     Example:  nuhf show coherent-csi-2021
     """
     from nuhf import resources
+    from nuhf.cli import inputs
     from nuhf.experiments import catalogue
     from nuhf.experiments.prepare import prepare
 
@@ -81,6 +96,7 @@ def show(experiment: str, analysis: str, as_json: bool) -> None:
             "experiment": found.model_dump(mode="json"),
             "analysis": analysis,
             "regions": {region.name: _region_json(region) for region in one.regions},
+            "tables": inputs.tables(one),
         }
         click.echo(resources.dump_json(content))
         return
@@ -88,6 +104,13 @@ def show(experiment: str, analysis: str, as_json: bool) -> None:
     click.echo(f"analysis {analysis}: {chosen.title}\ncouplings: {chosen.couplings}")
     for region in one.regions:
         _print_region(region)
+    click.echo("inputs:")
+    for line in inputs.sections(one):
+        click.echo(f"  {line}")
+    click.echo("tables:")
+    for table in inputs.tables(one):
+        care = f" ({', '.join(table['care'])})" if table["care"] else ""
+        click.echo(f"  {table['path']}{care}: {'; '.join(table['sources']) or 'not used'}")
     click.echo(f"other analyses: {', '.join(a for a in found.analyses if a != analysis) or 'none'}")
     click.echo(f"parameters: {', '.join(chosen.parameters)}")
     if chosen.reference:
@@ -129,6 +152,13 @@ def _print_region(region: "Region") -> None:
     )
     details = ", ".join(f"{name}: {value:.0f}" for name, value in region.details.items())
     click.echo(f"region {region.name}: bins {bins}")
+    ranges = [
+        f"{axis.quantity.replace('_', ' ')} {axis.edges[0]:g} to {axis.edges[-1]:g} {axis.unit}"
+        for axis in region.axes
+        if axis.bins > 1
+    ]
+    if ranges:
+        click.echo(f"  range: {', '.join(text.rstrip() for text in ranges)}")
     click.echo(f"  observed: {region.observed.sum():.0f}" + (f" ({details})" if details else ""))
     for name, row in region.backgrounds.items():
         title = region.titles.get(name, name)

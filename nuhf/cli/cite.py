@@ -9,7 +9,7 @@ from nuhf.cli import options
 __all__ = ["check", "cite"]
 
 
-@click.command()
+@options.command()
 @options.experiments
 @options.analysis
 @click.option("--method", default="delta-chi2", show_default=True,
@@ -31,7 +31,8 @@ def cite(
     """Print the papers, data and programs behind a calculation: text, BibTeX or JSON.
 
     Experiments come first, then every source named in the tables that are read, the methods and
-    the programs with their versions.
+    the programs with their versions. Text and JSON list every table, too, with its source in
+    words and whether it is computed, derived, digitised or UNVERIFIED.
 
     Example:  nuhf cite coherent-csi-2021 --method cls --bibtex -o nuhf.bib
     """
@@ -39,21 +40,27 @@ def cite(
     from nuhf.errors import InputError
     from nuhf.experiments import catalogue
     from nuhf.experiments.prepare import prepare
-    from nuhf.report import cite as sources
+    from nuhf.report import cite as citing
+    from nuhf.report import sources
 
     if bibtex and as_json:
         raise InputError("--bibtex and --json exclude each other")
     api.check(0.9, method)
     prepared = [prepare(catalogue.load(name, analysis)) for name in experiments]
-    found = sources.citations(prepared, [method, *(["ranking"] if ranking else [])])
+    found = citing.citations(prepared, [method, *(["ranking"] if ranking else [])])
+    read = sources.tables(prepared)
     if as_json:
-        text = resources.dump_json({"citations": [one.to_json() for one in found]}) + "\n"
+        content = {
+            "citations": [one.to_json() for one in found],
+            "tables": [table.to_json() for table in read],
+        }
+        text = resources.dump_json(content) + "\n"
     else:
-        text = sources.bibtex(found) if bibtex else sources.plain_text(found)
+        text = citing.bibtex(found) if bibtex else citing.plain_text(found, read)
     options.write(output, text)
 
 
-@click.command()
+@options.command()
 @options.as_json
 def check(as_json: bool) -> None:
     """Check this installation: versions, data digests, templates, three golden numbers.

@@ -24,7 +24,7 @@ def _print_notes(notes: tuple[str, ...]) -> None:
         click.echo(f"note: {note}", err=True)
 
 
-@click.command()
+@options.command()
 @options.experiments
 @click.option("-p", "--parameter", "parameter", multiple=True, required=True,
               shell_complete=options.complete_parameter,
@@ -70,7 +70,7 @@ def patchset(
     _print_notes(found.notes)
 
 
-@click.command()
+@options.command()
 @click.argument("experiment", metavar="EXP", shell_complete=options.complete_experiment)
 @click.option("-p", "--parameter", "parameter", multiple=True,
               shell_complete=options.complete_parameter,
@@ -95,6 +95,9 @@ def publish(
 ) -> None:
     """Write archives for `pyhf contrib download` and a HEPData submission with them.
 
+    The submission needs hepdata-lib and hepdata-validator: pip install 'nuhf[hepdata]', or
+    pip install '.[hepdata]' in a checkout. --archives-only does without.
+
     Example:  nuhf publish coherent-csi-2021 -p munu_mu -p qnu_mumu -o published
     """
     from nuhf import exchange, resources
@@ -116,14 +119,16 @@ def publish(
     _print_notes(found.notes)
 
 
-@click.command()
+@options.command()
 @click.argument("archive", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path),
               help="New folder for the files; without it the archive is only checked.")  # fmt: skip
 def unpack(archive: Path, output: Path | None) -> None:
     """Check an archive of patch sets (names, sizes, digests), then unpack it.
 
-    Example:  nuhf unpack coherent-csi-2021_munu_mu.tar.gz -o munu_mu
+    Example:  nuhf unpack published/coherent-csi-2021_munu_mu.tar.gz -o munu_mu
+
+    After:  nuhf publish coherent-csi-2021 -p munu_mu --archives-only -o published
     """
     from nuhf.model import archive as archives
 
@@ -136,7 +141,7 @@ def unpack(archive: Path, output: Path | None) -> None:
         options.say(output)
 
 
-@click.command(
+@options.command(
     "pyhf",
     context_settings={"ignore_unknown_options": True, "help_option_names": []},
     add_help_option=False,
@@ -145,7 +150,9 @@ def unpack(archive: Path, output: Path | None) -> None:
 def pyhf_command(arguments: tuple[str, ...]) -> None:
     """Run pyhf's own command line on native files: fit, cls, inspect, digest, combine, ...
 
-    Example:  nuhf pyhf fit qnu_mumu.native.json
+    Example:  nuhf pyhf fit qnu_mumu.json
+
+    After:  nuhf workspace coherent-csi-2021 -p qnu_mumu -o qnu_mumu.json
     """
     from nuhf.cli.handover import run_pyhf
 

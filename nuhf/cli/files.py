@@ -13,7 +13,7 @@ _files = click.argument(
 )
 
 
-@click.command()
+@options.command()
 @_files
 @click.option(
     "--measurement",
@@ -32,7 +32,11 @@ def combine(
     What has the same name and definition becomes one parameter; colliding channels and per-bin
     uncertainties are renamed; our couplings are brought to one unit; anything else is refused.
 
-    Example:  nuhf combine A.json B.json --poi qnu_ee_em8 -o combined.json
+    Example:  nuhf combine csi.json argon.json -o both.json
+
+    After:  nuhf workspace coherent-csi-2021 -p munu_mu -o csi.json
+
+    After:  nuhf workspace coherent-lar-2020 -p munu_mu -o argon.json
     """  # fmt: skip
     from nuhf import resources
     from nuhf.model.combine import combine_files
@@ -43,7 +47,7 @@ def combine(
     options.write(output, resources.dump_json(found.spec) + "\n")
 
 
-@click.command()
+@options.command()
 @_files
 @click.option(
     "--workspace",
@@ -55,7 +59,11 @@ def combine(
 def validate(files: tuple[Path, ...], workspace: Path | None, as_json: bool) -> None:
     """Check workspaces, patch sets and archives, ours or not; exit status 1 if there are errors.
 
-    Example:  nuhf validate patchset.json --workspace BkgOnly.json
+    An archive (.tar.gz) is one of patch sets, or a HEPData submission with such archives.
+
+    Example:  nuhf validate grid/patchset.json --workspace grid/BkgOnly.json
+
+    After:  nuhf patchset coherent-csi-2021 -p qnu_mumu -o grid
     """  # fmt: skip
     from nuhf import exchange, resources
     from nuhf.errors import NuhfError

@@ -39,7 +39,7 @@ def run_pyhf(arguments: Sequence[str]) -> int:
             status = pyhf_group.main(list(arguments), prog_name="nuhf pyhf", standalone_mode=False)
     except (click.ClickException, click.exceptions.Exit, click.Abort, NuhfError):
         raise
-    except (TypeError, LookupError, AttributeError) as error:
+    except (TypeError, LookupError, AttributeError, ArithmeticError) as error:
         # pyhf before its own validation: the file is not even shaped like a workspace
         text = f"{type(error).__name__}: {str(error)[:_LONGEST]}"
         raise ModelError(f"pyhf cannot read this: {text}") from error

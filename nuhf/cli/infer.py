@@ -10,7 +10,7 @@ from nuhf.cli import options, progress
 __all__ = ["contour", "coverage", "fit", "limit", "scan"]
 
 
-@click.command()
+@options.command()
 @options.experiments
 @click.option("-p", "--parameter", show_default="strength of the SM process",
               shell_complete=options.complete_parameter,
@@ -37,11 +37,11 @@ def fit(
     toys = options.toy_keywords(chosen)
     parameter = parameter or api.strength(experiments)
     with progress.shown("fit", enabled=toys["toys"] is None):
-        found = api.fit(experiments, parameter, **options.keywords(**chosen), **toys)
+        problem, found = api.posed_fit(experiments, parameter, **options.keywords(**chosen), **toys)
     if output is not None:
         from nuhf.cli import artefacts
 
-        artefacts.write_fit(output, experiments, parameter, found, options.keywords(**chosen))
+        artefacts.write_fit(output, problem, found)
     if as_json:
         click.echo(resources.dump_json(found.to_json()))
         return
@@ -54,7 +54,8 @@ def fit(
     for name, (value, error) in found.parameters.items():
         unit = "" if found.units[name] == "1" else found.units[name]
         shown = 0.0 if abs(value) < 1e-6 * error else value
-        click.echo(f"{name:{width}s} {shown:10.4g} {error:10.4g}  {unit}")
+        bound = "at its bound" if name in found.at_bounds else ""
+        click.echo(f"{name:{width}s} {shown:10.4g} {error:10.4g}  {unit}{bound}".rstrip())
     quality = found.goodness
     # as many parameters as bins describe everything: there is no p-value, and rounding shows
     beyond = f", p = {quality['p_value']:.3g} (chi2)" if quality["degrees"] > 0 else ""
@@ -68,10 +69,10 @@ def fit(
         )
     if found.significance is not None:
         click.echo(f"against {parameter} = 0: {found.significance['sigma']:.1f} sigma")
-    _print_notes(found.notes)
+    options.notes(found.notes)
 
 
-@click.command()
+@options.command()
 @options.experiments
 @click.option("-p", "--parameter", "parameter", multiple=True,
               shell_complete=options.complete_parameter,
@@ -82,8 +83,9 @@ def fit(
               metavar="delta-chi2|cls|feldman-cousins",
               help="Profile likelihood; CLs (parameters bounded at 0), asymptotic or with --toys; "
                    "Feldman-Cousins with toys (2000 by default).")  # fmt: skip
-@click.option("--points", type=int, default=40, show_default=True,
+@click.option("--points", type=int, show_default="40",
               help="Values that feldman-cousins tests before it refines the ends.")  # fmt: skip
+@options.search
 @options.common
 @options.toys
 @options.as_json
@@ -96,7 +98,7 @@ def limit(
     parameter: tuple[str, ...],
     cl: float,
     method: str,
-    points: int,
+    points: int | None,
     as_json: bool,
     output: Path | None,
     **chosen: Any,
@@ -106,28 +108,29 @@ def limit(
     Example:  nuhf limit coherent-csi-2021 -p qnu_mumu -p munu_mu
     """
     from nuhf import api, resources
+    from nuhf.units import percent
 
-    toys = options.toy_keywords(chosen, points=points)
-    keywords = options.keywords(**chosen)
-    with progress.shown("limit", enabled=toys["toys"] is None and method != "feldman-cousins"):
-        found = api.limit(experiments, parameter or None, cl=cl, method=method, **keywords, **toys)
+    keywords = options.toy_keywords(chosen, points=points) | options.keywords(**chosen)
+    with progress.shown("limit", enabled=keywords["toys"] is None and method != "feldman-cousins"):
+        posed = api.posed_limits(experiments, parameter or None, cl=cl, method=method, **keywords)
+    found = [result for _, result in posed]
     if output is not None:
         from nuhf.cli import artefacts
 
-        artefacts.write_limits(output, experiments, found, keywords)
+        artefacts.write_limits(output, posed)
     if as_json:
         click.echo(resources.dump_json({"results": [result.to_json() for result in found]}))
         return
     first = found[0]
     click.echo(
-        f"{', '.join(first.experiments)}, analysis {first.analysis}, {100 * cl:g} % CL, {method}"
+        f"{', '.join(first.experiments)}, analysis {first.analysis}, {percent(cl)} % CL, {method}"
     )
     width = max(len(result.parameter) for result in found)
     for result in found:
         click.echo(f"{result.parameter:{width}s}  {_interval_text(result)}")
         if result.expected is not None:
             click.echo(f"{'':{width}s}  {_band_text(result)}")
-    _print_notes(tuple(dict.fromkeys(note for r in found for note in r.notes)))
+    options.notes(tuple(dict.fromkeys(note for r in found for note in r.notes)))
 
 
 def _interval_text(result: Any) -> str:
@@ -146,12 +149,7 @@ def _band_text(result: Any) -> str:
     )
 
 
-def _print_notes(notes: tuple[str, ...]) -> None:
-    for note in notes:
-        click.echo(f"note: {note}")
-
-
-@click.command()
+@options.command()
 @options.experiments
 @click.option(
     "-p",
@@ -162,11 +160,10 @@ def _print_notes(notes: tuple[str, ...]) -> None:
 )
 @click.option("--points", default=121, show_default=True, help="Number of points.")
 @options.confidence
+@options.search
 @options.common
 @options.as_json
-@click.option("-o", "--output", type=click.Path(path_type=Path),
-              callback=options.image_only,
-              help="Figure to write (png, pdf, svg); the CSV goes beside it.")  # fmt: skip
+@options.figure
 def scan(
     experiments: tuple[str, ...],
     parameter: str,
@@ -176,25 +173,27 @@ def scan(
     output: Path | None,
     **chosen: Any,
 ) -> None:
-    """Scan the profile likelihood: CSV on stdout, or figure and CSV with -o.
+    """Scan the profile likelihood: print a summary; with -o write figure and CSV.
 
     Example:  nuhf scan coherent-csi-2021 -p qnu_ee -o qnu_ee.png
     """
     from nuhf import api, resources
-    from nuhf.cli import artefacts
+    from nuhf.cli import artefacts, summaries
 
     keywords = options.keywords(**chosen)
+    options.one_stdout(output, as_json)
     with progress.shown("scan"):
         found = api.scan(experiments, parameter, points=points, cl=cl, **keywords)
     if output is not None:
         artefacts.write_scan(output, found, cl)
     if as_json:
         click.echo(resources.dump_json(found.to_json()))
-    elif output is None:
-        click.echo(artefacts.scan_csv(found), nl=False)
+    elif str(output) != "-":
+        click.echo("\n".join(summaries.scan(found)))
+        options.notes(found.notes)
 
 
-@click.command()
+@options.command()
 @options.experiments
 @click.option("-p", "--parameter", "parameter", multiple=True, required=True,
               shell_complete=options.complete_parameter,
@@ -208,9 +207,7 @@ def scan(
 @options.common
 @options.toys
 @options.as_json
-@click.option("-o", "--output", type=click.Path(path_type=Path),
-              callback=options.image_only,
-              help="Figure to write (png, pdf, svg); the CSV goes beside it.")  # fmt: skip
+@options.figure
 def contour(
     experiments: tuple[str, ...],
     parameter: tuple[str, ...],
@@ -226,20 +223,22 @@ def contour(
     Example:  nuhf contour coherent-csi-2021 -p r2nu_ee -p r2nu_mumu -o radii.png
     """
     from nuhf import api, resources
-    from nuhf.cli import artefacts
+    from nuhf.cli import artefacts, summaries
 
     keywords = options.toy_keywords(chosen) | options.keywords(**chosen)
+    options.one_stdout(output, as_json)
     with progress.shown("contour", enabled=method != "feldman-cousins"):
         found = api.contour(experiments, parameter, cl=cl, points=points, method=method, **keywords)
     if output is not None:
         artefacts.write_contour(output, found)
     if as_json:
         click.echo(resources.dump_json(found.to_json()))
-    elif output is None:
-        click.echo(artefacts.contour_csv(found), nl=False)
+    elif str(output) != "-":
+        click.echo("\n".join(summaries.contour(found, method)))
+        options.notes(found.notes)
 
 
-@click.command()
+@options.command()
 @options.experiments
 @click.option(
     "-p",
@@ -255,9 +254,10 @@ def contour(
 @click.option("--nuisance", "nuisances", multiple=True, metavar="NAME=VALUE",
               help="True value of a nuisance, in its standard deviations; the others are fitted "
                    "to the data at the true value. Repeatable.")  # fmt: skip
-@click.option("--inner", type=click.IntRange(100), default=1000, show_default=True,
+@click.option("--inner", type=click.IntRange(100), show_default="1000",
               help="Toys at most for each toy's critical value (feldman-cousins).")  # fmt: skip
 @options.confidence
+@options.search
 @options.common
 @options.toys
 @options.as_json
@@ -267,7 +267,7 @@ def coverage(
     true: float,
     method: str,
     nuisances: tuple[str, ...],
-    inner: int,
+    inner: int | None,
     cl: float,
     as_json: bool,
     **chosen: Any,
@@ -277,6 +277,7 @@ def coverage(
     Example:  nuhf coverage coherent-csi-2021 -p qnu_ee --true 0 --toys 4000
     """
     from nuhf import api, resources
+    from nuhf.units import percent
 
     toys = options.toy_keywords(chosen)
     found = api.coverage(
@@ -298,7 +299,7 @@ def coverage(
         f"{true:g} {'' if found.unit == '1' else found.unit}".rstrip()
     )
     click.echo(
-        f"{100 * cl:g} % CL, {method}: covers {100 * found.coverage:.1f} +- "
+        f"{percent(cl)} % CL, {method}: covers {100 * found.coverage:.1f} +- "
         f"{100 * found.error:.1f} % of {found.toys} toys ({found.unconverged} not converged)"
     )
-    _print_notes(found.notes)
+    options.notes(found.notes)

@@ -1,6 +1,6 @@
 """Options that mean the same on every command that has them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,25 +9,54 @@ import click
 from nuhf.errors import InputError
 
 __all__ = [
+    "Command",
     "analysis",
+    "command",
     "common",
     "complete_analysis",
     "complete_experiment",
     "complete_parameter",
     "confidence",
     "experiments",
+    "figure",
     "files_only",
-    "image_only",
     "keywords",
+    "notes",
+    "one_stdout",
     "parse_nuisances",
     "parse_values",
     "say",
+    "search",
     "toy_keywords",
     "toys",
     "write",
 ]
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class Command(click.Command):
+    """Refuse an option of one value that is given twice: click alone takes the last."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse as click does, then count."""
+        given = list(args)
+        rest = super().parse_args(ctx, args)
+        if not ctx.resilient_parsing:
+            _, _, order = self.make_parser(ctx).parse_args(given)
+            for option in order:
+                one = isinstance(option, click.Option) and not (option.multiple or option.is_flag)
+                if one and order.count(option) > 1:
+                    name = max(option.opts, key=len)
+                    raise click.UsageError(
+                        f"{name} is given {order.count(option)} times; nuhf {self.name} takes one"
+                    )
+        return rest
+
+
+def command(name: str | None = None, **settings: Any) -> Callable[[Callable[..., Any]], Command]:
+    """Make a command, as `click.command` does; an option of one value is taken once."""
+    return click.command(name, cls=Command, **settings)
 
 
 def _stack(*decorators: Decorator) -> Decorator:
@@ -93,16 +122,20 @@ common = _stack(
                       "reference values of the analysis. Repeatable."),
     click.option("--fix", multiple=True, metavar="NUISANCE",
                  help="Hold a nuisance parameter at its nominal value; repeatable."),
-    click.option("--range", "search", nargs=2, type=float, metavar="LO HI",
-                 help="Range of the parameter in base units; found from the model by default."),
     click.option("--engine", default="compiled", show_default=True, metavar="compiled|pyhf",
                  help="Compiled likelihood, or pyhf itself with minuit (slower, the reference)."),
     click.option("--asimov", is_flag=True, help="Use the SM expectation instead of the data."),
 )  # fmt: skip
 
+search = click.option(
+    "--range", "search", nargs=2, type=float, metavar="LO HI",
+    help="Range of the one parameter in base units; found from the model by default.",
+)  # fmt: skip
+
+# without defaults: what is given where no toys are made is refused, not ignored
 toys = _stack(
     click.option("--toys", type=int, metavar="N", help="Number of toy data sets."),
-    click.option("--seed", type=int, default=1, show_default=True,
+    click.option("--seed", type=int, show_default="1",
                  help="Seed of the toys: same seed, same result, whatever --jobs or --scheduler."),
     click.option("--jobs", type=int, metavar="N", help="Processes for toys; all cores by default."),
     click.option("--scheduler", metavar="ADDRESS",
@@ -143,11 +176,18 @@ def files_only(ctx: click.Context, param: click.Parameter, value: Path | None) -
     return value
 
 
-def image_only(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
-    """Refuse ``-``, and paths such as ``.`` that have no name of a file."""
+def _named(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
+    """Refuse paths such as ``.`` that have no name of a file."""
     if value is not None and value.name in ("", ".."):
         raise click.BadParameter(f"'{value}' names no file: give the name of a figure")
-    return files_only(ctx, param, value)
+    return value
+
+
+figure = click.option(
+    "-o", "--output", type=click.Path(path_type=Path), callback=_named,
+    help="FILE.png (pdf, svg): figure and CSV beside it; FILE.csv: the CSV alone; "
+         "-: the CSV on stdout.",
+)  # fmt: skip
 
 
 def parse_values(settings: tuple[str, ...]) -> dict[str, float]:
@@ -197,9 +237,9 @@ def keywords(
     settings: tuple[str, ...],
     profile: tuple[str, ...],
     fix: tuple[str, ...],
-    search: tuple[float, float] | None,
     engine: str,
     asimov: bool,
+    search: tuple[float, float] | None = None,
 ) -> dict[str, Any]:
     """Turn the common options into keywords of the functions in `nuhf.api`."""
     return {
@@ -223,6 +263,18 @@ def write(path: Path | None, text: str) -> None:
 
     resources.write_text(path, text)
     say(path)
+
+
+def one_stdout(output: Path | None, as_json: bool) -> None:
+    """Refuse a table and JSON together on stdout."""
+    if as_json and str(output) == "-":
+        raise InputError("--json and -o - both print: give one of them")
+
+
+def notes(found: Sequence[str]) -> None:
+    """Print the notes of a result behind it: they belong to it."""
+    for note in found:
+        click.echo(f"note: {note}")
 
 
 def say(path: Path) -> None:

@@ -15,7 +15,7 @@ __all__ = ["plot"]
 _SPECTRA = ("prefit", "postfit")
 
 
-@click.command()
+@options.command()
 @click.argument("subject", metavar="PAPER|EXP|summary", required=False)
 @click.argument("figure", metavar="[FIG|all|prefit|postfit]", required=False)
 @options.analysis
@@ -35,7 +35,7 @@ def plot(
 
     Example:  nuhf plot khan2023 fig5 -o fig5.png
     """
-    from nuhf import parameters
+    from nuhf import api, parameters
     from nuhf.cli import artefacts
     from nuhf.errors import InputError
     from nuhf.experiments import catalogue
@@ -64,8 +64,8 @@ def plot(
         hint = parameters.suggest(figure, _SPECTRA) if figure else ", ".join(_SPECTRA)
         raise InputError(f"{subject} {asked}{hint}")
     path = output or Path(f"{Path(subject).stem}-{figure}.png")
-    keywords = {"analysis": analysis}
-    _write(path, *artefacts.spectrum([subject], None, keywords, figure == "postfit"))
+    (problem,) = api.problems(subject, api.strength(subject), analysis=analysis)
+    _write(path, *artefacts.spectrum(problem, figure == "postfit"))
 
 
 def _list(paper: str) -> None:

@@ -1,15 +1,25 @@
 """``nuhf rate``, ``templates`` and ``workspace``."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from nuhf.cli import options
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from nuhf.experiments.region import Prepared
+
+    Rows = Mapping[str, NDArray[np.float64]]
+
 __all__ = ["rate", "templates", "workspace"]
 
 
-@click.command()
+@options.command()
 @click.argument("experiment", metavar="EXP", shell_complete=options.complete_experiment)
 @options.model_options
 @click.option("--bins", is_flag=True, help="Print CSV with the events of every bin.")
@@ -26,47 +36,92 @@ def rate(
 ) -> None:
     """Print expected events of every flavour and background, at the SM or with couplings.
 
+    With --set the events at the SM stand beside them, with the difference.
+
     Example:  nuhf rate coherent-csi-2021 --set qnu_mumu=5e-8
     """
     from nuhf import api, resources
-    from nuhf.engine.store import bin_columns
     from nuhf.experiments import catalogue
     from nuhf.experiments.prepare import prepare
-    from nuhf.tables import format_csv, tables_together
 
     values = options.parse_values(settings)
-    found = api.rate(experiment, values, analysis=analysis, anapole=anapole)
+    one = prepare(catalogue.load(experiment, analysis))
+    found = api.rate_of(one, values, anapole)
+    standard = api.rate_of(one, {}, anapole) if values else found
     if as_json:
-        content = {
-            "values": values,
-            "regions": {
-                region: {
-                    "events": {name: float(row.sum()) for name, row in rows.items()},
-                    "bins": {name: [float(x) for x in row] for name, row in rows.items()},
-                }
-                for region, rows in found.items()
-            },
-        }
-        options.write(output, resources.dump_json(content))
-        return
-    if bins:
-        prepared = prepare(catalogue.load(experiment, analysis))
-        parts = [
-            (r.name, bin_columns(r.axes) | {n: row.tolist() for n, row in found[r.name].items()})
-            for r in prepared.regions
-        ]
-        comments = ["expected events per bin", f"values: {values or 'SM'}"]
-        options.write(output, format_csv(tables_together(parts), comments))
-        return
-    lines = []
-    for region, rows in found.items():
-        lines += [f"{region}:"] if len(found) > 1 else []
-        lines += [f"{name:24s} {row.sum():10.2f} events" for name, row in rows.items()]
-        lines.append(f"{'total':24s} {sum(row.sum() for row in rows.values()):10.2f} events")
-    options.write(output, "\n".join(lines) + "\n")
+        text = resources.dump_json(
+            {
+                "values": values,
+                "regions": {name: _json(rows, standard[name]) for name, rows in found.items()},
+            }
+        )
+    elif bins:
+        text = _csv(one, found, standard, values)
+    else:
+        lines = []
+        for region, rows in found.items():
+            lines += [f"{region}:"] if len(found) > 1 else []
+            lines += _beside(rows, standard[region]) if values else _alone(rows)
+        text = "\n".join(lines) + "\n"
+    options.write(output, text)
 
 
-@click.command()
+def _events(rows: "Rows") -> dict[str, float]:
+    """Events by component, and their sum."""
+    events = {name: float(row.sum()) for name, row in rows.items()}
+    return events | {"total": sum(events.values())}
+
+
+def _alone(rows: "Rows") -> list[str]:
+    return [f"{name:24s} {number:10.2f} events" for name, number in _events(rows).items()]
+
+
+def _beside(rows: "Rows", standard: "Rows") -> list[str]:
+    before = _events(standard)
+    return [
+        f"{'events':24s} {'SM':>10s} {'with --set':>12s} {'difference':>12s}",
+        *(
+            f"{name:24s} {before[name]:10.2f} {number:12.2f} {number - before[name]:+12.2f}"
+            for name, number in _events(rows).items()
+        ),
+    ]
+
+
+def _json(rows: "Rows", standard: "Rows") -> dict[str, Any]:
+    events, before = ({name: float(row.sum()) for name, row in r.items()} for r in (rows, standard))
+    return {
+        "events": events,
+        "sm_events": before,
+        "difference": {name: events[name] - before[name] for name in events},
+        "bins": {name: [float(x) for x in row] for name, row in rows.items()},
+    }
+
+
+def _csv(
+    one: "Prepared",
+    found: Mapping[str, "Rows"],
+    standard: Mapping[str, "Rows"],
+    values: Mapping[str, float],
+) -> str:
+    """Events of every bin; with values also those at the SM of what they may change."""
+    from nuhf.engine.store import bin_columns
+    from nuhf.tables import format_csv, tables_together
+
+    parts = []
+    for region in one.regions:
+        columns = dict(found[region.name])
+        if values:
+            rows = standard[region.name]
+            columns |= {f"sm_{name}": rows[name] for name in rows if name not in region.backgrounds}
+        numbers = {name: row.tolist() for name, row in columns.items()}
+        parts.append((region.name, bin_columns(region.axes) | numbers))
+    given = ", ".join(f"{name}={value:g}" for name, value in values.items())
+    comments = ["expected events per bin", f"values: {given or 'SM'}"]
+    comments += ["sm_: the same at the SM"] if values else []
+    return format_csv(tables_together(parts), comments)
+
+
+@options.command()
 @click.argument("experiment", metavar="EXP", shell_complete=options.complete_experiment)
 @options.analysis
 @options.output
@@ -85,7 +140,7 @@ def templates(experiment: str, analysis: str, output: Path | None) -> None:
     options.write(output, resources.dump_json(content) + "\n")
 
 
-@click.command()
+@options.command()
 @options.experiments
 @click.option("-p", "--parameter", "parameter", multiple=True, required=True,
               shell_complete=options.complete_parameter,

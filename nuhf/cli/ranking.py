@@ -1,16 +1,20 @@
 """``nuhf ranking``."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from nuhf.cli import options, progress
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 __all__ = ["ranking"]
 
 
-@click.command()
+@options.command()
 @options.experiments
 @click.option(
     "-p",
@@ -21,13 +25,7 @@ __all__ = ["ranking"]
 )
 @options.common
 @options.as_json
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    callback=options.image_only,
-    help="Figure to write (png, pdf, svg); the CSV, the pulls and the correlations go beside it.",
-)
+@options.figure
 def ranking(
     experiments: tuple[str, ...],
     parameter: str | None,
@@ -37,24 +35,23 @@ def ranking(
 ) -> None:
     """Rank the nuisances by their impact on a parameter, with cabinetry's fits.
 
+    A figure with -o has two beside it: FILE_pulls.png and FILE_correlation.png.
+
     Example:  nuhf ranking coherent-csi-2021 -p qnu_ee -o ranking.png
     """  # fmt: skip
     from nuhf import api, resources
-    from nuhf.errors import InputError
+    from nuhf.cli import summaries
 
-    if output is not None and output.suffix.lower() == ".csv":
-        raise InputError(f"{output}: name the figure (.png, .pdf, .svg); the CSV goes beside it")
+    options.one_stdout(output, as_json)
     with progress.shown("ranking"):
         found = api.ranking(experiments, parameter, **options.keywords(**chosen))
     if output is not None:
         _write(output, found)
     if as_json:
         click.echo(resources.dump_json(found.to_json()))
-    elif output is None:
-        click.echo(_csv(found), nl=False)
-    else:
-        for note in found.notes:
-            click.echo(f"note: {note}", err=True)
+    elif str(output) != "-":
+        click.echo("\n".join(summaries.ranking(found)))
+        options.notes(found.notes)
 
 
 def _csv(found: Any) -> str:
@@ -65,11 +62,15 @@ def _csv(found: Any) -> str:
     comments = [
         f"impacts on {found.quantity}{unit}: {', '.join(found.experiments)}, analysis "
         f"{found.analysis}, {found.optimizer}",
-        f"best fit {found.best_fit:.6g} +- {found.error:.6g}{unit}; pull and constraint in sigma",
+        f"best fit {found.best_fit:.6g} +- {found.error:.6g}{unit}",
+        "value and error: of the constrained in sigma of their constraint, of the free as fitted",
         *(f"note: {note}" for note in found.notes),
     ]
-    columns: dict[str, list[object]] = {"nuisance": list(found.nuisances)}
-    arrays = {"pull": found.pulls, "constraint": found.constraints}
+    columns: dict[str, list[object]] = {
+        "nuisance": list(found.nuisances),
+        "kind": list(found.kinds),
+    }
+    arrays = {"value": found.pulls, "error": found.constraints}
     arrays |= {
         key: getattr(found, key)
         for key in ("prefit_up", "prefit_down", "postfit_up", "postfit_down")
@@ -79,29 +80,25 @@ def _csv(found: Any) -> str:
 
 
 def _write(path: Path, found: Any) -> None:
-    from nuhf import resources
-    from nuhf.report import nuisances, plots
+    from nuhf.cli import artefacts
+    from nuhf.report import nuisances
 
-    image = path if path.suffix else path.with_suffix(".png")
     title = f"{', '.join(found.experiments)} ({found.analysis})"
-    figures = {
-        image: nuisances.impacts(
-            (found.quantity, found.unit),
-            found.nuisances,
-            (found.prefit_up, found.prefit_down),
-            (found.postfit_up, found.postfit_down),
-            (found.pulls, found.constraints),
-            title,
-        ),
-        image.with_stem(f"{image.stem}_pulls"): nuisances.pulls(
-            found.nuisances, found.pulls, found.constraints, title
-        ),
-        image.with_stem(f"{image.stem}_correlation"): nuisances.correlation(
-            found.names, found.correlation, title
-        ),
-    }
-    for place, figure in figures.items():
-        plots.save(figure, place)
-        options.say(place)
-    resources.write_text(image.with_suffix(".csv"), _csv(found))
-    options.say(image.with_suffix(".csv"))
+    free = [name for name, kind in zip(found.nuisances, found.kinds, strict=True) if kind == "free"]
+
+    def draw() -> "Mapping[str, Figure]":
+        return {
+            "": nuisances.impacts(
+                (found.quantity, found.unit),
+                found.nuisances,
+                (found.prefit_up, found.prefit_down),
+                (found.postfit_up, found.postfit_down),
+                (found.pulls, found.constraints),
+                title,
+                free,
+            ),
+            "_pulls": nuisances.pulls(found.nuisances, found.pulls, found.constraints, title, free),
+            "_correlation": nuisances.correlation(found.names, found.correlation, title),
+        }
+
+    artefacts.write_figures(path, _csv(found), draw)

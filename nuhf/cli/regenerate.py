@@ -9,13 +9,13 @@ from nuhf.cli import options
 __all__ = ["regenerate"]
 
 
-@click.command()
+@options.command()
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path(),
               help="Folder that gets templates/ and workspaces/ (default: here).")  # fmt: skip
 def regenerate(output: Path) -> None:
     """Rewrite templates/ and workspaces/ of all shipped experiments.
 
-    Example:  nuhf regenerate -o /tmp/fresh
+    Example:  nuhf regenerate -o fresh
     """
     from nuhf.report import shipped
 

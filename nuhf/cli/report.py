@@ -9,7 +9,7 @@ from nuhf.cli import options
 __all__ = ["report"]
 
 
-@click.command()
+@options.command()
 @options.experiments
 @options.analysis
 @options.confidence

@@ -1,19 +1,20 @@
 """``nuhf reproduce``: published numbers beside ours."""
 
+import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Final
 
 import click
 
 from nuhf.cli import options, progress
 
-if TYPE_CHECKING:
-    from nuhf.report.published import Comparison
-
 __all__ = ["reproduce"]
 
+_WIDEST: Final = 100
+_NARROWEST: Final = 79
 
-@click.command()
+
+@options.command()
 @click.argument("paper", default="all", metavar="[PAPER|all]")
 @options.as_json
 @click.option("-o", "--output", type=click.Path(path_type=Path), callback=options.files_only,
@@ -21,8 +22,10 @@ __all__ = ["reproduce"]
 def reproduce(paper: str, as_json: bool, output: Path | None) -> None:
     """Compare published numbers with ours: hull with hull, or piece with piece.
 
-    agrees: ends within 10 % of the published width; close: 20 %; differs: a reason stands below,
-    with a command that shows it. Fails, after all rows, if one has no number or no reason.
+    diff.: the larger difference of the ends, of the published width. agrees: within 10 %; close:
+    20 %; differs: a reason stands below, with a command that shows it. Fails, after all rows, if
+    one has no number or no reason. A unit such as 1e-11 mu_B is that of both numbers; in -o and
+    --json they are in base units.
 
     Example:  nuhf reproduce khan2023
     """
@@ -48,29 +51,8 @@ def reproduce(paper: str, as_json: bool, output: Path | None) -> None:
     if as_json:
         click.echo(content)
     else:
-        for comparison in found:
-            _print(comparison)
-        counts = reproduced.shares(found).items()
-        shares = ", ".join(f"{n} {verdict}" for verdict, n in counts if n or verdict != "no number")
-        click.echo(f"\n{len(found)} rows: {shares}")
+        columns = min(shutil.get_terminal_size((_WIDEST, 24)).columns, _WIDEST)
+        click.echo(reproduced.as_text(found, max(columns, _NARROWEST)))
     missing = reproduced.incomplete(found)
     if missing:
         raise ModelError(f"{len(missing)} of {len(found)} rows: {'; '.join(missing)}")
-
-
-def _print(comparison: "Comparison") -> None:
-    from nuhf.report.reproduced import interval, pieces
-
-    row = comparison.row
-    level = f" {100 * row.cl:g} %" if row.cl else ""
-    free = f" ({', '.join(row.profile)} free)" if row.profile else ""
-    distance = f", {100 * comparison.distance:.1f} % of the width" if comparison.ours else ""
-    click.echo(
-        f"{row.paper} {row.where:9s} {' + '.join(row.experiments)} {row.analysis} "
-        f"{row.parameter}{free}{level}: published {interval(row.lower, row.upper)}, "
-        f"ours {pieces(comparison)}{distance}: {comparison.verdict}"
-    )
-    if comparison.failure:
-        click.echo(f"    {comparison.failure}")
-    elif row.reason and comparison.verdict != "agrees":
-        click.echo(f"    reason: {row.reason}\n    check: {row.check}")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from nuhf.errors import InputError
 
@@ -29,7 +30,7 @@ class LogisticEfficiency:
     def __call__(self, signal: FloatArray) -> FloatArray:
         """Return the efficiency at x photoelectrons, any shape."""
         x = np.asarray(signal, dtype=float)
-        smooth = np.maximum(self.a / (1.0 + np.exp(-self.b * (x - self.c))) + self.d, 0.0)
+        smooth = np.maximum(self.a * expit(self.b * (x - self.c)) + self.d, 0.0)
         if self.steps is None:
             return smooth
         half, full = self.steps
@@ -71,20 +72,29 @@ class ExponentialTimeEfficiency:
     def integral(self, time_us: FloatArray) -> FloatArray:
         """Return its integral from 0 to times in us (any shape), in us."""
         time = np.asarray(time_us, dtype=float)
-        if self.rate_per_us == 0:
-            return time
         late = np.maximum(time - self.start_us, 0.0)
         early = np.minimum(time, self.start_us)
-        return np.asarray(early - np.expm1(-self.rate_per_us * late) / self.rate_per_us)
+        return np.asarray(early + _exponential(self.rate_per_us, late))
 
     def mean(self, edges_us: FloatArray) -> FloatArray:
         """Return the mean efficiency in each bin of (n + 1,) edges in us, shape (n,)."""
-        return np.diff(self.integral(edges_us)) / np.diff(edges_us)
+        # bin by bin: late bins would be lost in the difference of two integrals from 0
+        edges = np.asarray(edges_us, dtype=float)
+        late = np.maximum(edges - self.start_us, 0.0)
+        early = np.diff(np.minimum(edges, self.start_us))
+        falling = np.exp(-self.rate_per_us * late[:-1])
+        bins = early + falling * _exponential(self.rate_per_us, np.diff(late))
+        return np.asarray(bins / np.diff(edges))
 
 
 def exponential_fractions(edges_us: FloatArray, rate_per_us: float) -> FloatArray:
     """Return the share of exp(-rate t) in each bin of (n + 1,) edges in us; the sum is 1."""
-    # counted from the first edge: the shares do not change, and late bins keep their digits
+    # counted from the first edge and bin by bin: late bins keep their digits
     edges = np.asarray(edges_us, dtype=float) - edges_us[0]
-    cumulative = edges if rate_per_us == 0 else -np.expm1(-rate_per_us * edges) / rate_per_us
-    return np.asarray(np.diff(cumulative) / (cumulative[-1] - cumulative[0]))
+    bins = np.exp(-rate_per_us * edges[:-1]) * _exponential(rate_per_us, np.diff(edges))
+    return np.asarray(bins / _exponential(rate_per_us, edges[-1]))
+
+
+def _exponential(rate: float, length: FloatArray) -> FloatArray:
+    """Return the integral of exp(-rate t) from 0 to a length."""
+    return np.asarray(-np.expm1(-rate * length) / rate if rate else length)

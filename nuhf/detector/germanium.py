@@ -38,6 +38,10 @@ FloatArray = NDArray[np.float64]
 _PROTONS: Final = 32
 _BISECTIONS: Final = 60
 _SCAN: Final = 2000
+_LOWEST_KEV: Final = 1e-9
+_HIGHEST_KEV: Final = 100.0
+"""Between these the recoil of an E_ee is searched for, and found to `_ROOT_KEV`."""
+_ROOT_KEV: Final = 1e-12
 
 
 class Quenching(Protocol):
@@ -329,8 +333,9 @@ def recoil_at(model: Quenching, energy_mev: float) -> float:
     from scipy.optimize import brentq  # here: importing the package must not load it
 
     low, high = model.recoil_range
-    grid = np.geomspace(max(low, 1e-12), min(high, 0.1), _SCAN)
-    grid[[0, -1]] = max(low, 1e-12), min(high, 0.1)
+    ends = max(low, _LOWEST_KEV * KEV), min(high, _HIGHEST_KEV * KEV)
+    grid = np.geomspace(*ends, _SCAN)
+    grid[[0, -1]] = ends
     reached = model(grid) >= energy_mev
     if not reached.any():
         raise InputError(f"germanium quenching: E_ee = {energy_mev / KEV:g} keV is never reached")
@@ -340,7 +345,7 @@ def recoil_at(model: Quenching, energy_mev: float) -> float:
     return float(
         brentq(
             lambda recoil: float(model(np.asarray(recoil))) - energy_mev,
-            grid[first - 1], grid[first], xtol=1e-15,
+            grid[first - 1], grid[first], xtol=_ROOT_KEV * KEV,
         )
     )  # fmt: skip
 

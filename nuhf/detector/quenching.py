@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuhf.errors import InputError
+from nuhf.units import KEV
 
 __all__ = ["PolynomialQuenching", "Quenching", "TabulatedQuenching"]
 
@@ -20,8 +21,8 @@ def _inside(recoil: FloatArray, span: tuple[float, float]) -> FloatArray:
     recoil, (low, high) = np.asarray(recoil, dtype=float), span
     if recoil.size and (recoil.min() < low or recoil.max() > high):
         raise InputError(
-            f"quenching: recoil {1e3 * recoil.min():.4g} to {1e3 * recoil.max():.4g} keV "
-            f"is outside {1e3 * low:.4g} to {1e3 * high:.4g} keV"
+            f"quenching: recoil {recoil.min() / KEV:.4g} to {recoil.max() / KEV:.4g} keV "
+            f"is outside {low / KEV:.4g} to {high / KEV:.4g} keV"
         )
     return recoil
 

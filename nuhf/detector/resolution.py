@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
+from nuhf.units import KEV
+
 __all__ = ["GammaSmearing", "PoissonLight"]
 
 FloatArray = NDArray[np.float64]
@@ -39,7 +41,7 @@ class GammaSmearing:
         energy : ndarray
             E_ee in MeV, (n_energy,), positive.
         """
-        energy_kev = 1e3 * np.asarray(energy, dtype=float)
+        energy_kev = np.asarray(energy, dtype=float) / KEV
         shape = 1.0 + self.b0_per_kev_ee * energy_kev
         rate = self.a0_kev_ee / energy_kev * shape
         x = np.asarray(signal, dtype=float)[:, np.newaxis]
@@ -79,6 +81,6 @@ class PoissonLight:
         energy : ndarray
             E_ee in MeV, (n_energy,), positive.
         """
-        mean = self.pe_per_kev_ee * 1e3 * np.asarray(energy, dtype=float)
+        mean = self.pe_per_kev_ee * np.asarray(energy, dtype=float) / KEV
         n = np.asarray(numbers, dtype=float)[:, np.newaxis]
         return np.asarray(np.exp(n * np.log(mean) - mean - gammaln(n + 1.0)))

@@ -18,6 +18,7 @@ from nuhf.physics.neutron_radius import REFERENCE_FM, radius_weights
 from nuhf.physics.nuclei import Nuclide
 from nuhf.physics.shells import AtomicCorrection, Shells
 from nuhf.physics.spectra import Spectrum
+from nuhf.units import KEV
 
 __all__ = [
     "Kernel",
@@ -163,8 +164,10 @@ def recoil_grid(
     Raises
     ------
     InputError
-        If no source reaches ``recoil_min``.
+        If no source reaches ``recoil_min``, or that is not above 0.
     """
+    if not recoil_min > 0.0:
+        raise InputError(f"the smallest recoil must be above 0, given: {recoil_min / KEV:g} keV")
     kinks = np.concatenate(
         [
             cevns.maximum_recoil(source.spectrum.kinks, target.mass)
@@ -174,7 +177,7 @@ def recoil_grid(
     )
     highest = min(float(kinks.max()), recoil_max)
     if highest <= recoil_min:
-        raise InputError(f"no neutrino gives a recoil above {1e3 * recoil_min:g} keV")
+        raise InputError(f"no neutrino gives a recoil above {recoil_min / KEV:g} keV")
     kinks = np.append(kinks, [kink for target in targets for kink in target.kinks])
     count = refine * int(np.ceil(np.log(highest / recoil_min) / np.log(_RATIO)))
     edges = np.concatenate([np.geomspace(recoil_min, highest, count + 1), kinks])

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pydantic import ValidationError
 
 from nuhf import parameters, resources
 from nuhf.errors import InputError
+from nuhf.experiments.faults import in_words
 from nuhf.experiments.measurement_schema import Measurement
 from nuhf.experiments.reactor_schema import Reactor
 from nuhf.experiments.schema import BaseAnalysis, BaseExperiment
@@ -16,15 +17,16 @@ from nuhf.experiments.solar_schema import Solar
 from nuhf.experiments.spallation_released_schema import Released
 from nuhf.experiments.spallation_schema import Spallation
 
-__all__ = ["Loaded", "list_experiments", "load", "parse_experiment"]
+__all__ = ["KINDS", "Loaded", "list_experiments", "load", "parse_experiment"]
 
-_KINDS: Final[Mapping[str, type[BaseExperiment]]] = {
+KINDS: Final[Mapping[str, type[BaseExperiment]]] = {
     "spallation": Spallation,
     "solar": Solar,
     "reactor": Reactor,
     "measurement": Measurement,
     "spallation-released": Released,
 }
+"""What an experiment file has to be, by its key ``kind``."""
 
 
 @dataclass(frozen=True)
@@ -120,16 +122,19 @@ def parse_experiment(path: Path) -> BaseExperiment:
     """
     content = resources.read_toml(path)
     if "kind" not in content:
-        raise InputError(f"{path}: kind: required; allowed: {', '.join(_KINDS)}")
+        raise InputError(f"{path}: kind: required, not given; allowed: {', '.join(KINDS)}")
     kind = content["kind"]
-    if not isinstance(kind, str) or kind not in _KINDS:
-        raise InputError(f"{path}: kind = {kind!r}; allowed: {', '.join(_KINDS)}")
+    if not isinstance(kind, str) or kind not in KINDS:
+        given = kind if isinstance(kind, str) else ""
+        raise InputError(f"{path}: kind = {kind!r}; {parameters.suggest(given, KINDS)}")
     try:
-        return _KINDS[kind].model_validate(content)
+        return KINDS[kind].model_validate(_with_tuples(content), strict=True)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "file"
-        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        given = first.get("input")
-        shown = f", given: {given!r}" if isinstance(given, str | int | float) else ""
-        raise InputError(f"{path}: {key}: {first['msg']}{shown}{more}") from None
+        raise InputError(f"{path}: {in_words(error, KINDS[kind], content)}") from None
+
+
+def _with_tuples(content: Any) -> Any:
+    """Return tuples for lists: strictly no list is a tuple, and no text a number either."""
+    if isinstance(content, dict):
+        return {key: _with_tuples(value) for key, value in content.items()}
+    return tuple(map(_with_tuples, content)) if isinstance(content, list) else content

@@ -29,7 +29,13 @@ def prepare(loaded: Loaded) -> Prepared:
         If a table is missing or broken, a nuclide, form factor or coupling scheme unknown, a
         bin edge cuts a cell of the data, or a number that comes out is impossible.
     """
-    return sanity.check(_prepare(loaded))
+    try:
+        return sanity.check(_prepare(loaded))
+    except InputError as error:
+        # what lies below knows tables and numbers, but not for which experiment they are read
+        if str(loaded.path) in str(error):
+            raise
+        raise InputError(f"{loaded.path}: {error}") from error
 
 
 def _prepare(loaded: Loaded) -> Prepared:

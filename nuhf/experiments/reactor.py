@@ -1,6 +1,6 @@
 """From a germanium detector at a reactor to templates, backgrounds and counts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -26,6 +26,7 @@ from nuhf.experiments.region import Prepared, Region
 from nuhf.experiments.schema import ShapeNuisance
 from nuhf.experiments.targets import nuclear_targets
 from nuhf.physics import reactor, shells
+from nuhf.physics.cevns import maximum_recoil
 from nuhf.physics.couplings import weak_couplings
 from nuhf.physics.nuclei import read_nuclides
 from nuhf.physics.reactor_models import CAPTURES
@@ -38,6 +39,9 @@ FloatArray = NDArray[np.float64]
 
 _FAR: Final = 10.0
 """Standard deviations beyond which something is out of reach."""
+
+_CUT: Final = 1e-3
+"""Largest share of the coherent signal that may lie beyond the end of the recoil integral."""
 
 _BELOW: Final = 0.99
 """Where the grid begins, as a part of the recoil from which it counts."""
@@ -234,11 +238,65 @@ def _templates(
         # the start is a kink on a grid from below it, so that the error is that of the quadrature
         targets = [replace(one, kinks=(*one.kinks, light.start)) for one in targets]
         sources, low = _sources(case, run), _BELOW * light.start
+        last = light.curve.recoil_range[1]
+        if min(_highest(targets, sources), high) > last:
+            raise InputError(
+                f"{case.where}.quenching: '{case.analysis.quenching}' ends at {last / KEV:.4g} keV "
+                f"of recoil, which reactor antineutrinos exceed; detector.recoil_max_kev = "
+                f"{last / KEV:.4g} leaves those out, up to {100 * _CUT:g} % of the signal"
+            )
         label = build.Label(region, process, process, axes)
         grid = build.recoil_grid(targets, sources, low, high, case.experiment.detector.refine)
         matrix, varied = _matrix(case, run, light), _responses(case, run, light)
         found.append(build.template_set(label, targets, sources, matrix, varied, grid))
+        if process == "cevns":
+            _check_end(case, run, light, (targets, sources, high), found[-1])
     return tuple(found)
+
+
+def _check_end(
+    case: _Case,
+    run: _Run,
+    light: _Yield,
+    rate: tuple[Sequence[build.Target], Sequence[build.Source], float],
+    made: TemplateSet,
+) -> None:
+    """Refuse a ``recoil_max_kev`` that cuts signal.
+
+    Where the quenching curve does not reach the largest recoil, every event beyond is taken to
+    be accepted: the share is then an upper bound.
+    """
+    targets, sources, end = rate
+    highest = _highest(targets, sources)
+    if end >= highest:
+        return
+    known = light.curve.recoil_range[1] >= highest
+    response = _matrix(case, run, light) if known else _all(float(run.acceptance.max()))
+    grid = build.recoil_grid(targets, sources, end)
+    label = build.Label(made.region, made.process, made.interaction, made.axes)
+    beyond = build.template_set(label, targets, sources, response, {}, grid)
+    cut, kept = (sum(m["1"].sum() for m in one.nominal.values()) for one in (beyond, made))
+    if cut > _CUT * (cut + kept):
+        raise InputError(
+            f"{case.loaded.path}: detector.recoil_max_kev = {end / KEV:g} cuts "
+            f"{'' if known else 'up to '}{100 * cut / (cut + kept):.2g} % of the coherent signal "
+            f"of region '{run.section.name}': recoils reach {highest / KEV:.3g} keV; allowed: "
+            f"to cut {100 * _CUT:g} %, or to leave the key out"
+        )
+
+
+def _highest(targets: Sequence[build.Target], sources: Sequence[build.Source]) -> float:
+    """Return the largest recoil in MeV that any source gives."""
+    return max(
+        float(maximum_recoil(np.asarray(source.spectrum.endpoint), target.mass))
+        for source in sources
+        for target in targets
+    )
+
+
+def _all(share: float) -> build.Response:
+    """Response of one bin that takes a share of all recoils."""
+    return lambda recoil: np.full((1, recoil.size), share)
 
 
 def _coherent(case: _Case, _run: _Run) -> tuple[list[build.Target], _Yield, float]:
@@ -253,7 +311,8 @@ def _coherent(case: _Case, _run: _Run) -> tuple[list[build.Target], _Yield, floa
     )
     curve = germanium.quenching(case.analysis.quenching)
     start = germanium.recoil_at(curve, detector.e_ee_min_kev * KEV)
-    return targets, _Yield(curve, start), detector.recoil_max_kev * KEV
+    end = np.inf if detector.recoil_max_kev is None else detector.recoil_max_kev * KEV
+    return targets, _Yield(curve, start), end
 
 
 def _electrons(case: _Case, run: _Run) -> tuple[list[build.Target], _Yield, float]:

@@ -10,9 +10,12 @@ from nuhf.experiments.schema import (
     BaseExperiment,
     Finite,
     Name,
+    NonNegative,
+    Origin,
     Positive,
     Section,
     Slug,
+    Target,
 )
 
 __all__ = [
@@ -27,9 +30,6 @@ __all__ = [
     "RegionSection",
 ]
 
-Share = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Number = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
 _POWER = ("power_gw", "energy_per_fission_mev", "distance_m")
 
 
@@ -40,15 +40,35 @@ class Flux(Section):
     count what the spectrum holds (captures on 238U or not).
     """
 
-    source: str
-    spectrum: str
-    fuel: dict[Name, Share] = Field(default_factory=dict)
-    captures_per_fission: Number = 0.0
-    e_max_mev: Positive | None = None
-    power_gw: Positive | None = None
-    energy_per_fission_mev: Positive | None = None
-    distance_m: Positive | None = None
-    flux_per_cm2_s: Positive | None = None
+    source: Origin
+    spectrum: str = Field(
+        description=(
+            "Antineutrino spectrum: a model of `nuhf.physics.reactor_models`, such as "
+            "`bestiole2023`"
+        )
+    )
+    fuel: dict[Name, NonNegative] = Field(
+        default_factory=dict,
+        description="Share of the fissions by isotope (`u235`, `u238`, `pu239`, `pu241`), sum 1",
+    )
+    captures_per_fission: NonNegative = Field(
+        0.0, description="Neutron captures on 238U per fission, two antineutrinos each"
+    )
+    e_max_mev: Positive | None = Field(
+        None,
+        description=("Leave higher neutrino energies out, MeV; without it the end of the spectrum"),
+    )
+    power_gw: Positive | None = Field(None, description="Thermal power, GW")
+    energy_per_fission_mev: Positive | None = Field(
+        None, description="Thermal energy per fission, MeV"
+    )
+    distance_m: Positive | None = Field(None, description="From core to detector, m")
+    flux_per_cm2_s: Positive | None = Field(
+        None,
+        description=(
+            "Quoted flux of all antineutrinos of the spectrum, per cm2 and s; instead of the power"
+        ),
+    )
 
     @model_validator(mode="after")
     def _one_normalisation(self) -> Self:
@@ -61,13 +81,12 @@ class Flux(Section):
         return self
 
 
-class TargetSection(Section):
+class TargetSection(Target):
     """Mass and isotopes, and the shells whose electrons scatter."""
 
-    source: str
-    mass_kg: Positive
-    formula: dict[str, Positive] = Field(min_length=1)
-    shells_table: str = ""
+    shells_table: str = Field(
+        "", description="Table `edge_kev, electrons` of binding energies; needed for signal `eves`"
+    )
 
 
 class Quench(Section):
@@ -77,8 +96,10 @@ class Quench(Section):
     curves by so many standard deviations, where an error is published.
     """
 
-    weights: dict[Slug, Finite] = Field(min_length=1)
-    deviations: Finite = 0.0
+    weights: dict[Slug, Finite] = Field(
+        min_length=1, description="Weight by quenching curve, sum 1"
+    )
+    deviations: Finite = Field(0.0, description="Shift of the curves, standard deviations")
 
     @model_validator(mode="after")
     def _normalised(self) -> Self:
@@ -90,9 +111,9 @@ class Quench(Section):
 class QuenchingVariation(Section):
     """Curves at plus and minus one standard deviation."""
 
-    source: str
-    up: Quench
-    down: Quench
+    source: Origin
+    up: Quench = Field(description="Curves at plus one standard deviation")
+    down: Quench = Field(description="Curves at minus one standard deviation")
 
 
 class Detector(Section):
@@ -104,14 +125,27 @@ class Detector(Section):
     ``whole`` on all.
     """
 
-    source: str
-    pair_energy_kev: Positive
-    fano: Positive
-    e_ee_min_kev: Positive
-    recoil_max_kev: Positive
-    gaussian: Literal["positive", "whole"]
-    refine: Annotated[int, Field(ge=1, le=16)] = 1
-    quenching_variations: dict[Name, QuenchingVariation] = Field(default_factory=dict)
+    source: Origin
+    pair_energy_kev: Positive = Field(description="Energy per electron-hole pair, keV")
+    fano: Positive = Field(description="Fano factor")
+    e_ee_min_kev: Positive = Field(description="Ionisation energy from which recoils count, keV")
+    recoil_max_kev: Positive | None = Field(
+        None,
+        description=(
+            "Nuclear recoil at which the integral ends, keV; without it, the largest "
+            "that the flux gives. One that cuts more than 0.1 % of the signal is "
+            "refused"
+        ),
+    )
+    gaussian: Literal["positive", "whole"] = Field(
+        description="Normalisation of the resolution: at positive energies, or at all"
+    )
+    refine: Annotated[int, Field(ge=1, le=16)] = Field(
+        1, description="How many times finer than usual the recoil grid is"
+    )
+    quenching_variations: dict[Name, QuenchingVariation] = Field(
+        default_factory=dict, description="Variations that nuisances of kind `quenching` name"
+    )
 
 
 class RegionSection(Section):
@@ -123,18 +157,33 @@ class RegionSection(Section):
     need none.
     """
 
-    name: Name
-    source: str
-    live_days: Positive
-    noise_kev: Positive
-    signal: bool = True
-    table: str = ""
-    bins: dict[Name, tuple[Finite, ...]] = Field(default_factory=dict)
-    events: Name
-    errors: Name | None = None
-    unit: Literal["events", "per_day"] = "events"
-    acceptance: Name | None = None
-    acceptance_error: Name | None = None
+    name: Name = Field(description="Name of the run")
+    source: Origin
+    live_days: Positive = Field(description="Live time, days")
+    noise_kev: Positive = Field(description="Electronic noise, standard deviation in keV")
+    signal: bool = Field(True, description="Whether neutrinos are seen: false for reactor off")
+    table: str = Field(
+        "",
+        description=(
+            "Table with a row per bin: `e_lo_kev_ee`, `e_hi_kev_ee` and the columns named below"
+        ),
+    )
+    bins: dict[Name, tuple[Finite, ...]] = Field(
+        default_factory=dict, description="The same columns in the file itself, instead of a table"
+    )
+    events: Name = Field(description="Column of the data")
+    errors: Name | None = Field(
+        None, description="Column of their errors; for statistic `gaussian`"
+    )
+    unit: Literal["events", "per_day"] = Field(
+        "events", description="Events of the run, or events per day"
+    )
+    acceptance: Name | None = Field(
+        None, description="Column of the accepted share of events, 0 to 1; without it all"
+    )
+    acceptance_error: Name | None = Field(
+        None, description="Column of its relative error, for nuisances of kind `efficiency`"
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -151,26 +200,30 @@ class RegionSection(Section):
 class BackgroundSection(Section):
     """What every background has."""
 
-    name: Name
-    title: str
-    region: Name
-    source: str
+    name: Name = Field(description="Name of the background")
+    title: str = Field(description="One line for people")
+    region: Name = Field(description="The run that it is in")
+    source: Origin
 
 
 class Variation(Section):
     """Change of a number of a background's shape by one (prior) standard deviation."""
 
-    parameter: str
-    size: Positive
+    parameter: str = Field(description="Key of this background that varies")
+    size: Positive = Field(description="Its prior standard deviation, in the unit of that key")
 
 
 class Exponential(BackgroundSection):
     """height exp(-decay E) in counts per keV and day, before acceptance; a decay of 0 is flat."""
 
-    kind: Literal["exponential"]
-    height_per_kev_day: Positive
-    decay_per_kev: Number
-    variations: dict[Name, Variation] = Field(default_factory=dict)
+    kind: Literal["exponential"] = Field(description="Exponential, or flat")
+    height_per_kev_day: Positive = Field(
+        description="Events per keV and day at zero energy, before acceptance"
+    )
+    decay_per_kev: NonNegative = Field(description="Decay constant, 1/keV; 0 is flat")
+    variations: dict[Name, Variation] = Field(
+        default_factory=dict, description="Variations that nuisances of kind `template` name"
+    )
 
     @model_validator(mode="after")
     def _known(self) -> Self:
@@ -181,12 +234,20 @@ class Exponential(BackgroundSection):
 class Peaks(BackgroundSection):
     """Gaussian lines of one width; ``area_per_day`` is that of a line of share 1."""
 
-    kind: Literal["peaks"]
-    area_per_day: Positive
-    energies_kev: tuple[Positive, ...] = Field(min_length=1)
-    shares: tuple[Positive, ...] = Field(min_length=1)
-    width_kev: Positive
-    variations: dict[Name, Variation] = Field(default_factory=dict)
+    kind: Literal["peaks"] = Field(description="Gaussian lines")
+    area_per_day: Positive = Field(
+        description="Events per day of a line of share 1, before acceptance"
+    )
+    energies_kev: tuple[Positive, ...] = Field(
+        min_length=1, description="Energies of the lines, keV"
+    )
+    shares: tuple[Positive, ...] = Field(
+        min_length=1, description="Area of each line relative to `area_per_day`"
+    )
+    width_kev: Positive = Field(description="Standard deviation of all lines, keV")
+    variations: dict[Name, Variation] = Field(
+        default_factory=dict, description="Variations that nuisances of kind `template` name"
+    )
 
     @model_validator(mode="after")
     def _known(self) -> Self:
@@ -199,8 +260,8 @@ class Peaks(BackgroundSection):
 class Bins(BackgroundSection):
     """Expected events of the run in every bin: a column of the region's table or bins."""
 
-    kind: Literal["bins"]
-    column: Name
+    kind: Literal["bins"] = Field(description="Events bin by bin")
+    column: Name = Field(description="Column with the expected events of the run")
 
     @property
     def variations(self) -> dict[str, Variation]:
@@ -223,24 +284,44 @@ def _check(variations: Mapping[str, Variation], allowed: tuple[str, ...]) -> Non
 class Analysis(BaseAnalysis):
     """One way to analyse the data: which flux, regions, signals and quenching."""
 
-    flux: Slug
-    regions: tuple[Name, ...] = Field(min_length=1)
-    signals: tuple[Literal["cevns", "eves"], ...] = Field(min_length=1)
-    quenching: Slug
-    form_factor: str
-    formula: dict[str, Positive] = Field(default_factory=dict)
+    flux: Slug = Field(description="Name of one of the fluxes")
+    regions: tuple[Name, ...] = Field(min_length=1, description="Names of the runs in the fit")
+    signals: tuple[Literal["cevns", "eves"], ...] = Field(
+        min_length=1, description="Scattering on nuclei, on electrons, or both"
+    )
+    quenching: Slug = Field(
+        description=(
+            "Curve of `nuhf.detector.germanium`, such as `lindhard`, `bonhomme`, `fef`, `ybe`"
+        )
+    )
+    form_factor: str = Field(
+        description=(
+            "Form factor: `helm`, `klein-nystrand`, `klein-nystrand-rms`, "
+            "`symmetrised-fermi` or `point`"
+        )
+    )
+    formula: dict[str, Positive] = Field(
+        default_factory=dict,
+        description="Other isotopes than the target has, number of atoms by nuclide",
+    )
 
 
 class Reactor(BaseExperiment):
     """A whole experiment file of kind ``reactor``."""
 
-    kind: Literal["reactor"]
-    fluxes: dict[Slug, Flux] = Field(min_length=1)
-    target: TargetSection
-    detector: Detector
-    regions: tuple[RegionSection, ...] = Field(min_length=1)
-    backgrounds: tuple[Background, ...] = ()
-    analyses: dict[Slug, Analysis] = Field(min_length=1)
+    kind: Literal["reactor"] = Field(description="Germanium detector at a reactor")
+    fluxes: dict[Slug, Flux] = Field(
+        min_length=1, description="Antineutrino fluxes, of which an analysis names one"
+    )
+    target: TargetSection = Field(description="What is hit")
+    detector: Detector = Field(description="From a recoil to an energy")
+    regions: tuple[RegionSection, ...] = Field(
+        min_length=1, description="Runs: bins and what was seen in them"
+    )
+    backgrounds: tuple[Background, ...] = Field((), description="Expected without neutrinos")
+    analyses: dict[Slug, Analysis] = Field(
+        min_length=1, description="Ways to analyse the data; `default` is used if none is named"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -1,6 +1,7 @@
 """What the files of all kinds of experiments share, checked by pydantic: no unknown key."""
 
 from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -16,20 +17,42 @@ __all__ = [
     "Finite",
     "FreeNuisance",
     "Name",
+    "NonNegative",
     "NormNuisance",
     "Nuisance",
+    "Origin",
     "Positive",
     "Reference",
     "Section",
     "ShapeNuisance",
     "Slug",
+    "Target",
+    "Words",
     "increasing",
 ]
 
+
+@dataclass(frozen=True)
+class Words:
+    """What a type allows, in words: for strings with a pattern."""
+
+    text: str
+
+
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
-Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=60)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Name = Annotated[
+    str,
+    Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60),
+    Words("name (a letter, then a-z, 0-9, _; up to 60)"),
+]
+Slug = Annotated[
+    str,
+    Field(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=60),
+    Words("name (a-z, 0-9, -, .; up to 60)"),
+]
+Origin = Annotated[str, Field(description="Where the numbers come from")]
 Edges = Annotated[tuple[Finite, ...], Field(min_length=2, max_length=1001)]
 
 ParameterValues = dict[str, Finite]
@@ -41,24 +64,42 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Target(Section):
+    """Mass and chemical formula."""
+
+    source: Origin
+    mass_kg: Positive = Field(description="Mass of the target, kg")
+    formula: dict[str, Positive] = Field(
+        min_length=1, description="Number of atoms by nuclide, such as `Cs133`; in any unit"
+    )
+
+
 class Reference(Section):
     """A publication to cite."""
 
-    key: str
-    text: str
-    doi: str = ""
-    arxiv: str = ""
+    key: str = Field(description="Citation key, as INSPIRE has it")
+    text: str = Field(description="The publication as a sentence: authors, title, journal")
+    doi: str = Field("", description="Its DOI")
+    arxiv: str = Field("", description="Its arXiv number")
 
 
 class NormNuisance(Section):
     """A relative uncertainty of the normalisation of some processes."""
 
-    name: Name
-    kind: Literal["norm"]
-    pull: Literal["exponential", "linear"] = "exponential"
-    size: Annotated[float, Field(gt=0, le=1)]
-    processes: tuple[Name, ...] = Field(min_length=1)
-    source: str = ""
+    name: Name = Field(
+        description="Its name; equal names are one parameter, also across experiments"
+    )
+    kind: Literal["norm"] = Field(description="Relative uncertainty of the number of events")
+    pull: Literal["exponential", "linear"] = Field(
+        "exponential", description="Factor `(1 + size)^x` up, `(1 - size)^-x` down; or `1 + size x`"
+    )
+    size: Annotated[float, Field(gt=0, le=1)] = Field(
+        description="One standard deviation as a fraction: 0.1 is 10 %"
+    )
+    processes: tuple[Name, ...] = Field(
+        min_length=1, description="Signals and backgrounds that it scales"
+    )
+    source: str = Field("", description="Where the numbers come from")
 
     @model_validator(mode="after")
     def _positive(self) -> Self:
@@ -70,20 +111,28 @@ class NormNuisance(Section):
 class FreeNuisance(Section):
     """A factor on some processes that only the data constrain, between 0 and ``high``."""
 
-    name: Name
-    kind: Literal["free"]
-    high: Annotated[float, Field(gt=1, allow_inf_nan=False)] = 10.0
-    processes: tuple[Name, ...] = Field(min_length=1)
-    source: str = ""
+    name: Name = Field(
+        description="Its name; equal names are one parameter, also across experiments"
+    )
+    kind: Literal["free"] = Field(description="Factor that only the data constrain")
+    high: Annotated[float, Field(gt=1, allow_inf_nan=False)] = Field(
+        10.0, description="Upper end of the factor, which starts at 1"
+    )
+    processes: tuple[Name, ...] = Field(min_length=1, description="Backgrounds that it scales")
+    source: str = Field("", description="Where it comes from")
 
 
 class ShapeNuisance(Section):
     """A variation of the detector response, or of the templates of a background."""
 
-    name: Name
-    kind: Literal["quenching", "efficiency", "resolution", "template"]
-    variation: Name
-    source: str = ""
+    name: Name = Field(
+        description="Its name; equal names are one parameter, also across experiments"
+    )
+    kind: Literal["quenching", "efficiency", "resolution", "template"] = Field(
+        description="What varies: a part of the detector, or templates"
+    )
+    variation: Name = Field(description="Name of the variation, a table of the file")
+    source: str = Field("", description="Where the variation comes from")
 
 
 Nuisance = Annotated[NormNuisance | FreeNuisance | ShapeNuisance, Field(discriminator="kind")]
@@ -100,17 +149,32 @@ class BaseAnalysis(Section):
     to a value; ``limits`` narrows the range of parameters that have one.
     """
 
-    title: str
-    statistic: Literal["poisson", "gaussian"]
-    backgrounds: tuple[Name, ...] = ()
-    couplings: str
-    parameters: tuple[str, ...] = Field(min_length=1)
-    reference: ParameterValues = {}
-    profiled: dict[str, dict[str, tuple[str, ...]]] = {}
-    floating: tuple[str, ...] = ()
-    limits: dict[str, tuple[Finite, Finite]] = {}
-    nuisances: tuple[Nuisance, ...] = ()
-    notes: tuple[str, ...] = ()
+    title: str = Field(description="One line for people")
+    statistic: Literal["poisson", "gaussian"] = Field(
+        description="Poisson counts, or Gaussian errors"
+    )
+    backgrounds: tuple[Name, ...] = Field((), description="Names of the backgrounds in the fit")
+    couplings: str = Field(
+        description="Weak couplings: a scheme of `data/couplings.toml`, such as `tree`"
+    )
+    parameters: tuple[str, ...] = Field(
+        min_length=1,
+        description=("What `nuhf limit` gives when no parameter is named (`nuhf list parameters`)"),
+    )
+    reference: ParameterValues = Field(
+        {}, description="Values of couplings neither free nor set, in base units (e, mu_B, cm2, 1)"
+    )
+    profiled: dict[str, dict[str, tuple[str, ...]]] = Field(
+        {}, description="What `--profile charges`, `radii` or `moments` leaves free for a parameter"
+    )
+    floating: tuple[str, ...] = Field((), description="Parameters that are free in every fit")
+    limits: dict[str, tuple[Finite, Finite]] = Field(
+        {}, description="Narrower range, low and high, of a parameter that has one"
+    )
+    nuisances: tuple[Nuisance, ...] = Field((), description="Nuisance parameters")
+    notes: tuple[str, ...] = Field(
+        (), description="Caveats that every result of this analysis prints"
+    )
 
     @model_validator(mode="after")
     def _known_names(self) -> Self:
@@ -118,9 +182,10 @@ class BaseAnalysis(Section):
         if len(set(names)) != len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise ValueError(f"nuisance '{twice}' is given twice")
-        kinds = {kind for group in self.profiled.values() for kind in group}
-        if kinds - {"charges", "radii", "moments"}:
-            raise ValueError("groups to profile are charges, radii, moments")
+        for name, group in self.profiled.items():
+            for kind in sorted(set(group) - {"charges", "radii", "moments"}):
+                where = f"profiled.{name}.{kind}"
+                raise ValueError(f"{where}: groups to profile are charges, radii, moments")
         groups = [n for group in self.profiled.values() for many in group.values() for n in many]
         known = (*self.parameters, *self.reference, *self.profiled, *groups, *self.floating)
         for name in (*known, *self.limits):
@@ -142,23 +207,29 @@ class BaseAnalysis(Section):
 class BaseExperiment(Section):
     """A whole experiment file; what every kind of experiment has.
 
-    ``strength`` names the parameter that scales its SM process. ``workspaces`` are the
-    parameters whose pyhf files are kept under ``workspaces/`` (without it: none), ``patches``
-    the one with a patch set there; ``nuhf workspace`` and ``nuhf patchset`` write any.
-    ``contained_in`` names experiments that hold the same events.
+    ``workspaces`` are the parameters whose pyhf files are kept under ``workspaces/`` (without it:
+    none), ``patches`` the one with a patch set there; ``nuhf workspace`` and ``nuhf patchset``
+    write any. ``contained_in`` names experiments that hold the same events.
     """
 
     strength: ClassVar[str] = "norm_cevns"
+    """The parameter that scales its SM process."""
 
-    format: Literal[1]
-    name: Slug
-    title: str
-    notes: tuple[str, ...] = ()
-    references: tuple[Reference, ...] = Field(min_length=1)
-    workspaces: tuple[str, ...] = ()
-    patches: str = ""
-    contained_in: tuple[Slug, ...] = ()
-    analyses: Mapping[Slug, BaseAnalysis]
+    format: Literal[1] = Field(description="Version of this format")
+    name: Slug = Field(description="Short name, in results and channel names")
+    title: str = Field(description="One line for people")
+    notes: tuple[str, ...] = Field((), description="Caveats that every result prints")
+    references: tuple[Reference, ...] = Field(min_length=1, description="Publications to cite")
+    workspaces: tuple[str, ...] = Field(
+        (), description="Parameters whose pyhf files are kept under `workspaces/`"
+    )
+    patches: str = Field("", description="The parameter with a patch set under `workspaces/`")
+    contained_in: tuple[Slug, ...] = Field(
+        (), description="Experiments that hold the same events: no combination with them"
+    )
+    analyses: Mapping[Slug, BaseAnalysis] = Field(
+        description="Ways to analyse the data; `default` is used if none is named"
+    )
 
     @model_validator(mode="after")
     def _known_parameters(self) -> Self:
@@ -202,17 +273,19 @@ class BaseExperiment(Section):
         for label, analysis in self.analyses.items():
             _among(f"analyses.{label}.backgrounds", analysis.backgrounds, backgrounds)
             for nuisance in analysis.nuisances:
-                where = f"analyses.{label}, nuisance {nuisance.name}"
+                where = f"analyses.{label}.nuisances.{nuisance.name}"
                 if isinstance(nuisance, ShapeNuisance):
-                    _among(where, (nuisance.variation,), set(variations.get(nuisance.kind, {})))
+                    known = set(variations.get(nuisance.kind, {}))
+                    _among(f"{where}.variation", (nuisance.variation,), known)
                 else:
-                    _among(where, nuisance.processes, signals | backgrounds)
+                    _among(f"{where}.processes", nuisance.processes, signals | backgrounds)
 
 
 def increasing(key: str, edges: Sequence[float]) -> None:
     """Refuse edges that do not increase (`ValueError`)."""
-    if any(b <= a for a, b in pairwise(edges)):
-        raise ValueError(f"{key} must increase")
+    for low, high in pairwise(edges):
+        if high <= low:
+            raise ValueError(f"{key} must increase: {low:g} is followed by {high:g}")
 
 
 def _among(where: str, names: Sequence[str], allowed: Set[str]) -> None:

@@ -26,6 +26,8 @@ __all__ = ["prepare"]
 FloatArray = NDArray[np.float64]
 
 _KG_PER_TONNE = 1e3
+_COUNTED = 0.01
+"""Largest share of electrons that may be counted where the integral over recoils ends."""
 _FAR_KEV = 1e6
 """Up to where an efficiency goes on that is constant above its table."""
 _FLAT_STEP_KEV = 0.25
@@ -160,6 +162,7 @@ def _templates(
 ) -> tuple[TemplateSet, ...]:
     targets, detector = [_target(case)], case.experiment.detector
     low, high = detector.recoil_min_kev * KEV, detector.recoil_max_kev * KEV
+    _check_ends(case, response)
     if case.analysis.electrons == "rrpa":
         low = max(low, shells.rrpa_ratio().tabulated_range[0])
     made = []
@@ -169,6 +172,19 @@ def _templates(
         label = build.Label(region, process, "eves", axes)
         made.append(build.template_set(label, targets, sources, response, {}, grid))
     return tuple(made)
+
+
+def _check_ends(case: _Case, response: build.Response) -> None:
+    """Refuse recoils that end where the detector still counts them."""
+    for key in ("recoil_min_kev", "recoil_max_kev"):
+        recoil = getattr(case.experiment.detector, key)
+        counted = float(np.sum(response(np.array([recoil * KEV]))))
+        if counted > _COUNTED:
+            raise InputError(
+                f"{case.loaded.path}: detector.{key} = {recoil:g} cuts signal: "
+                f"{100 * counted:.2g} % of the electrons of that energy are counted; allowed: "
+                f"an end where at most {100 * _COUNTED:g} % are"
+            )
 
 
 # ------------------------------------------------------ data and backgrounds

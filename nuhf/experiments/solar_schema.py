@@ -10,44 +10,54 @@ from nuhf.experiments.schema import (
     Edges,
     Finite,
     Name,
+    Origin,
     Positive,
     Section,
     Slug,
+    Words,
     increasing,
 )
 
 __all__ = ["Analysis", "Background", "Solar"]
 
 ComponentName = Literal["pp", "be7", "pep", "n13", "o15", "f17", "b8", "hep"]
-ProcessName = Annotated[str, Field(pattern=r"^eves_[a-z0-9]+$", max_length=40)]
+ProcessName = Annotated[
+    str,
+    Field(pattern=r"^eves_[a-z0-9]+$", max_length=40),
+    Words("name (eves_, then a-z, 0-9; up to 40)"),
+]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 class SunSource(Section):
     """Fluxes and oscillation parameters, tables of ``data/solar``."""
 
-    kind: Literal["sun"]
-    source: str
-    fluxes: str
-    ordering: Literal["normal", "inverted"] = "normal"
+    kind: Literal["sun"] = Field(description="The Sun")
+    source: Origin
+    fluxes: str = Field(description="Table of `data/solar/fluxes_b16.toml`: `gs98` or `agss09met`")
+    ordering: Literal["normal", "inverted"] = Field(
+        "normal", description="Mass ordering, for the survival probability"
+    )
 
 
 class TargetSection(Section):
     """Element and exposure."""
 
-    source: str
-    element: Name
-    shells_table: str
-    molar_mass_g_per_mol: Positive
-    exposure_tonne_year: Positive
+    source: Origin
+    element: Name = Field(description="Element, such as `xenon`")
+    shells_table: str = Field(description="Table `edge_kev, electrons` of binding energies")
+    molar_mass_g_per_mol: Positive = Field(description="Molar mass, g/mol")
+    exposure_tonne_year: Positive = Field(description="Exposure, tonne years")
 
 
 class Resolution(Section):
     """Gaussian of width sum_k c_k E^p_k, E and width in keV."""
 
-    source: str
-    coefficients: tuple[Finite, ...] = Field(min_length=1)
-    powers: tuple[Finite, ...] = Field(min_length=1)
+    source: Origin
+    coefficients: tuple[Finite, ...] = Field(
+        min_length=1, description="`c_k` of the width `sum c_k E^p_k`, E and width in keV"
+    )
+    powers: tuple[Finite, ...] = Field(min_length=1, description="`p_k`, one per coefficient")
 
     @model_validator(mode="after")
     def _pairs(self) -> Self:
@@ -65,10 +75,16 @@ class EfficiencyTable(Section):
     The energies are in ``energy_column``: ``e_`` and the unit of the detector, if not given.
     """
 
-    table: str
-    column: str = "efficiency"
-    energy_column: str = ""
-    last_kev: Positive
+    table: str = Field(description="Table of points")
+    column: str = Field("efficiency", description="Its column with the efficiency, 0 to 1")
+    energy_column: str = Field(
+        "",
+        description=(
+            "Its column with the energy, keV; without it `e_kev` or `e_kev_ee`, by the "
+            "unit of the detector"
+        ),
+    )
+    last_kev: Positive = Field(description="Energy up to which this table is used, keV")
 
 
 class Efficiency(Section):
@@ -77,9 +93,13 @@ class Efficiency(Section):
     Above the last point it is refused, unless ``constant_above`` says that it stays.
     """
 
-    source: str
-    tables: tuple[EfficiencyTable, ...] = Field(min_length=1)
-    constant_above: bool = False
+    source: Origin
+    tables: tuple[EfficiencyTable, ...] = Field(
+        min_length=1, description="Tables in the order of energy"
+    )
+    constant_above: bool = Field(
+        False, description="Whether the last value holds at all higher energies"
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -97,12 +117,18 @@ class Detector(Section):
     times finer than usual; spectra of backgrounds up to the latter.
     """
 
-    unit: Literal["kev", "kev_ee"]
-    recoil_min_kev: Positive
-    recoil_max_kev: Positive
-    refine: Annotated[int, Field(ge=1, le=16)] = 1
-    resolution: Resolution
-    efficiency: Efficiency
+    unit: Literal["kev", "kev_ee"] = Field(
+        description="Unit of reconstructed energies, also in names of columns"
+    )
+    recoil_min_kev: Positive = Field(description="Where the integral over recoils begins, keV")
+    recoil_max_kev: Positive = Field(
+        description="Where it ends, keV: above all that can be reconstructed in the bins"
+    )
+    refine: Annotated[int, Field(ge=1, le=16)] = Field(
+        1, description="How many times finer than usual the recoil grid is"
+    )
+    resolution: Resolution = Field(description="Gaussian resolution")
+    efficiency: Efficiency = Field(description="Detection efficiency")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -120,9 +146,15 @@ class Data(Section):
     ``range_kev`` is what the events of backgrounds refer to.
     """
 
-    kind: Literal["counts", "asimov"]
-    counts_table: str = ""
-    range_kev: tuple[Finite, Finite]
+    kind: Literal["counts", "asimov"] = Field(
+        description="Measured counts, or the expectation in their place"
+    )
+    counts_table: str = Field(
+        "", description="Table with a row per bin: low edge, high edge (`e_lo_kev`, ...), `n`"
+    )
+    range_kev: tuple[Finite, Finite] = Field(
+        description="Energies that `events` of backgrounds refer to, low and high, keV"
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -144,19 +176,27 @@ class Background(Section):
     twice.
     """
 
-    name: Name
-    title: str
-    kind: Literal["bins", "shape", "flat", "lines"]
-    source: str
-    table: str = ""
-    column: str = ""
-    events: Positive | None = None
-    events_per_tonne_year: Positive | None = None
-    energies_kev: tuple[Positive, ...] = ()
-    weights: tuple[Positive, ...] = ()
-    energy_factor: Positive = 1.0
-    width_factor: Positive = 1.0
-    contains_solar: bool = False
+    name: Name = Field(description="Name of the background")
+    title: str = Field(description="One line for people")
+    kind: Literal["bins", "shape", "flat", "lines"] = Field(
+        description="Bins after the detector, or a density, a constant or lines before it"
+    )
+    source: Origin
+    table: str = Field("", description="Table of kinds `bins` and `shape`")
+    column: str = Field("", description="Its column with the events or the density")
+    events: Positive | None = Field(
+        None, description="Events in `range_kev`, after efficiency; for `bins` in the whole table"
+    )
+    events_per_tonne_year: Positive | None = Field(
+        None, description="Events per tonne and year before efficiency; kind `shape`"
+    )
+    energies_kev: tuple[Positive, ...] = Field((), description="Energies of kind `lines`, keV")
+    weights: tuple[Positive, ...] = Field((), description="Relative size of each line")
+    energy_factor: Positive = Field(1.0, description="Factor on the energies of lines")
+    width_factor: Positive = Field(1.0, description="Factor on the resolution of this background")
+    contains_solar: bool = Field(
+        False, description="Whether it contains the solar neutrinos, which are taken off"
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -189,13 +229,24 @@ class Analysis(BaseAnalysis):
     replaces the yields of backgrounds.
     """
 
-    edges_kev: Edges
-    signals: dict[ProcessName, tuple[ComponentName, ...]] = Field(min_length=1)
-    survival: dict[ComponentName, Probability] = Field(default_factory=dict)
-    sin2_theta23: Probability
-    electrons: Literal["step", "rrpa", "free"]
-    efficiency_energy: Literal["reconstructed", "true"] = "reconstructed"
-    events: dict[Name, Positive] = Field(default_factory=dict)
+    edges_kev: Edges = Field(description="Bin edges in reconstructed energy, keV")
+    signals: dict[ProcessName, tuple[ComponentName, ...]] = Field(
+        min_length=1, description="Solar components in each process; a process is named `eves_...`"
+    )
+    survival: dict[ComponentName, Probability] = Field(
+        default_factory=dict,
+        description="Constant survival probability by component; adiabatic without one",
+    )
+    sin2_theta23: Probability = Field(description="Squared sine of the mixing angle theta_23")
+    electrons: Literal["step", "rrpa", "free"] = Field(
+        description=("Binding as steps, relativistic random-phase approximation, or free electrons")
+    )
+    efficiency_energy: Literal["reconstructed", "true"] = Field(
+        "reconstructed", description="Energy that the efficiency is a function of"
+    )
+    events: dict[Name, Positive] = Field(
+        default_factory=dict, description="Other numbers of events of backgrounds than theirs"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -215,13 +266,15 @@ class Solar(BaseExperiment):
 
     strength: ClassVar[str] = "norm_eves"
 
-    kind: Literal["solar"]
-    source: SunSource
-    target: TargetSection
-    detector: Detector
-    data: Data
-    backgrounds: tuple[Background, ...]
-    analyses: dict[Slug, Analysis] = Field(min_length=1)
+    kind: Literal["solar"] = Field(description="Solar neutrinos on electrons")
+    source: SunSource = Field(description="The Sun")
+    target: TargetSection = Field(description="What is hit")
+    detector: Detector = Field(description="From a recoil to an energy")
+    data: Data = Field(description="What was seen")
+    backgrounds: tuple[Background, ...] = Field(description="Expected without neutrinos")
+    analyses: dict[Slug, Analysis] = Field(
+        min_length=1, description="Ways to analyse the data; `default` is used if none is named"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

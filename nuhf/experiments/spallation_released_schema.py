@@ -9,11 +9,13 @@ from nuhf.experiments.schema import (
     BaseExperiment,
     Edges,
     Name,
+    Origin,
     Positive,
     Section,
     Slug,
+    Target,
 )
-from nuhf.experiments.spallation_schema import Quenching, SnsSource, TargetSection
+from nuhf.experiments.spallation_schema import Quenching, SnsSource
 
 __all__ = ["Analysis", "Released", "TemplateVariation"]
 
@@ -21,24 +23,26 @@ __all__ = ["Analysis", "Released", "TemplateVariation"]
 class RootResolution(Section):
     """Gaussian with sigma = coefficient x sqrt(E), E and sigma in keV_ee."""
 
-    source: str
-    coefficient_sqrt_kev_ee: Positive
+    source: Origin
+    coefficient_sqrt_kev_ee: Positive = Field(
+        description="Standard deviation at 1 keV_ee, growing as the root of the energy; keV_ee"
+    )
 
 
 class EfficiencyTable(Section):
     """Efficiency by reconstructed energy, constant beyond the last bin."""
 
-    source: str
-    table: str
+    source: Origin
+    table: str = Field(description="Table `e_lo_kev_ee, e_hi_kev_ee, efficiency`")
 
 
 class Detector(Section):
     """Everything between a recoil and a reconstructed energy."""
 
-    recoil_min_kev: Positive
-    quenching: Quenching
-    resolution: RootResolution
-    efficiency: EfficiencyTable
+    recoil_min_kev: Positive = Field(description="Where the integral over recoils begins, keV")
+    quenching: Quenching = Field(description="Polynomial light yield")
+    resolution: RootResolution = Field(description="Gaussian resolution")
+    efficiency: EfficiencyTable = Field(description="Detection efficiency")
 
 
 class TemplateVariation(Section):
@@ -48,51 +52,64 @@ class TemplateVariation(Section):
     2 x nominal - up.
     """
 
-    process: Name
-    source: str
-    table: str
-    up: str
-    down: str = ""
+    process: Name = Field(description="The signal `cevns`, or a background")
+    source: Origin
+    table: str = Field(description="Table with a row per bin")
+    up: str = Field(description="Column at plus one standard deviation")
+    down: str = Field("", description="Column at minus one; without it the mirror image of `up`")
 
 
 class Templates(Section):
     """Released counts and templates in bins of energy, F90 and time, the time index fastest."""
 
-    source: str
-    table: str
-    energy_edges_kev_ee: Edges
-    f90_edges: Edges
-    t_edges_us: Edges
-    counts: str
-    signal: str
+    source: Origin
+    table: str = Field(description="Table with a row per bin and a column per process")
+    energy_edges_kev_ee: Edges = Field(description="Bin edges in reconstructed energy, keV_ee")
+    f90_edges: Edges = Field(description="Bin edges in F90")
+    t_edges_us: Edges = Field(description="Bin edges in time, us")
+    counts: str = Field(description="Column of the data")
+    signal: str = Field(description="Column of the released signal template")
 
 
 class Background(Section):
     """A background, by its column in the table of templates."""
 
-    name: Name
-    title: str
-    source: str
+    name: Name = Field(
+        description="Name of the background, and its column in the table of templates"
+    )
+    title: str = Field(description="One line for people")
+    source: Origin
 
 
 class Analysis(BaseAnalysis):
     """One way to analyse the data."""
 
-    statistic: Literal["poisson"]
-    form_factor: str
+    statistic: Literal["poisson"] = Field(description="Poisson counts")
+    form_factor: str = Field(
+        description=(
+            "Form factor: `helm`, `klein-nystrand`, `klein-nystrand-rms`, "
+            "`symmetrised-fermi` or `point`"
+        )
+    )
 
 
 class Released(BaseExperiment):
     """A whole experiment file of kind ``spallation-released``."""
 
-    kind: Literal["spallation-released"]
-    source: SnsSource
-    target: TargetSection
-    detector: Detector
-    templates: Templates
-    backgrounds: tuple[Background, ...]
-    variations: dict[Name, TemplateVariation] = Field(default_factory=dict)
-    analyses: dict[Slug, Analysis] = Field(min_length=1)
+    kind: Literal["spallation-released"] = Field(
+        description="CEvNS at a spallation source that released templates"
+    )
+    source: SnsSource = Field(description="The neutrinos")
+    target: Target = Field(description="What is hit")
+    detector: Detector = Field(description="From a recoil to an energy")
+    templates: Templates = Field(description="Released counts and templates")
+    backgrounds: tuple[Background, ...] = Field(description="Expected without neutrinos")
+    variations: dict[Name, TemplateVariation] = Field(
+        default_factory=dict, description="Variations that nuisances of kind `template` name"
+    )
+    analyses: dict[Slug, Analysis] = Field(
+        min_length=1, description="Ways to analyse the data; `default` is used if none is named"
+    )
 
     @property
     def nuclides(self) -> frozenset[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from nuhf.experiments.schema import (
     BaseAnalysis,
@@ -11,9 +11,12 @@ from nuhf.experiments.schema import (
     Edges,
     Finite,
     Name,
+    NonNegative,
+    Origin,
     Positive,
     Section,
     Slug,
+    Target,
     increasing,
 )
 
@@ -23,116 +26,158 @@ __all__ = ["Analysis", "Background", "Logistic", "PoissonResolution", "Spallatio
 class SnsSource(Section):
     """Pion and muon decay at rest."""
 
-    kind: Literal["sns"]
-    source: str
-    pot: Positive
-    neutrinos_per_flavour_per_pot: Positive
-    baseline_m: Positive
-    time_table: str
-    energy_table: str = ""
-    beam_energy_gwh: Positive | None = None
-
-
-class TargetSection(Section):
-    """Mass and chemical formula, by nuclide."""
-
-    source: str
-    mass_kg: Positive
-    formula: dict[str, Positive] = Field(min_length=1)
+    kind: Literal["sns"] = Field(description="Pions and muons that decay at rest")
+    source: Origin
+    pot: Positive = Field(description="Protons on target")
+    neutrinos_per_flavour_per_pot: Positive = Field(
+        description="Neutrinos of each flavour per proton"
+    )
+    baseline_m: Positive = Field(description="From target to detector, m")
+    time_table: str = Field(
+        description="Table of arrival times: `t_lo_us, t_hi_us, numu, nue, numubar`"
+    )
+    energy_table: str = Field(
+        "",
+        description=(
+            "Table of spectra: `e_lo_mev, e_hi_mev, numu, nue, numubar`; for spectrum `tabulated`"
+        ),
+    )
+    beam_energy_gwh: Positive | None = Field(
+        None, description="Energy of the beam, GWh; for backgrounds of kind `per_gwh`"
+    )
 
 
 class QuenchingVariation(Section):
     """Coefficients at plus and minus one standard deviation."""
 
-    up: tuple[Finite, ...]
-    down: tuple[Finite, ...]
+    up: tuple[Finite, ...] = Field(description="Coefficients at plus one standard deviation")
+    down: tuple[Finite, ...] = Field(description="Coefficients at minus one standard deviation")
 
 
 class Quenching(Section):
     """Polynomial light yield with its variations."""
 
-    source: str
-    coefficients: tuple[Finite, ...] = Field(min_length=1)
-    recoil_range_kev: tuple[Finite, Positive]
-    variations: dict[Name, QuenchingVariation] = Field(default_factory=dict)
+    source: Origin
+    coefficients: tuple[Finite, ...] = Field(
+        min_length=1, description="`c_1`, `c_2`, ... of `E_ee = sum c_n T^n`, both in MeV"
+    )
+    recoil_range_kev: tuple[Finite, Positive] = Field(
+        description=(
+            "Recoils where the polynomial holds, low and high, keV; larger ones are refused"
+        )
+    )
+    variations: dict[Name, QuenchingVariation] = Field(
+        default_factory=dict, description="Variations that nuisances of kind `quenching` name"
+    )
 
 
 class ScaleVariation(Section):
     """Factors on the light at plus and minus one standard deviation."""
 
-    up: Positive
-    down: Positive
+    up: Positive = Field(description="Factor at plus one standard deviation")
+    down: Positive = Field(description="Factor at minus one standard deviation")
 
 
 class QuenchingTable(Section):
     """Light yield E_ee = qf(T) T from a table of qf, with its variations."""
 
-    source: str
-    table: str
-    column: str = "qf"
-    variations: dict[Name, ScaleVariation] = Field(default_factory=dict)
+    source: Origin
+    table: str = Field(description="Table of the quenching factor at recoils `t_kev_nr`")
+    column: str = Field("qf", description="Its column with the factor")
+    variations: dict[Name, ScaleVariation] = Field(
+        default_factory=dict, description="Variations that nuisances of kind `quenching` name"
+    )
 
 
 class GammaResolution(Section):
     """Gamma smearing."""
 
-    kind: Literal["gamma"] = "gamma"
-    source: str
-    a0_kev_ee: Positive
-    b0_per_kev_ee: Positive
+    kind: Literal["gamma"] = Field("gamma", description="Gamma distribution")
+    source: Origin
+    a0_kev_ee: Positive = Field(description="Energy per photoelectron, keV_ee")
+    b0_per_kev_ee: Positive = Field(description="Its shape is `1 + b0 E_ee`; 1/keV_ee")
 
 
 class PoissonResolution(Section):
     """Whole photoelectrons; n of them stand at x = n + placement on the axis of photoelectrons."""
 
-    kind: Literal["poisson"]
-    source: str
-    pe_per_kev_ee: Positive
-    placement: Annotated[float, Field(ge=-0.5, le=0.5)]
+    kind: Literal["poisson"] = Field(description="Whole photoelectrons")
+    source: Origin
+    pe_per_kev_ee: Positive = Field(description="Photoelectrons per keV_ee")
+    placement: Annotated[float, Field(ge=-0.5, le=0.5)] = Field(
+        description="n photoelectrons stand at n plus this on the axis"
+    )
+
+
+def _kind(resolution: Any) -> str | None:
+    """Which resolution is meant: ``gamma`` unless the file says otherwise."""
+    if isinstance(resolution, dict):
+        given = resolution.get("kind", "gamma")
+    else:  # when written out again, it is one of the models
+        given = getattr(resolution, "kind", None)
+    return given if isinstance(given, str) else None
+
+
+Resolution = Annotated[
+    Annotated[GammaResolution, Tag("gamma")] | Annotated[PoissonResolution, Tag("poisson")],
+    Discriminator(_kind),
+]
 
 
 class Logistic(Section):
     """Parameters of the logistic efficiency; ``steps``: half of it from, all of it from."""
 
-    a: Finite
-    b: Finite
-    c: Finite
-    d: Finite
-    steps: tuple[Finite, Finite] | None = None
+    a: Finite = Field(
+        description="Height, in `a / (1 + exp(-b (x - c))) + d` with x in photoelectrons"
+    )
+    b: Finite = Field(description="Slope, 1/photoelectron")
+    c: Finite = Field(description="Middle, photoelectrons")
+    d: Finite = Field(description="Offset")
+    steps: tuple[Finite, Finite] | None = Field(
+        None,
+        description=(
+            "Photoelectrons from which half of it holds, and all of it; without it all everywhere"
+        ),
+    )
 
 
 class EfficiencyVariation(Section):
     """Efficiency at plus and minus one standard deviation."""
 
-    up: Logistic
-    down: Logistic
+    up: Logistic = Field(description="Efficiency at plus one standard deviation")
+    down: Logistic = Field(description="Efficiency at minus one standard deviation")
 
 
 class Efficiency(Section):
     """Logistic efficiency with its variations."""
 
-    source: str
-    nominal: Logistic
-    variations: dict[Name, EfficiencyVariation] = Field(default_factory=dict)
+    source: Origin
+    nominal: Logistic = Field(description="The efficiency")
+    variations: dict[Name, EfficiencyVariation] = Field(
+        default_factory=dict, description="Variations that nuisances of kind `efficiency` name"
+    )
 
 
 class TimeEfficiency(Section):
     """Exponential loss in time."""
 
-    source: str
-    start_us: Finite
-    rate_per_us: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    source: Origin
+    start_us: Finite = Field(description="Time from which events are lost, us")
+    rate_per_us: NonNegative = Field(description="Rate of the exponential loss, 1/us; 0 for none")
 
 
 class Detector(Section):
     """Everything between a recoil and a count."""
 
-    recoil_min_kev: Positive
-    quenching: Quenching
-    quenching_tables: dict[Name, QuenchingTable] = Field(default_factory=dict)
-    resolution: Annotated[GammaResolution | PoissonResolution, Field(union_mode="left_to_right")]
-    efficiency: Efficiency
-    time_efficiency: TimeEfficiency
+    recoil_min_kev: Positive = Field(description="Where the integral over recoils begins, keV")
+    quenching: Quenching = Field(description="Polynomial light yield")
+    quenching_tables: dict[Name, QuenchingTable] = Field(
+        default_factory=dict,
+        description="Light yields from tables, of which an analysis may name one",
+    )
+    resolution: Resolution = Field(description="From light to photoelectrons")
+    efficiency: Efficiency = Field(description="Efficiency in photoelectrons")
+    time_efficiency: TimeEfficiency = Field(description="Efficiency in time")
 
     @model_validator(mode="after")
     def _steps(self) -> Self:
@@ -146,9 +191,18 @@ class Detector(Section):
 class Data(Section):
     """Count table and the region that background yields refer to."""
 
-    counts_table: str
-    pe_range: tuple[Finite, Finite]
-    t_range_us: tuple[Finite, Finite]
+    counts_table: str = Field(
+        description=(
+            "Table of cells with any count: `pe_lo, pe_hi, t_lo_us, t_hi_us, n_c, "
+            "n_ac`, with and without beam"
+        )
+    )
+    pe_range: tuple[Finite, Finite] = Field(
+        description="Photoelectrons that `events` of backgrounds refer to, low and high"
+    )
+    t_range_us: tuple[Finite, Finite] = Field(
+        description="Times that they refer to, low and high, us"
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -167,15 +221,23 @@ class Background(Section):
     the control counts times an exponential in time.
     """
 
-    name: Name
-    title: str
-    kind: Literal["tables", "per_gwh", "control"]
-    source: str
-    events: Positive | None = None
-    pe_table: str = ""
-    time_table: str = ""
-    column: str = ""
-    rate_per_us: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    name: Name = Field(description="Name of the background")
+    title: str = Field(description="One line for people")
+    kind: Literal["tables", "per_gwh", "control"] = Field(
+        description="Shapes from tables, a rate per energy of the beam, or the control counts"
+    )
+    source: Origin
+    events: Positive | None = Field(None, description="Events in `pe_range` and `t_range_us`")
+    pe_table: str = Field(
+        "", description="Table of the shape in photoelectrons: `pe_lo, pe_hi` and the column"
+    )
+    time_table: str = Field(
+        "", description="Table of the shape in time: `t_lo_us, t_hi_us` and the column"
+    )
+    column: str = Field("", description="Column in both tables")
+    rate_per_us: NonNegative = Field(
+        0.0, description="Decay rate in time of kind `control`, 1/us; 0 is flat"
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -195,13 +257,24 @@ class Analysis(BaseAnalysis):
     ``neutron_radius`` the templates are expanded in the neutron radii.
     """
 
-    residual_error: Literal["", "coincidence", "coincidence+control"] = ""
-    pe_edges: Edges
-    t_edges_us: Edges
-    spectrum: Literal["analytic", "tabulated"]
-    form_factor: str
-    quenching: str = ""
-    neutron_radius: bool = False
+    residual_error: Literal["", "coincidence", "coincidence+control"] = Field(
+        "", description="Counts whose square root is the error; for statistic `gaussian`"
+    )
+    pe_edges: Edges = Field(description="Bin edges in photoelectrons")
+    t_edges_us: Edges = Field(description="Bin edges in time, us")
+    spectrum: Literal["analytic", "tabulated"] = Field(
+        description="Neutrino spectra: the formulae of decay at rest, or `source.energy_table`"
+    )
+    form_factor: str = Field(
+        description=(
+            "Form factor: `helm`, `klein-nystrand`, `klein-nystrand-rms`, "
+            "`symmetrised-fermi` or `point`"
+        )
+    )
+    quenching: str = Field(
+        "", description="Name of one of the quenching tables; empty for the polynomial"
+    )
+    neutron_radius: bool = Field(False, description="Whether the neutron radius is a parameter")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -215,13 +288,17 @@ class Analysis(BaseAnalysis):
 class Spallation(BaseExperiment):
     """A whole experiment file of kind ``spallation``."""
 
-    kind: Literal["spallation"]
-    source: SnsSource
-    target: TargetSection
-    detector: Detector
-    data: Data
-    backgrounds: tuple[Background, ...]
-    analyses: dict[Slug, Analysis] = Field(min_length=1)
+    kind: Literal["spallation"] = Field(
+        description="CEvNS at a spallation source, counts in photoelectrons and time"
+    )
+    source: SnsSource = Field(description="The neutrinos")
+    target: Target = Field(description="What is hit")
+    detector: Detector = Field(description="From a recoil to a count")
+    data: Data = Field(description="What was seen")
+    backgrounds: tuple[Background, ...] = Field(description="Expected without neutrinos")
+    analyses: dict[Slug, Analysis] = Field(
+        min_length=1, description="Ways to analyse the data; `default` is used if none is named"
+    )
 
     @property
     def nuclides(self) -> frozenset[str]:

@@ -55,7 +55,7 @@ def default_range(problem: Problem) -> tuple[float, float]:
     try:
         found = questions.limit(problem, _CL, "delta-chi2")
     except FitError as error:
-        raise FitError(f"{problem.parameter.name}: {error}; give --range LO HI") from None
+        raise FitError(f"{error}; give --range LO HI") from None
     low, high = found.intervals[0][0], found.intervals[-1][1]
     margin = 0.5 * (high - low)
     step = float(10.0 ** (np.floor(np.log10(high - low)) - 1.0))

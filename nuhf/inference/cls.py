@@ -20,6 +20,9 @@ __all__ = ["BAND", "Asymptotic", "expected_limits", "upper_limit"]
 
 FloatArray = NDArray[np.float64]
 
+_SMALL: Final = 1e-3
+"""Where the search for a limit starts, relative to the range."""
+
 #: Names of the expected limits and their distance from the median in standard deviations.
 BAND: Final = {"minus2": -2.0, "minus1": -1.0, "median": 0.0, "plus1": 1.0, "plus2": 2.0}
 
@@ -81,10 +84,12 @@ def upper_limit(cls: Callable[[float], float], high: float, cl: float) -> float:
         If CLs is still above it at ``high``.
     """
     target = 1.0 - cl
-    if cls(high) > target:
-        raise FitError(f"CLs is still above {target:g} at the end of the range, {high:g}")
-    # CLs is 1 at 0: halve downwards to a bracket of ordinary size
-    upper = high
+    # CLs is 1 at 0: from a small value outwards, as fits far outside are hard and need not converge
+    upper = _SMALL * high
+    while cls(upper) > target:
+        if upper >= high:
+            raise FitError(f"CLs is still above {target:g} at the end of the range, {high:g}")
+        upper = min(2.0 * upper, high)
     while upper > 1e-12 * high and cls(0.5 * upper) < target:
         upper *= 0.5
     return float(brentq(lambda x: cls(x) - target, 0.5 * upper, upper, xtol=1e-9 * high, rtol=1e-8))

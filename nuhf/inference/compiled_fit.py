@@ -21,7 +21,7 @@ from nuhf.inference.compiled import CompiledModel
 from nuhf.inference.compiled_newton import Problem, minimise, prepare, select
 from nuhf.inference.compiled_tables import BoolArray, FloatArray, IntArray
 
-__all__ = ["BatchFit", "best_of", "fit", "profile", "refit_with_pyhf"]
+__all__ = ["BatchFit", "best_of", "fit", "profile", "refit_with_minuit", "refit_with_pyhf"]
 
 #: Difference of 2NLL within which a converged fit is preferred.
 TIE = 1e-6
@@ -316,31 +316,62 @@ def refit_with_pyhf(
             f"model; wanted are ({size},) and twice ({model.config.npars},)"
         )
     _check_bounds(model.config.par_names, bounds, values[None], ~held)
-    return _migrad(model, observed, values, held, tolerance)
-
-
-def _migrad(
-    model: pyhf.pdf.Model,
-    observed: FloatArray,
-    values: FloatArray,
-    held: BoolArray,
-    tolerance: float,
-) -> BatchFit:
-    bounds = model.config.suggested_bounds()
     with _numpy_backend(), np.errstate(all="ignore"):
 
         def objective(point: FloatArray) -> float:
             return float(-2.0 * model.logpdf(point, observed)[0])
 
         minuit = Minuit(objective, values, name=model.config.par_names)
-        # Fixed values may lie outside the bounds; minuit would move them inside.
-        for i, (fixed, pair) in enumerate(zip(held, bounds, strict=True)):
-            minuit.limits[i] = None if fixed else pair  # a list of one pair would be misread
-        minuit.fixed = held.tolist()
-        minuit.errordef = 1.0
-        minuit.tol = tolerance
         minuit.strategy = 1
-        minuit.migrad()
+        return _migrad(minuit, bounds, held, tolerance)
+
+
+def refit_with_minuit(
+    compiled: CompiledModel,
+    data: ArrayLike,
+    start: ArrayLike,
+    fixed: ArrayLike,
+    *,
+    tolerance: float = 1e-3,
+) -> BatchFit:
+    """Fit one data set with the compiled likelihood and minuit: the same by another optimizer.
+
+    Parameters
+    ----------
+    compiled : CompiledModel
+        The model.
+    data, start, fixed, tolerance
+        As for :func:`refit_with_pyhf`.
+
+    Returns
+    -------
+    BatchFit
+        With B = 1; ``converged`` is minuit's verdict.
+    """
+    observed = compiled.check_data(data)
+    values, held = np.asarray(start, dtype=float), np.asarray(fixed, dtype=bool)
+    _check_bounds(compiled.names, compiled.bounds, values[None], ~held)
+
+    def objective(point: FloatArray) -> float:
+        return float(compiled.twice_nll(point, observed))
+
+    def gradient(point: FloatArray) -> FloatArray:
+        return compiled.gradient(point, observed)
+
+    with np.errstate(all="ignore"):
+        minuit = Minuit(objective, values, grad=gradient, name=compiled.names)
+        minuit.strategy = 0  # no second derivatives: the gradient is exact
+        return _migrad(minuit, compiled.bounds, held, tolerance)
+
+
+def _migrad(minuit: Minuit, bounds: FloatArray, held: BoolArray, tolerance: float) -> BatchFit:
+    # Fixed values may lie outside the bounds; minuit would move them inside.
+    for i, (fixed, pair) in enumerate(zip(held, bounds.tolist(), strict=True)):
+        minuit.limits[i] = None if fixed else pair  # a list of one pair would be misread
+    minuit.fixed = held.tolist()
+    minuit.errordef = 1.0
+    minuit.tol = tolerance
+    minuit.migrad()
     return BatchFit(
         parameters=np.array(minuit.values, dtype=float)[None],
         twice_nll=np.array([minuit.fval], dtype=float),

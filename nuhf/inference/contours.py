@@ -147,7 +147,8 @@ def _extent(
     fits, spans = [], []
     for index, coupling in zip(indices, problem.description.couplings[:2], strict=True):
         along = replace(profiler, index=index)
-        found = intervals(along, ScanRange(coupling.low, coupling.high, coupling.low == 0.0), cl, 2)
+        bounded, show = coupling.low == 0.0, coupling.parameter.show
+        found = intervals(along, ScanRange(coupling.low, coupling.high, bounded, show), cl, 2)
         start, end = found.pieces[0][0], found.pieces[-1][1]
         margin = _MARGIN * (end - start)
         spans.append((max(start - margin, coupling.low), min(end + margin, coupling.high)))

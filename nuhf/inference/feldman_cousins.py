@@ -221,8 +221,8 @@ def _closed(problem: Problem, span: ScanRange, grid: FloatArray, inside: NDArray
     if inside[-1] or (inside[0] and not (span.physical_low and grid[0] == span.low)):
         end = grid[-1] if inside[-1] else grid[0]
         raise FitError(
-            f"the region reaches {problem.parameter.from_fit(float(end)):g}, the end of the "
-            "tested values: it is not closed, or --range is too narrow"
+            f"the region reaches {problem.parameter.show(float(end))}, the end of the tested "
+            "values: it is not closed, or --range is too narrow"
         )
 
 

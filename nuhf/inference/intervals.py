@@ -5,6 +5,7 @@ every place where 2NLL - minimum crosses the threshold is found by root finding.
 off the grid, and intervals of several pieces are reported as such.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -40,11 +41,25 @@ class Profiler(Protocol):
 
 @dataclass(frozen=True)
 class ScanRange:
-    """Range of a fit parameter; ``low`` may be a physical boundary, where intervals may end."""
+    """Range of a fit parameter.
+
+    Attributes
+    ----------
+    low, high : float
+        Its ends.
+    physical_low : bool
+        Whether ``low`` is a physical boundary, where intervals may end.
+    show : callable
+        How messages write a value, such as in another unit.
+    """
 
     low: float
     high: float
     physical_low: bool = False
+    show: Callable[[float], str] = "{:.4g}".format
+
+    def __str__(self) -> str:
+        return f"{self.show(self.low)} to {self.show(self.high)}"
 
     def grid(self, points: int = _POINTS) -> FloatArray:
         """Points over the range, densest around zero, ends included."""
@@ -161,8 +176,8 @@ def _minima(
             found.append(Minimum(float(value), float(height)))
     if not found and np.any(np.isfinite(heights)):
         raise FitError(
-            f"the likelihood has no minimum inside {span.low:g} to {span.high:g}; "
-            f"it is lowest at {values[int(np.argmin(heights))]:g}"
+            f"the likelihood has no minimum inside {span}; "
+            f"it is lowest at {span.show(float(values[int(np.argmin(heights))]))}"
         )
     if not found:
         raise FitError("no fit converged: no minimum of the likelihood was found")
@@ -196,7 +211,9 @@ def _pieces(
     inside = heights <= 0
     if inside[-1] or (inside[0] and not span.physical_low):
         end = span.high if inside[-1] else span.low
-        raise OpenRegionError(span.low, span.high, end)
+        raise OpenRegionError(
+            f"the region is not closed inside {span}: it reaches {span.show(end)}"
+        )
     change = np.flatnonzero(inside[1:] != inside[:-1])
     root = find_root(
         lambda x: profiler.at(np.ravel(x)).reshape(np.shape(x)) - level,
@@ -208,8 +225,8 @@ def _pieces(
     if step.any():
         place = float(root.x[int(np.argmax(step))])
         raise FitError(
-            f"an end of the region is near {place:.4g} (fit parameter), where no fit converges or "
-            "the likelihood is not defined"
+            f"an end of the region is near {span.show(place)}, where no fit converges or the "
+            "likelihood is not defined"
         )
     if not np.all(root.success):
         raise FitError("root finding did not converge for an end of the region")

@@ -158,7 +158,7 @@ class Problem:
         coupling = self.description.couplings[0]
         bounded = coupling.low == 0.0
         if self.options.search is None:
-            return ScanRange(coupling.low, coupling.high, bounded)
+            return ScanRange(coupling.low, coupling.high, bounded, self.parameter.show)
         low, high = self.options.search
         if not (np.isfinite([low, high]).all() and low < high):
             raise InputError(f"--range {low} {high}: give two numbers, the lower one first")
@@ -173,7 +173,7 @@ class Problem:
             )
         ends = [self.parameter.to_fit(end) for end in (low, high)]
         first, last = (min(max(end, coupling.low), coupling.high) for end in ends)
-        return ScanRange(first, last, bounded and low == 0.0)
+        return ScanRange(first, last, bounded and low == 0.0, self.parameter.show)
 
     def profiler(self, data: FloatArray | None = None) -> ModelProfiler:
         """Return the profile of the parameter of interest, for these or other data."""

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2 as chi2_distribution
 
 from nuhf.errors import FitError, InputError, OpenRegionError
+from nuhf.inference.agreement import second_optimizer
 from nuhf.inference.cls import Asymptotic, expected_limits, upper_limit
 from nuhf.inference.executors import session
 from nuhf.inference.feldman_cousins import feldman_cousins
@@ -17,6 +18,8 @@ from nuhf.inference.results import FitResult, LimitResult, ScanResult
 from nuhf.inference.toy_cls import toy_cls
 from nuhf.inference.toy_problem import asked, check_engine, conditional, toy_setup
 from nuhf.inference.toys import ToyOptions, blocks, converged_only
+from nuhf.inference.uncertainties import at_bounds, correlation, counts, uncertainties
+from nuhf.units import percent
 
 __all__ = ["DEFAULT_TOYS", "METHODS", "fit", "limit", "scan"]
 
@@ -29,16 +32,14 @@ DEFAULT_TOYS: Final = 2000
 def _delta_chi2(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitResult:
     if toys is not None:
         raise InputError("delta-chi2 makes no toys: --toys is for --method cls or feldman-cousins")
-    convert = problem.parameter.from_fit
+    convert, asked = problem.parameter.from_fit, f"{problem.parameter.name} at {percent(cl)} % CL"
     try:
         found = intervals(problem.profiler(), problem.span(), cl)
     except OpenRegionError as error:
-        low, high, end = (f"{convert(x):.4g}" for x in (error.low, error.high, error.end))
         hint = "widen --range or leave it out" if problem.options.search else "the data set no end"
-        raise FitError(
-            f"{problem.parameter.name}: the {100 * cl:g} % CL interval is not closed inside "
-            f"{low} to {high} {problem.parameter.unit}: it reaches {end}; {hint}"
-        ) from None
+        raise FitError(f"{asked}: {error}; {hint}") from None
+    except FitError as error:
+        raise FitError(f"{asked}: {error}") from None
     pieces = tuple((convert(low), convert(high)) for low, high in found.pieces)
     bounded = problem.description.couplings[0].low == 0.0
     return _result(
@@ -167,6 +168,8 @@ def _result(
     expected: Mapping[str, float] | None = None,
     toys: Mapping[str, Any] | None = None,
 ) -> LimitResult:
+    ends = np.array([problem.parameter.to_fit(end) for piece in pieces for end in piece])
+    second = second_optimizer(problem, best, ends)
     return LimitResult(
         experiments=problem.names,
         analysis=problem.analysis,
@@ -184,7 +187,8 @@ def _result(
         fixed=dict(problem.options.values),
         status="converged",
         optimizer=problem.engine.optimizer,
-        notes=(*problem.notes, *notes),
+        second_optimizer={"name": second.optimizer, "difference_2nll": second.difference},
+        notes=(*problem.notes, *notes, *second.notes),
         provenance=problem.provenance(),
         expected=expected,
         toys=toys,
@@ -268,7 +272,7 @@ def _scan_ends(problem: Problem, found: LimitResult | None) -> tuple[float, floa
 
 
 def fit(problem: Problem, toys: ToyOptions | None = None) -> FitResult:
-    """Fit all free parameters; errors from the curvature at the minimum.
+    """Fit all free parameters; errors from the curvature, or from profiles at a bound.
 
     For a strength the significance of its discovery comes along; with ``toys`` the p-value of
     the goodness of fit from toys, too.
@@ -285,7 +289,7 @@ def fit(problem: Problem, toys: ToyOptions | None = None) -> FitResult:
     span = coupling.high - coupling.low
     seeds = np.clip(coupling.init + np.array([0.0, -0.1, 0.1]) * span, coupling.low, coupling.high)
     best, lowest = profiler.best(seeds)
-    matrix = covariance(problem, best)
+    matrix, bounded = uncertainties(problem, best, lowest)
     errors = np.sqrt(np.clip(np.diag(matrix), 0.0, None))
     table: dict[str, tuple[float, float]] = {}
     units: dict[str, str] = {}
@@ -311,8 +315,8 @@ def fit(problem: Problem, toys: ToyOptions | None = None) -> FitResult:
         analysis=problem.analysis,
         parameters=table,
         units=units,
-        counts=_counts(problem, best, matrix),
-        correlation=_correlation(compiled.names, matrix, errors),
+        counts=counts(problem, best, matrix),
+        correlation=correlation(compiled.names, matrix),
         twice_nll=lowest,
         goodness={
             "saturated_2nll": statistic,
@@ -322,18 +326,11 @@ def fit(problem: Problem, toys: ToyOptions | None = None) -> FitResult:
         },
         status="converged",
         optimizer=problem.engine.optimizer,
-        notes=(*problem.notes, *notes),
+        notes=(*problem.notes, *bounded, *notes),
+        at_bounds=tuple(compiled.names[i] for i in at_bounds(problem, best)),
         provenance=problem.provenance(),
         significance=_discovery(problem, float(best[profiler.index]), lowest),
     )
-
-
-def _correlation(
-    names: tuple[str, ...], covariance: FloatArray, errors: FloatArray
-) -> dict[str, Any]:
-    scale = np.where(errors > 0, errors, 1.0)
-    matrix = (covariance / np.outer(scale, scale)).round(12).tolist()
-    return {"names": list(names), "matrix": matrix}
 
 
 def _discovery(problem: Problem, best: float, lowest: float) -> dict[str, float] | None:
@@ -361,35 +358,3 @@ def _goodness(
     error = float(np.sqrt(max(p * (1.0 - p), 0.25 / counted) / counted))
     note = f"goodness of fit: {toys.toys} toys, seed {toys.seed}; {lost} without a converged fit"
     return {"p_value_toys": p, "p_value_toys_error": error}, (note,)
-
-
-def covariance(problem: Problem, best: FloatArray) -> FloatArray:
-    """Return the inverse of half the Hessian of 2NLL, (P, P); zero for what does not float."""
-    compiled, free = problem.engine.compiled, problem.profiler().free
-    index = np.flatnonzero(free)
-    half = 0.5 / np.sqrt(np.clip(np.diag(compiled.fisher(best)), 1e-300, None))
-    hessian = np.zeros((index.size, index.size))
-    for row, i in enumerate(index):
-        step = np.zeros_like(best)
-        step[i] = 0.02 * half[i]
-        up = compiled.gradient(best + step, problem.data)[index]
-        down = compiled.gradient(best - step, problem.data)[index]
-        hessian[row] = (up - down) / (2.0 * step[i])
-    matrix = np.zeros((best.size, best.size))
-    symmetric = 0.25 * (hessian + hessian.T)
-    matrix[np.ix_(index, index)] = np.linalg.inv(symmetric)
-    return matrix
-
-
-def _counts(
-    problem: Problem, best: FloatArray, covariance: FloatArray
-) -> dict[str, tuple[float, float, float]]:
-    """Expected and fitted events of every process, with the error from the covariance."""
-    found, scale = {}, problem.description.scale
-    for process in problem.description.processes:
-        part = problem.component(process)
-        before = float((part.expected(part.inits) / scale).sum())
-        fitted = float((part.expected(best) / scale).sum())
-        slope = (part.jacobian(best) / scale).sum(axis=-1)
-        found[process] = (before, fitted, float(np.sqrt(max(slope @ covariance @ slope, 0.0))))
-    return found

@@ -9,12 +9,13 @@ from typing import Any, Final
 
 import numpy as np
 import pyhf
+from iminuit import Minuit
 from numpy.typing import NDArray
 
 from nuhf.errors import FitError, InputError
 from nuhf.inference.problem import Problem
-from nuhf.inference.questions import covariance
 from nuhf.inference.results import plain
+from nuhf.inference.uncertainties import covariance
 from nuhf.model.native import load_model
 
 __all__ = ["RankingResult", "ranking"]
@@ -45,8 +46,11 @@ class RankingResult:
         Of that quantity.
     nuisances : tuple of str
         Names of those that float, (n,).
+    kinds : tuple of str
+        ``constrained``, or ``free`` for a factor or coupling without a constraint term, (n,).
     pulls, constraints : ndarray
-        Fitted value and error of each nuisance in standard deviations, (n,).
+        Fitted value and error of each nuisance, (n,): in standard deviations of its constraint, of
+        a free one as it is (a factor is 1 at its nominal size).
     prefit_up, prefit_down, postfit_up, postfit_down : ndarray
         Change of the quantity when the nuisance is held one standard deviation, before or after
         the fit, above or below its fitted value, (n,).
@@ -62,6 +66,7 @@ class RankingResult:
     best_fit: float
     error: float
     nuisances: tuple[str, ...]
+    kinds: tuple[str, ...]
     pulls: FloatArray
     constraints: FloatArray
     prefit_up: FloatArray
@@ -88,6 +93,9 @@ def _quiet() -> Iterator[None]:
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL + 1)
+    # cabinetry sets the level of Minuit's messages, which all fits of the process share
+    shared = Minuit(lambda x: x * x, 0.0)
+    printed = shared.print_level
     sink = io.StringIO()
     try:
         with contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink):
@@ -95,6 +103,7 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+        shared.print_level = printed
         pyhf.set_backend(*backend)
 
 
@@ -128,7 +137,8 @@ def ranking(problem: Problem) -> RankingResult:
     fixed = ~profiler.free
     for name in at_end:
         fixed[problem.engine.compiled.index(name)] = True
-    start = _start(problem, model, best, fixed)
+    constrained = _constrained(model)
+    start = best + _STEP * constrained * ~fixed
     fit, impacts = _cabinetry(model, problem.data, parameter.fit_name, start, fixed)
     index = list(fit.labels).index(parameter.fit_name)
     value, error = float(fit.bestfit[index]), float(fit.uncertainty[index])
@@ -136,6 +146,7 @@ def ranking(problem: Problem) -> RankingResult:
     order = np.argsort(-np.round(largest / error, _DIGITS), kind="stable")
     held = {n for n, out in zip(fit.labels, fixed, strict=True) if out}
     order = order[[impacts.labels[i] not in held for i in order]]
+    bound = dict(zip(fit.labels, constrained, strict=True))
     linear = not parameter.squared
     scaled = {
         key: parameter.scale * getattr(impacts, key)[order]
@@ -150,6 +161,7 @@ def ranking(problem: Problem) -> RankingResult:
         best_fit=parameter.from_fit(value) if linear else value * parameter.scale,
         error=error * parameter.scale,
         nuisances=tuple(impacts.labels[i] for i in order),
+        kinds=tuple("constrained" if bound[impacts.labels[i]] else "free" for i in order),
         pulls=impacts.bestfit[order],
         constraints=impacts.uncertainty[order],
         **scaled,
@@ -183,12 +195,9 @@ def _at_end(problem: Problem, best: FloatArray) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _start(
-    problem: Problem, model: pyhf.pdf.Model, best: FloatArray, fixed: NDArray[np.bool_]
-) -> FloatArray:
-    """Parameters beside the minimum, (P,)."""
-    constrained = [bool(model.config.param_set(n).constrained) for n in model.config.par_order]
-    return best + _STEP * np.array(constrained) * ~fixed
+def _constrained(model: pyhf.pdf.Model) -> NDArray[np.bool_]:
+    """Whether a parameter has a constraint term, (P,)."""
+    return np.array([bool(model.config.param_set(n).constrained) for n in model.config.par_order])
 
 
 def _notes(problem: Problem, value: float, error: float, at_end: Sequence[str]) -> tuple[str, ...]:

@@ -36,6 +36,9 @@ class LimitResult:
         Last end, for such a parameter.
     minima : tuple of (float, float)
         Every minimum found: value, 2NLL above the deepest.
+    second_optimizer : mapping
+        Its ``name``, and the ``difference_2nll`` between its minima (at the best fit and at the
+        ends of the intervals) and those used here that is largest in size.
     expected : mapping or None
         Expected upper limits without a signal (asymptotic CLs): ``median``, ``minus2``,
         ``minus1``, ``plus1``, ``plus2`` standard deviations.
@@ -60,6 +63,7 @@ class LimitResult:
     fixed: Mapping[str, float]
     status: str
     optimizer: str
+    second_optimizer: Mapping[str, Any]
     notes: tuple[str, ...]
     provenance: Mapping[str, Any] = field(repr=False)
     expected: Mapping[str, float] | None = None
@@ -85,6 +89,8 @@ class FitResult:
     goodness : mapping
         2NLL above saturation, degrees of freedom, p-value from chi2, and, if asked for, from
         toys.
+    at_bounds : tuple of str
+        Fit parameters at a bound: their errors go to one side, and all errors come from profiles.
     significance : mapping or None
         Discovery of a strength: ``q0`` and its root, ``sigma``; absent from the JSON if None.
     """
@@ -100,6 +106,7 @@ class FitResult:
     status: str
     optimizer: str
     notes: tuple[str, ...]
+    at_bounds: tuple[str, ...]
     provenance: Mapping[str, Any] = field(repr=False)
     significance: Mapping[str, float] | None = None
 

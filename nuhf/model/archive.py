@@ -1,4 +1,4 @@
-"""Archives of a likelihood: a flat tar.gz of workspace, patch set and README.
+"""Archives of a likelihood: a flat tar.gz of workspace, patch set and README, or many of them.
 
 Archives come from anywhere, so the reader trusts nothing: the whole archive is decompressed in
 memory under limits, names and types are checked member by member, and the digests of its patch
@@ -37,6 +37,7 @@ MAX_MEMBERS: Final = 1000
 _RATIO_FROM: Final = 1024 * 1024
 _BLOCK: Final = 512
 _GZIP: Final = b"\x1f\x8b"
+_ARCHIVES: Final = (".tar.gz", ".tgz")
 _WORKSPACE: Final = "BkgOnly.json"
 _PATCHSET: Final = "patchset.json"
 _LONGEST_NAME: Final = 240
@@ -59,7 +60,8 @@ class Archive:
     files : mapping
         Content of every file by its name inside the archive, folders with ``/``.
     likelihoods : mapping
-        ``{folder: (BkgOnly, patch set)}`` as parsed JSON; the folder of a flat archive is ``""``.
+        ``{folder: (BkgOnly, patch set)}`` as parsed JSON; the folder of a flat archive is ``""``,
+        that of an archive inside the archive its name.
     """
 
     files: Mapping[str, bytes]
@@ -93,8 +95,11 @@ def read_archive(path: Path) -> Archive:
         broken, or a patch set has another digest.
     """
     try:
-        files = _collect(_decompress(resources.read_bytes(path)))
-        return Archive(files, _likelihoods(files))
+        files = _collect(_decompress(resources.read_bytes(path), MAX_BYTES))
+        found = _likelihoods(files) or _likelihoods(_inner(files))
+        if not found:
+            raise InputError(f"holds no {_WORKSPACE} with {_PATCHSET}, nor archives with them")
+        return Archive(files, found)
     except NuhfError as error:
         raise InputError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
 
@@ -112,12 +117,12 @@ def unpack(path: Path, folder: Path) -> Archive:
     return archive
 
 
-def _decompress(content: bytes) -> bytes:
+def _decompress(content: bytes, most: int) -> bytes:
     if not content.startswith(_GZIP):
         if content[257:262] != b"ustar":
             raise InputError("is no tar or tar.gz archive")
         return content
-    limit = min(MAX_BYTES, max(_RATIO_FROM, MAX_RATIO * len(content)))
+    limit = min(most, max(_RATIO_FROM, MAX_RATIO * len(content)))
     stream = zlib.decompressobj(wbits=31)
     try:
         body = stream.decompress(content, limit + 1)
@@ -125,7 +130,7 @@ def _decompress(content: bytes) -> bytes:
         raise InputError(f"is no gzip file: {error}") from None
     if len(body) > limit:
         raise InputError(
-            f"decompresses to more than {limit} bytes (at most {MAX_BYTES >> 20} MiB and "
+            f"decompresses to more than {limit} bytes (at most {MAX_BYTES >> 20} MiB in all and "
             f"{MAX_RATIO} times its size): refused"
         )
     if not stream.eof:
@@ -133,6 +138,25 @@ def _decompress(content: bytes) -> bytes:
     if stream.unused_data.strip(b"\0"):
         raise InputError("has something behind the gzip stream, which is not allowed")
     return body
+
+
+def _inner(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the files of archives in an archive, as a HEPData submission has them.
+
+    One level deep, with the limits of an archive for all together.
+    """
+    found: dict[str, bytes] = {}
+    left = MAX_BYTES
+    for name, content in files.items():
+        if not name.endswith(_ARCHIVES):
+            continue
+        try:
+            inner = _collect(_decompress(content, left))
+        except InputError as error:
+            raise InputError(f"{name} {error}") from None
+        left -= sum(len(body) for body in inner.values())
+        found |= {f"{name}/{member}": body for member, body in inner.items()}
+    return found
 
 
 def _number(field: bytes, what: str) -> int:
@@ -269,8 +293,6 @@ def _likelihoods(files: Mapping[str, bytes]) -> dict[str, tuple[Json, Json]]:
         found["" if path.parent == PurePosixPath() else str(path.parent)] = _verified(
             _json(files[partner], partner), _json(files[name], name), name
         )
-    if not found:
-        raise InputError(f"holds no {_WORKSPACE} with {_PATCHSET}")
     return found
 
 

@@ -330,7 +330,8 @@ def load_model(
             f"it has {', '.join(map(repr, workspace.measurement_names))}"
         )
     settings = {kind: dict(setting) for kind, setting in INTERPOLATION.items()}
-    with extended_schema():
+    # pyhf squares and divides the uncertainties of shapesys and staterror
+    with extended_schema(), np.errstate(over="raise"):
         try:
             model = workspace.model(
                 measurement_name=measurement,
@@ -344,6 +345,10 @@ def load_model(
             pyhf.exceptions.InvalidSpecification,
         ) as error:
             raise ModelError(f"pyhf cannot build this model: {error}") from error
+        except ArithmeticError as error:
+            raise ModelError(
+                f"pyhf cannot build this model, numbers in it are too small or too large: {error}"
+            ) from error
     return model, _observed(workspace, model)
 
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import jsonpatch
 import pyhf
 
 from nuhf import resources
@@ -172,7 +173,12 @@ def _patchset(content: Json, file: str, workspace: Json | None) -> Report:
             patches = pyhf.PatchSet(dict(content))
     except ModelError as error:
         return _report(file, "patchset", [Finding("error", "schema", "patch set", str(error))])
-    except (pyhf.exceptions.InvalidSpecification, pyhf.exceptions.InvalidPatchSet) as error:
+    except (
+        pyhf.exceptions.InvalidSpecification,
+        pyhf.exceptions.InvalidPatchSet,
+        jsonpatch.JsonPatchException,
+        jsonpatch.JsonPointerException,
+    ) as error:
         message = f"the patch set does not follow the pyhf schema: {error}"
         return _report(file, "patchset", [Finding("error", "schema", "patch set", message)])
     counted = {
@@ -203,7 +209,7 @@ def _against(patches: pyhf.PatchSet, workspace: Json) -> Iterator[Finding]:
         where = f"patch {patch.name}"
         try:
             patched = patch.apply(dict(workspace))
-        except Exception as error:  # jsonpatch and jsonpointer raise many kinds
+        except Exception as error:  # besides its own, jsonpatch lets through what the values raise
             yield Finding("error", "patch", where, f"cannot be applied: {error}")
             continue
         if i % step:

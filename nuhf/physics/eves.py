@@ -8,7 +8,7 @@ The cross section of a neutrino of flavour l,
     gV = gV(SM) - c(T) qnu_ll + k r2nu_ll,
 
 is a polynomial of degree 2 in 1/E and of degree 2 in the couplings. Source: C. Giunti and C. A.
-Ternes, arXiv:2309.12380, eqs 3 to 16. The magnetic term is complete: the T/4E^2 of a spin-0
+Ternes, arXiv:2309.17380, eqs 3 to 16. The magnetic term is complete: the T/4E^2 of a spin-0
 target is absent for spin 1/2. Bound electrons: `nuhf.physics.shells`.
 """
 
@@ -48,7 +48,7 @@ def electron_couplings(
     """Return (gV, gA) of the electron at tree level.
 
     gV = 2 s2w + 1/2, gA = 1/2 for nu_e; gV = 2 s2w - 1/2, gA = -1/2 for nu_mu and nu_tau;
-    gA changes its sign for antineutrinos. Source: arXiv:2309.12380, eqs 4, 5. The SM charge
+    gA changes its sign for antineutrinos. Source: arXiv:2309.17380, eqs 4, 5. The SM charge
     radii are not in them: r2nu is the total radius.
 
     Raises
@@ -65,7 +65,7 @@ def electron_couplings(
 def _kinematics(recoil: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Factors of gV^2, 2 gV gA and gA^2: coefficients (3, n_recoil) of 1, 1/E, 1/E^2, in cm^2/MeV.
 
-    Source: arXiv:2309.12380, eq 3, sorted by couplings.
+    Source: arXiv:2309.17380, eq 3, sorted by couplings.
     """
     front = FERMI_CONSTANT**2 * ELECTRON_MASS / (2.0 * np.pi) * CM2_PER_MEV_M2
     zero, two = np.zeros_like(recoil), np.full_like(recoil, 2.0)
@@ -80,7 +80,7 @@ def _kinematics(recoil: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]
 def magnetic_coefficients(recoil: FloatArray) -> FloatArray:
     """Coefficients of 1, 1/E, 1/E^2 of the magnetic-moment term, for munu = 1 mu_B.
 
-    Source: arXiv:2309.12380, eq 6.
+    Source: arXiv:2309.17380, eq 6.
 
     Returns
     -------
@@ -101,7 +101,7 @@ def coefficients(
     """Coefficients of 1, 1/E, 1/E^2 of dsigma/dT on one free electron, for every monomial.
 
     ``q2``, ``qr`` and ``r2`` hold no SM coupling: they are also the factors of the squares of the
-    transition charges and radii (arXiv:2309.12380, eqs 9, 16). The charge is that of the
+    transition charges and radii (arXiv:2309.17380, eqs 9, 16). The charge is that of the
     neutrino, with the same shift of gV for antineutrinos.
 
     Parameters

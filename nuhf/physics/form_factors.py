@@ -1,6 +1,7 @@
 """Nuclear form factors, normalised to 1 at zero momentum transfer.
 
-All take the momentum transfer ``q`` in MeV, any shape, and lengths in fm.
+All take the momentum transfer ``q`` in MeV, any shape, and lengths in fm. Rounding errors are
+below 1e-13 (of 1) from q = 0 to beyond the diffraction minima.
 """
 
 from collections.abc import Callable
@@ -27,6 +28,7 @@ _SKIN_FM: Final = 0.9
 _YUKAWA_RANGE_FM: Final = 0.7
 _FERMI_DIFFUSENESS_FM: Final = 0.52
 _SMALL: Final = 0.05
+_SMALL_LANGEVIN: Final = 0.1
 
 
 def point(q: FloatArray, rms_fm: float = 0.0) -> FloatArray:
@@ -113,13 +115,26 @@ def symmetrised_fermi(
         raise InputError(f"rms radius {rms_fm} fm too small for diffuseness {diffuseness_fm} fm")
     half = float(np.sqrt(half2))
     x = np.asarray(q, dtype=float) / HBAR_C_FM
-    # below 1e-2 / half the bracket loses more digits than the next term of the series is worth
-    y = np.maximum(x, 1e-2 / half)
-    w = np.pi * diffuseness_fm * y
-    bracket = w / np.tanh(w) * np.sin(y * half) - y * half * np.cos(y * half)
-    closed = 3.0 / (y * half * ((y * half) ** 2 + w**2)) * (w / np.sinh(w)) * bracket
-    series = 1.0 - (x * rms_fm) ** 2 / 6.0
-    return np.where(x < 1e-2 / half, series, closed)
+    # the closed form, with its two differences of nearly equal numbers for q -> 0 taken apart
+    w, ratio2 = np.pi * diffuseness_fm * x, (np.pi * diffuseness_fm / half) ** 2
+    surface = ratio2 * _langevin(w) * np.sinc(x * half / np.pi)
+    return np.asarray(_over_sinh(w) * (surface + _ball(x * half)) / (1.0 + ratio2))
+
+
+def _langevin(w: FloatArray) -> FloatArray:
+    """3 (w coth w - 1)/w^2, by its series where the closed form cancels."""
+    small = np.abs(w) < _SMALL_LANGEVIN
+    y = np.where(small, 1.0, w)
+    w2 = w**2
+    tail = 1.0 - w2 / 10.0 * (1.0 - w2 * 10.0 / 99.0)
+    series = 1.0 - w2 / 15.0 * (1.0 - w2 * 2.0 / 21.0 * tail)
+    return np.where(small, series, 3.0 * (y / np.tanh(y) - 1.0) / y**2)
+
+
+def _over_sinh(w: FloatArray) -> FloatArray:
+    """w/sinh w; beyond 700, where sinh overflows, it is below 1e-300 anyhow."""
+    y = np.where(w == 0, 1.0, w)
+    return np.where(w == 0, 1.0, y / np.sinh(np.minimum(y, 700.0)))
 
 
 FORM_FACTORS: Final[dict[str, Callable[[FloatArray, float], FloatArray]]] = {

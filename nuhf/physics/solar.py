@@ -179,7 +179,7 @@ class Oscillation:
 
     @property
     def averaged_survival(self) -> float:
-        """Survival of nu_e without matter, oscillations averaged (arXiv:2309.12380, eq 2).
+        """Survival of nu_e without matter, oscillations averaged (arXiv:2309.17380, eq 2).
 
         (1 - sin^2(2 theta12)/2) cos^4 theta13 + sin^4 theta13; 1 % too high for pp, 4 % for 7Be.
         """
@@ -271,10 +271,11 @@ class AdiabaticSurvival:
         o = self.oscillation
         cos4_theta13 = (1.0 - o.sin2_theta13) ** 2
         cos_double = 1.0 - 2.0 * o.sin2_theta12
+        sin_double = 2.0 * np.sqrt(o.sin2_theta12 * (1.0 - o.sin2_theta12))
         electrons = self.electron_density_mol_per_cm3 * AVOGADRO * HBAR_C**3
         potential = np.sqrt(2.0) * FERMI_CONSTANT * (1.0 - o.sin2_theta13) * electrons
         ratio = 2.0 * np.asarray(energy)[..., np.newaxis] * potential / (o.dm2_21_ev2 * EV**2)
-        cos_matter = (cos_double - ratio) / np.hypot(cos_double - ratio, np.sqrt(1 - cos_double**2))
+        cos_matter = (cos_double - ratio) / np.hypot(cos_double - ratio, sin_double)
         average = cos_matter @ self.production[component]
         return np.asarray(cos4_theta13 * 0.5 * (1.0 + cos_double * average) + o.sin2_theta13**2)
 
@@ -304,7 +305,7 @@ def flavour_spectra(
     """Split one reaction into flavours at the Earth, one neutrino in all.
 
     Shares P, (1 - P) cos^2 theta23, (1 - P) sin^2 theta23 of e, mu, tau with the survival
-    probability P; source: C. Giunti and C. A. Ternes, arXiv:2309.12380, eq 1.
+    probability P; source: C. Giunti and C. A. Ternes, arXiv:2309.17380, eq 1.
 
     Parameters
     ----------

@@ -4,15 +4,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any, Final
 
 from nuhf import resources
 from nuhf.errors import InputError
 from nuhf.experiments.region import Prepared
-from nuhf.report.published import list_papers
+from nuhf.report.sources import Table, sources
 
-__all__ = ["Citation", "bibtex", "citations", "package_version", "plain_text", "table_source"]
+__all__ = ["Citation", "bibtex", "citations", "package_version", "plain_text"]
 
 _ARXIV: Final = re.compile(
     r"arXiv:\s?((?:[a-z-]+(?:\.[A-Z]{2})?/\d{7})|(?:\d{4}\.\d{4,5}))(?:v\d+)?"
@@ -25,12 +24,15 @@ _TIDY: Final = (
     (r"(\s*,)+", ","), (r"\(\s*[,;.]*\s*\)", ""), (r"\(\s*,\s*", "("), (r",\s*\(", " ("),
     (r",\s*\.", "."),
 )  # fmt: skip
-_UNFINISHED: Final = ("in", "of", "the", "and", "by", "from", "with")
 _FIELDS: Final = (
     "author", "title", "journal", "institution", "volume", "number", "pages", "year",
 )  # fmt: skip
 _TEX: Final = {"^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "\\": r"\textbackslash{}"}
-_ENTRY_KEYS: Final = {*_FIELDS, "key", "when", "why", "type", "doi", "arxiv", "url", "package"}
+_REQUIRED: Final = {"key", "type", "author", "title"}
+_SHOWN: Final = 4
+"""How many sources of one table the text shows: an experiment's file has one for each number."""
+
+_KNOWN: Final = {*_FIELDS, *_REQUIRED, "doi", "arxiv", "url"}
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ class Citation:
     used_for : tuple of str
         What of it the calculation uses: tables, experiments, steps.
     words : str
-        The reference as a table or an experiment file states it, if that is where it is from.
+        The reference as a table or an experiment file states it, if ``references.toml`` has no
+        bibliography of it.
     """
 
     key: str
@@ -71,13 +74,14 @@ class Citation:
             return self.words
         names = [_first_last(name) for name in self.fields["author"].split(" and ")]
         authors = ", ".join(names[:-1]) + (" and " if names[1:] else "") + names[-1]
-        authors = authors.replace(" and others", " et al.")
+        authors = _unbraced(authors.replace(" and others", " et al."))
         title, get = self.fields["title"], self.fields.get
         if self.type == "software":
             return f"{authors}, {' '.join(x for x in (title, get('version')) if x)}"
-        place = [get("journal") or get("institution"), get("volume")]
-        tail = get("pages") or get("number")
-        return f"{authors}, {title}, {' '.join(x for x in place if x)}, {tail} ({get('year')})"
+        place = " ".join(x for x in (get("journal") or get("institution"), get("volume")) if x)
+        parts = (authors, title, place, get("pages") or get("number"))
+        year = f" ({get('year')})" if get("year") else ""
+        return ", ".join(x for x in parts if x) + year
 
     @property
     def links(self) -> tuple[tuple[str, str], ...]:
@@ -123,25 +127,26 @@ def citations(experiments: Sequence[Prepared], steps: Iterable[str] = ()) -> lis
     Raises
     ------
     InputError
-        If a table cannot be read, or ``citations.toml`` is broken.
+        If a table cannot be read, or ``citations.toml`` or ``references.toml`` is broken.
     """
     found: list[Citation] = []
+    known = _bibliography()
     for one in experiments:
         for reference in one.loaded.experiment.references:
             fields, words = _fields_of(reference.text)
             given = Citation(_key(reference.key), "experiment", "misc", fields, reference.doi,
                              reference.arxiv, (one.name,), words)  # fmt: skip
-            _add(found, given)
+            _add(found, _completed(given, known))
     for one in experiments:
-        for where, text in _sources(one):
+        for where, text in sources(one):
             for citation in _from_text(text, where):
-                _add(found, citation)
+                _add(found, _completed(citation, known))
     called = {"always", *steps}
     for one in experiments:
         called |= {signal.interaction for signal in one.templates}
         called |= {str(value) for value in one.loaded.analysis.model_dump().values()
                    if isinstance(value, str)}  # fmt: skip
-    for entry, when in _entries():
+    for entry, when in _methods():
         if called & set(when):
             _add(found, entry)
     order = ("experiment", "data", "method", "software")
@@ -176,87 +181,7 @@ def _unique_keys(found: Sequence[Citation]) -> list[Citation]:
     return result
 
 
-# ------------------------------------------------------------------------------ sources of data
-
-
-def _sources(one: Prepared) -> Iterator[tuple[str, str]]:
-    """Yield what uses a source and the text of the source, of all inputs of an experiment."""
-    loaded = one.loaded
-    content = loaded.experiment.model_dump(mode="json")
-    content["analyses"] = {loaded.analysis_name: content["analyses"][loaded.analysis_name]}
-    content.pop("references")
-    words = set(_strings(content))
-    label = f"analysis {loaded.analysis_name}"
-    for paper, path in list_papers().items():
-        if loaded.analysis_name == paper or loaded.analysis_name.startswith(f"{paper}-"):
-            yield label, str(resources.read_toml(path).get("title", ""))
-    yield label, loaded.analysis.title
-    yield from _nested(content, loaded.path.name)
-    for name in one.digests:
-        if name == loaded.path.name:
-            continue
-        path = loaded.table(name)
-        yield from ((name, text) for text in _comment_sources(path))
-        if path.suffix == ".toml":
-            table = resources.read_toml(path)
-            # of several schemes or models in one file, those that the analysis names
-            named = {key: value for key, value in table.items() if key in words}
-            chosen = named if named or name == "couplings.toml" else table
-            yield from _nested(chosen, name)
-
-
-def _strings(content: Any) -> Iterator[str]:
-    if isinstance(content, str):
-        yield content
-    elif isinstance(content, Mapping):
-        for value in content.values():
-            yield from _strings(value)
-    elif isinstance(content, list | tuple):
-        for value in content:
-            yield from _strings(value)
-
-
-def _nested(content: Any, where: str) -> Iterator[tuple[str, str]]:
-    """Yield the values of all keys ``source`` in nested tables, for ``where``."""
-    if isinstance(content, Mapping):
-        for key, value in content.items():
-            if key == "source" and isinstance(value, str):
-                if value:
-                    yield where, value
-            else:
-                yield from _nested(value, where)
-    elif isinstance(content, list | tuple):
-        for value in content:
-            yield from _nested(value, where)
-
-
-def table_source(text: str) -> list[str]:
-    """Return what stands behind the lines ``# source:`` at the top of a table or TOML file.
-
-    A source that ends in the middle of a sentence goes on in the next comment line.
-    """
-    found: list[str] = []
-    going_on = False
-    for line in text.splitlines():
-        if not line.startswith("#"):
-            break
-        comment = line[1:]
-        start = re.match(r"\s?source(?: \([^)]*\))?:\s*(.*)", comment)
-        if start:
-            found.append(start[1].strip())
-        elif going_on or (found and comment.startswith("  ")):
-            found[-1] = f"{found[-1]} {comment.strip()}"
-        else:
-            continue
-        last = found[-1].split()[-1] if found[-1] else ""
-        opened = found[-1].count("(") > found[-1].count(")")
-        going_on = opened or last.endswith((",", ";")) or last in _UNFINISHED
-    return [text for text in found if text]
-
-
-def _comment_sources(path: Path) -> list[str]:
-    head = [line for line in resources.read_text(path).splitlines() if line.startswith("#")]
-    return table_source("\n".join(head))
+# ------------------------------------------------------------------------ texts of the sources
 
 
 def _from_text(text: str, where: str) -> Iterator[Citation]:
@@ -343,27 +268,58 @@ def _key(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9:._/+-]+", "-", text).strip("-")[:60]
 
 
-# --------------------------------------------------------------------------- methods, programs
+# ------------------------------------------------------------------------------- bibliography
 
 
-def _entries() -> Iterator[tuple[Citation, list[str]]]:
-    path = resources.find("citations.toml")
+def _entries(name: str, required: set[str], optional: set[str]) -> Iterator[dict[str, Any]]:
+    """Yield the entries of a file of data/, their keys checked."""
+    path = resources.find(name)
     for i, entry in enumerate(resources.read_toml(path).get("entries", [])):
-        missing = {"key", "when", "why", "type", "author", "title"} - set(entry)
-        unknown = set(entry) - _ENTRY_KEYS
+        missing = (_REQUIRED | required) - set(entry)
+        unknown = set(entry) - _KNOWN - required - optional
         if missing or unknown:
             raise InputError(
                 f"{path}: entries[{i}]: missing {sorted(missing)}, unknown {sorted(unknown)}"
             )
-        fields = {name: entry[name] for name in (*_FIELDS, "url") if name in entry}
-        software = entry["type"] == "software"
-        if software:
-            fields["version"] = package_version(entry["package"])
-        yield (
-            Citation(entry["key"], "software" if software else "method", entry["type"], fields,
-                     entry.get("doi", ""), entry.get("arxiv", ""), (entry["why"],)),
-            entry["when"],
-        )  # fmt: skip
+        yield entry
+
+
+def _citation(entry: Mapping[str, Any], kind: str, used_for: tuple[str, ...] = ()) -> Citation:
+    fields = {name: entry[name] for name in (*_FIELDS, "url") if name in entry}
+    if entry["type"] == "software":
+        fields["version"] = package_version(entry["package"])
+    return Citation(entry["key"], kind, entry["type"], fields, entry.get("doi", ""),
+                    entry.get("arxiv", ""), used_for)  # fmt: skip
+
+
+def _bibliography() -> list[tuple[Citation, Sequence[str]]]:
+    """Return all publications that are known in full, and pieces of text that mean each."""
+    methods = _entries("citations.toml", {"when", "why"}, {"package"})
+    return [
+        *((_citation(e, "data"), e.get("match", ())) for e in _entries("references.toml", set(),
+                                                                       {"match"})),
+        *((_citation(e, "data"), ()) for e in methods if e["type"] != "software"),
+    ]  # fmt: skip
+
+
+def _completed(given: Citation, known: Sequence[tuple[Citation, Sequence[str]]]) -> Citation:
+    """Return the publication in full, if it is known, for what it is used here."""
+    for full, pieces in known:
+        named = given.doi or given.arxiv
+        same = (given.doi and given.doi.lower() == full.doi.lower()) or (
+            given.arxiv and given.arxiv == full.arxiv
+        )
+        if same or (not named and any(piece in given.words for piece in pieces)):
+            # a number of the same publication that only the file at hand has is not lost
+            return replace(full, kind=given.kind, used_for=given.used_for,
+                           doi=full.doi or given.doi, arxiv=full.arxiv or given.arxiv)  # fmt: skip
+    return given
+
+
+def _methods() -> Iterator[tuple[Citation, list[str]]]:
+    for entry in _entries("citations.toml", {"when", "why"}, {"package"}):
+        kind = "software" if entry["type"] == "software" else "method"
+        yield _citation(entry, kind, (entry["why"],)), entry["when"]
     ours = {"author": "{the nuhf developers}", "title": "nuhf", "version": package_version("nuhf")}
     yield Citation("nuhf", "software", "software", ours, used_for=("all of this",)), ["always"]
 
@@ -379,8 +335,8 @@ def package_version(package: str) -> str:
 # -------------------------------------------------------------------------------------- output
 
 
-def plain_text(found: Sequence[Citation]) -> str:
-    """Return the citations as text, by kind."""
+def plain_text(found: Sequence[Citation], read: Sequence[Table] = ()) -> str:
+    """Return the citations as text, by kind, then the tables that are read."""
     titles = {
         "experiment": "Experiments", "data": "Data and inputs", "method": "Methods",
         "software": "Programs",
@@ -394,6 +350,13 @@ def plain_text(found: Sequence[Citation]) -> str:
             links = ", ".join(label for label, _ in citation.links)
             lines.append(f"  {_unbraced(citation.text)}{', ' if links else ''}{links}")
             lines.append(f"      for {', '.join(citation.used_for)}")
+    lines += ["", "Tables:"] if read else []
+    for table in read:
+        care = f" [{', '.join(table.care)}]" if table.care else ""
+        lines.append(f"  {table.name}{care}")
+        lines += [f"      {text}" for text in table.sources[:_SHOWN] or ("nothing of it is used",)]
+        more = len(table.sources) - _SHOWN
+        lines += [f"      and {more} more: --json"] if more > 0 else []
     return "\n".join(lines) + "\n"
 
 
@@ -410,8 +373,8 @@ def _entry(citation: Citation) -> str:
     # classic styles know no @software
     kind = "misc" if citation.type == "software" else citation.type
     rows = {name: _escaped(text, name) for name, text in citation.fields.items() if name != "url"}
-    if citation.words:
-        rows["title"] = f"{{{rows['title']}}}"
+    # styles are to leave the capitals of names in a title as they are
+    rows["title"] = f"{{{rows['title']}}}"
     if "version" in rows:
         rows["note"] = f"Version {rows.pop('version')}"
     if citation.doi:

@@ -20,11 +20,14 @@ from nuhf.report.plots import (
     _COLOURS,
     UNIT_LABELS,
     _axis_label,
+    _draw_threshold,
     _exponent,
     _figure,
     _plain_axes,
+    mathematical,
     symbol,
 )
+from nuhf.units import percent
 
 __all__ = [
     "Level",
@@ -37,10 +40,10 @@ __all__ = [
 FloatArray = NDArray[np.float64]
 
 _STYLES: Final = ("-", "--", ":", "-.")
-_GREY: Final = "#666666"
 _SHADE: Final = 0.15
 _LANE: Final = 0.07
 """Height of the lane of a published interval, in units of the height of the panel."""
+_LANE_INCHES: Final = 0.16
 
 
 @dataclass(frozen=True)
@@ -116,9 +119,16 @@ def _legend(figure: Figure, handles: Sequence[Artist]) -> None:
         return
     # mathematical text is longer than it looks
     lengths = [min(len(str(handle.get_label())), 40) for handle in handles]
-    rows = int(np.ceil(sum(0.07 * n + 0.55 for n in lengths) / figure.get_figwidth()))
+    for handle in handles:
+        handle.set_label(mathematical(str(handle.get_label())))
+
+    def width(columns: int) -> float:
+        filled = np.array_split(lengths, columns)
+        return float(sum(0.07 * column.max() + 0.55 for column in filled))
+
+    fitting = [n for n in range(1, len(handles) + 1) if width(n) <= figure.get_figwidth()]
     figure.legend(handles=list(handles), loc="outside lower center", frameon=False, fontsize=8.5,
-                  ncols=-(-len(handles) // rows))  # fmt: skip
+                  ncols=max(fitting, default=1))  # fmt: skip
 
 
 def _shape(panels: int) -> tuple[int, int]:
@@ -149,7 +159,8 @@ def draw_profiles(
         Areas between two curves, where a panel has both.
     """
     rows, columns = _shape(len(panels))
-    figure = _figure(max(3.7 * columns, 5.0), 3.0 * rows + 0.9)
+    lanes = max(sum(bool(one.published) for one in group) for _, group in panels.values())
+    figure = _figure(max(3.7 * columns, 5.0), (3.0 + _LANE_INCHES * lanes) * rows + 0.9)
     colours = _colours([one.label for _, group in panels.values() for one in group])
     for i, (name, (settings, group)) in enumerate(panels.items()):
         axes = figure.add_subplot(rows, columns, i + 1)
@@ -157,14 +168,14 @@ def draw_profiles(
         for band in bands:
             _draw_band(axes, band, group, scale, colours)
         named = settings.title or (name if name not in {one.parameter for one in group} else "")
-        axes.set_title(named, fontsize=9.5)
+        axes.set_title(mathematical(named), fontsize=9.5)
         if i % columns == 0:
             axes.set_ylabel(r"$-2\,\Delta\ln L$")
     every = [one for _, group in panels.values() for one in group]
     shaded = [Patch(color=colours[band.between[0]], alpha=_SHADE, lw=0, label=band.label)
               for band in bands]  # fmt: skip
     _legend(figure, [*_profile_handles(every, colours), *shaded])
-    figure.suptitle(title, fontsize=10.5)
+    figure.suptitle(mathematical(title), fontsize=10.5)
     return figure
 
 
@@ -189,11 +200,12 @@ def _profile_handles(profiles: Sequence[Profile], colours: Mapping[str, str]) ->
         handles += [Line2D([], [], color=colours[name], ls=style, lw=1.6, label=name)
                     for name, style in styles.items()]  # fmt: skip
     if any(one.intervals for one in profiles):
-        handles.append(Line2D([], [], color=_GREY, marker="o", ms=4, ls="", label="our interval"))
+        handles.append(Line2D([], [], color="black", marker="o", ms=4, ls="", label="our interval"))
     if any(one.published for one in profiles):
-        handles.append(
-            Line2D([], [], color=_GREY, marker="|", ms=8, lw=2.6, label="published interval")
-        )
+        levels = {level.cl for one in profiles for level in one.published if level.cl}
+        which = f", {100 * levels.pop():g} % CL" if len(levels) == 1 else ""
+        name = f"published interval{which}"
+        handles.append(Line2D([], [], color="black", marker="|", ms=8, lw=2.6, label=name))
     return handles
 
 
@@ -218,10 +230,7 @@ def _profile_panel(
         axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
     axes.set_xlim(ends[0] / scale, ends[1] / scale)
     for cl, rise in rises.items():
-        axes.axhline(rise, color="#999999", lw=0.9, ls="--", zorder=1)
-        axes.annotate(f"{100 * cl:g} %", (1.0, rise), xytext=(2, 0), va="center", fontsize=7.5,
-                      xycoords=("axes fraction", "data"), textcoords="offset points",
-                      color=_GREY)  # fmt: skip
+        _draw_threshold(axes, rise, cl)
     lanes = 0
     for one in group:
         colour = colours[one.label]
@@ -314,11 +323,11 @@ def draw_regions(
         axes = figure.add_subplot(rows, columns, i + 1)
         _region_panel(axes, look, sets, colours)
         pair = "/".join(sets[0].parameters)
-        axes.set_title(look.title or (name if name != pair else ""), fontsize=9.5)
+        axes.set_title(mathematical(look.title or (name if name != pair else "")), fontsize=9.5)
     profiles = [one for _, group in first.values() for one in group]
     extra = [h for h in _profile_handles(profiles, colours) if "interval" in str(h.get_label())]
     _legend(figure, [*_region_handles(every, colours), *extra])
-    figure.suptitle(title, fontsize=10.5)
+    figure.suptitle(mathematical(title), fontsize=10.5)
     return figure
 
 
@@ -332,12 +341,12 @@ def _region_handles(every: Sequence[RegionSet], colours: Mapping[str, str]) -> l
             else Line2D([], [], color=colours[name], lw=1.6, label=name)
             for name, full in filled.items()
         ]
-    shade = _GREY if len(filled) > 1 else next(iter(colours.values()))
+    shade = "black" if len(filled) > 1 else next(iter(colours.values()))
     handles += [
-        Line2D([], [], color=shade, ls=style, lw=1.5, label=f"{100 * cl:g} % CL, 2 dof")
+        Line2D([], [], color=shade, ls=style, lw=1.5, label=f"{percent(cl)} % CL, 2 dof")
         for (cl, _), style in zip(every[0].regions, _STYLES, strict=False)
     ]
-    handles.append(Line2D([], [], color=_GREY, marker="*", ms=8, ls="", label="best fit"))
+    handles.append(Line2D([], [], color=shade, marker="*", ms=8, ls="", label="best fit"))
     handles.append(Line2D([], [], color="black", marker="+", ms=8, ls="", label="no coupling"))
     return handles
 

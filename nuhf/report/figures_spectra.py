@@ -10,7 +10,14 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from nuhf.report.figures_draw import _legend, _shape
-from nuhf.report.plots import _COLOURS, AXIS_LABELS, _figure, _plain_axes, component_colours
+from nuhf.report.plots import (
+    _COLOURS,
+    AXIS_LABELS,
+    _figure,
+    _plain_axes,
+    component_colours,
+    mathematical,
+)
 
 __all__ = ["Spectra", "SpectrumLine", "draw_spectra"]
 
@@ -78,7 +85,7 @@ def draw_spectra(
         found = zip(*axes.get_legend_handles_labels(), strict=True)
         handles |= {name: handle for handle, name in found}
     _legend(figure, [handles[name] for name in sorted(handles, key=lambda n: n != "data")])
-    figure.suptitle(title, fontsize=10.5)
+    figure.suptitle(mathematical(title), fontsize=10.5)
     return figure
 
 

@@ -35,8 +35,8 @@ def require() -> None:
     missing = [name for name in _MODULES if find_spec(name) is None]
     if missing:
         raise ModelError(
-            f"a HEPData submission needs {' and '.join(missing)}: pip install 'nuhf[hepdata]'; "
-            "or give --archives-only"
+            f"a HEPData submission needs {' and '.join(missing)}: pip install 'nuhf[hepdata]', "
+            "or pip install '.[hepdata]' in a checkout; or give --archives-only"
         )
 
 

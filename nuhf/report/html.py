@@ -1,5 +1,6 @@
 """A report as one HTML page that needs nothing else: no network, no other file."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -33,11 +34,21 @@ from nuhf.report.html_figures import (
     spectrum_picture,
     template_pictures,
 )
-from nuhf.report.html_limits import kinds, limit_tables, overview, published_table, together
+from nuhf.report.html_limits import (
+    headline,
+    kinds,
+    limit_tables,
+    overview,
+    published_table,
+    together,
+)
+from nuhf.units import percent
 
 __all__ = ["names_of", "report"]
 
 _TEMPLATE: Final = "report.html.j2"
+_SHORT: Final = 12
+_NO_BREAK: Final = "\N{NO-BREAK SPACE}"
 
 
 def names_of(experiments: Sequence[str]) -> list[str]:
@@ -111,6 +122,7 @@ def _render(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.globals["drawing_of"] = lambda block: drawings[id(block)]
+    environment.filters["unbroken"] = _unbroken
     kinds_of = (
         ("experiment", "Experiments"), ("data", "Data and inputs"), ("method", "Methods"),
         ("software", "Programs"),
@@ -121,10 +133,17 @@ def _render(
         bibtex=cite.bibtex(citations),
         title=title,
         written=written,
-        level=f"{100 * cl:g} %",
+        level=f"{percent(cl)} %",
         version=cite.package_version("nuhf"),
     )
     return f"{page.rstrip()}\n"
+
+
+def _unbroken(text: str) -> str:
+    """Keep short texts, intervals and units in one line: a cell breaks between them."""
+    if len(text) <= _SHORT:
+        return text.replace(" ", _NO_BREAK)
+    return re.sub(r"\[[^\[\]]*\]", lambda match: match[0].replace(" ", _NO_BREAK), text)
 
 
 def _pictures(blocks: Sequence[Block]) -> list[Picture]:
@@ -143,12 +162,13 @@ def _pictures(blocks: Sequence[Block]) -> list[Picture]:
 def _section(content: Content, cl: float) -> Section:
     """Return the section of an experiment; parts without content are left out."""
     one = content.prepared
-    found, chosen = one.loaded.experiment, one.loaded.analysis
+    found = one.loaded.experiment
     anchor = found.name
     makers: dict[str, Callable[[], list[Block]]] = {
-        "Data": lambda: _data(content),
+        "Results": lambda: headline(content, cl),
         "Limits": lambda: limit_tables(content, cl),
         "Published numbers": lambda: published_table(content),
+        "Data": lambda: _data(content),
         "Spectra": lambda: _spectra(content),
         "Fit of the SM strength": lambda: _fit(content),
         "Likelihood scans": lambda: _scans(content, cl),
@@ -163,8 +183,7 @@ def _section(content: Content, cl: float) -> Section:
             slug = f"{anchor}-{title.lower().replace(' ', '-')}"
             parts.append(Part(slug, title, tuple(blocks)))
     notes = (*one.loaded.notes, *(f"not computed: {text}" for text in content.failures))
-    subtitle = f"{found.name}, analysis {one.loaded.analysis_name}: {chosen.title}"
-    return Section(anchor, found.title, subtitle, notes, tuple(parts))
+    return Section(anchor, found.title, "", notes, tuple(parts))
 
 
 def _data(content: Content) -> list[Block]:

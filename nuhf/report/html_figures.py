@@ -16,6 +16,7 @@ from nuhf.inference.results import FitResult, LimitResult, ScanResult
 from nuhf.inference.spectra import RegionSpectrum
 from nuhf.report import nuisances, plots
 from nuhf.report.html_blocks import Picture, count, interval, number, picture, power
+from nuhf.units import percent
 
 __all__ = [
     "correlation_picture",
@@ -243,12 +244,14 @@ def correlation_picture(found: FitResult) -> Picture | None:
 
 def ranking_picture(found: RankingResult) -> Picture:
     """Draw the impacts of the nuisances."""
+    pairs = list(zip(found.nuisances, found.kinds, strict=True))
     figure = nuisances.impacts(
         (found.quantity, found.unit),
         found.nuisances,
         (found.prefit_up, found.prefit_down),
         (found.postfit_up, found.postfit_down),
         (found.pulls, found.constraints),
+        free=[name for name, kind in pairs if kind == "free"],
     )
     rows = list(zip(found.nuisances, found.postfit_up, found.postfit_down, strict=True))
     words = "; ".join(f"{n} {number(float(u))}, {number(float(d))}" for n, u, d in rows[:_SPELLED])
@@ -257,7 +260,8 @@ def ranking_picture(found: RankingResult) -> Picture:
         figure,
         f"Impacts on {found.quantity} (best fit {number(found.best_fit)} ± "
         f"{number(found.error)}{unit}), nuisance one standard deviation up, down: {words}.",
-        f"Impacts of the nuisances on {found.quantity}, and their pulls (cabinetry).",
+        f"Impacts of the nuisances on {found.quantity}, and their pulls; values of free factors "
+        "(cabinetry).",
     )
 
 
@@ -280,14 +284,14 @@ def profile_picture(
     )
     return picture(
         plots.profiles(curves, threshold(cl), cl),
-        f"Profile likelihoods, {title.lower()}, with intervals at {100 * cl:g} % CL: {words}.",
-        f"{title}: profile likelihood; shaded: {100 * cl:g} % CL.",
+        f"Profile likelihoods, {title.lower()}, with intervals at {percent(cl)} % CL: {words}.",
+        f"{title}: profile likelihood; shaded: {percent(cl)} % CL.",
     )
 
 
 def region_picture(found: ContourResult) -> Picture | None:
     """Draw the regions of two parameters, if there is any boundary."""
-    lines = {f"{100 * cl:g} % CL": pieces for cl, pieces in found.regions if pieces}
+    lines = {f"{percent(cl)} % CL": pieces for cl, pieces in found.regions if pieces}
     if not lines:
         return None
     words = []

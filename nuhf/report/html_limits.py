@@ -9,29 +9,30 @@ from nuhf import parameters, resources
 from nuhf.report.derived import QUANTITIES
 from nuhf.report.html_blocks import (
     Block,
+    Definitions,
     Details,
     Part,
     Section,
     Table,
     Text,
+    count,
     interval,
     number,
     power,
 )
-from nuhf.report.html_content import Content, Measured, Step, measure
+from nuhf.report.html_content import Content, Fitted, Measured, Step, measure
 from nuhf.report.html_figures import profile_picture
 from nuhf.report.published import Comparison, list_papers
+from nuhf.report.reproduced import exponent
+from nuhf.units import percent
 
-__all__ = ["kinds", "limit_tables", "overview", "published_table", "together"]
+__all__ = ["headline", "kinds", "limit_tables", "overview", "published_table", "together"]
 
 _KINDS: Final[Mapping[str, str]] = {
     "charge": "Millicharges", "radius": "Charge radii", "moment": "Magnetic moments",
     "anapole": "Anapole moments", "angle": "Weak mixing angle", "neutron_radius": "Neutron radii",
     "strength": "Strengths",
 }  # fmt: skip
-
-#: powers of ten in which the field quotes a kind of parameter; others follow from the values
-_CUSTOMARY: Final[Mapping[str, int]] = {"radius": -32, "anapole": -32, "moment": -11}
 
 
 def kinds(names: Sequence[str]) -> dict[str, list[str]]:
@@ -44,15 +45,6 @@ def kinds(names: Sequence[str]) -> dict[str, list[str]]:
     return found
 
 
-def _exponent(kind: str, ends: Sequence[float]) -> int:
-    """Power of ten for a table: the customary one, or that of the largest end."""
-    if kind in _CUSTOMARY:
-        return _CUSTOMARY[kind]
-    largest = float(np.abs(np.asarray([*ends, 0.0])).max())
-    exponent = int(np.floor(np.log10(largest))) if largest > 0 else 0
-    return 0 if -2 <= exponent <= 2 else exponent
-
-
 def _ends(measured: Sequence[Measured]) -> list[float]:
     return [end for m in measured if m.limit for piece in m.limit.intervals for end in piece]
 
@@ -62,7 +54,7 @@ def _published_text(content: Content, name: str, cl: float, scale: float) -> str
     rows = [c.row for c in content.published if c.row.parameter == name]
     parts = []
     for row in rows:
-        level = "" if row.cl == cl else f", {100 * row.cl:g} % CL"
+        level = "" if row.cl == cl else f", {percent(row.cl)} % CL"
         analysis = row.analysis.removeprefix(row.paper).strip("-")
         remarks = (analysis, "others profiled" if row.profile else "")
         more = "".join(f", {remark}" for remark in remarks if remark)
@@ -70,10 +62,71 @@ def _published_text(content: Content, name: str, cl: float, scale: float) -> str
     return "; ".join(dict.fromkeys(parts)) or "—"
 
 
+def headline(content: Content, cl: float) -> list[Block]:
+    """Return what a reader wants first: the data, the SM signal in them, and all intervals."""
+    one = content.prepared
+    bins = sum(region.observed.size for region in one.regions)
+    events = count(sum(float(region.observed.sum()) for region in one.regions))
+    background = count(
+        sum(float(row.sum()) for region in one.regions for row in region.backgrounds.values())
+    )
+    found = [
+        ("Experiment", one.name),
+        ("Analysis", f"{one.loaded.analysis_name}: {one.loaded.analysis.title}"),
+        ("Data", f"{events} events in {bins} bins, {background} expected from backgrounds"),
+    ]
+    if content.fitted is not None:
+        found.append(("SM signal", _signal(content.fitted)))
+    by_name = {m.parameter: m for m in content.measured}
+    rows = [
+        row
+        for names in kinds(list(by_name)).values()
+        for row in _headline_rows([by_name[name] for name in names])
+    ]
+    header = ("parameter", "interval", "best fit", "unit")
+    title = f"Intervals at {percent(cl)} % CL"
+    table: list[Block] = [Table(title, header, tuple(rows), (0, 3))] if rows else []
+    return [Definitions(tuple(found)), *table]
+
+
+def _signal(fitted: Fitted) -> str:
+    """Events of the SM signal before and after the fit of its strength, with its significance."""
+    result, name = fitted.result, fitted.problem.parameter.name
+    signal = [
+        row for process, row in result.counts.items()
+        if process.startswith(name.removeprefix("norm_"))
+    ]  # fmt: skip
+    value, error = result.parameters[name]
+    sigma = (result.significance or {}).get("sigma")
+    away = f", {sigma:.1f} standard deviations from 0" if sigma is not None else ""
+    return (
+        f"{count(sum(row[0] for row in signal))} events expected, "
+        f"{count(sum(row[1] for row in signal))} fitted with the nuisances: "
+        f"{name} = {value:.3g} ± {error:.2g}{away}"
+    )
+
+
+def _quoted(measured: Sequence[Measured]) -> tuple[float, str]:
+    """Scale and unit in which the intervals of a kind of parameter are quoted."""
+    parameter = parameters.get(measured[0].parameter)
+    found = exponent(parameter.kind, _ends(measured))
+    return 10.0**found, power(found, parameter.unit)
+
+
+def _headline_rows(measured: Sequence[Measured]) -> list[tuple[str, ...]]:
+    scale, unit = _quoted(measured)
+    return [
+        (m.parameter, interval(m.limit.intervals, scale), number(m.limit.best_fit / scale), unit)
+        if m.limit
+        else (m.parameter, "not determined", "—", unit)
+        for m in measured
+    ]
+
+
 def limit_tables(content: Content, cl: float) -> list[Block]:
     """Return a table of intervals for each kind of parameter, in two units."""
     by_name = {m.parameter: m for m in content.measured}
-    level = f"{100 * cl:g} % CL"
+    level = f"{percent(cl)} % CL"
     blocks: list[Block] = [
         Text(
             f"Profile likelihood, {level}, every piece of an interval; one parameter at a time, "
@@ -83,28 +136,22 @@ def limit_tables(content: Content, cl: float) -> list[Block]:
     ]
     for title, names in kinds(list(by_name)).items():
         members = [by_name[name] for name in names]
-        parameter = parameters.get(names[0])
-        exponent = _exponent(parameter.kind, _ends(members))
-        scale, base = 10.0**exponent, power(0, parameter.unit)
-        unit = power(exponent, parameter.unit)
-        rows = [_limit_row(content, m, cl, scale, exponent != 0) for m in members]
-        header = ["parameter", f"interval [{unit}]"]
-        header += [f"interval [{base}]"] if exponent else []
-        header += [f"best fit [{unit}]", f"published [{unit}]"]
-        blocks.append(Table(f"{title}, {level}", tuple(header), tuple(rows), (0, len(header) - 1)))
+        scale, unit = _quoted(members)
+        base = power(0, parameters.get(names[0]).unit)
+        rows = [_limit_row(content, m, cl, scale) for m in members]
+        header = ["parameter", f"interval [{unit}]", f"published [{unit}]"]
+        header += [f"interval [{base}]"] if scale != 1.0 else []
+        blocks.append(Table(f"{title}, {level}", tuple(header), tuple(rows), (0, 2)))
     return blocks
 
 
-def _limit_row(
-    content: Content, one: Measured, cl: float, scale: float, both: bool
-) -> tuple[str, ...]:
+def _limit_row(content: Content, one: Measured, cl: float, scale: float) -> tuple[str, ...]:
     published = _published_text(content, one.parameter, cl, scale)
     if one.limit is None:
-        return (one.parameter, "not determined", *(["—"] if both else []), "—", published)
+        return (one.parameter, "not determined", published, *(["—"] if scale != 1.0 else []))
     pieces = one.limit.intervals
-    more = [interval(pieces)] if both else []
-    best = number(one.limit.best_fit / scale)
-    return (one.parameter, interval(pieces, scale), *more, best, published)
+    more = [interval(pieces)] if scale != 1.0 else []
+    return (one.parameter, interval(pieces, scale), published, *more)
 
 
 def published_table(content: Content) -> list[Block]:
@@ -142,8 +189,8 @@ def _comparison_row(one: Comparison) -> tuple[str, ...]:
     row = one.row
     known = parameters.PARAMETERS.get(row.parameter)
     unit = known.unit if known else QUANTITIES[row.parameter].unit
-    exponent = _exponent(known.kind if known else "", [row.lower, row.upper])
-    scale = 10.0**exponent
+    quoted = exponent(known.kind if known else "", [row.lower, row.upper])
+    scale = 10.0**quoted
     single = row.lower == row.upper
     printed = number(row.lower / scale) if single else interval([(row.lower, row.upper)], scale)
     ours = number(one.compared[0] / scale) if single else interval(one.ours, scale)
@@ -151,8 +198,8 @@ def _comparison_row(one: Comparison) -> tuple[str, ...]:
     analysis = row.analysis.removeprefix(row.paper).strip("-")
     where = f"{row.where}{f', {analysis}' if analysis else ''}"
     profiled = f" ({', '.join(row.profile)} profiled)" if row.profile else ""
-    level = f"{100 * row.cl:g}" if row.cl else "—"
-    return (where, f"{row.parameter}{profiled}", power(exponent, unit), level, printed, ours,
+    level = f"{percent(row.cl)}" if row.cl else "—"
+    return (where, f"{row.parameter}{profiled}", power(quoted, unit), level, printed, ours,
             distance, one.verdict)  # fmt: skip
 
 
@@ -174,7 +221,7 @@ def overview(contents: Sequence[Content], cl: float) -> Section:
                         rows.append((name, content.prepared.name, interval(one.limit.intervals),
                                      number(one.limit.best_fit)))  # fmt: skip
         header = ("parameter", "experiment", f"interval [{unit}]", f"best fit [{unit}]")
-        tables.append(Table(f"{title}, {100 * cl:g} % CL", header, tuple(rows), (0, 1)))
+        tables.append(Table(f"{title}, {percent(cl)} % CL", header, tuple(rows), (0, 1)))
     part = Part("overview-limits", "Limits of all experiments", tuple(tables))
     subtitle = "One parameter at a time, the others at the SM, nuisances profiled."
     return Section("overview", "Overview", subtitle, (), (part,))
@@ -200,7 +247,7 @@ def together(contents: Sequence[Content], cl: float, step: Step) -> Section:
         )  # fmt: skip
         if rows:
             header = ("parameter", f"interval [{unit}]", f"best fit [{unit}]")
-            blocks.append(Table(f"{title}, {100 * cl:g} % CL, combined", header, rows))
+            blocks.append(Table(f"{title}, {percent(cl)} % CL, combined", header, rows))
             pairs = [(m.limit, m.scan) for m in found if m.limit and m.scan]
             blocks.append(profile_picture(pairs, cl, f"{title}, combined"))
             parts.append(Part(f"together-{title.lower().replace(' ', '-')}", title, tuple(blocks)))

@@ -1,4 +1,4 @@
-"""Fig 1 of A. N. Khan, Nucl. Phys. B 986, 116064 (2023), arXiv:2203.08892, and its arrays."""
+"""Fig 1 of A. N. Khan, arXiv:2203.08892, and its arrays."""
 
 from collections.abc import Mapping
 from typing import Any, Final

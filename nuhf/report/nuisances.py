@@ -1,6 +1,6 @@
 """Figures of nuisance parameters: impacts, pulls, correlations. Arrays in, Figure out."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import numpy as np
@@ -48,8 +48,11 @@ def impacts(
     postfit: tuple[FloatArray, FloatArray],
     pulls: tuple[FloatArray, FloatArray],
     title: str = "",
+    free: Collection[str] = (),
 ) -> Figure:
     """Draw impacts on the left and pulls on the right, one row per nuisance.
+
+    What has no constraint has no pull: its fitted value is written there.
 
     Parameters
     ----------
@@ -61,6 +64,8 @@ def impacts(
         Change with the nuisance one standard deviation up and down, (n,) each.
     pulls : (ndarray, ndarray)
         Fitted values and errors of the nuisances, (n,) each.
+    free : collection of str
+        Those without a constraint.
     """
     shown = slice(0, _SHOWN)
     names = list(nuisances)[shown]
@@ -82,30 +87,48 @@ def impacts(
     left.set_xlabel(_quantity(*quantity, exponent))
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4,
                   frameon=False, fontsize=7.5)  # fmt: skip
-    _draw_pulls(right, names, pulls[0][shown], pulls[1][shown], labelled=False)
+    _draw_pulls(right, names, pulls[0][shown], pulls[1][shown], free, labelled=False)
     if title:
         figure.suptitle(title, fontsize=10)
     return figure
 
 
 def _draw_pulls(
-    axes: Axes, names: Sequence[str], values: FloatArray, errors: FloatArray, labelled: bool
+    axes: Axes,
+    names: Sequence[str],
+    values: FloatArray,
+    errors: FloatArray,
+    free: Collection[str],
+    labelled: bool,
 ) -> None:
     y = _rows(axes, names, labelled)
+    pulled = np.array([name not in free for name in names])
     axes.axvspan(-1.0, 1.0, color="#eeeeee", lw=0)
     axes.axvline(0.0, color="#999999", lw=0.8, ls="--")
-    axes.errorbar(values, y, xerr=errors, fmt="o", ms=3.5, lw=1.1, color="black")
-    reach = max(2.2, 1.1 * float(np.max(np.abs(values) + errors, initial=0.0)))
+    axes.errorbar(values[pulled], y[pulled], xerr=errors[pulled], fmt="o", ms=3.5, lw=1.1,
+                  color="black")  # fmt: skip
+    for i in np.flatnonzero(~pulled):
+        axes.text(0.0, y[i], f"free: {values[i]:.3g} ± {errors[i]:.2g}", ha="center", va="center",
+                  fontsize=7.5, bbox={"color": "white", "pad": 1.0}, gid="free")  # fmt: skip
+    ends = np.abs(values[pulled]) + errors[pulled]
+    reach = max(2.2, 1.1 * float(ends.max(initial=0.0)))
     axes.set_xlim(-reach, reach)
     axes.set_xlabel(r"pull [$\sigma$]")
 
 
 def pulls(
-    nuisances: Sequence[str], values: FloatArray, errors: FloatArray, title: str = ""
+    nuisances: Sequence[str],
+    values: FloatArray,
+    errors: FloatArray,
+    title: str = "",
+    free: Collection[str] = (),
 ) -> Figure:
-    """Draw fitted nuisances (n,) with their errors (n,), in standard deviations."""
+    """Draw fitted nuisances (n,) with their errors (n,), in standard deviations.
+
+    Of the ``free`` ones, which have no constraint, the fitted values are written.
+    """
     figure = _figure(4.8, 0.9 + 0.28 * len(nuisances))
-    _draw_pulls(figure.add_subplot(), nuisances, values, errors, labelled=True)
+    _draw_pulls(figure.add_subplot(), nuisances, values, errors, free, labelled=True)
     if title:
         figure.suptitle(title, fontsize=10)
     return figure

@@ -19,16 +19,21 @@ from nuhf.inference.results import plain
 from nuhf.parameters import PARAMETERS, Parameter
 from nuhf.report.summary import Bound, summary
 from nuhf.tables import format_csv
+from nuhf.units import percent
 
-__all__ = ["CONTAINED", "COUPLINGS", "Entry", "Overview", "overview", "read_literature"]
-
-CONTAINED: Final[Mapping[str, str]] = {"coherent-csi-2017": "coherent-csi-2021"}
-"""Experiments whose events are among those of another: alone, never in the combination."""
+__all__ = ["COUPLINGS", "STATUS", "Entry", "Overview", "overview", "read_literature"]
 
 COMBINED: Final = "all combined"
 _CL: Final = 0.9
 _KINDS: Final = ("moment", "charge", "radius")
-_KEYS: Final = {"experiment", "parameter", "cl", "lower", "upper", "source", "read"}
+_KEYS: Final = {
+    "experiment", "parameter", "cl", "lower", "upper", "source", "checked_in", "status",
+}  # fmt: skip
+
+STATUS: Final[Mapping[str, str]] = {
+    "original": "literature", "second-hand": "second-hand", "recalled-UNVERIFIED": "unverified",
+}  # fmt: skip
+"""Where a bound of the literature was read, and the role it is drawn in."""
 
 COUPLINGS: Final = tuple(
     sorted(
@@ -60,7 +65,9 @@ class Entry:
     intervals : tuple of (float, float)
         All pieces; of a modulus from 0, unless 0 is excluded. None if the fit failed.
     source : str
-        Origin of a bound of the literature, and where it was read; why a fit failed.
+        Publication of a bound of the literature; why a fit failed.
+    status, checked_in, note : str
+        Of a bound of the literature: one of `STATUS`, where its number was read, a remark.
     """
 
     parameter: str
@@ -71,6 +78,9 @@ class Entry:
     cl: float
     intervals: tuple[tuple[float, float], ...]
     source: str = ""
+    status: str = ""
+    checked_in: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,21 +95,42 @@ class Overview:
         return {"bounds": [plain(asdict(e)) for e in self.entries], "notes": list(self.notes)}
 
     def to_csv(self) -> str:
-        """Return one row per piece."""
-        names = ("parameter", "unit", "role", "label", "cl", "piece", "lower", "upper")
+        """Return one row per piece; sources and notes are comments above the header."""
+        names = ("parameter", "unit", "role", "label", "experiments", "cl", "piece", "lower",
+                 "upper", "status")  # fmt: skip
         rows: dict[str, list[Any]] = {name: [] for name in names}
         for e in self.entries:
+            together = "+".join(e.experiments)
             for number, (low, high) in enumerate(e.intervals, start=1):
-                values = (e.parameter, e.unit, e.role, e.label, e.cl, number, low, high)
+                values = (e.parameter, e.unit, e.role, e.label, together, e.cl, number, low, high,
+                          e.status)  # fmt: skip
                 for name, value in zip(names, values, strict=True):
                     rows[name].append(value)
         failed = [f"{e.label}, {e.parameter}: {e.source}" for e in self.entries if not e.intervals]
-        return format_csv(rows, [f"bounds at {100 * _CL:g} % CL", *self.notes, *failed])
+        quoted = [
+            f"{e.label}, {e.parameter}: {e.source}; {e.status}, checked in: {e.checked_in}"
+            + (f"; {e.note}" if e.note else "")
+            for e in self.entries
+            if e.status
+        ]
+        return format_csv(rows, [f"bounds at {percent(_CL)} % CL", *self.notes, *failed, *quoted])
 
     def figure(self) -> Figure:
-        """Draw all bounds."""
-        title = f"Electromagnetic couplings of neutrinos, one at a time, {100 * _CL:g} % CL"
-        return summary([_bound(e) for e in self.entries if e.intervals], title, _CL)
+        """Draw all bounds, with what is combined below them."""
+        title = f"Electromagnetic couplings of neutrinos, one at a time, {percent(_CL)} % CL"
+        bounds = [_bound(e) for e in self.entries if e.intervals]
+        return summary(bounds, title, _CL, self._caption())
+
+    def _caption(self) -> str:
+        combined = [e.experiments for e in self.entries if e.role == "combined" and e.intervals]
+        inside = dict.fromkeys(name for names in combined for name in names)
+        alone = {e.label for e in self.entries if e.role == "ours"} - set(inside)
+        if not inside:
+            return ""
+        text = f"{COMBINED}: {', '.join(inside)}; of these, the ones with a bar of that coupling."
+        if alone:
+            text += f"\nNot in it: {', '.join(sorted(alone))} (its events are in another one)."
+        return text
 
 
 def _bound(entry: Entry) -> Bound:
@@ -115,23 +146,27 @@ def read_literature() -> list[Entry]:
     Raises
     ------
     InputError
-        If a bound lacks a key, has an unknown one, or reversed ends; with file and number.
+        If a bound lacks a key, has an unknown one or an unknown status, or reversed ends; with file
+        and number.
     """
     path = resources.shipped("data") / "literature.toml"
     found = []
     for i, content in enumerate(resources.read_toml(path).get("bounds", [])):
         where = f"{path}: bounds[{i}]"
-        if set(content) != _KEYS:
-            missing, unknown = sorted(_KEYS - set(content)), sorted(set(content) - _KEYS)
-            raise InputError(f"{where}: missing {missing}, unknown {unknown}")
+        missing, unknown = _KEYS - set(content), set(content) - _KEYS - {"note"}
+        if missing or unknown:
+            raise InputError(f"{where}: missing {sorted(missing)}, unknown {sorted(unknown)}")
+        status = content["status"]
+        if status not in STATUS:
+            raise InputError(f"{where}: status '{status}'; allowed: {', '.join(STATUS)}")
         low, high = content["lower"], content["upper"]
         if not low < high:
             raise InputError(f"{where}: lower {low} is not below upper {high}")
         parameter = parameters.get(content["parameter"])
-        source = f"{content['source']}; read in {content['read']}"
         found.append(
-            Entry(parameter.name, parameter.unit, "literature", content["experiment"], (),
-                  content["cl"], ((low, high),), source)
+            Entry(parameter.name, parameter.unit, STATUS[status], content["experiment"], (),
+                  content["cl"], ((low, high),), content["source"], status, content["checked_in"],
+                  content.get("note", ""))
         )  # fmt: skip
     return found
 
@@ -141,7 +176,7 @@ def overview(couplings: Sequence[str] = COUPLINGS, step: Step = lambda text: Non
 
     Each experiment on which a coupling has an effect, then all with data together, equal nuisance
     names shared. Left out of the combination: experiments whose events are among those of another
-    (`CONTAINED`), and those without data.
+    (``contained_in`` of their files), and those without data.
 
     Parameters
     ----------
@@ -178,7 +213,7 @@ def _is_future(one: Prepared) -> bool:
 def _fits(parameter: Parameter, experiments: Sequence[Prepared]) -> list[Entry]:
     seen = [e for e in experiments if any(acts_on(parameter, t) for t in e.templates)]
     real = [e for e in seen if not _is_future(e)]
-    together = [e for e in real if e.name not in CONTAINED]
+    together = [e for e in real if not e.loaded.experiment.contained_in]
     found = [_fit(parameter, [one], one.name, "ours") for one in real]
     if len(together) > 1:
         found.append(_fit(parameter, together, COMBINED, "combined"))
@@ -199,9 +234,11 @@ def _fit(parameter: Parameter, experiments: Sequence[Prepared], label: str, role
 
 def _notes(experiments: Sequence[Prepared], quoted: Sequence[Entry]) -> tuple[str, ...]:
     excluded = [
-        f"{name} is not in the combination: its events are among those of {other}"
-        for name, other in CONTAINED.items()
+        f"{one.name} is not in the combination: its events are among those of {other}"
+        for one in experiments
+        for other in one.loaded.experiment.contained_in
     ]
+    counts = [f"{sum(e.status == s for e in quoted)} {s}" for s in STATUS]
     future = [one.name for one in experiments if _is_future(one)]
     general = [
         "one coupling at a time, all others zero; couplings at tree level, so that radii are total",
@@ -210,8 +247,11 @@ def _notes(experiments: Sequence[Prepared], quoted: Sequence[Entry]) -> tuple[st
         "detector and other backgrounds are taken as independent",
         *excluded,
         f"{', '.join(future)}: Asimov data, not in the combination",
-        f"the literature's {len(quoted)} bounds are second-hand, UNVERIFIED: "
-        "data/literature.toml says where each was read",
+        f"bounds of the literature ({', '.join(counts)}): source and place where each was read are "
+        "listed below and in data/literature.toml; of UNVERIFIED ones the number, or whose it is, "
+        "was in no text at hand",
+        "munu_eff is one moment common to all flavours, munu_e, munu_mu, munu_tau that of one "
+        "flavour alone: not the same quantity",
     ]
     seen = [one for one in experiments if one.templates]
     own = [f"{one.name}: {note}" for one in seen for note in one.loaded.notes]

@@ -1,5 +1,6 @@
 """Figures from arrays. No file is written here; the caller saves the Figure."""
 
+import re
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -10,11 +11,13 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from nuhf import resources
 from nuhf.errors import InputError
-from nuhf.parameters import get
+from nuhf.parameters import PARAMETERS, get
+from nuhf.units import percent
 
 if TYPE_CHECKING:
     from nuhf.inference.spectra import RegionSpectrum
@@ -23,8 +26,8 @@ __all__ = [
     "AXIS_LABELS",
     "UNIT_LABELS",
     "component_colours",
+    "mathematical",
     "profiles",
-    "profiles_and_regions",
     "ratios",
     "regions",
     "save",
@@ -42,6 +45,9 @@ UNIT_LABELS: Final = {
     "1": "",
 }
 _COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555")
+_PARTICLES: Final = {
+    "nu_e": r"\nu_e", "nu_mu": r"\nu_\mu", "nu_tau": r"\nu_\tau", "R_n": "R_n",
+}  # fmt: skip
 _GREEK: Final = {"e": "e", "mu": r"\mu", "tau": r"\tau", "eff": r"\mathrm{eff}"}
 
 
@@ -69,6 +75,18 @@ def symbol(name: str) -> str:
     }
     text = letters.get(stem, name)
     return f"|{text}|" if name.startswith("abs_") else text
+
+
+def mathematical(text: str) -> str:
+    """Return a text with its parameters, such as ``qnu_ee``, ``nu_mu``, ``R_n``, as symbols."""
+
+    def written(match: re.Match[str]) -> str:
+        word = match[0]
+        if word in PARAMETERS:
+            return f"${symbol(word)}$"
+        return f"${_PARTICLES[word]}$" if word in _PARTICLES else word
+
+    return re.sub(r"\w+", written, text)
 
 
 def _figure(width: float, height: float) -> Figure:
@@ -113,16 +131,23 @@ def _draw_profile(axes: Axes, curve: Mapping[str, object], level: float, cl: flo
     exponent = _exponent(values)
     x = values / 10.0**exponent
     axes.plot(x, delta, color=_COLOURS[0], lw=1.6)
-    axes.axhline(level, color="#999999", lw=0.9, ls="--")
-    axes.annotate(f"{100 * cl:g} % CL", (0.98, level), xycoords=("axes fraction", "data"),
-                  ha="right", va="bottom", fontsize=7.5, color="#666666")  # fmt: skip
+    _draw_threshold(axes, level, cl)
     for low, high in curve["intervals"]:  # type: ignore[attr-defined]
         axes.axvspan(low / 10.0**exponent, high / 10.0**exponent, color=_COLOURS[0],
                      alpha=0.12, lw=0)  # fmt: skip
     axes.set_xlabel(_axis_label(str(curve["parameter"]), str(curve["unit"]), exponent))
     axes.set_ylim(0.0, 3.0 * level)
     axes.set_xlim(x[0], x[-1])
+    axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
     _plain_axes(axes)
+
+
+def _draw_threshold(axes: Axes, level: float, cl: float) -> None:
+    """Draw a dashed line at a rise of 2NLL, with its name beside the axes, where no curve is."""
+    axes.axhline(level, color="#999999", lw=0.9, ls="--", zorder=1)
+    axes.annotate(f"{percent(cl)} %", (1.0, level), xytext=(2, 0), va="center", fontsize=7.5,
+                  xycoords=("axes fraction", "data"), textcoords="offset points",
+                  color="#666666")  # fmt: skip
 
 
 def _exponent(values: FloatArray) -> int:
@@ -155,20 +180,8 @@ def regions(
     best_fit : (float, float)
         Marked by a star.
     """
-    figure = _figure(4.6, 4.0)
-    _draw_regions(figure.add_subplot(), parameters, units, lines, best_fit)
-    if title:
-        figure.suptitle(title, fontsize=10)
-    return figure
-
-
-def _draw_regions(
-    axes: Axes,
-    parameters: Sequence[str],
-    units: Sequence[str],
-    lines: Mapping[str, Sequence[FloatArray]],
-    best_fit: tuple[float, float],
-) -> None:
+    figure = _figure(4.6, 4.4)
+    axes = figure.add_subplot()
     every = np.concatenate([line for pieces in lines.values() for line in pieces])
     exponents = [_exponent(every[:, i]) for i in (0, 1)]
     scale = 10.0 ** np.array(exponents)
@@ -181,36 +194,10 @@ def _draw_regions(
     axes.plot(*(np.array(best_fit) / scale), "*", color=_COLOURS[1], ms=9, label="best fit")
     axes.set_xlabel(_axis_label(parameters[0], units[0], exponents[0]))
     axes.set_ylabel(_axis_label(parameters[1], units[1], exponents[1]))
-    axes.legend(frameon=False, fontsize=8)
     _plain_axes(axes)
-
-
-def profiles_and_regions(
-    curves: Sequence[Mapping[str, object]],
-    level: float,
-    cl: float,
-    lines: Mapping[str, Sequence[FloatArray]],
-    best_fit: tuple[float, float],
-    title: str = "",
-) -> Figure:
-    """Draw two profiles and the regions of the two parameters, as papers do.
-
-    Parameters
-    ----------
-    curves, level, cl
-        As in `profiles`; two curves, the first parameter is x of the regions.
-    lines, best_fit
-        As in `regions`.
-    """
-    figure = _figure(11.0, 3.6)
-    for i, curve in enumerate(curves):
-        axes = figure.add_subplot(1, 3, i + 1)
-        _draw_profile(axes, curve, level, cl)
-        if i == 0:
-            axes.set_ylabel(r"$-2\,\Delta\ln L$")
-    names = [str(curve["parameter"]) for curve in curves]
-    units = [str(curve["unit"]) for curve in curves]
-    _draw_regions(figure.add_subplot(1, 3, 3), names, units, lines, best_fit)
+    # below: a region may fill the axes up to their corners
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2,
+                  frameon=False, fontsize=8)  # fmt: skip
     if title:
         figure.suptitle(title, fontsize=10)
     return figure

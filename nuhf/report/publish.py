@@ -14,6 +14,7 @@ from nuhf.inference.results import LimitResult
 from nuhf.inference.spectra import RegionSpectrum, region_spectra
 from nuhf.model.archive import pack
 from nuhf.model.patchset import PatchGrid
+from nuhf.units import percent
 
 __all__ = ["Entry", "Publication", "publication"]
 
@@ -115,7 +116,7 @@ def _readme(entry: Entry) -> str:
         conversion=conversion.removesuffix(", minus 0"),
         points=len(entry.grid.points),
         example=entry.grid.names[-1],
-        cl=100.0 * found.cl,
+        cl=percent(found.cl),
         interval=_interval(found),
         best=f"{found.best_fit:.4g}",
         minimum=f"{found.twice_nll_min:.6f}",
@@ -143,7 +144,7 @@ Likelihood of {name} ({meaning}), analysis `{analysis}`, for pyhf. Made by nuhf 
     echo '[{{"op": "add", "path": "/parameters/0/fixed", "value": true}}]' > fix_strength.json
     pyhf fit --value -p point.json -p fix_strength.json BkgOnly.json
 
-The interval at {cl:g} % CL is where that is within chi2.ppf(CL, 1) of its minimum {minimum}:
+The interval at {cl} % CL is where that is within chi2.ppf(CL, 1) of its minimum {minimum}:
 {interval} (best fit {best}).
 
 Notes:

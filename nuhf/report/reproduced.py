@@ -2,11 +2,14 @@
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
 from typing import Final
 
 import numpy as np
 
+from nuhf import parameters
 from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare
 from nuhf.experiments.region import Prepared
@@ -14,11 +17,14 @@ from nuhf.inference import questions
 from nuhf.inference.problem import Options, pose
 from nuhf.report.derived import QUANTITIES
 from nuhf.report.published import Comparison, PublishedRow, compare, read_title
+from nuhf.units import percent
 
 __all__ = [
     "VERDICTS",
     "as_csv",
     "as_markdown",
+    "as_text",
+    "exponent",
     "incomplete",
     "interval",
     "ours",
@@ -29,6 +35,12 @@ __all__ = [
 
 VERDICTS: Final = ("agrees", "close", "differs", "no number")
 """In the order in which they are counted."""
+
+#: powers of ten in which the field quotes a kind of parameter; others follow from the values
+_CUSTOMARY: Final[Mapping[str, int]] = {"radius": -32, "anapole": -32, "moment": -11}
+
+_NAME: Final = 28
+_HEAD_TEXT: Final = ("parameter", "published", "ours", "diff.", "verdict")
 
 Step = Callable[[str], None]
 Made = dict[tuple[str, str], Prepared]
@@ -102,10 +114,27 @@ def incomplete(found: Sequence[Comparison]) -> list[str]:
 
 
 def _named(row: PublishedRow) -> str:
-    level = f" {100 * row.cl:g} %" if row.cl else ""
+    level = f" {percent(row.cl)} %" if row.cl else ""
     return (
         f"{row.paper} {row.where} {'+'.join(row.experiments)}/{row.analysis} {row.parameter}{level}"
     )
+
+
+def exponent(kind: str, ends: Sequence[float]) -> int:
+    """Power of ten in which values are quoted: the customary one, or that of the largest end.
+
+    Parameters
+    ----------
+    kind : str
+        Of the parameter, as in `nuhf.parameters.Parameter`.
+    ends : sequence of float
+        Values in base units.
+    """
+    if kind in _CUSTOMARY:
+        return _CUSTOMARY[kind]
+    largest = float(np.abs(np.asarray([*ends, 0.0])).max())
+    found = int(np.floor(np.log10(largest))) if largest > 0 else 0
+    return 0 if -2 <= found <= 2 else found
 
 
 def interval(low: float, high: float) -> str:
@@ -115,9 +144,112 @@ def interval(low: float, high: float) -> str:
     return f"< {high:.3g}" if low == 0.0 else f"[{low:.3g}, {high:.3g}]"
 
 
-def pieces(comparison: Comparison) -> str:
-    """Write all pieces of ours, or that there is no number."""
-    return " ".join(interval(*piece) for piece in comparison.ours) or "no number"
+def pieces(comparison: Comparison, scale: float = 1.0) -> list[str]:
+    """Write all pieces of ours in units of ``scale``, or that there is no number."""
+    found = [interval(low / scale, high / scale) for low, high in comparison.ours]
+    return found or ["no number"]
+
+
+# ----------------------------------------------------------------------------------------- text
+
+
+def as_text(found: Sequence[Comparison], width: int) -> str:
+    """Write the comparison for a terminal: a table per experiment and analysis, then the shares.
+
+    Differences are in units of the published width. A reason stands below the first row that it
+    is for, with its check.
+
+    Parameters
+    ----------
+    found : sequence of Comparison
+        In the order of their papers.
+    width : int
+        Columns of the terminal; tables need 79.
+    """
+    lines: list[str] = []
+    for paper, of_paper in groupby(found, key=lambda c: c.row.paper):
+        group = list(of_paper)
+        powers = _powers(group)
+        reasons: dict[tuple[str, str], int] = {}
+        lines += [*textwrap.wrap(f"{paper}: {read_title(paper)}", width), *_aligned(_HEAD_TEXT)]
+        for heading in dict.fromkeys(map(_heading, group)):
+            some = [c for c in group if _heading(c) == heading]
+            cells = [_cells(c, *powers[c.row.parameter]) for c in some]
+            lines += ["", *textwrap.wrap(heading, width)]
+            for comparison, row in zip(some, cells, strict=True):
+                lines += [*_aligned(row), *_because(comparison, reasons, width)]
+        lines.append("")
+    counts = shares(found).items()
+    words = ", ".join(f"{n} {verdict}" for verdict, n in counts if n or verdict != "no number")
+    return "\n".join([*lines, f"{len(found)} rows: {words}"])
+
+
+def _powers(group: Sequence[Comparison]) -> dict[str, tuple[float, str]]:
+    """Scale and unit of each parameter of a paper, from all that it prints of it."""
+    found = {}
+    for name in dict.fromkeys(c.row.parameter for c in group):
+        rows = [c.row for c in group if c.row.parameter == name]
+        known = parameters.PARAMETERS.get(name)
+        power = exponent(known.kind if known else "", [e for r in rows for e in r.hull])
+        parts = (f"1e{power}" if power else "", "" if rows[0].unit == "1" else rows[0].unit)
+        found[name] = 10.0**power, " ".join(part for part in parts if part)
+    return found
+
+
+def _heading(comparison: Comparison) -> str:
+    row = comparison.row
+    parts = [row.where, " + ".join(row.experiments), f"analysis {row.analysis}"]
+    parts += [f"{percent(row.cl)} % CL"] if row.cl else []
+    parts += [f"{', '.join(row.profile)} free"] if row.profile else []
+    parts += [f"convention {row.convention}"] if row.convention != "standard" else []
+    return ", ".join(parts)
+
+
+def _cells(comparison: Comparison, scale: float, unit: str) -> tuple[str | list[str], ...]:
+    row = comparison.row
+    piece = f" {row.piece[0]}/{row.piece[1]}" if row.piece else ""
+    return (
+        f"{row.parameter}{piece}{f' [{unit}]' if unit else ''}",
+        interval(row.lower / scale, row.upper / scale),
+        pieces(comparison, scale),
+        f"{100 * comparison.distance:.1f} %" if np.isfinite(comparison.distance) else "",
+        comparison.verdict,
+    )
+
+
+def _aligned(cells: Sequence[str | list[str]]) -> list[str]:
+    """Put cells in columns; one with several entries goes on below."""
+    columns = [[cell] if isinstance(cell, str) else cell for cell in cells]
+    lines = []
+    if len(columns[0][0]) > _NAME:
+        lines, columns[0] = [f"  {columns[0][0]}"], [""]
+    for i in range(max(map(len, columns))):
+        name, published, made, distance, verdict = (c[i] if i < len(c) else "" for c in columns)
+        text = f"  {name:<{_NAME}s}{published:>15s}  {made:>16s}{distance:>8s}  {verdict}"
+        lines.append(text.rstrip())
+    return lines
+
+
+def _because(comparison: Comparison, reasons: dict[tuple[str, str], int], width: int) -> list[str]:
+    """Failure, or reason and check of a row; of a reason told before, only its number."""
+
+    def told(text: str) -> list[str]:
+        return textwrap.wrap(text, width, initial_indent="    ", subsequent_indent="      ",
+                             break_long_words=False, break_on_hyphens=False)  # fmt: skip
+
+    row = comparison.row
+    if comparison.failure:
+        return told(comparison.failure)
+    if not row.reason or comparison.verdict == "agrees":
+        return []
+    key = (row.reason, row.check)
+    if key in reasons:
+        return [f"    reason {reasons[key]}"]
+    reasons[key] = len(reasons) + 1
+    return [*told(f"reason {len(reasons)}: {row.reason}"), *told(f"check: {row.check}")]
+
+
+# ---------------------------------------------------------------------------------------- pages
 
 
 def as_markdown(found: Sequence[Comparison], what: str) -> str:
@@ -154,8 +286,8 @@ def _table(group: Sequence[Comparison]) -> list[str]:
             number = str(reasons.setdefault((row.reason, row.check), len(reasons) + 1))
         cells = (
             row.where, " + ".join(row.experiments), row.analysis, _parameter(row),
-            ", ".join(row.profile), f"{100 * row.cl:g} %" if row.cl else "",
-            interval(row.lower, row.upper), pieces(c),
+            ", ".join(row.profile), f"{percent(row.cl)} %" if row.cl else "",
+            interval(row.lower, row.upper), " ".join(pieces(c)),
             f"{100 * c.distance:.1f} %" if np.isfinite(c.distance) else "",
             c.verdict, number or c.failure.replace("|", "/"),
         )  # fmt: skip

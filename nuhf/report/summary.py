@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from nuhf.errors import InputError
 from nuhf.parameters import PARAMETERS
 from nuhf.report.plots import _COLOURS, UNIT_LABELS, _exponent, _figure, _plain_axes, symbol
+from nuhf.units import percent
 
 FloatArray = NDArray[np.float64]
 
@@ -35,7 +36,8 @@ class Bound:
         All pieces, in the base unit (mu_B, e, cm2, cm2); of a modulus they start at 0.
     role : str
         One of `ROLES`: ``ours``, ``combined`` (ours, of several experiments), ``future`` (ours,
-        without data) or ``literature`` (quoted).
+        without data), ``literature`` (read in its source), ``second-hand`` (read elsewhere) or
+        ``unverified`` (recalled).
     """
 
     coupling: str
@@ -48,8 +50,16 @@ class Bound:
 ROLES: Final[Mapping[str, str]] = {
     "ours": "nuhf, one experiment", "combined": "nuhf, experiments combined",
     "future": "nuhf, expected (Asimov)", "literature": "literature",
+    "second-hand": "literature, second-hand", "unverified": "literature, recalled: UNVERIFIED",
 }  # fmt: skip
 """What stands behind a bound, and its words in the legend."""
+
+_QUOTED: Final[Mapping[str, Mapping[str, str]]] = {
+    "second-hand": {"marker": "o", "ls": "-"}, "unverified": {"marker": "s", "ls": ":"},
+}  # fmt: skip
+
+_COMMON: Final = "one for all\nflavours"
+_ALONE: Final = "this flavour\nalone"
 
 _SPREAD: Final = 30.0
 """Ratio of the widest to the narrowest interval from which a signed axis is logarithmic."""
@@ -71,12 +81,13 @@ _NAMES: Final[Mapping[str, str]] = {
 }  # fmt: skip
 
 
-def summary(bounds: Sequence[Bound], title: str = "", cl: float = 0.9) -> Figure:
+def summary(bounds: Sequence[Bound], title: str = "", cl: float = 0.9, caption: str = "") -> Figure:
     """Draw intervals as horizontal bars, one panel per kind of coupling, side by side.
 
     Moments are on a logarithmic axis, where a bar from zero starts at the left edge; others on one
     that is linear around zero and logarithmic outside, or linear if their sizes are alike.
-    Combined bounds are black, expected ones open, those of the literature thin and grey.
+    Combined bounds are black, expected ones dashed, those of the literature thin and grey: second-
+    hand ones with hollow circles, UNVERIFIED ones dotted with hollow squares.
 
     Parameters
     ----------
@@ -86,6 +97,8 @@ def summary(bounds: Sequence[Bound], title: str = "", cl: float = 0.9) -> Figure
         Above the figure.
     cl : float
         Confidence level, for the axis labels.
+    caption : str
+        Above the legend.
 
     Raises
     ------
@@ -105,7 +118,8 @@ def summary(bounds: Sequence[Bound], title: str = "", cl: float = 0.9) -> Figure
         axes.set_ylim(-height, 0.0)
     roles = [role for role in ROLES if any(bound.role == role for bound in bounds)]
     figure.legend(handles=[_handle(role) for role in roles], loc="outside lower center",
-                  frameon=False, fontsize=8.5, ncols=len(roles))  # fmt: skip
+                  frameon=False, fontsize=8.5, ncols=len(roles), title=caption or None,
+                  title_fontsize=8.5)  # fmt: skip
     if title:
         figure.suptitle(title, fontsize=10.5)
     return figure
@@ -115,6 +129,8 @@ def _style(role: str, colour: str) -> dict[str, Any]:
     """How the bar of a role is drawn; ``colour`` is that of its flavour."""
     if role == "literature":
         return {"color": "#777777", "lw": 1.6, "marker": "|", "ms": 6}
+    if role in _QUOTED:
+        return {"color": "#777777", "lw": 1.2, "mfc": "white", "ms": 4.5, **_QUOTED[role]}
     if role == "future":
         return {"color": colour, "lw": 1.4, "ls": (0, (2.0, 1.0)), "marker": "|", "ms": 5}
     return {"color": "black" if role == "combined" else colour, "lw": 5, "solid_capstyle": "butt"}
@@ -189,10 +205,10 @@ def _panel(
             y -= 1.0
         else:
             y -= 0.7
-        label, middle = f"${_label(kind, flavour)}$", y - 0.5 * (len(rows) - 1)
-        axes.annotate(label, (1.0, middle), xycoords=("axes fraction", "data"), xytext=(5, 0),
-                      textcoords="offset points", va="center", color=colours[flavour],
-                      fontsize=11)  # fmt: skip
+        middle = y - 0.5 * (len(rows) - 1)
+        _name_group(axes, f"${_label(kind, flavour)}$", middle, colours[flavour], 0)
+        if "eff" in group:
+            _name_group(axes, _COMMON if flavour == "eff" else _ALONE, middle, colours[flavour], 1)
         for bound in rows:
             _bar(axes, bound, y, scale, colours[flavour])
             ticks.append(y)
@@ -201,13 +217,20 @@ def _panel(
     axes.set_yticks(ticks, labels, fontsize=7.5)
     power = f"10^{{{exponent}}}" if exponent else ""
     inside = r"\,".join(part for part in (power, UNIT_LABELS[_UNITS[kind]]) if part)
-    axes.set_xlabel(f"${_SYMBOLS[kind]}$ [${inside}$], {100 * cl:g} % CL", fontsize=9)
+    axes.set_xlabel(f"${_SYMBOLS[kind]}$ [${inside}$], {percent(cl)} % CL", fontsize=9)
     axes.set_title(_NAMES[kind], fontsize=9.5, loc="left")
     _plain_axes(axes)
     axes.tick_params(axis="y", length=0)
     axes.tick_params(axis="x", labelsize=8)
     axes.grid(axis="x", color="#e6e6e6", lw=0.6)
     axes.set_axisbelow(True)
+
+
+def _name_group(axes: Axes, text: str, y: float, colour: str, below: int) -> None:
+    """Write the symbol of a parameter, or words below it, to the right of its bars."""
+    axes.annotate(text, (1.0, y), xycoords=("axes fraction", "data"), xytext=(5, -22 * below),
+                  textcoords="offset points", va="center", color=colour,
+                  fontsize=7 if below else 11)  # fmt: skip
 
 
 def _set_scale(axes: Axes, kind: str, ends: FloatArray, outer: FloatArray) -> int:
@@ -246,4 +269,7 @@ def _bar(axes: Axes, bound: Bound, y: float, scale: float, colour: str) -> None:
     for low, high in bound.pieces:
         # on a logarithmic axis a bar from zero starts at the edge
         start = max(low / scale, left) if axes.get_xscale() == "log" else low / scale
-        axes.plot([start, high / scale], [y, y], gid=bound.role, **_style(bound.role, colour))
+        # the lower end of a modulus is no bound
+        marked = [1] if bound.role in _QUOTED and low == 0.0 else None
+        axes.plot([start, high / scale], [y, y], gid=bound.role, markevery=marked,
+                  **_style(bound.role, colour))  # fmt: skip

@@ -1,0 +1,102 @@
+"""Results in a few lines, for commands whose whole result is a table."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nuhf.inference.contours import ContourResult
+from nuhf.inference.ranking import RankingResult
+from nuhf.inference.results import ScanResult
+from nuhf.units import percent
+
+__all__ = ["contour", "ranking", "scan"]
+
+FloatArray = NDArray[np.float64]
+
+
+def scan(found: ScanResult) -> list[str]:
+    """Say over what was scanned, where the curve is lowest, and how high it is at the ends."""
+    values, delta = found.values, found.delta
+    unit = _unit(found.unit)
+    padded = np.concatenate([[np.inf], np.nan_to_num(delta, nan=np.inf), [np.inf]])
+    falls = np.diff(padded) < 0
+    lowest = [i for i, (before, after) in enumerate(pairwise(falls)) if before and not after]
+    width = len("2NLL above minimum")
+    return [
+        f"{', '.join(found.experiments)}, analysis {found.analysis}, profile likelihood of "
+        f"{found.parameter}",
+        f"{'best fit':{width}s}  {found.best_fit:.3g}{unit}",
+        f"{'scanned':{width}s}  {values[0]:.3g} to {values[-1]:.3g}{unit}, {len(values)} values",
+        f"{'2NLL above minimum':{width}s}  {delta[0]:.3g} at the lower end, "
+        f"{delta[-1]:.3g} at the upper end",
+        f"{'lowest values':{width}s}  "
+        + ", ".join(f"{values[i]:.3g} ({delta[i]:.3g})" for i in lowest),
+    ]
+
+
+def contour(found: ContourResult, method: str) -> list[str]:
+    """Say how far every piece of every region extends, and which lines are holes."""
+    names = found.parameters
+    lines = [
+        f"{', '.join(found.experiments)}, analysis {found.analysis}, 2 degrees of freedom, "
+        f"{method}",
+        "best fit  "
+        + ", ".join(
+            f"{name} = {value:.3g}{_unit(unit)}"
+            for name, value, unit in zip(names, found.best_fit, found.units, strict=True)
+        ),
+    ]
+    for cl, boundaries in found.regions:
+        holes = _holes(boundaries)
+        number = len(boundaries) - sum(holes)
+        lines.append(f"{percent(cl)} % CL: {number} {'piece' if number == 1 else 'pieces'}")
+        for boundary, hole in zip(boundaries, holes, strict=True):
+            ends = zip(names, boundary.min(axis=0), boundary.max(axis=0), found.units, strict=True)
+            extent = ", ".join(
+                f"{name} [{low:.3g}, {high:.3g}]{_unit(unit)}" for name, low, high, unit in ends
+            )
+            lines.append(f"  {'hole: ' if hole else ''}{extent}")
+    return lines
+
+
+def ranking(found: RankingResult) -> list[str]:
+    """Say what each nuisance moves the parameter by, the most important first."""
+    unit = _unit(found.unit)
+    width = max(len(name) for name in ("nuisance", *found.nuisances))
+    rows = [
+        f"{', '.join(found.experiments)}, analysis {found.analysis}, impacts on {found.quantity}",
+        f"best fit {found.best_fit:.3g} +- {found.error:.2g}{unit}",
+        f"{'nuisance':{width}s}  {'kind':11s} {'value':>10s} {'error':>10s}"
+        f"   {'up':>12s} {'down':>12s}{unit}, after the fit",
+    ]
+    columns = (found.pulls, found.constraints, found.postfit_up, found.postfit_down)
+    for name, kind, *numbers in zip(found.nuisances, found.kinds, *columns, strict=True):
+        value, error, up, down = (float(number) for number in numbers)
+        rows.append(
+            f"{name:{width}s}  {kind:11s} {value:10.3f} {error:10.3f}   {up:+12.3g} {down:+12.3g}"
+        )
+    return rows
+
+
+def _unit(unit: str) -> str:
+    return "" if unit == "1" else f" {unit}"
+
+
+def _holes(boundaries: Sequence[FloatArray]) -> list[bool]:
+    """Tell which closed lines (n, 2) lie inside an odd number of the others."""
+    depth = [
+        sum(_inside(line[0], other) for other in boundaries if other is not line)
+        for line in boundaries
+    ]
+    return [number % 2 == 1 for number in depth]
+
+
+def _inside(point: FloatArray, line: FloatArray) -> bool:
+    """Count crossings of a ray from the point to the right with the line (n, 2)."""
+    start, end = line[:-1], line[1:]
+    spans = (start[:, 1] > point[1]) != (end[:, 1] > point[1])
+    a, b = start[spans], end[spans]
+    crossing = a[:, 0] + (point[1] - a[:, 1]) / (b[:, 1] - a[:, 1]) * (b[:, 0] - a[:, 0])
+    return int((crossing > point[0]).sum()) % 2 == 1

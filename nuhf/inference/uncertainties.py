@@ -1,0 +1,121 @@
+"""Errors of a free fit: the curvature at the minimum, and the profile where a bound is reached."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize.elementwise import find_root
+
+from nuhf.inference.engines import ModelProfiler
+from nuhf.inference.problem import Problem
+
+__all__ = ["at_bounds", "correlation", "counts", "covariance", "uncertainties"]
+
+FloatArray = NDArray[np.float64]
+
+_AT_BOUND = 1e-6
+"""Distance from a bound, relative to the range, at which a parameter counts as being there."""
+_POINTS = 25
+"""Points of a profile on each side that bracket its rise by 1."""
+_STEP = 0.02
+"""Step of the numerical second derivative in expected errors: the gradient is exact."""
+
+
+def at_bounds(problem: Problem, best: FloatArray) -> tuple[int, ...]:
+    """Return the positions of the free parameters that are at one of their bounds."""
+    low, high = problem.engine.compiled.bounds.T
+    margin = _AT_BOUND * (high - low)
+    stuck = (best <= low + margin) | (best >= high - margin)
+    return tuple(int(i) for i in np.flatnonzero(stuck & problem.profiler().free))
+
+
+def covariance(problem: Problem, best: FloatArray) -> FloatArray:
+    """Return the inverse of half the Hessian of 2NLL, (P, P).
+
+    Zero for what does not float and for what is at a bound: 2NLL has a slope there, and no
+    parabola describes it. The other entries are those of a fit that holds it.
+    """
+    compiled, free = problem.engine.compiled, problem.profiler().free.copy()
+    free[list(at_bounds(problem, best))] = False
+    index = np.flatnonzero(free)
+    half = 0.5 / np.sqrt(np.clip(np.diag(compiled.fisher(best)), 1e-300, None))
+    hessian = np.zeros((index.size, index.size))
+    for row, i in enumerate(index):
+        step = np.zeros_like(best)
+        step[i] = _STEP * half[i]
+        up = compiled.gradient(best + step, problem.data)[index]
+        down = compiled.gradient(best - step, problem.data)[index]
+        hessian[row] = (up - down) / (2.0 * step[i])
+    matrix = np.zeros((best.size, best.size))
+    symmetric = 0.25 * (hessian + hessian.T)
+    matrix[np.ix_(index, index)] = np.linalg.inv(symmetric)
+    return matrix
+
+
+def uncertainties(
+    problem: Problem, best: FloatArray, lowest: float
+) -> tuple[FloatArray, tuple[str, ...]]:
+    """Return the covariance of a fit, (P, P), and notes on parameters at a bound.
+
+    Where something is at a bound the others' errors at the minimum are those of a fit that holds
+    it there, which may be far too small. All errors then come from profiles: half the width of
+    where 2NLL is within 1 of its minimum, and the whole width for what is at its bound. The
+    correlations stay those of the curvature.
+    """
+    matrix, names = covariance(problem, best), problem.engine.compiled.names
+    stuck = at_bounds(problem, best)
+    if not stuck:
+        return matrix, ()
+    sigma = np.sqrt(np.clip(np.diag(matrix), 0.0, None))
+    widths = sigma.copy()
+    for i in np.flatnonzero(problem.profiler().free):
+        width = sum(_distance(problem, int(i), best, lowest, side) for side in (0, 1))
+        widths[i] = width if i in stuck else 0.5 * width
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(sigma > 0.0, widths / sigma, 0.0)
+    matrix = matrix * np.outer(ratio, ratio)
+    matrix[stuck, stuck] = widths[list(stuck)] ** 2
+    return matrix, tuple(
+        f"{names[i]} is at its bound {best[i]:.4g}: its error goes to one side; here all errors "
+        "are (half) the widths of where the profile of 2NLL is within 1 of its minimum"
+        for i in stuck
+    )
+
+
+def _distance(problem: Problem, index: int, best: FloatArray, lowest: float, side: int) -> float:
+    """How far below (0) or above (1) the best fit the profile rises by 1; to the bound at most."""
+    far, value = float(problem.engine.compiled.bounds[index, side]), float(best[index])
+    base = problem.profiler()
+    profiler = ModelProfiler(base.engine, base.data, index, best[np.newaxis], base.free)
+    grid = value + (far - value) * np.linspace(0.0, 1.0, _POINTS) ** 3
+    above = np.flatnonzero(~(profiler.at(grid) - lowest <= 1.0))
+    if not above.size:
+        return abs(far - value)
+    if above[0] == 0:  # at a bound all points are the same but for rounding
+        return 0.0
+    root = find_root(
+        lambda x: profiler.at(np.ravel(x)).reshape(np.shape(x)) - lowest - 1.0,
+        (grid[above[0] - 1], grid[above[0]]),
+    )
+    return abs(float(root.x) - value)
+
+
+def correlation(names: tuple[str, ...], matrix: FloatArray) -> dict[str, Any]:
+    """Return order of the parameters and correlations as plain data."""
+    errors = np.sqrt(np.clip(np.diag(matrix), 0.0, None))
+    scale = np.where(errors > 0, errors, 1.0)
+    return {"names": list(names), "matrix": (matrix / np.outer(scale, scale)).round(12).tolist()}
+
+
+def counts(
+    problem: Problem, best: FloatArray, matrix: FloatArray
+) -> dict[str, tuple[float, float, float]]:
+    """Expected and fitted events of every process, with the error from the covariance (P, P)."""
+    found, scale = {}, problem.description.scale
+    for process in problem.description.processes:
+        part = problem.component(process)
+        before = float((part.expected(part.inits) / scale).sum())
+        fitted = float((part.expected(best) / scale).sum())
+        slope = (part.jacobian(best) / scale).sum(axis=-1)
+        found[process] = (before, fitted, float(np.sqrt(max(slope @ matrix @ slope, 0.0))))
+    return found

@@ -1,0 +1,78 @@
+"""Errors of a free fit, at bounds too: against the profile, and with pyhf's likelihood."""
+
+import numpy as np
+import pytest
+
+from nuhf import api
+from nuhf.inference import questions, uncertainties
+from nuhf.inference.compiled_fit import refit_with_pyhf
+
+
+@pytest.fixture(scope="module")
+def xenon():
+    """A fit whose free lead background ends at its bound, zero."""
+    (problem,) = api.problems("xenonnt-sr0", "norm_eves")
+    return problem, questions.fit(problem)
+
+
+def free_fit(problem, held=None):
+    """Lowest 2NLL by pyhf and minuit, with a parameter held at a value."""
+    compiled = problem.engine.compiled
+    start, fixed = compiled.inits.copy(), compiled.fixed.copy()
+    if held is not None:
+        name, value = held
+        start[compiled.index(name)], fixed[compiled.index(name)] = value, True
+    done = refit_with_pyhf(problem.engine.model, problem.data, start, fixed, tolerance=1e-4)
+    assert done.converged[0]
+    return float(done.twice_nll[0])
+
+
+def test_a_factor_at_its_bound_has_the_error_of_its_profile(xenon):
+    problem, result = xenon
+    name = "bkg_xenonnt_sr0_pb214"
+    value, error = result.parameters[name]
+    assert result.at_bounds == (name,)
+    assert value == 0.0
+    lowest = free_fit(problem)
+    assert lowest == pytest.approx(result.twice_nll, abs=1e-3)
+    assert free_fit(problem, (name, error)) - lowest == pytest.approx(1.0, abs=5e-3)
+    before, fitted, events = result.counts["pb214"]
+    assert fitted == 0.0
+    assert events == pytest.approx(before * error, rel=1e-9)
+    assert any(name in note and "at its bound 0" in note for note in result.notes)
+
+
+def test_the_others_have_the_errors_of_their_profiles(xenon):
+    """Half the interval of 68.27 %; the curvature, with the factor held, gives less."""
+    problem, result = xenon
+    found = questions.limit(problem, 0.6826894921, "delta-chi2")
+    ((low, high),) = found.intervals
+    value, error = result.parameters["norm_eves"]
+    assert low < value < high
+    assert error == pytest.approx(0.5 * (high - low), rel=1e-4)
+    compiled = problem.engine.compiled
+    best = problem.profiler().best(np.array([2.0]))[0]
+    matrix = uncertainties.covariance(problem, best)
+    held = np.sqrt(matrix[compiled.index("norm_eves"), compiled.index("norm_eves")])
+    assert held < 0.6 * error
+    assert not matrix[compiled.index("bkg_xenonnt_sr0_pb214")].any()
+    for name in ("bkg_xenonnt_sr0_xe124", "bkg_xe136"):
+        value, error = result.parameters[name]
+        rises = [free_fit(problem, (name, value + side * error)) for side in (-1, 1)]
+        assert np.mean(rises) - result.twice_nll == pytest.approx(1.0, abs=0.1)
+
+
+def test_a_squared_coupling_at_zero(xenon):
+    (problem,) = api.problems("xenonnt-sr0", "munu_eff")
+    result = questions.fit(problem)
+    (name,) = result.at_bounds
+    value, error = result.parameters[name]
+    assert (name[:9], value) == ("munu2_eff", 0.0)
+    found = questions.limit(problem, 0.6826894921, "delta-chi2")
+    assert problem.parameter.from_fit(error) == pytest.approx(found.upper_limit, rel=1e-5)
+
+
+def test_nothing_at_a_bound():
+    result = api.fit("coherent-csi-2021")
+    assert result.at_bounds == ()
+    assert not any("at its bound" in note for note in result.notes)

@@ -1,0 +1,854 @@
+"""Nothing depends on the internal units: everything is computed again in others.
+
+nuhf counts in MeV, cm, s, kg, with numbers of nature in `nuhf.constants` and factors in
+`nuhf.units` alone. Here fresh copies of all modules are imported over copies of these two in which
+every number is multiplied by what its dimension asks for, with arbitrary units of energy, length,
+time and mass. A kernel is then given its arguments in these units, and must return what it returned
+before, in these units. A literal with a hidden unit anywhere breaks that.
+
+Numbers whose name carries a unit (`threshold_kev_ee`, `rms_fm`, `distance_m`) stay as they are:
+that unit is part of the interface, and the factor of `nuhf.units` behind it has to do the rest. In
+files, what is written in an internal unit (MeV, cm, s, kg) is rewritten as it is read.
+"""
+
+import importlib
+import inspect
+import math
+import pkgutil
+import re
+import sys
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from itertools import product
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+# ------------------------------------------------------------------ dimensions
+
+# powers of energy, length, time, mass of the target; products of quantities are sums of these
+E, L, t, M = np.eye(4)
+ONE = np.zeros(4)
+AREA = 2 * L
+
+CONSTANTS = {
+    "FERMI_CONSTANT": -2 * E, "ALPHA": ONE, "ELECTRON_MASS": E, "MUON_MASS": E, "TAU_MASS": E,
+    "PION_MASS": E, "W_MASS": E, "MUON_LIFETIME": t, "ATOMIC_MASS_UNIT": E, "AVOGADRO": ONE,
+    "HBAR_C": E + L, "HBAR_C_FM": E, "CM2_PER_MEV_M2": 2 * E + AREA, "SIN2_THETA_W": ONE,
+    "LEPTON_MASS": E,
+}  # fmt: skip
+
+UNITS = {
+    "EV": E, "KEV": E, "METRE": L, "FM": L, "US": t, "NS": t, "DAY": t, "YEAR": t,
+    "G_PER_KG": -M, "GIGAWATT": E - t,
+}  # fmt: skip
+
+LITERALS = {
+    "nuhf.physics.reactor_models": {"_LINEAR_TO_MEV": E, "_PANEL_MEV": E},
+    "nuhf.experiments.solar": {"_KG_PER_TONNE": M},
+}
+"""Numbers in an internal unit, outside of constants and data, that are meant to be there: how a
+published spectrum is to be read, and a unit of exposures. Their names say so; they are converted
+here."""
+
+SYSTEMS = {
+    # each unit alone, to say which one is at fault, and all of them together
+    "energy": (math.pi**4, 1, 1, 1),
+    "length": (1, 1 / math.e**3, 1, 1),
+    "time": (1, 1, math.sqrt(7) * 1e3, 1),
+    "mass": (1, 1, 1, math.sqrt(2) / 30),
+    "all": (1 / math.e**2, math.sqrt(3) * 100, 1 / math.sqrt(11), math.pi * 1e3),
+}
+"""Size of our units in others: 1 MeV counts pi^4 of the first."""
+
+
+def scaled(value, dimension, factors):
+    """A number, an array or a mapping of them in other units."""
+    if isinstance(value, dict):
+        return {name: scaled(one, dimension, factors) for name, one in value.items()}
+    return value * float(np.prod(np.asarray(factors) ** dimension))
+
+
+# ----------------------------------------------------------------------- files
+
+
+def unit_of_column(name, text):
+    """Dimension of a column of a table, from the unit in its header."""
+    if name == "ne_mol_per_cm3":
+        return -3 * L
+    if re.match(r"MeV(?! cm)", text):
+        return E
+    return -E if re.match(r"(1|antineutrinos)/MeV\b", text) else ONE
+
+
+def table_in(factors, read, path, columns):
+    """Read a table; columns in internal units are changed."""
+    table = read(path, columns)
+    line = next(x for x in path.read_text(encoding="utf-8").splitlines() if "# columns:" in x)
+    units = dict(re.findall(r"(\w+) \[([^]]*)\]", line))
+    found = {
+        name: scaled(column, unit_of_column(name, units.get(name, "")), factors)
+        for name, column in table.columns.items()
+    }
+    return replace(table, columns=found)
+
+
+KEYS = {
+    "mass_kg": M, "flux_per_cm2_s": -AREA - t, "energy_mev": E, "range_mev": E,
+    "energy_per_fission_mev": E, "e_max_mev": E,
+}  # fmt: skip
+
+
+def toml_in(factors, read, path):
+    """Read a TOML file; numbers in internal units are changed."""
+    change = partial(scaled, factors=factors)
+
+    def walk(entry):
+        if isinstance(entry, list):
+            return [walk(one) for one in entry]
+        if not isinstance(entry, dict):
+            return entry
+        return {
+            key: change(np.asarray(value), KEYS[key]).tolist() if key in KEYS else walk(value)
+            for key, value in entry.items()
+        }
+
+    content = walk(read(path))
+    if path.name == "fuel.toml":  # MeV per fission, by isotope
+        for one in content["energies"].values():
+            one |= {key: change(x, E) for key, x in one.items() if isinstance(x, float)}
+    if path.name == "polynomials.toml":  # density per MeV as exp(sum_p a_p E^p)
+        for section in content.values():
+            for name, row in section.items():
+                if isinstance(row, list) and name != "range_mev":
+                    row[:] = [change(a, -power * E) for power, a in enumerate(row)]
+                    row[0] += math.log(change(1.0, -E))
+    if path.parent.name == "experiments":  # E_ee = sum_n c_n T^n in MeV
+        quenching = content.get("detector", {}).get("quenching", {})
+        rows = [quenching["coefficients"]] if "coefficients" in quenching else []
+        for variation in quenching.get("variations", {}).values():
+            rows += [variation["up"], variation["down"]]
+        for row in rows:
+            row[:] = [change(c, -power * E) for power, c in enumerate(row)]
+    return content
+
+
+# -------------------------------------------------------------------- a system
+
+NUHF = next(iter(importlib.import_module("nuhf").__path__))
+KERNELS = [
+    f"nuhf.{part}.{module.name}"
+    for part in ("physics", "detector", "engine")
+    for module in pkgutil.iter_modules([f"{NUHF}/{part}"])
+]
+
+
+def convert(module, dimensions, factors, forget=()):
+    """Bring numbers of a fresh module into other units, but for those to forget."""
+    module = importlib.import_module(module)
+    for name in set(dimensions) - set(forget):
+        setattr(module, name, scaled(getattr(module, name), dimensions[name], factors))
+
+
+@contextmanager
+def system(factors, forget=(), unread=False):
+    """Give fresh copies of all kernels, and the function that scales, for some units.
+
+    ``forget`` names constants or units that are not converted, ``unread`` leaves files in our
+    units: planted faults.
+    """
+    ours = {n: m for n, m in sys.modules.items() if n == "nuhf" or n.startswith("nuhf.")}
+    for name in ours:
+        del sys.modules[name]
+    try:
+        convert("nuhf.constants", CONSTANTS, factors, forget)
+        convert("nuhf.units", UNITS, factors, forget)
+        if not unread:
+            tables = importlib.import_module("nuhf.tables")
+            resources = importlib.import_module("nuhf.resources")
+            tables.read_table = partial(table_in, factors, tables.read_table)
+            resources.read_toml = partial(toml_in, factors, resources.read_toml)
+        found = {name.rpartition(".")[2]: importlib.import_module(name) for name in KERNELS}
+        convert(
+            "nuhf.physics.reactor_models", LITERALS["nuhf.physics.reactor_models"], factors, forget
+        )
+        yield SimpleNamespace(**found), partial(scaled, factors=factors)
+    finally:
+        for name in [n for n in sys.modules if n == "nuhf" or n.startswith("nuhf.")]:
+            del sys.modules[name]
+        sys.modules.update(ours)
+
+
+# ----------------------------------------------------------------- how to say it
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number or an array with its dimension."""
+
+    value: Any
+    dimension: Any
+
+
+@dataclass(frozen=True)
+class Case:
+    """What to give to a public function, and the dimension of what comes back.
+
+    Attributes
+    ----------
+    result
+        A dimension, or a list or dict of them for a result of several parts.
+    args : tuple
+        Quantities; functions of (kernels, scale), for objects; anything else is a pure number.
+    on : callable, optional
+        Makes the object whose method or property is meant.
+    pick : callable, optional
+        Turns the result into numbers.
+    """
+
+    result: Any
+    args: tuple = ()
+    on: Callable | None = None
+    pick: Callable | None = None
+
+    def run(self, name, n, s):
+        args = [
+            s(a.value, a.dimension) if isinstance(a, Quantity) else a(n, s) if callable(a) else a
+            for a in self.args
+        ]
+        module, *path = name.split(".")
+        holder = self.on(n, s) if self.on else getattr(n, module)
+        found = getattr(holder, path[-1])
+        found = found(*args) if callable(found) else found
+        return self.pick(found, s) if self.pick else found
+
+
+def gives(result, *args, **options):
+    return Case(result, args, **options)
+
+
+Q = Quantity
+
+# -------------------------------------------------------------------- arguments
+
+T = Q(np.array([1e-6, 3e-4, 2e-3, 1.1e-2, 4e-2]), E)
+HIGH_T = Q(T.value[1:], E)
+ENERGIES = np.array([0.3, 1.7, 9.0, 29.7, 50.0])
+ENERGY = Q(ENERGIES, E)
+MASS = Q(123800.0, E)
+ATOM = 132.905451961
+RADII = np.array([4.0, 5.0, 6.5])
+COUPLED = {
+    "q": Q(1e-8, ONE), "r": Q(3e-32, AREA), "munu2": Q(1e-18, ONE), "qt2": Q(1e-15, ONE),
+    "rt2": Q(1e-63, 2 * AREA),
+}  # fmt: skip
+FUEL = {"u235": 0.58, "u238": 0.08, "pu239": 0.29, "pu241": 0.05}
+FISSION = np.array([0.513, 1.21, 2.513, 3.77, 6.63, 7.91])
+
+BY_MONOMIAL = {
+    "1": ONE, "q": ONE, "r": -AREA, "q2": ONE, "qr": -AREA, "r2": -2 * AREA, "munu2": ONE
+}  # fmt: skip
+BY_POWER = [AREA - E, AREA, AREA + E]  # coefficients of 1, 1/E, 1/E^2 of dsigma/dT
+SECTION = {m: [power + d for power in BY_POWER] for m, d in BY_MONOMIAL.items()}
+PROBED = [E, -E, E, ONE, E, E]
+
+
+def values(_n, s):
+    return {name: s(q.value, q.dimension) for name, q in COUPLED.items()}
+
+
+def cs(n, _s):
+    return n.nuclei.Nuclide("Cs133", 55, 133, ATOM, 4.8041, 5.01)
+
+
+def tree(n, _s):
+    return n.couplings.tree_level()
+
+
+def probe(spectrum, s, at=ENERGIES):
+    """Everything a spectrum says."""
+    energies, numbers = np.array(spectrum.lines or [(0.0, 0.0)]).T
+    return [
+        spectrum.edges if spectrum.edges.size else np.zeros(1), spectrum.density(s(at, E)),
+        energies, numbers, spectrum.endpoint, spectrum.kinks,
+    ]  # fmt: skip
+
+
+def probes(spectra, s, at=ENERGIES):
+    return {name: probe(spectrum, s, at) for name, spectrum in spectra.items()}
+
+
+def fissions(*args, **options):
+    """Return a maker of a spectrum per fission."""
+    return lambda n, s: n.reactor.spectrum(*args, **options)
+
+
+def summed(powers):
+    """A polynomial in the radius at x = 0.7: high powers alone are mostly rounding errors."""
+    return sum(0.7**k * row for k, row in enumerate(powers))
+
+
+def inputs(n, _s):
+    return n.apv.read_inputs()
+
+
+def shells(n, s):
+    return n.shells.Shells(s(np.array([1e-3, 5e-3, 3.1e-2]), E), np.array([8.0, 8.0, 2.0]))
+
+
+def corrected(n, s):
+    at = s(np.array([1e-4, 2e-3, 9e-3]), E)
+    return n.shells.AtomicCorrection(at, np.array([0.7, 0.9, 1.1]), shells(n, s))
+
+
+def table(name, *axes):
+    def read(_n, _s):
+        path = sys.modules["nuhf.resources"].find(name)
+        return sys.modules["nuhf.tables"].read_table(path, [*axes, "numu", "nue", "numubar"])
+
+    return read
+
+
+def solar(name):
+    return lambda n, s: n.solar.components([name])[name]
+
+
+def sun(n, s):
+    mixing = n.solar.Oscillation(0.31, 0.022, 0.57, 7.5e-5)
+    electrons = s(np.array([100.0, 40.0, 5.0]), -3 * L)
+    return n.solar.AdiabaticSurvival(mixing, electrons, {"pp": np.array([0.2, 0.5, 0.3])})
+
+
+PHYSICS = {
+    "cevns.minimum_energy": gives(E, T, MASS),
+    "cevns.maximum_recoil": gives(E, ENERGY, MASS),
+    "cevns.weak_coefficients": gives(BY_POWER, T, MASS),
+    "cevns.magnetic_coefficients": gives(BY_POWER, T),
+    "cevns.form_factors": gives([ONE, ONE], "klein-nystrand", T, cs),
+    "cevns.monomial_weights": gives(BY_MONOMIAL, T, cs, "e", tree, "helm"),
+    "cevns.coefficients": gives(SECTION, T, cs, "mu", tree, "symmetrised-fermi"),
+    "cevns.differential_cross_section": gives(
+        AREA - E, T, ENERGY, cs, "e", tree, "helm", values
+    ),
+    "couplings.RADIUS_SHIFT": gives(-AREA),
+    "couplings.charge_shift": gives(ONE, T, MASS),
+    "couplings.sm_charge_radius": gives(AREA, "mu"),
+    "couplings.tree_level": gives(ONE, pick=lambda found, s: found.gp["e"]),
+    "couplings.weak_couplings": gives(ONE, "tree", pick=lambda found, s: found.gp["mu"]),
+    "couplings.coupling_schemes": gives(ONE, pick=lambda found, s: [c.gn for c in found.values()]),
+    "eves.electron_couplings": gives([ONE, ONE], "e", True),
+    "eves.magnetic_coefficients": gives(BY_POWER, T),
+    "eves.coefficients": gives(SECTION, T, "mu"),
+    "eves.differential_cross_section": gives(AREA - E, T, ENERGY, "e", True, 0.23, values),
+    # momentum transfers are in MeV, lengths in fm
+    "form_factors.point": gives(ONE, ENERGY),
+    "form_factors.helm": gives(ONE, ENERGY, 4.8),
+    "form_factors.klein_nystrand": gives(ONE, ENERGY, 6.1),
+    "form_factors.klein_nystrand_rms": gives(ONE, ENERGY, 4.8),
+    "form_factors.symmetrised_fermi": gives(ONE, ENERGY, 4.8),
+    "neutron_radius.RADIUS_RANGE_FM": gives([ONE, ONE]),
+    "neutron_radius.REFERENCE_FM": gives(ONE),
+    "neutron_radius.neutron_form_factors": gives(ONE, "helm", T, cs, RADII),
+    "neutron_radius.power_fit": gives(
+        ONE, lambda n, s: lambda radii: np.stack(
+            [n.form_factors.helm(s(60.0, E), radius) for radius in radii]
+        ), (2.0, 8.0), 6, pick=lambda found, s: summed(found),
+    ),
+    "neutron_radius.radius_powers": gives(
+        [ONE, ONE], "helm", HIGH_T, cs, pick=lambda found, s: [summed(one) for one in found]
+    ),
+    "neutron_radius.radius_weights": gives(
+        {m: BY_MONOMIAL[m] for m in "1qr"}, HIGH_T, cs, "e", tree, "helm",
+        pick=lambda found, s: {
+            m: summed([row for name, row in found.items() if name[0] == m]) for m in "1qr"
+        },
+    ),
+    "neutron_radius.radius_error": gives(
+        [ONE, ONE], "helm", Q(T.value[3:], E), cs, (2.0, 8.0), 1
+    ),
+    "nuclei.Nuclide.mass": gives(E, on=cs),
+    "nuclei.Nuclide.neutrons": gives(ONE, on=cs),
+    "nuclei.read_nuclides": gives(E, pick=lambda found, s: found["I127"].mass),
+    # weak charges: pure numbers, from amplitudes in atomic units and radii in fm
+    "apv.read_inputs": gives(E, pick=lambda found, s: found.nuclide.mass),
+    "apv.measured_weak_charge": gives(ONE, inputs, RADII),
+    "apv.measured_error": gives(ONE, inputs, RADII),
+    "apv.measured_sin2_theta_w": gives(ONE, inputs, RADII),
+    "apv.skin_correction": gives(ONE, inputs, RADII),
+    "apv.approximate_weak_charge": gives(ONE, inputs, 0.23),
+    "apv.coupling_weak_charge": gives(ONE, inputs, -0.04, 0.5),
+    "apv.standard_model_weak_charge": gives(ONE, inputs, 0.23),
+    "apv.weak_charge": gives(ONE, inputs, 0.23, RADII),
+    "apv.apv_polynomial": gives(ONE, inputs, pick=lambda found, s: found.powers),
+    "reactor.model": gives(ONE, "mueller", pick=lambda found, s: len(found.pieces)),
+    "reactor.spectrum": gives(
+        PROBED, "mueller", FUEL, 0.6, Q(7.0, E), pick=partial(probe, at=FISSION)
+    ),
+    "reactor.antineutrinos_per_fission": gives(ONE, fissions("vogel-engel", FUEL, 0.6)),
+    "reactor.fission_fractions": gives(dict.fromkeys(FUEL, ONE), "daya_bay"),
+    "reactor.energy_per_fission": gives(E, FUEL),
+    "reactor.fission_rate": gives(-t, 2.96, Q(205.0, E)),
+    "reactor.fluence_from_power": gives(-AREA, 2.96, Q(205.0, E), 10.39, Q(8e6, t)),
+    "reactor.fluence_from_flux": gives(
+        -AREA, fissions("huber", FUEL), Q(4.8e13, -AREA - t), Q(8e6, t)
+    ),
+    "reactor_models.piece_spectrum": gives(
+        PROBED, lambda n, s: n.reactor_models.Piece(
+            "exponential", "mueller2011", ("u235", "u238"), (s(2.0, E), s(9.0, E)), True
+        ), {"u235": 0.7, "u238": 0.3}, pick=partial(probe, at=FISSION[2:]),
+    ),
+    "reactor_models.add": gives(
+        PROBED, lambda n, s: [
+            n.reactor.spectrum("kopeikin2012"), n.reactor.spectrum("bestiole2023", FUEL),
+            n.reactor.spectrum("estienne2019", FUEL),
+        ], pick=partial(probe, at=FISSION),
+    ),
+    "shells.Shells.effective_electrons": gives(ONE, T, on=shells),
+    "shells.Shells.kinks": gives(E, on=shells),
+    "shells.Shells.total": gives(ONE, on=shells),
+    "shells.AtomicCorrection.__call__": gives(ONE, HIGH_T, on=corrected),
+    "shells.AtomicCorrection.effective_electrons": gives(ONE, HIGH_T, on=corrected),
+    "shells.AtomicCorrection.kinks": gives(E, on=corrected),
+    "shells.AtomicCorrection.tabulated_range": gives([E, E], on=corrected),
+    "shells.read_shells": gives(
+        E, lambda n, s: sys.modules["nuhf.resources"].find("electrons/xenon_shells.csv"),
+        pick=lambda found, s: found.edges,
+    ),
+    "shells.free_electrons": gives(ONE, 54, pick=lambda found, s: found.total),
+    "shells.rrpa_ratio": gives(ONE, pick=lambda found, s: found(s(HIGH_T.value, E))),
+    "sns.PROMPT_ENERGY": gives(E),
+    "sns.decay_at_rest": gives(dict.fromkeys(("numu", "nue", "numubar"), PROBED), pick=probes),
+    "sns.tabulated_spectra": gives(
+        dict.fromkeys(("numu", "nue", "numubar"), PROBED),
+        table("sns/flux_energy.csv", "e_lo_mev", "e_hi_mev"),
+        pick=partial(probes, at=ENERGIES + 0.013),
+    ),
+    "sns.time_profiles": gives(
+        ONE, table("sns/flux_time.csv", "t_lo_us", "t_hi_us"),
+        pick=lambda found, s: found["nue"].edges_us,
+    ),
+    "solar.read_fluxes": gives(
+        -AREA - t, pick=lambda found, s: [flux.per_cm2_s for flux in found.values()]
+    ),
+    "solar.components": gives(
+        dict.fromkeys(("pp", "b8"), PROBED), ("pp", "b8"),
+        pick=lambda found, s: probes(
+            {name: c.spectrum for name, c in found.items()}, s, ENERGIES[:3] + 0.0137
+        ),
+    ),
+    "solar.Component.spectrum": gives(PROBED, on=solar("be7"), pick=probe),
+    "solar.Oscillation.averaged_survival": gives(
+        ONE, on=lambda n, s: n.solar.Oscillation(0.31, 0.022, 0.57, 7.5e-5)
+    ),
+    "solar.read_oscillation": gives(ONE, pick=lambda found, s: found.dm2_21_ev2),
+    "solar.ConstantSurvival.__call__": gives(
+        ONE, "pp", ENERGY, on=lambda n, s: n.solar.ConstantSurvival(0.55)
+    ),
+    "solar.AdiabaticSurvival.__call__": gives(ONE, "pp", ENERGY, on=sun),
+    "solar.adiabatic_survival": gives(ONE, pick=lambda found, s: found("b8", s(ENERGIES, E))),
+    "solar.flavour_spectra": gives(
+        dict.fromkeys(("pp_e", "pp_mu", "pp_tau"), PROBED), solar("pp"), sun, 0.57,
+        pick=partial(probes, at=ENERGIES[:1] + 0.0137),
+    ),
+    "spectra.Spectrum.endpoint": gives(E, on=lambda n, s: n.sns.decay_at_rest()["numu"]),
+    "spectra.Spectrum.kinks": gives(E, on=lambda n, s: n.sns.decay_at_rest()["nue"]),
+    "spectra.histogram_spectrum": gives(
+        PROBED, "e", Q(np.array([1.0, 3.0, 10.0]), E), np.array([0.2, 0.8]), pick=probe
+    ),
+}  # fmt: skip
+
+# -------------------------------------------------------------------- detectors
+
+PE = np.arange(5.0, 30.0)
+TIMES = np.array([0.0, 0.5, 1.5, 6.0])
+BINS = Q(np.array([0.0, 2e-4, 5e-4, 1e-3, 3e-3]), E)
+LIGHT = Q(np.array([2e-4, 5e-4, 1.3e-3, 2.7e-3]), E)
+RECOIL = Q(np.array([3e-4, 7e-4, 2e-3, 4.1e-3]), E)
+
+
+def germanium(name):
+    return lambda n, s: n.germanium.quenching(name)
+
+
+def tabled(n, s):
+    at = s(np.array([1e-4, 1e-3, 1e-2]), E)
+    return n.germanium.TableQuenching("t", at, np.array([0.1, 0.17, 0.2]))
+
+
+def mixed(n, _s):
+    return n.germanium.mixed_quenching({"lindhard": 0.5, "fef": 0.5})
+
+
+def fano(n, _s):
+    return n.germanium.FanoResolution(0.0685, 2.96e-3, 0.105)
+
+
+def electrons(n, _s):
+    return n.germanium.Unquenched()
+
+
+def lindhard(n, _s):
+    return n.germanium.LindhardQuenching(0.16)
+
+
+def logistic(n, _s):
+    return n.efficiency.LogisticEfficiency(1.3, 0.29, 10.9, -0.33)
+
+
+def late(n, _s):
+    return n.efficiency.ExponentialTimeEfficiency(0.52, 0.0494)
+
+
+def gamma(n, _s):
+    return n.resolution.GammaSmearing(0.0749, 9.56)
+
+
+def poisson(n, _s):
+    return n.resolution.PoissonLight(15.6, -0.5)
+
+
+def points(n, s):
+    at = s(np.array([1e-4, 4e-4, 1e-3, 5e-3]), E)
+    return n.tabulated.TabulatedEfficiency(at, np.array([0.1, 0.6, 0.9, 0.95]))
+
+
+def width(n, _s):
+    return n.tabulated.PowerWidth((0.31, 0.0037), (0.5, 1.0))
+
+
+DETECTOR = {
+    # photoelectrons and microseconds, whatever the internal units
+    "efficiency.LogisticEfficiency.__call__": gives(ONE, PE, on=logistic),
+    "efficiency.LogisticEfficiency.threshold": gives(ONE, on=logistic),
+    "efficiency.ExponentialTimeEfficiency.__call__": gives(ONE, TIMES, on=late),
+    "efficiency.ExponentialTimeEfficiency.integral": gives(ONE, TIMES, on=late),
+    "efficiency.ExponentialTimeEfficiency.mean": gives(ONE, TIMES, on=late),
+    "efficiency.exponential_fractions": gives(ONE, TIMES, 0.2),
+    "gaussian.bin_probabilities": gives(ONE, BINS, LIGHT, Q(LIGHT.value / 5, E), True),
+    "germanium.GermaniumResponse.__call__": gives(
+        ONE, RECOIL, on=lambda n, s: n.germanium.GermaniumResponse(
+            tuple(s(BINS.value, E)), tabled(n, s), fano(n, s), True, s(1e-4, E)
+        ),
+    ),
+    "germanium.LindhardQuenching.__call__": gives(E, RECOIL, on=lindhard),
+    "germanium.LindhardQuenching.recoil_range": gives(E, on=lindhard, pick=lambda r, s: r[0]),
+    "germanium.TableQuenching.__call__": gives(E, RECOIL, on=tabled),
+    "germanium.TableQuenching.recoil_range": gives([E, E], on=tabled),
+    "germanium.RationalQuenching.__call__": gives(E, RECOIL, on=germanium("khan2022-lindhard")),
+    "germanium.RationalQuenching.factor": gives(
+        ONE, np.array([0.3, 0.5]), on=germanium("khan2022-sarkis")
+    ),
+    "germanium.RationalQuenching.recoil_range": gives([E, E], on=germanium("khan2022-sarkis")),
+    "germanium.Unquenched.__call__": gives(E, RECOIL, on=electrons),
+    "germanium.Unquenched.recoil_range": gives(E, on=electrons, pick=lambda r, s: r[0]),
+    "germanium.MixedQuenching.__call__": gives(E, RECOIL, on=mixed),
+    "germanium.MixedQuenching.recoil_range": gives([E, E], on=mixed),
+    "germanium.quenching": gives(E, "ybe", pick=lambda found, s: found(s(RECOIL.value, E))),
+    "germanium.mixed_quenching": gives(
+        E, {"bonhomme": 1.5, "fef": -0.5}, pick=lambda found, s: found(s(RECOIL.value, E))
+    ),
+    "germanium.recoil_at": gives(E, germanium("lindhard"), Q(1e-4, E)),
+    "germanium.FanoResolution.__call__": gives(E, LIGHT, on=fano),
+    "quenching.PolynomialQuenching.__call__": gives(
+        E, T, on=lambda n, s: n.quenching.PolynomialQuenching(
+            (0.0554628, s(4.30681, -E), s(-111.707, -2 * E), s(840.384, -3 * E)), (0.0, s(0.08, E))
+        ),
+    ),
+    "quenching.TabulatedQuenching.__call__": gives(
+        E, T, on=lambda n, s: n.quenching.TabulatedQuenching(
+            s(np.array([1e-7, 1e-3, 5e-2]), E), np.array([0.05, 0.08, 0.1]), 1.1
+        ),
+    ),
+    "resolution.GammaSmearing.density": gives(ONE, PE, LIGHT, on=gamma),
+    "resolution.PoissonLight.probability": gives(
+        ONE, np.arange(40.0), LIGHT, on=poisson
+    ),
+    "response.response_matrix": gives(ONE, PE, LIGHT, gamma, logistic),
+    "response.poisson_response_matrix": gives(ONE, PE, LIGHT, poisson, logistic),
+    # axes in any unit
+    "response.signal_nodes": gives([E, E], BINS, Q(1e-4, E), Q(1e-4, E)),
+    "response.weighted_bins": gives(E, BINS, LIGHT, LIGHT, np.ones(4)),
+    "response.rebin": gives(ONE, BINS, np.ones(4), Q(BINS.value[1:] * 0.9, E)),
+    "response.accepted_fractions": gives(ONE, TIMES, np.ones(3), TIMES * 0.9, late),
+    "response.rebin_counts": gives(ONE, PE[:-1], PE[1:], np.ones(PE.size - 1), PE[::2]),
+    "tabulated.PowerWidth.__call__": gives(E, LIGHT, on=width),
+    "tabulated.TabulatedEfficiency.__call__": gives(ONE, LIGHT, on=points),
+    "tabulated.accepted_bins": gives(ONE, BINS, points, LIGHT, Q(LIGHT.value / 3, E)),
+}  # fmt: skip
+
+# --------------------------------------------------- from the spectrum to counts
+
+
+def number(leaf, name):
+    return getattr(sys.modules[f"nuhf.{leaf}"], name)
+
+
+def atoms(mass, molar):
+    return mass * number("units", "G_PER_KG") / molar * number("constants", "AVOGADRO")
+
+
+def reactor(n, s):
+    """A reactor and germanium, in ionisation energy."""
+    ge = n.nuclei.read_nuclides()["Ge74"]
+    number_of = atoms(s(2.9, M), ge.atomic_mass_u)
+    targets = [n.build.nucleus(ge, number_of, tree(n, s), "klein-nystrand")]
+    seconds = 96 * number("units", "DAY")
+    fluence = n.reactor.fluence_from_power(2.96, s(205.0, E), 10.39, seconds)
+    spectrum = n.reactor.spectrum("huber", FUEL, 0.6)
+    sources = [n.build.Source("nuebar", spectrum, fluence, np.ones(1))]
+    edges = tuple(s(BINS.value[1:], E))
+    response = n.germanium.GermaniumResponse(edges, germanium("bonhomme")(n, s), fano(n, s))
+    return targets, sources, response, s(3e-4, E)
+
+
+def couplings_in(_n, s):
+    return {
+        "qnu_ee": 1e-8, "r2nu_mumu": s(3e-32, AREA), "r2nu_ee": s(-1e-32, AREA),
+        "munu_mu": 1e-9, "abs_qnu_emu": 1e-8, "sin2thetaW": 0.25,
+    }  # fmt: skip
+
+
+def label(n, _s):
+    return n.build.Label("one", "cevns", "cevns", ())
+
+
+def part(setup, which):
+    return lambda n, s: setup(n, s)[which]
+
+
+def grid(n, s):
+    targets, sources, _, low = reactor(n, s)
+    return n.build.recoil_grid(targets, sources, low)
+
+
+def templates(n, s):
+    targets, sources, response, _ = reactor(n, s)
+    return n.build.template_set(label(n, s), targets, sources, response, {}, grid(n, s))
+
+
+ENGINE = {
+    # events, which know of no unit but that of the radius
+    "build.template_set": gives(
+        BY_MONOMIAL, label, part(reactor, 0), part(reactor, 1), part(reactor, 2), {}, grid,
+        pick=lambda found, s: found.nominal["nuebar"],
+    ),
+    "build.nucleus": gives(
+        SECTION, cs, 1.0, tree, "helm", pick=lambda found, s: found.kernel(
+            s(T.value, E), SimpleNamespace(flavour="mu")
+        ),
+    ),
+    "build.electrons": gives(
+        SECTION, shells, 1.0, corrected, pick=lambda found, s: found.kernel(
+            s(HIGH_T.value, E), SimpleNamespace(flavour="e", antineutrino=True)
+        ),
+    ),
+    "build.recoil_grid": gives(
+        E, part(reactor, 0), part(reactor, 1), Q(1e-4, E), pick=lambda found, s: found.nodes
+    ),
+    "moments.flux_moments": gives(
+        [ONE, -E, -2 * E], lambda n, s: n.sns.decay_at_rest()["nue"], T, MASS
+    ),
+    "quadrature.fejer": gives([ONE, ONE], 16),
+    "quadrature.panel_grid": gives(E, BINS, pick=lambda found, s: found.fine),
+    "signal.expected": gives(dict.fromkeys(["e"], ONE), templates, couplings_in),
+}  # fmt: skip
+
+CASES = {**PHYSICS, **DETECTOR, **ENGINE}
+
+ALGEBRA = "algebra of polynomials and names, that knows of no unit; `signal.expected` runs it"
+FILES = "reads or writes templates, which are in base units (e, cm2, mu_B^2) by definition"
+NO_NUMBER = "names and numbers of bins, no quantity"
+DECLARED = "declares what a quenching model has; no code"
+NOT_COVERED = {
+    NO_NUMBER: (
+        "couplings.WeakCouplings.contains_sm_radius", "reactor_models.Model.total",
+        "reactor_models.Piece.file", "germanium.quenching_file", "store.Axis.bins",
+        "store.Axis.quantity", "store.Axis.unit", "store.TemplateSet.bins",
+        "store.TemplateSet.monomials", "store.TemplateSet.variables",
+    ),
+    DECLARED: ("germanium.Quenching.recoil_range", "germanium.Quenching.__call__"),
+    ALGEBRA: (
+        "polynomial.total", "polynomial.Polynomial.derivative", "polynomial.Polynomial.evaluate",
+        "polynomial.Polynomial.from_terms", "polynomial.Polynomial.rescale",
+        "polynomial.Polynomial.restrict", "polynomial.Polynomial.substitute", "signal.acts_on",
+        "signal.check_together", "signal.fit_values", "signal.flavour_polynomial",
+        "signal.monomial_forms", "store.TemplateSet.polynomial",
+        "store.TemplateSet.relative_error",
+    ),
+    FILES: ("store.bin_columns", "store.read_templates", "store.to_json", "store.write_templates"),
+}  # fmt: skip
+"""Public functions without a case, by the reason."""
+
+# ----------------------------------------------------------------------- tests
+
+
+def public():
+    """Every public function, method, property and number of the kernels."""
+    for module in KERNELS:
+        leaf, loaded = module.rpartition(".")[2], importlib.import_module(module)
+        for name in getattr(loaded, "__all__", ()):
+            found = getattr(loaded, name)
+            if inspect.isclass(found):
+                for key, value in vars(found).items():
+                    called = isinstance(value, (property, classmethod)) or inspect.isfunction(value)
+                    if called and (not key.startswith("_") or key == "__call__"):
+                        yield f"{leaf}.{name}.{key}"
+            elif inspect.isfunction(found) or np.asarray(found).dtype.kind == "f":
+                yield f"{leaf}.{name}"
+
+
+def test_every_public_function_is_covered_or_listed():
+    listed = [name for names in NOT_COVERED.values() for name in names]
+    assert sorted(public()) == sorted([*CASES, *listed])
+
+
+def test_every_constant_and_unit_has_a_dimension():
+    module = importlib.import_module("nuhf.units")
+    numbers = {name for name in module.__all__ if isinstance(getattr(module, name), float)}
+    assert numbers == set(UNITS)
+    assert set(importlib.import_module("nuhf.constants").__all__) == set(CONSTANTS)
+
+
+ROUNDING = 1e-12
+"""Some thousand roundings. Tails of a resolution at z = 40 have z^2 of them."""
+
+
+def flat(result, dimension, where=""):
+    """Numbers of a result by their place, with their dimensions."""
+    if isinstance(dimension, dict):
+        assert result.keys() == dimension.keys(), where
+        parts = [(key, result[key], dimension[key]) for key in dimension]
+    elif isinstance(dimension, list):
+        parts = list(zip(range(len(dimension)), result, dimension, strict=True))
+    else:
+        return {where: (np.asarray(result, dtype=float), dimension)}
+    return {k: v for key, r, d in parts for k, v in flat(r, d, f"{where} {key}").items()}
+
+
+def results(factors, names=tuple(CASES), **planted):
+    """Results of cases in some units."""
+    with system(factors, **planted) as (kernels, scale):
+        return {
+            name: flat(CASES[name].run(name, kernels, scale), CASES[name].result) for name in names
+        }
+
+
+@cache
+def ours():
+    return results((1, 1, 1, 1))
+
+
+def deviation(found, wanted, factors):
+    """Largest relative deviation of numbers in other units; zeros have to be zeros."""
+    assert found.keys() == wanted.keys()
+    largest = [0.0]
+    for where, (value, dimension) in found.items():
+        expected = scaled(wanted[where][0], dimension, factors)
+        assert value.shape == expected.shape, where
+        size = np.where(expected == 0, np.finfo(float).tiny, np.abs(expected))
+        largest.append(np.max(np.abs(value - expected) / size, initial=0.0))
+    return float(np.max(largest))  # NaN stays NaN
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_kernels_do_not_depend_on_the_units(name):
+    factors = SYSTEMS[name]
+    found = results(factors)
+    worst = {case: deviation(found[case], ours()[case], factors) for case in CASES}
+    assert {case: x for case, x in worst.items() if not x <= ROUNDING} == {}
+
+
+UNUSED = ("MUON_LIFETIME", "TAU_MASS", "FM", "NS", "US")  # by the kernels; tau: in LEPTON_MASS
+OF_EXPERIMENTS = ("DAY", "G_PER_KG", "YEAR")
+FAULTS = [
+    *(name for name, dimension in {**CONSTANTS, **UNITS}.items()
+      if any(dimension) and name not in UNUSED + OF_EXPERIMENTS),
+    "_LINEAR_TO_MEV",
+]  # fmt: skip
+WATCHED = (
+    "cevns.differential_cross_section", "eves.coefficients", "couplings.sm_charge_radius",
+    "form_factors.helm", "nuclei.Nuclide.mass", "sns.PROMPT_ENERGY",
+    "solar.AdiabaticSurvival.__call__",
+    "reactor_models.add", "reactor.fluence_from_power", "germanium.FanoResolution.__call__",
+    "spectra.Spectrum.kinks",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_hidden_unit_is_noticed(name):
+    # what is not converted is a literal in our units; every one of them has to show
+    factors = SYSTEMS["all"]
+    found = results(factors, WATCHED, forget=[name])
+    assert max(deviation(found[case], ours()[case], factors) for case in WATCHED) > 0.01
+
+
+def test_a_table_in_our_units_is_noticed():
+    factors, name = SYSTEMS["all"], "solar.read_fluxes"
+    found = results(factors, [name], unread=True)
+    assert deviation(found[name], ours()[name], factors) > 0.01
+
+
+# ------------------------------------------------------------ whole experiments
+
+EXPERIMENTS = {
+    "coherent-csi-2021": ("default", ROUNDING),
+    "coherent-csi-2017": ("cadeddu2020-free-rn", ROUNDING),
+    # its templates are rounded to 6 decimal digits, also those per cm^2
+    "coherent-lar-2020": ("default", 1e-5),
+    "dresden-2": ("default", ROUNDING),
+    "xenonnt-sr0": ("default", ROUNDING),
+    "apv-cs": ("default", ROUNDING),
+}
+"""One of every kind, with its analysis and a tolerance."""
+
+
+def events(factors, name, forget=()):
+    """Templates of an experiment in some units, with their dimensions: events, per coupling."""
+    with system(factors, forget):
+        convert("nuhf.experiments.solar", LITERALS["nuhf.experiments.solar"], factors)
+        catalogue = importlib.import_module("nuhf.experiments.catalogue")
+        prepare = importlib.import_module("nuhf.experiments.prepare").prepare
+        found = {}
+        for region in prepare(catalogue.load(name, EXPERIMENTS[name][0])).regions:
+            for one in region.signals:
+                sets = {"nominal": one.nominal, **one.varied}
+                for (which, rows), source in product(sets.items(), one.flavours):
+                    for monomial, row in rows[source].items():
+                        base, _, power = monomial.partition("*")
+                        key = f"{region.name} {one.process} {which} {source} {base}"
+                        row = row * 0.7 ** float(power.partition("^")[2] or 0)
+                        before, dimension = found.get(key, (0.0, BY_MONOMIAL.get(base, ONE)))
+                        found[key] = (before + row, dimension)
+            rows = {"observed": region.observed, **region.backgrounds}
+            found |= {f"{region.name} {key}": (row, ONE) for key, row in rows.items()}
+    return found
+
+
+def difference(after, before, factors):
+    """Largest deviation of numbers in other units, relative to the largest of each array."""
+    assert before.keys() == after.keys()
+    expected = {key: scaled(before[key][0], after[key][1], factors) for key in after}
+    return np.max(
+        [
+            np.abs(row - expected[key]).max() / max(np.abs(expected[key]).max(), 1e-300)
+            for key, (row, _) in after.items()
+        ]
+    )
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_experiments_do_not_depend_on_the_units(name):
+    factors = SYSTEMS["all"]
+    found = difference(events(factors, name), events((1, 1, 1, 1), name), factors)
+    assert found <= EXPERIMENTS[name][1]
+
+
+def test_a_hidden_unit_of_an_experiment_is_noticed():
+    factors = SYSTEMS["all"]
+    before = events((1, 1, 1, 1), "dresden-2")
+    for name in ("DAY", "G_PER_KG"):
+        assert difference(events(factors, "dresden-2", [name]), before, factors) > 0.01
