@@ -1,8 +1,6 @@
 """Coherent scattering: golden numbers, limits, twins, and independence of the units."""
 
-import importlib.util
 import math
-import sys
 
 import numpy as np
 import pytest
@@ -337,82 +335,3 @@ def test_broken_nuclides_are_refused(tmp_path, old, new, words):
     with pytest.raises(InputError, match=words) as error:
         read_nuclides(path)
     assert "n.toml" in str(error.value)
-
-
-# ------------------------------------------------------- independence of units
-
-FRESH = (
-    "nuhf.physics.form_factors",
-    "nuhf.physics.nuclei",
-    "nuhf.physics.couplings",
-    "nuhf.physics.cevns",
-    "nuhf.physics.spectra",
-    "nuhf.physics.sns",
-    "nuhf.engine.moments",
-    "nuhf.engine.quadrature",
-    "nuhf.engine.build",
-)
-MASSES = ("ELECTRON_MASS", "MUON_MASS", "TAU_MASS", "PION_MASS", "W_MASS", "ATOMIC_MASS_UNIT")
-
-
-def in_units(mev, cm):
-    """Fresh copies of the physics, with energies counted in 1/mev MeV and lengths in 1/cm cm."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in MASSES:
-            patch.setattr(constants, name, getattr(constants, name) * mev)
-        patch.setattr(
-            constants, "LEPTON_MASS", {k: v * mev for k, v in constants.LEPTON_MASS.items()}
-        )
-        patch.setattr(constants, "FERMI_CONSTANT", constants.FERMI_CONSTANT / mev**2)
-        patch.setattr(constants, "HBAR_C", constants.HBAR_C * mev * cm)
-        patch.setattr(constants, "CM2_PER_MEV_M2", constants.CM2_PER_MEV_M2 * (mev * cm) ** 2)
-        patch.setattr(constants, "HBAR_C_FM", constants.HBAR_C_FM * mev)  # fm stays the fm
-        made = {}
-        for name in FRESH:
-            spec = importlib.util.find_spec(name)
-            module = importlib.util.module_from_spec(spec)
-            patch.setitem(sys.modules, name, module)
-            package, _, leaf = name.rpartition(".")
-            patch.setattr(sys.modules[package], leaf, module)
-            spec.loader.exec_module(module)
-            made[leaf] = module
-        nuclide = made["nuclei"].read_nuclides()["Cs133"]
-        spectra = made["sns"].decay_at_rest()
-        build = made["build"]
-        sources = [
-            build.Source(name, s, 1e10 / cm**2, np.array([1.0])) for name, s in spectra.items()
-        ]
-        edges = np.array([0.5, 5.0, 20.0, 50.0]) * 1e-3
-
-        def response(recoil):
-            # efficiency x bins of the recoil itself, smooth enough for the panels
-            x = recoil / mev
-            return np.stack([np.exp(-((x / e - 1) ** 2)) for e in edges])
-
-        targets = [build.nucleus(nuclide, 1e26, made["couplings"].tree_level(), "helm")]
-        grid = build.recoil_grid(targets, sources, 1e-4 * mev)
-        label = build.Label("one", "cevns", "cevns", ())
-        templates = build.template_set(label, targets, sources, response, {}, grid)
-        radius = made["couplings"].sm_charge_radius("mu")
-    return templates.nominal, radius
-
-
-@settings(max_examples=8, deadline=None)
-@given(mev=st.floats(0.01, 100), cm=st.floats(0.01, 100))
-def test_nothing_depends_on_the_units(mev, cm):
-    # A literal with a hidden unit anywhere in physics or engine breaks this.
-    ours, radius = in_units(1.0, 1.0)
-    theirs, other_radius = in_units(mev, cm)
-    assert other_radius == pytest.approx(radius * cm**2, rel=1e-9)
-    power = {"r": 1, "qr": 1, "r2": 2}  # templates per cm^2 of radius
-    for source, monomials in ours.items():
-        for name, counts in monomials.items():
-            scaled = theirs[source][name] * cm ** (2 * power.get(name, 0))
-            np.testing.assert_allclose(scaled, counts, rtol=1e-8, atol=1e-9 * np.abs(counts).max())
-
-
-def test_the_unit_test_notices_a_hidden_unit(monkeypatch):
-    _, radius = in_units(1.0, 1.0)
-    monkeypatch.setattr(sys.modules[__name__], "MASSES", MASSES[:-2])  # W_MASS not converted
-    _, other = in_units(7.0, 1.0)
-    assert abs(other / radius - 1) > 0.1

@@ -1,9 +1,7 @@
 """Electron scattering: golden numbers, limits, first-principles twins; shells and RRPA."""
 
-import importlib.util
 import itertools
 import math
-import sys
 
 import numpy as np
 import pytest
@@ -345,34 +343,6 @@ def test_unknown_names_are_refused():
         eves.coefficients(np.array([1e-3]), "x")
     with pytest.raises(InputError, match="unknown coupling 'qnu'; allowed: q, r, munu2, qt2, rt2"):
         section(1e-3, 1.0, qnu=1e-12)
-
-
-def in_units(mev, cm):
-    """Coefficients of a fresh copy with energies counted in 1/mev MeV, lengths in 1/cm cm."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("ELECTRON_MASS", "MUON_MASS", "TAU_MASS", "W_MASS", "ATOMIC_MASS_UNIT"):
-            patch.setattr(constants, name, getattr(constants, name) * mev)
-        patch.setattr(constants, "FERMI_CONSTANT", G / mev**2)
-        patch.setattr(constants, "HBAR_C", constants.HBAR_C * mev * cm)
-        patch.setattr(constants, "CM2_PER_MEV_M2", constants.CM2_PER_MEV_M2 * (mev * cm) ** 2)
-        for name in ("nuhf.physics.couplings", "nuhf.physics.cevns", "nuhf.physics.eves"):
-            spec = importlib.util.find_spec(name)
-            module = importlib.util.module_from_spec(spec)
-            patch.setitem(sys.modules, name, module)
-            patch.setattr(sys.modules["nuhf.physics"], name.rpartition(".")[2], module)
-            spec.loader.exec_module(module)
-        return module.coefficients(np.array([0.4, 9.0]) * KEV * mev, "e")
-
-
-@settings(max_examples=8, deadline=None)
-@given(mev=st.floats(0.01, 100), cm=st.floats(0.01, 100))
-def test_nothing_depends_on_the_units(mev, cm):
-    ours, theirs = in_units(1.0, 1.0), in_units(mev, cm)
-    radius = {"r": 1, "qr": 1, "r2": 2}  # per cm^2 of radius
-    for name in MONOMIALS:
-        scaled = theirs[name] * mev / cm**2 * cm ** (2 * radius.get(name, 0))
-        powers = mev ** -np.arange(3.0)[:, None]
-        np.testing.assert_allclose(scaled * powers, ours[name], rtol=1e-9, atol=0)
 
 
 # ---------------------------------------------------------------------- shells

@@ -148,8 +148,8 @@ def test_a_command_that_is_stopped_says_so_and_leaves_nothing(tmp_path, number, 
         process.send_signal(number)
         out, err = process.communicate(timeout=20)
         assert time.monotonic() - begun < 10
-        assert process.returncode == status
-        assert (out, err.lstrip("\n")) == ("", said)  # click ends the line of ^C
+        # click ends the line of ^C
+        assert (process.returncode, out, err.lstrip("\n")) == (status, "", said)
         assert old.read_text() == "old"
         assert [p for p in tmp_path.rglob("*") if p.is_file()] == [old]
     print(f"{times} times {signal.Signals(number).name}, toys: the old file alone, no worker left")

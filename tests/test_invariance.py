@@ -360,3 +360,21 @@ def test_a_fit_that_is_not_the_deepest_is_said(moment):
     found = questions.limit(wrong, 0.9, "delta-chi2")
     assert found.second_optimizer["difference_2nll"] < -0.1
     assert sum("finds 2NLL lower by" in note for note in found.notes) == 3
+
+
+# --------------------------------------------------------------------- parts of a model
+
+
+def test_processes_add_up_to_the_model(problem):
+    """At any parameters; the pedestal of Gaussian regions is one of them."""
+    compiled, description = problem.engine.compiled, problem.description
+    everything = {s.process for c in description.channels for s in c.samples}
+    assert everything >= set(description.processes)
+    rng = np.random.default_rng(5)
+    low, high = compiled.bounds.T
+    middle = 0.1 * np.clip(rng.normal(size=(4, low.size)), -2, 2)
+    points = np.clip(compiled.inits + middle, low, high)
+    parts = [problem.component(process) for process in sorted(everything)]
+    assert all(part.names == compiled.names for part in parts)
+    whole = compiled.expected(points)
+    np.testing.assert_allclose(sum(p.expected(points) for p in parts), whole, rtol=1e-11, atol=1e-9)

@@ -23,10 +23,8 @@ from nuhf.experiments import spallation
 from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare
 from nuhf.experiments.spallation_schema import Spallation
-from nuhf.inference.compiled import compile_model
 from nuhf.inference.problem import Options, pose
 from nuhf.inference.spectra import region_spectra
-from nuhf.model import encode
 from nuhf.model.native import load_model
 from nuhf.report import plots
 from nuhf.tables import tables_together
@@ -734,7 +732,7 @@ def test_processes_of_two_interactions(eves):
     np.testing.assert_allclose(
         moved, 0.034 * (expected["cevns_e"] + expected["cevns_mu"]), rtol=1e-9
     )
-    compiled = compile_model(load_model(encode.native(problem.description.only("eves_pp")))[0])
+    compiled = problem.component("eves_pp")
     np.testing.assert_allclose(
         compiled.expected(compiled.inits), expected["eves_pp_e"] + expected["eves_pp_mu"]
     )

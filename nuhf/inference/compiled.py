@@ -11,6 +11,7 @@ blocks); expected counts and everything after have them on the first. pyhf stays
 expected counts agree to 1e-10, 2NLL to 1e-8, by test. Fits are in ``compiled_fit``.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -334,14 +335,18 @@ class CompiledModel:
         return np.asarray(out.reshape(*lead, *out.shape[1:]))
 
 
-def compile_model(model: pyhf.pdf.Model) -> CompiledModel:
-    """Compile a pyhf model.
+def compile_model(
+    model: pyhf.pdf.Model, samples: Collection[tuple[str, str]] | None = None
+) -> CompiledModel:
+    """Compile a pyhf model, or what some of its samples expect.
 
     Parameters
     ----------
     model : pyhf.pdf.Model
         With normfactor, powerfactor, lumi, normsys (code4), histosys (code4p), staterror and
         shapesys modifiers.
+    samples : collection of (str, str), optional
+        Channel and name of the samples to count; all by default. Parameters stay the same.
 
     Returns
     -------
@@ -352,9 +357,9 @@ def compile_model(model: pyhf.pdf.Model) -> CompiledModel:
     ------
     ModelError
         If the model has any other modifier or interpolation, clips its expectations, has a
-        normsys factor that is not positive, or has no events at all.
+        normsys factor that is not positive, or has no events at all (in these samples).
     """
-    tables, constraints = build_tables(model)
+    tables, constraints = build_tables(model, samples)
     config = model.config
     return CompiledModel(
         names=tuple(config.par_names),

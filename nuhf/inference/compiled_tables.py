@@ -3,7 +3,7 @@
 The functions that evaluate them are in ``compiled``.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -137,18 +137,23 @@ _State = tuple[int, tuple[tuple[int, int], ...], tuple[int, ...]]
 _SUPPORTED = ("histosys", "lumi", "normfactor", "normsys", "powerfactor", "shapesys", "staterror")
 
 
-def build_tables(model: pyhf.pdf.Model) -> tuple[Tables, Constraints]:
-    """Tables and constraints of a pyhf model; ModelError if it has anything else."""
+def build_tables(
+    model: pyhf.pdf.Model, samples: Collection[tuple[str, str]] | None = None
+) -> tuple[Tables, Constraints]:
+    """Tables and constraints of a pyhf model; ModelError if it has anything else.
+
+    With ``samples``, pairs of channel and name, all other samples are left out.
+    """
     _refuse_unsupported(model)
     config = model.config
     cells: dict[_Cell, dict[_RowKey, FloatArray]] = {}
     # Sorted by per-bin factors, so that the rows of one group are neighbours.
-    for cell, rows in sorted(_samples(model), key=lambda item: item[0].gammas):
+    for cell, rows in sorted(_samples(model, samples), key=lambda item: item[0].gammas):
         merged = cells.setdefault(cell, {})
         for key, row in rows.items():
             merged[key] = merged[key] + row if key in merged else row
     if not cells:
-        raise ModelError("every sample of the model is zero in every bin: nothing to compile")
+        raise ModelError("every sample is zero in every bin: nothing to compile")
     return _tables(cells, _gammas(model), config.npars), _constraints(config)
 
 
@@ -166,12 +171,16 @@ def _refuse_unsupported(model: pyhf.pdf.Model) -> None:
             )
 
 
-def _samples(model: pyhf.pdf.Model) -> Iterator[tuple[_Cell, dict[_RowKey, FloatArray]]]:
-    """Yield cell and rows of every sample that is not zero everywhere."""
+def _samples(
+    model: pyhf.pdf.Model, chosen: Collection[tuple[str, str]] | None
+) -> Iterator[tuple[_Cell, dict[_RowKey, FloatArray]]]:
+    """Yield cell and rows of every (chosen) sample that is not zero everywhere."""
     config = model.config
     for channel in model.spec["channels"]:
         # As in pyhf, the last of equal names counts.
         for sample in {s["name"]: s for s in channel["samples"]}.values():
+            if chosen is not None and (channel["name"], sample["name"]) not in chosen:
+                continue
             where = f"sample '{sample['name']}' of channel '{channel['name']}'"
             modifiers = {(m["type"], m["name"]): m["data"] for m in sample["modifiers"]}
             gammas, norms, rows, mono = [], [], {}, dict[int, int]()

@@ -24,6 +24,11 @@ class Engine(Protocol):
     """Minimise 2NLL of one model from given starts."""
 
     @property
+    def model(self) -> pyhf.pdf.Model:
+        """The model as pyhf has it."""
+        ...
+
+    @property
     def compiled(self) -> CompiledModel:
         """Expectations and derivatives of the model."""
         ...

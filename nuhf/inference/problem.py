@@ -144,8 +144,9 @@ class Problem:
 
     def component(self, process: str) -> CompiledModel:
         """Return the expectation of one process alone, with the parameters of the whole model."""
-        model, _ = load_model(encode.native(self.description.only(process)))
-        return compile_model(model)
+        channels = self.description.channels
+        samples = {(c.name, s.name) for c in channels for s in c.samples if s.process == process}
+        return compile_model(self.engine.model, samples)
 
     def span(self) -> ScanRange:
         """Range to search, in the fit parameter.

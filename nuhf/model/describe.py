@@ -180,18 +180,6 @@ class Description:
         """Counts of the model per event, in all bins."""
         return np.concatenate([channel.scale for channel in self.channels])
 
-    def only(self, process: str) -> "Description":
-        """Return the same model, parameters included, with all other processes at zero events."""
-        return replace(
-            self,
-            channels=tuple(
-                replace(
-                    c, samples=tuple(s if s.process == process else s.empty() for s in c.samples)
-                )
-                for c in self.channels
-            ),
-        )
-
 
 def _sm_ratio(templates: TemplateSet, variation: tuple[str, str]) -> float:
     varied, nominal = templates.varied[variation], templates.nominal
