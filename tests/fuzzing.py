@@ -434,7 +434,8 @@ def _hook(event, details):
     if event in _FORBIDDEN:
         if event == "urllib.Request" and str(details[0]).startswith("file:"):
             return  # jsonschema reads the schema of pyhf from the disk so
-        if event == "subprocess.Popen" and list(details[1])[:2] == [sys.executable, "-P"]:
+        started = event in ("subprocess.Popen", "os.posix_spawn")  # the latter from Python 3.13
+        if started and list(details[1])[:2] == [sys.executable, "-P"]:
             return  # our own workers
         _WATCH["events"].append(f"{event} {details!r:.200}")
     elif event == "open" and isinstance(details[0], (str, bytes)):

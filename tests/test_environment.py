@@ -1,5 +1,7 @@
 """Other locales, homes, folders, no extras, no network: the same answers, or one line."""
 
+import base64
+import hashlib
 import json
 import os
 import re
@@ -180,6 +182,20 @@ def install(place):
     return place
 
 
+def record(place):
+    """Write what pip keeps of an installed wheel."""
+    metadata = place / "nuhf-0.1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: nuhf\nVersion: 0.1.0\n")
+    rows = []
+    for path in sorted((place / "nuhf").rglob("*")):
+        if path.is_file():
+            hashed = base64.urlsafe_b64encode(hashlib.sha256(path.read_bytes()).digest())
+            name = path.relative_to(place).as_posix()
+            rows.append(f"{name},sha256={hashed.decode().rstrip('=')},{path.stat().st_size}\n")
+    (metadata / "RECORD").write_text("".join(rows))
+
+
 def imported_from(place):
     """Code that makes sure of it, in any locale."""
     start = os.fsencode(place)
@@ -228,6 +244,7 @@ def test_damaged_files_of_an_installation_are_found(tmp_path):
     """Every kind of damage at once, each in another experiment; the rest is found whole."""
     place = install(tmp_path / "lib")
     shipped = place / "nuhf" / "_shipped"
+    record(place)
 
     def change(name, pattern, new):
         path = shipped / name
@@ -240,6 +257,8 @@ def test_damaged_files_of_an_installation_are_found(tmp_path):
     change("templates/dresden-2/default.json", r'": "[0-9a-f]{64}"', f'": "{"0" * 64}"')
     change("templates/lz-ws2024/default.json", r"(?s)\A(.{50000}).*", r"\1")
     change("templates/coherent-csi-2021/default.json", r"(\d\.\d{4})[0-8](\d{6})", r"\g<1>9\2")
+    change("templates/darwin-30ty/default.json", r"(\d\.\d{4})[0-8](\d{6})", r"\g<1>9\2")
+    change("workspaces/lz-ws2022/munu_eff.stock.json", r"(\d\.\d{4})[0-8]", r"\g<1>9")
     (shipped / "templates" / "apv-cs" / "default.json").unlink()
     ran = nuhf("check", folder=tmp_path, code=imported_from(place), PYTHONPATH=str(place))
     failed = [line for line in ran.stdout.decode().splitlines() if line.startswith("FAIL")]
@@ -252,9 +271,12 @@ def test_damaged_files_of_an_installation_are_found(tmp_path):
         r"data: lz-ws2024: .*default.json",
         r"data: apv-cs \(default\): .*default.json is missing",
         r"templates: coherent-csi-2021: computed again",
+        # what no check computes again
+        r"data: installed files: .*templates/darwin-30ty/default.json",
+        r"data: installed files: .*workspaces/lz-ws2022/munu_eff.stock.json",
     ):
         assert re.search(f"(?m)^FAIL {words}", said), said
-    assert not re.search("coherent-lar|golden", said)
+    assert not re.search("coherent-lar|golden|munu_eff.native", said)
 
 
 def test_stdout_that_takes_nothing(tmp_path):

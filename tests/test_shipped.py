@@ -45,6 +45,22 @@ def same(ours, theirs, where):
         assert ours == theirs, where
 
 
+def same_errors(ours, theirs, where):
+    """Take the errors out of two template sets: equal to rounding of what they are errors of.
+
+    They are differences of two rules of quadrature; where those agree to the last digit, the
+    difference is the rounding of one release of numpy.
+    """
+    one, two = ours.pop("errors"), theirs.pop("errors")
+    assert {s: list(m) for s, m in one.items()} == {s: list(m) for s, m in two.items()}, where
+    for source, monomials in two.items():
+        for name, row in monomials.items():
+            size = np.abs(theirs["nominal"][source][name]).max()
+            np.testing.assert_allclose(
+                one[source][name], row, rtol=1e-9, atol=1e-14 * size, err_msg=f"{where} {source}"
+            )
+
+
 def test_regenerate_writes_exactly_the_committed_files(fresh):
     root, written = fresh
     ours = {p.relative_to(root) for p in written}
@@ -63,7 +79,11 @@ def test_regenerated_content_equals_the_committed_one(fresh):
     for path in written:
         committed = ROOT / path.relative_to(root)
         if path.suffix == ".json":
-            same(json.loads(path.read_text()), json.loads(committed.read_text()), path.name)
+            ours, theirs = (json.loads(one.read_text()) for one in (path, committed))
+            if path.is_relative_to(root / "templates"):
+                for pair in zip(ours["sets"], theirs["sets"], strict=True):
+                    same_errors(*pair, path.name)
+            same(ours, theirs, path.name)
         else:
             assert path.read_text(encoding="utf-8") == committed.read_text(encoding="utf-8")
         assert os.access(path, os.X_OK) == os.access(committed, os.X_OK)

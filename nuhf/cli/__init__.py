@@ -3,16 +3,13 @@
 import importlib
 import io
 import os
-import signal
 import sys
-import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 import click
 
+from nuhf.cli.signals import Stop, Stopped, heeded
 from nuhf.errors import InputError, NuhfError
 
 __all__ = ["main"]
@@ -93,27 +90,6 @@ def _group() -> None:
     """
 
 
-class _Terminated(BaseException):
-    """SIGTERM arrived: what is half written is removed on the way out."""
-
-
-def _terminate(number: int, frame: object) -> None:
-    raise _Terminated
-
-
-@contextmanager
-def _terminated_in_words() -> Iterator[None]:
-    """Turn SIGTERM into an exception; only the main thread can."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, _terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
 def _say_everything() -> None:
     """Write UTF-8, as files are, whatever the locale; bytes that are not UTF-8 as an escape."""
     for stream in (sys.stdout, sys.stderr):
@@ -127,9 +103,9 @@ def main() -> None:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     _say_everything()
-    with _terminated_in_words(), warnings.catch_warnings():
+    with heeded() as stop, warnings.catch_warnings():
         warnings.showwarning = _warn  # type: ignore[assignment]
-        _run()
+        _run(stop)
 
 
 def _warn(message: Warning | str, category: type[Warning], *_: object) -> None:
@@ -137,9 +113,9 @@ def _warn(message: Warning | str, category: type[Warning], *_: object) -> None:
     click.echo(f"nuhf: warning: {' '.join(str(message).split())}", err=True)
 
 
-def _run() -> None:
+def _run(stop: Stop) -> None:
     try:
-        _group.main(prog_name="nuhf", standalone_mode=False)
+        _stoppable(stop)
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -153,8 +129,6 @@ def _run() -> None:
         _fail(str(error), 1)
     except (KeyboardInterrupt, click.Abort):
         _fail("interrupted", 130)
-    except _Terminated:
-        _fail("terminated", 143)
     except MemoryError:
         _fail("not enough memory: ask for fewer points, or a smaller model", 1)
     except BrokenPipeError:
@@ -162,6 +136,15 @@ def _run() -> None:
         sys.exit(1)
     except OSError as error:
         _fail(f"{error.filename or 'stdout'}: {error.strerror or error}", 1)
+
+
+def _stoppable(stop: Stop) -> None:
+    try:
+        _group.main(prog_name="nuhf", standalone_mode=False)
+    except (Stopped, Exception):
+        if stop.number is None:
+            raise
+        _fail(stop.words, stop.status)
 
 
 def _fail(message: str, status: int) -> None:

@@ -168,6 +168,8 @@ class Processes:
             if self._stop.is_set():
                 break
             process = self.pids.get(number) or self._start(number)
+            if self._stop.is_set():  # while it started: nobody waits for its block
+                break
             reply = _ask(process, task)
             if reply is not None:
                 return reply

@@ -1,8 +1,9 @@
 """Check that this installation is whole and still computes what it should."""
 
+import base64
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
 from platform import python_version
 from typing import Any, Final
@@ -126,8 +127,8 @@ def versions() -> dict[str, str]:
 def check() -> Iterator[Finding]:
     """Yield one finding after the other: versions, data, templates, golden numbers.
 
-    Data: the shipped templates hold the SHA-256 of every input file they were made from; these
-    are compared with the files here. Templates: one experiment is computed again.
+    Data: the files of an installed wheel have the SHA-256 that pip keeps of them, and the inputs
+    of every analysis those in its shipped templates. Templates: one experiment is computed again.
     """
     for name, found in versions().items():
         yield Finding("version", name, bool(found), found or "is not installed")
@@ -150,8 +151,35 @@ def _folders() -> Iterator[Finding]:
             yield Finding("data", folder, False, str(error))
         else:
             yield Finding("data", folder, True, str(path))
+    yield _record()
     papers = len(list_papers())
     yield Finding("data", "published numbers", papers > 0, f"{papers} papers")
+
+
+def _record() -> Finding:
+    """Compare the files of an installed wheel with the SHA-256 that its RECORD has of them."""
+    package = Path(__file__).resolve().parent.parent
+    try:
+        listed = files("nuhf") or ()
+    except PackageNotFoundError:
+        listed = ()
+    # an editable install has a record too, of files that are not the ones in use
+    recorded = {Path(str(f.locate())).resolve(): f.hash for f in listed if f.hash is not None}
+    recorded = {path: kept for path, kept in recorded.items() if path.is_relative_to(package)}
+    changed = [
+        str(path.relative_to(package))
+        for path, kept in recorded.items()
+        if not resources.is_file(path) or _digest_as_kept(path) != kept.value
+    ]
+    text = f"{len(recorded)} files as in the wheel" if recorded else "no wheel: ask git status"
+    if changed:
+        text = f"changed since nuhf was installed: {', '.join(changed)}"
+    return Finding("data", "installed files", not changed, text)
+
+
+def _digest_as_kept(path: Path) -> str:
+    found = base64.urlsafe_b64encode(bytes.fromhex(resources.digest(path)))
+    return found.decode().rstrip("=")
 
 
 def _template_file(name: str, analysis: str) -> Path:
