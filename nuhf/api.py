@@ -40,9 +40,21 @@ def several(names: Names) -> list[str]:
     return found
 
 
+def loaded(names: Names, analysis: str = "default") -> list[Loaded]:
+    """Load one or more experiments (`InputError` if one is none, or a pyhf file)."""
+    found = several(names)
+    for name in found:
+        if str(name).endswith(".json"):
+            raise InputError(
+                f"{name} is a workspace (or other JSON), not an experiment: give it to pyhf, a "
+                "native file to 'nuhf pyhf'; an experiment is a name or a .toml file"
+            )
+    return [load(name, analysis) for name in found]
+
+
 def strength(names: Names) -> str:
     """Return the strength of the SM process that the (first) experiment measures."""
-    return load(several(names)[0]).experiment.strength
+    return loaded(names)[0].experiment.strength
 
 
 def experiment(name: str, analysis: str = "default") -> Loaded:
@@ -53,7 +65,7 @@ def experiment(name: str, analysis: str = "default") -> Loaded:
     nuhf.errors.InputError
         If it does not exist or its file is broken.
     """
-    return load(name, analysis)
+    return loaded(name, analysis)[0]
 
 
 def templates(name: str, analysis: str = "default") -> tuple[TemplateSet, ...]:
@@ -61,7 +73,7 @@ def templates(name: str, analysis: str = "default") -> tuple[TemplateSet, ...]:
 
     One set per region and signal process.
     """
-    return prepare(load(name, analysis)).templates
+    return prepare(experiment(name, analysis)).templates
 
 
 def rate(
@@ -89,7 +101,7 @@ def rate(
     dict
         Arrays (n_bins,) by ``<process>_<flavour>`` and background name, for every region.
     """
-    return rate_of(prepare(load(name, analysis)), values, anapole)
+    return rate_of(prepare(experiment(name, analysis)), values, anapole)
 
 
 def rate_of(
@@ -105,12 +117,16 @@ def rate_of(
     assemble.check_effect([one], chosen)
     fixed, _ = assemble.reference_values(one, chosen, anapole)
     rest = {p.name: value for p, value in fixed.items()}
+    held = dict(zip(chosen, given.values(), strict=True))
     found: dict[str, dict[str, FloatArray]] = {}
     for region in one.regions:
-        found[region.name] = dict(region.backgrounds)
-        for signal in region.signals:
-            for flavour, row in expected(signal, {**rest, **given}, anapole).items():
-                found[region.name][f"{signal.process}_{flavour}"] = row
+        rows = {
+            f"{signal.process}_{flavour}": row
+            for signal in region.signals
+            for flavour, row in expected(signal, {**rest, **given}, anapole).items()
+        }
+        assemble.refuse_absurd(region, rows.values(), held)
+        found[region.name] = {**region.backgrounds, **rows}
     return found
 
 
@@ -134,9 +150,9 @@ def problems(
     """
     from nuhf.inference.problem import Options, pose
 
-    loaded = [load(name, analysis) for name in several(names)]
+    measured = loaded(names, analysis)
     if parameter is None:
-        every = dict.fromkeys(p for one in loaded for p in one.analysis.parameters)
+        every = dict.fromkeys(p for one in measured for p in one.analysis.parameters)
         wanted = [p for p in every if p not in (values or {})]
         if not wanted:
             raise InputError(f"every parameter is set to a value: {', '.join(every)}")
@@ -144,12 +160,15 @@ def problems(
         wanted = several(parameter)
     for name in wanted:
         parameters.get(name)
+    twice = [name for name in wanted if wanted.count(name) > 1]
+    if twice:
+        raise InputError(f"-p: {twice[0]} is given twice")
     if search is not None and len(wanted) > 1:
         raise InputError(
             f"--range is for one parameter, and here are {len(wanted)}: {', '.join(wanted)}; "
             "name one with -p"
         )
-    experiments = [prepare(one) for one in loaded]
+    experiments = [prepare(one) for one in measured]
     options = Options(
         anapole, dict(values or {}), tuple(profile), tuple(fix), engine, asimov, search
     )
@@ -372,9 +391,9 @@ def reproduce(paper: str = "all", *, step: Callable[[str], None] | None = None) 
     Raises
     ------
     nuhf.errors.InputError
-        If the paper is unknown.
+        If the paper is unknown, or has figures only.
     """
     from nuhf.report import reproduced
-    from nuhf.report.published import read_rows
+    from nuhf.report.published import rows_to_compare
 
-    return reproduced.run(read_rows(paper), step or (lambda text: None))
+    return reproduced.run(rows_to_compare(paper), step or (lambda text: None))

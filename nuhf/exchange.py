@@ -2,18 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from nuhf import parameters, resources
-from nuhf.api import Names, check, problems, several
+from nuhf.api import Names, check, loaded, problems, several
 from nuhf.errors import InputError
-from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare
 
 if TYPE_CHECKING:
     from nuhf.model.validate import Report
 
 __all__ = ["combine", "patchset", "publication", "validate", "workspace"]
+
+_CHECKED: Final = (".json", ".tar.gz", ".tgz")
 
 
 def combine(
@@ -53,7 +54,7 @@ def validate(
     Parameters
     ----------
     files : path or sequence of paths
-        JSON files, or archives (``.tar.gz``).
+        JSON files, archives (``.tar.gz``), or folders: all such files in them.
     workspace : path, optional
         Background-only workspace that the patch sets must belong to.
 
@@ -65,13 +66,32 @@ def validate(
     Raises
     ------
     nuhf.errors.InputError
-        If a file cannot be read; what is wrong inside a file is in its report.
+        If a file cannot be read, or a folder has none; what is wrong in a file is in its report.
     """
     from nuhf.model.validate import validate_file
 
-    background = None if workspace is None else resources.read_json(Path(workspace))
+    given = None if workspace is None else Path(workspace)
     several = [files] if isinstance(files, str | Path) else files
-    return [report for file in several for report in validate_file(Path(file), background)]
+    found = []
+    for file in several:
+        for path, beside in _inside(Path(file)):
+            chosen = given or beside
+            background = None if chosen is None else resources.read_json(chosen)
+            found += validate_file(path, background)
+    return found
+
+
+def _inside(path: Path) -> list[tuple[Path, Path | None]]:
+    """Return a file, or those of a folder that can be checked, each with the BkgOnly beside it."""
+    if not path.is_dir():
+        return [(path, None)]
+    # patch sets come with settings for 'pyhf fit --optconf', which are no model
+    files = [p for p in path.rglob("*") if p.is_file() and p.name != "fix_strength.json"]
+    found = sorted(p for p in files if p.name.endswith(_CHECKED))
+    if not found:
+        raise InputError(f"{path}: a folder without {', '.join(_CHECKED)}: name a file")
+    beside = {p.parent: p for p in found if p.name == "BkgOnly.json"}
+    return [(p, beside.get(p.parent)) for p in found]
 
 
 def workspace(
@@ -105,7 +125,7 @@ def workspace(
         raise InputError(
             f"unknown encoding '{encoding}'; {parameters.suggest(encoding, encode.ENCODINGS)}"
         )
-    experiments = [prepare(load(name, analysis)) for name in several(names)]
+    experiments = [prepare(one) for one in loaded(names, analysis)]
     description = assemble.describe(experiments, several(parameter), values, anapole)
     return encode.native(description) if encoding == "native" else encode.stock(description)
 

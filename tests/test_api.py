@@ -209,3 +209,39 @@ def test_a_fixed_nuisance_does_not_move():
 def test_bad_arguments(call, words):
     with pytest.raises(InputError, match=words):
         call()
+
+
+def test_a_pyhf_file_is_no_experiment(cli, work):
+    (work / "munu_mu.native.json").write_text("{}")
+    for name in ("munu_mu.native.json", "./munu_mu.native.json", "nothing.json"):
+        for call in (nuhf.limit, nuhf.fit, nuhf.rate, nuhf.templates):
+            with pytest.raises(InputError, match=r"is a workspace .* not an experiment.*nuhf pyhf"):
+                call(name)
+        with pytest.raises(InputError, match="not an experiment"):
+            nuhf.workspace([EXPERIMENT, name], "munu_mu")
+    for command in ("limit", "rate", "cite"):
+        ran = cli(command, "munu_mu.native.json")
+        assert ran.code == 2
+        assert "not an experiment" in ran.err
+
+
+def test_a_parameter_given_twice_is_refused():
+    with pytest.raises(InputError, match="qnu_mumu is given twice"):
+        nuhf.limit(EXPERIMENT, ["qnu_mumu", "munu_e", "qnu_mumu"])
+
+
+@pytest.mark.parametrize("call", [nuhf.rate, nuhf.limit, nuhf.fit])
+def test_a_slip_of_the_unit_is_refused_by_all(call):
+    """5 for 5e-8: the rate is quadratic in a large charge, 1e16 times that of the SM."""
+    with pytest.raises(InputError, match=r"qnu_mumu = 5 e gives .*e\+16 events .* base units"):
+        call(EXPERIMENT, values={"qnu_mumu": 5.0})
+
+
+def test_a_paper_of_figures_is_not_compared():
+    with pytest.raises(InputError, match=r"figures only \(nuhf plot khan2022v2\).*khan2023$"):
+        nuhf.reproduce("khan2022v2")
+    with pytest.raises(InputError, match="allowed: ") as caught:
+        nuhf.reproduce("nobody")
+    allowed = str(caught.value).split("allowed: ")[1].split(", ")
+    assert "khan2022v2" not in allowed
+    assert {"khan2023", "cadeddu2020", "all"} <= set(allowed)

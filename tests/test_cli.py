@@ -607,7 +607,7 @@ def test_scan(cli, work):
     low, high = found["values"][0], found["values"][-1]
     assert re.search(rf"^scanned +{low:.3g} to {high:.3g} e, 31 values$", summary.out, re.M)
     # both minima of a charge, and nothing else
-    (lowest,) = re.findall(r"^lowest values +(.*)$", summary.out, re.M)
+    (lowest,) = re.findall(r"^local minima on the grid +(.*)$", summary.out, re.M)
     near = [float(text) for text in re.findall(r"(\S+) \(", lowest)]
     assert len(near) == len(limit["intervals"]) == 2
     for value, (low, high) in zip(near, limit["intervals"], strict=True):
@@ -649,6 +649,7 @@ def test_summary_of_a_region_with_a_hole_and_an_island():
     """Two circles in one another are a piece with a hole; a third inside the hole is a piece."""
     from nuhf.cli import summaries
     from nuhf.inference.contours import ContourResult
+    from nuhf.inference.problem import Options
 
     angle = np.linspace(0.0, 2.0 * np.pi, 41)
     circle = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
@@ -658,7 +659,8 @@ def test_summary_of_a_region_with_a_hole_and_an_island():
     empty = np.zeros(1)
     found = ContourResult(
         ("x",), "default", ("qnu_ee", "sin2thetaW"), ("e", "1"), None, (0.0, 0.5), 1.0,
-        ((0.5, lines),), empty, empty, np.zeros((1, 1)), (), "", (), {},
+        ((0.5, lines),), empty, empty, np.zeros((1, 1)), (), "", (),
+        {"options": Options().summary()},
     )  # fmt: skip
     text = summaries.contour(found, "delta-chi2")
     assert text[1] == "best fit  qnu_ee = 0 e, sin2thetaW = 0.5"
@@ -792,6 +794,9 @@ BAD = [
     ((*P, "--set", "qnu_ee=1e-8"), ("qnu_ee", "both free and set")),
     (("scan", X, "-p", "qnu_ee", "--set", "qnu_ee=1e-8"), ("qnu_ee", "both free and set")),
     (("fit", X, "--set", "norm_cevns=2"), ("norm_cevns", "both free and set")),
+    ((*P, "-p", "munu_e", "-p", "qnu_ee"), ("-p", "qnu_ee", "given twice")),
+    (("rate", X, "--set", "qnu_mumu=5"), ("qnu_mumu = 5 e", "base units")),
+    (("reproduce", "khan2022v2"), ("figures only", "nuhf plot", "khan2023")),
     (("limit", X, "-p", "qnu_ee", "-p", "munu_e", "--set", "qnu_ee=0"), ("qnu_ee", "both free")),
     ((*P, "--set", "qnu_mumu=1e300"), ("qnu_mumu", "1e+300")),
     (("rate", X, "--set", "munu_e=1e300"), ("munu_e", "1e+300")),
@@ -1055,3 +1060,81 @@ def test_regenerate_says_what_it_writes(cli, work):
     assert said == files(work)
     assert f"fresh/workspaces/{X}/munu_mu.stock.json" in said
     assert os.access("fresh/workspaces/cls_limit.sh", os.X_OK)
+
+
+# ---------------------------------------------------------------------- what was done is said
+
+
+CHOSEN = ("--profile", "qnu_ee", "--set", "munu_e=1e-9", "--fix", "flux_sns")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("limit", X, "-p", "qnu_mumu"),
+        ("scan", X, "-p", "qnu_mumu", "--range", "-1e-7", "1e-7", "--points", "5"),
+        ("fit", X),
+        ("contour", X, "-p", "qnu_mumu", "-p", "r2nu_mumu", "--points", "12", "--cl", "0.9"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_the_heading_says_what_was_chosen(cli, arguments):
+    said = "; free: qnu_ee; held: munu_e = 1e-09 mu_B; fixed nuisances: flux_sns"
+    if arguments[0] == "contour":
+        plain, chosen = arguments, CHOSEN[2:]
+        said = said.replace("free: qnu_ee; ", "")
+    else:
+        plain, chosen = arguments, CHOSEN
+    heading = cli(*plain).out.splitlines()[0]
+    assert ";" not in heading
+    assert cli(*plain, *chosen).out.splitlines()[0] == heading + said
+
+
+def test_a_group_is_said_by_its_names(cli):
+    heading = cli("limit", X, "-p", "qnu_mumu", "--profile", "charges").out.splitlines()[0]
+    assert heading.endswith("delta-chi2; free: qnu_ee")
+    heading = cli("limit", X, "-p", "anu_mumu", "--anapole", "khan").out.splitlines()[0]
+    assert heading.endswith("delta-chi2; anapole: khan")
+
+
+def test_a_fit_at_a_bound_says_so(cli):
+    """munu_mu of these data is 0: its unit and the remark are words of their own."""
+    (line,) = re.findall(r"^munu2_mu .*$", cli("fit", X, "-p", "munu_mu").out, re.MULTILINE)
+    assert line.endswith("  mu_B^2  at its bound")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("lz-ws2022", "-p", "munu_eff", "--encoding", "stock"),
+         "munu2_eff_em23: munu_eff^2 in 1e-23 mu_B^2"),
+        ((X, "-p", "qnu_ee"), "qnu_ee_em8: qnu_ee in 1e-8 e"),
+        ((X, "-p", "sin2thetaW"), "sin2thetaW_shift_em2: sin2thetaW - 0.23857 in 1e-2"),
+        ((X, "-p", "norm_cevns"), "norm_cevns: norm_cevns"),
+    ],
+)  # fmt: skip
+def test_a_workspace_is_written_with_its_unit_said(cli, work, arguments, said):
+    ran = cli("workspace", *arguments, "-o", "x.json")
+    assert (ran.out, ran.err) == ("", f"wrote x.json (POI {said})\n")
+    content = json.loads((work / "x.json").read_text())
+    assert content["measurements"][0]["config"]["poi"] == said.split(":")[0]
+
+
+def test_a_folder_is_validated_file_by_file(cli, work):
+    from nuhf.model.patchset import FIX_STRENGTH
+
+    (work / "empty").mkdir()
+    refused(cli("validate", "empty"), 2, "empty", ".json", ".tar.gz")
+    cli("publish", X, "-p", "munu_mu", "--points", "3", "--archives-only", "-o", "release")
+    ran = cli("validate", "release")
+    assert ran.code == 0
+    assert ran.out.endswith("\n2 files, 0 errors, 0 warnings\n")
+    cli("unpack", f"release/{X}_munu_mu.tar.gz", "-o", "release/inside")
+    (work / "release" / "inside" / "fix_strength.json").write_text(json.dumps(FIX_STRENGTH))
+    (work / "release" / "notes.txt").write_text("no model")
+    ran = cli("validate", "release")
+    assert ran.out.endswith("\n4 files, 0 errors, 0 warnings\n")
+    # the patch set was compared with the workspace beside it
+    assert "not compared" not in ran.out
+    (work / "release" / "broken.json").write_text("{")
+    assert cli("validate", "release").code == 1

@@ -16,6 +16,7 @@ from nuhf.inference.intervals import intervals
 from nuhf.model import encode
 from nuhf.model.combine import Source, combine, combine_files
 from nuhf.model.native import load_model
+from nuhf.model.parts import rescaled, take
 
 X = "coherent-csi-2021"
 QNU = np.array([-15.0, -5.0, 0.0, 3.0, 20.0, 50.0, 80.0])
@@ -288,8 +289,6 @@ def test_our_monomials_are_brought_to_one_unit(native, second, order):
 
 
 def test_rescaling_keeps_mixed_monomials_and_inits(problem_of):
-    from nuhf.model.parts import rescaled, take
-
     problem = problem_of("qnu_ee", profile=("r2nu_ee",))
     spec = copy.deepcopy(encode.native(problem.description))
     spec["measurements"][0]["config"]["parameters"][0]["inits"] = [4.0]
@@ -381,7 +380,21 @@ def test_stock_files_of_different_units_are_refused(native, stock_of):
         text = refused(*pair)
         assert "two units" in text
         assert "combine the native files" in text
-        assert "--encoding stock" in text
+        assert "-p qnu_ee --encoding stock" in text
+        assert "rename" not in text
+
+
+def test_stock_moments_of_different_units_are_not_to_be_renamed():
+    """Renamed by hand, one squared moment would count in the unit of the other, 1000 times off."""
+    files = [nuhf.workspace(name, "munu_e", encoding="stock") for name in (X, "dresden-2")]
+    assert [spec["measurements"][0]["config"]["poi"] for spec in files] == [
+        "munu2_e_em18", "munu2_e_em21"
+    ]  # fmt: skip
+    text = refused(*files)
+    assert "'nuhf workspace EXP1 EXP2 -p munu_e --encoding stock'" in text
+    assert "native" in text
+    assert "rename" not in text
+    nuhf.combine([nuhf.workspace(name, "munu_e") for name in (X, "dresden-2")])
 
 
 def test_a_type_clash_is_refused():
@@ -519,3 +532,42 @@ def test_three_files_and_labels(tmp_path, cli, work):
     assert ran.code == 2
     assert len(ran.err.strip().splitlines()) == 1
     assert not (work / "out.json").exists()
+
+
+def test_another_unit_keeps_relative_uncertainties():
+    """A sample in units ten times smaller: contents, shapes and bin errors are ten times less."""
+    name = "qnu_ee_em8"
+    modifiers = [
+        {"name": name, "type": "normfactor", "data": None},
+        {
+            "name": "tilt",
+            "type": "histosys",
+            "data": {"hi_data": [9.0, 4.0], "lo_data": [7.0, 6.0]},
+        },
+        {"name": "bins", "type": "staterror", "data": [0.8, 0.5]},
+        {"name": "own", "type": "shapesys", "data": [2.0, 1.0]},
+    ]
+    spec = {
+        "channels": [{"name": "c", "samples": [
+            {"name": f"cevns_e_{name}", "data": [8.0, 5.0], "modifiers": modifiers},
+            {"name": "rest", "data": [20.0, 30.0], "modifiers": []},
+        ]}],
+        "observations": [{"name": "c", "data": [25.0, 31.0]}],
+        "measurements": [{"name": "m", "config": {"poi": name, "parameters": [
+            {"name": name, "inits": [2.0], "bounds": [[-10.0, 40.0]]}
+        ]}}],
+        "version": "1.0.0",
+    }  # fmt: skip
+    part = take(Source("one", spec), None)
+    moved = rescaled(part, name, "qnu_ee_em9")
+    before, after = part.channels[0]["samples"], moved.channels[0]["samples"]
+    assert after[0]["name"] == "cevns_e_qnu_ee_em9"
+    assert after[0]["data"] == pytest.approx([0.8, 0.5])
+    found = {m["name"]: m["data"] for m in after[0]["modifiers"]}
+    assert found["tilt"]["hi_data"] == pytest.approx([0.9, 0.4])
+    assert found["tilt"]["lo_data"] == pytest.approx([0.7, 0.6])
+    assert found["bins"] == pytest.approx([0.08, 0.05])
+    assert found["own"] == pytest.approx([0.2, 0.1])
+    assert after[1] == before[1]
+    assert moved.configs["qnu_ee_em9"]["inits"] == pytest.approx([20.0])
+    assert moved.configs["qnu_ee_em9"]["bounds"] == [pytest.approx([-100.0, 400.0])]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from nuhf.errors import InputError, ModelError
 from nuhf.inference.compiled import compile_model
-from nuhf.inference.compiled_fit import best_of, fit, profile, refit_with_pyhf
+from nuhf.inference.compiled_fit import best_of, fit, refit_with_pyhf
 from nuhf.model.native import load_model, modifier_set
 
 X = np.linspace(0.0, 1.0, 6)
@@ -401,17 +401,14 @@ def test_toys_converge_inside_their_bounds(pair):
 def test_fixed_parameters_stay():
     compiled = compile_model(load_model(couplings_spec())[0])
     data = toys(compiled, np.random.default_rng(10), 5, q=0.0, r=0.0)
-    values = np.array([[-1.0], [-0.5], [0.0], [0.5], [1.0]])
-    result = profile(compiled, data, ["q"], values)
-    assert (result.parameters[:, compiled.index("q")] == values[:, 0]).all()
-    by_hand = np.tile(compiled.inits, (5, 1))
-    by_hand[:, compiled.index("q")] = values[:, 0]
+    values = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
+    starts = np.tile(compiled.inits, (5, 1))
+    starts[:, compiled.index("q")] = values
     free = np.arange(len(compiled.names)) != compiled.index("q")
-    np.testing.assert_array_equal(
-        result.twice_nll, fit(compiled, data, starts=by_hand, free=free).twice_nll
-    )
-    nothing_free = fit(compiled, data, starts=by_hand, free=np.zeros_like(free))
-    np.testing.assert_array_equal(nothing_free.parameters, by_hand)
+    result = fit(compiled, data, starts=starts, free=free)
+    assert (result.parameters[:, compiled.index("q")] == values).all()
+    nothing_free = fit(compiled, data, starts=starts, free=np.zeros_like(free))
+    np.testing.assert_array_equal(nothing_free.parameters, starts)
     assert (nothing_free.twice_nll >= result.twice_nll).all()
 
 
@@ -501,7 +498,10 @@ def test_large_counts_keep_their_precision():
     observed = {"one": 1e8 + 1e4 * X * 0.7}
     model, data = load_model(workspace(channels, observed, [{"name": "q", "bounds": [[-9, 9]]}]))
     compiled = compile_model(model)
-    free, fixed = fit(compiled, data), profile(compiled, data, ["q"], [0.2])
+    start = compiled.inits.copy()
+    start[compiled.index("q")] = 0.2
+    held = np.arange(len(compiled.names)) == compiled.index("q")
+    free, fixed = fit(compiled, data), fit(compiled, data, starts=start, free=~held)
     assert free.converged[0]
     assert free.parameters[0, 0] == pytest.approx(0.7, abs=1e-5)
     expected = ((0.5 * 1e4 * X) ** 2 / 1e8).sum()
@@ -517,10 +517,8 @@ def test_inputs_of_fits_are_checked():
         fit(compiled, data, starts=np.tile(compiled.inits, (2, 1)))
     with pytest.raises(InputError, match="do not fit a model"):
         fit(compiled, data, free=[True])
-    with pytest.raises(InputError, match="values have shape"):
-        profile(compiled, data, ["q", "r"], [0.1])
     with pytest.raises(InputError, match="no parameter"):
-        profile(compiled, data, ["nope"], [0.1])
+        compiled.index("nope")
     with pytest.raises(InputError, match=r"\(S, P\)"):
         best_of(compiled, data, compiled.inits)
 

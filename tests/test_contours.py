@@ -7,6 +7,7 @@ from scipy.stats import chi2
 import nuhf
 from nuhf import api, parameters
 from nuhf.errors import InputError
+from nuhf.inference.engines import ModelProfiler
 from nuhf.inference.intervals import threshold
 
 EXPERIMENT = "coherent-csi-2021"
@@ -66,6 +67,32 @@ def test_grid_does_not_matter():
     )
     for axis in (0, 1):
         assert coarse[:, axis].max() == pytest.approx(fine[:, axis].max(), rel=2e-3)
+
+
+def test_points_without_a_number_are_noted_and_bend_no_line(monkeypatch):
+    """A hole in the profile ends the region, but no vertex is lost or moved away for it."""
+    options = {"cl": (0.9,), "points": 12}
+    whole = nuhf.contour(EXPERIMENT, ["munu_e", "munu_mu"], **options)
+    assert not any("without a converged fit" in note for note in whole.notes)
+    real = ModelProfiler.at_points
+
+    def torn(self, indices, points):
+        found = real(self, indices, points)
+        if len(indices) == 1:
+            return found
+        y = np.asarray(points)[:, 1]
+        return np.where(y < 0.3 * limit, np.inf, found)
+
+    second = parameters.get("munu_mu")
+    limit = second.to_fit(float(whole.regions[0][1][0][:, 1].max()))
+    monkeypatch.setattr(ModelProfiler, "at_points", torn)
+    found = nuhf.contour(EXPERIMENT, ["munu_e", "munu_mu"], **options)
+    lost = int((~np.isfinite(found.delta)).sum())
+    assert 12 <= lost < 12 * 12
+    assert any(note.startswith(f"{lost} of 144 points of the profile") for note in found.notes)
+    vertices = np.concatenate(found.regions[0][1])
+    assert np.isfinite(vertices).all()
+    assert vertices[:, 1].max() == pytest.approx(whole.regions[0][1][0][:, 1].max(), rel=2e-3)
 
 
 @pytest.mark.parametrize(

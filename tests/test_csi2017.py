@@ -8,6 +8,7 @@ from test_csi2017_tables import chicago3, constant, predict
 
 import nuhf
 from nuhf import api
+from nuhf.constants import AVOGADRO
 from nuhf.detector.efficiency import LogisticEfficiency
 from nuhf.detector.quenching import TabulatedQuenching
 from nuhf.detector.resolution import PoissonLight
@@ -17,8 +18,10 @@ from nuhf.experiments.catalogue import load, parse_experiment
 from nuhf.experiments.prepare import prepare
 from nuhf.inference import questions
 from nuhf.inference.problem import Options, pose
+from nuhf.physics import eves
 from nuhf.report.shipped import stock_check
 from nuhf.resources import find
+from nuhf.units import G_PER_KG, KEV, METRE
 
 NAME = "coherent-csi-2017"
 EDGES = np.arange(6.0, 31.0, 2.0)
@@ -43,6 +46,16 @@ def interval(one, parameter, cl=0.9, **options):
 
 
 # -------------------------------------------------------------- counts, rates
+
+
+def test_the_steady_background_does_not_know_the_binning_in_time():
+    """Its events are those from 0 to 6 us; bins that end at 3 us have their part of them."""
+    (whole,) = variant("cadeddu2020-fixed-rn").regions
+    (early,) = variant("cadeddu2020-fixed-rn", t_edges_us=(0.0, 1.0, 3.0)).regions
+    fine = whole.backgrounds["ss"].reshape(12, 12)
+    expected = np.stack([fine[:, :2].sum(axis=1), fine[:, 2:6].sum(axis=1)], axis=1)
+    np.testing.assert_allclose(early.backgrounds["ss"].reshape(12, 2), expected, rtol=1e-12)
+    assert expected.sum() < 0.7 * fine.sum()
 
 
 def test_counts_of_the_published_region():
@@ -203,3 +216,31 @@ def test_stock_workspace_is_the_native_one(parameter):
     found = stock_check(pose([prepare(load(NAME))], parameter, Options()), 61)
     assert found.largest < 0.01
     assert found.at_interval < 1e-3
+
+
+def test_electrons_left_out_would_decide_on_charges_alone():
+    """The note of the CsI files: free electrons in 2021's region, prompt neutrinos and muon's."""
+    loaded = load("coherent-csi-2021")
+    experiment = loaded.experiment
+    flux = experiment.source.pot * experiment.source.neutrinos_per_flavour_per_pot
+    flux /= 4.0 * np.pi * (experiment.source.baseline_m * METRE) ** 2
+    molar = 132.905 + 126.904
+    electrons = experiment.target.mass_kg * G_PER_KG / molar * AVOGADRO * (55 + 53)
+    low, high = (pe / 13.35 * KEV for pe in (8.0, 60.0))  # arXiv:2110.07730: 13.35 PE/keV_ee
+    recoil = np.geomspace(low, high, 400)
+
+    def events(**couplings):
+        kernel = eves.coefficients(recoil, "mu")
+        powers = {"q": "q", "q2": "q", "munu2": "munu"}
+        total = kernel["1"][0].copy()
+        for name, coupling in powers.items():
+            value = couplings.get(coupling, 0.0)
+            total += kernel[name][0] * (value if name == "q" else value**2)
+        return 2.0 * flux * electrons * np.trapezoid(total, recoil)
+
+    observed = prepare(loaded).regions[0].observed.sum()
+    assert events() < 1e-3
+    assert events(munu=1.7e-9) < 0.01 * observed  # the limit of coherent scattering
+    limit = nuhf.limit("coherent-csi-2021", "qnu_mumu")[0].intervals[-1][1]
+    # a hundredth of the limit would be seen: several times the root of all events
+    assert events(q=0.01 * limit) > 10.0 * np.sqrt(observed)

@@ -5,7 +5,11 @@ import pytest
 
 import nuhf
 from nuhf import api
-from nuhf.experiments.catalogue import list_experiments
+from nuhf.experiments.catalogue import list_experiments, load
+from nuhf.experiments.prepare import prepare
+from nuhf.inference.compiled import compile_model
+from nuhf.model import assemble, encode
+from nuhf.model.native import load_model
 
 PAPER = "giunti-ternes2023"
 SM = {"r2nu_ee": -8.3e-33, "r2nu_mumu": -4.8e-33}
@@ -31,6 +35,20 @@ def test_the_minimum_is_at_the_sm(radii):
         assert height == pytest.approx(0.0, abs=1e-4)
         width = found.intervals[-1][1] - found.intervals[0][0]
         assert value == pytest.approx(SM[parameter], abs=2e-3 * width)
+
+
+@pytest.mark.parametrize("anapole", ["standard", "khan"])
+def test_a_free_anapole_moment_starts_at_the_sm_radius(anapole):
+    """The Asimov data contain the radius -8.3e-33 cm2, whatever a free parameter is called."""
+    one = prepare(load("darwin-30ty", PAPER))
+    description = assemble.describe([one], ["anu_ee"], anapole=anapole)
+    compiled = compile_model(load_model(encode.native(description))[0])
+    (region,) = one.regions
+    np.testing.assert_allclose(compiled.expected(compiled.inits), region.observed, rtol=1e-9)
+    # without the radius there are other counts: the check above can fail
+    without = compiled.inits.copy()
+    without[compiled.index(description.couplings[0].parameter.fit_name)] = 0.0
+    assert not np.allclose(compiled.expected(without), region.observed, rtol=1e-5)
 
 
 def test_two_pieces_are_reported(radii):

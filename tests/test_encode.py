@@ -1,6 +1,7 @@
 """Both encodings against the templates, against each other, and against plain pyhf."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pyhf
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 from nuhf import api, parameters
 from nuhf.engine.signal import flavour_polynomial
 from nuhf.errors import InputError, ModelError
+from nuhf.experiments.catalogue import list_experiments, load
+from nuhf.experiments.prepare import prepare
 from nuhf.inference.engines import ModelProfiler, engine
 from nuhf.inference.problem import Options, pose
 from nuhf.model import assemble, encode
@@ -125,6 +128,49 @@ def test_native_counts_equal_the_templates(loaded, prepared, names):
         np.testing.assert_allclose(
             ours, by_hand(prepared, couplings, pulls), rtol=1e-10, atol=1e-10
         )
+
+
+@pytest.mark.parametrize("size", [1e-3, 1e-7])
+def test_shapes_are_kept_however_small(prepared, size):
+    """Only rounding is dropped: at a pull of one every bin is what the variation says."""
+    (region,) = prepared.regions
+    (templates,) = region.signals
+    tilt = size * np.linspace(-1.0, 1.0, templates.bins)
+
+    def tilted(sign):
+        return {
+            source: {name: (1.0 + sign * tilt) * row for name, row in monomials.items()}
+            for source, monomials in templates.nominal.items()
+        }
+
+    varied = {("tilt", "up"): tilted(1.0), ("tilt", "down"): tilted(-1.0)}
+    changed = replace(region, signals=(replace(templates, varied=varied),))
+    one = replace(prepared, regions=(changed,))
+    description = described(one, "qnu_ee", "r2nu_mumu")
+    (channel,) = description.channels
+    for sample in channel.samples:
+        if sample.process == "cevns":
+            up = sample.norms["tilt"].up * sample.shapes["tilt"].up
+            np.testing.assert_allclose(up, (1.0 + tilt) * sample.counts, rtol=1e-13)
+
+
+@pytest.mark.parametrize("pull", [-2.5, -0.3, 0.6, 3.0])
+def test_a_linear_pull_is_a_straight_line(pull):
+    """The factor is 1 + pull x size at any pull, so a positive pull means more events."""
+    one = prepare(load(EXPERIMENT, "khan2023"))
+    description = described(one, "munu_mu")
+    model, _ = load_model(encode.native(description))
+    (channel,) = description.channels
+    start = dict.fromkeys(model.config.par_order, 0.0)
+    nominal = model.expected_actualdata(list(start.values()))
+    for nuisance in one.loaded.analysis.nuisances:
+        assert nuisance.pull == "linear"
+        moved = sum(
+            s.counts for s in channel.samples if s.process in nuisance.processes and not s.powers
+        )
+        assert moved.sum() > 0
+        found = model.expected_actualdata(list({**start, nuisance.name: pull}.values()))
+        np.testing.assert_allclose(found - nominal, pull * nuisance.size * moved, atol=1e-7)
 
 
 def test_monomials_of_two_couplings(prepared):
@@ -241,9 +287,29 @@ def test_mixed_monomials_in_the_stock_encoding(prepared):
     assert mixed > 0.1  # the mixed monomial mattered
 
 
-def test_powers_above_two_have_no_stock_form(prepared):
-    from dataclasses import replace
+def test_a_free_strength_beside_a_coupling_in_the_stock_encoding(prepared):
+    """It multiplies every monomial, and must not hide what the coupling adds at strength 1."""
+    description = described(prepared, "munu_mu", "norm_cevns")
+    native, _ = load_model(encode.native(description))
+    spec = encode.stock(description)
+    stock = pyhf.Workspace(spec).model()
+    (entry, _) = spec["measurements"][0]["config"]["parameters"]
+    (alone,) = encode.stock(described(prepared, "munu_mu"))["measurements"][0]["config"][
+        "parameters"
+    ]
+    assert entry == alone
+    unit = description.couplings[0].high / entry["bounds"][0][1]
+    rng = np.random.default_rng(8)
+    for _ in range(10):
+        point = {n: rng.normal() for n in native.config.par_order}
+        point |= {"munu2_mu_em18": rng.uniform(0, 20), "norm_cevns": rng.uniform(0, 3)}
+        exact = native.expected_actualdata([point[n] for n in native.config.par_order])
+        point[entry["name"]] = point["munu2_mu_em18"] / unit
+        same = stock.expected_actualdata([point[n] for n in stock.config.par_order])
+        np.testing.assert_allclose(same, exact, rtol=1e-10)
 
+
+def test_powers_above_two_have_no_stock_form(prepared):
     description = described(prepared, "qnu_ee")
     (channel,) = description.channels
     cubic = tuple(
@@ -374,6 +440,26 @@ def test_two_equal_experiments_give_a_shorter_interval(twin):
     # twice the same data, all nuisances independent: the error falls by sqrt(2)
     assert np.ptp(two.intervals) == pytest.approx(np.ptp(one.intervals) / np.sqrt(2), rel=0.02)
     assert two.best_fit == pytest.approx(one.best_fit, abs=2e-3)
+
+
+def test_a_combination_has_the_common_part_of_the_ranges(tmp_path):
+    """4.5 to 5.8 fm in one analysis and 4.78 to 6 fm in the other; the fit counts from 5 fm."""
+    name, analysis = "coherent-csi-2017", "cadeddu2020-free-rn"
+    text = list_experiments()[name].read_text(encoding="utf-8")
+    assert "limits = { Rn_CsI = [4.78, 6.0] }" in text
+
+    def limited(label, ends):
+        path = tmp_path / f"{label}.toml"
+        changed = text.replace(f'name = "{name}"', f'name = "{label}"')
+        path.write_text(changed.replace("[4.78, 6.0]", ends), encoding="utf-8")
+        return prepare(load(str(path), analysis))
+
+    one, two = prepare(load(name, analysis)), limited("two", "[4.5, 5.8]")
+    for pair in ([one, two], [two, one]):
+        (coupling,) = assemble.describe(pair, ["Rn_CsI"]).couplings
+        assert (coupling.low, coupling.high) == pytest.approx((-0.22, 0.8), abs=1e-12)
+    with pytest.raises(InputError, match="no range of Rn_CsI in common"):
+        assemble.describe([one, limited("apart", "[6.5, 7.0]")], ["Rn_CsI"])
 
 
 def test_duplicates_are_refused(prepared, twin):

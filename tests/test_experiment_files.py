@@ -1,6 +1,7 @@
 """Experiment files: the numbers of the collaboration, and what is refused in which words."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,9 +11,11 @@ from hypothesis import strategies as st
 import nuhf
 from nuhf.constants import AVOGADRO
 from nuhf.errors import InputError
-from nuhf.experiments import spallation
+from nuhf.experiments import sanity, spallation
 from nuhf.experiments.catalogue import list_experiments, load, parse_experiment
+from nuhf.experiments.light import Checked
 from nuhf.experiments.prepare import prepare
+from nuhf.experiments.region import Prepared
 from nuhf.experiments.targets import nuclear_targets
 from nuhf.physics.couplings import weak_couplings
 from nuhf.physics.nuclei import read_nuclides
@@ -353,11 +356,12 @@ ON_USE = [
      ["unknown form factor 'helmet'", "helm", "klein-nystrand"]),
     ('couplings = "tree"', 'couplings = "loop"',
      ["unknown couplings 'loop'", "tree, radiative-UNVERIFIED"]),
-    ("sns/flux_time.csv", "sns/flux_tim.csv", ["'sns/flux_tim.csv' not found in", "data"]),
+    ("sns/flux_time.csv", "sns/flux_tim.csv",
+     ["copy.toml: source.time_table: file 'sns/flux_tim.csv' not found in", "data"]),
     ("coherent-csi-2021/counts.csv", "sns/flux_time.csv", ["no column", "the columns are t_lo_us"]),
     ('column = "brn"', 'column = "neutrons"', ["no column 'neutrons'", "brn, nin"]),
     ("recoil_range_kev = [0.0, 80.0]", "recoil_range_kev = [0.0, 20.0]",
-     ["quenching: recoil", "outside 0 to 20 keV"]),
+     ["copy.toml: detector.quenching: recoil", "outside 0 to 20 keV"]),
     ("recoil_min_kev = 0.1", "recoil_min_kev = 90", ["no neutrino gives a recoil above 90 keV"]),
     ("40, 50, 60]", "40, 50, 70]", ["reach beyond the table, 0 to 60"]),
     ("0, 8, 12, 16", "0, 8.5, 12, 16", ["a bin edge cuts the cell 8 to 9"]),
@@ -380,12 +384,17 @@ def test_impossible_experiment_is_refused_on_use(changed, old, new, words):
 TABLE = [
     ("counts.csv", lambda s: s.replace("6,7,1.5,1.625,1,0", "6,7,1.5,1.625,-1,0"),
      ["column 'n_c', row 0: -1.0 is negative"]),
+    ("counts.csv", lambda s: s.replace("6,7,1.5,1.625,1,0", "6,7,1.5,1.625,1.5,0"),
+     ["region 'coherent_csi_2021': observed in bin ", "no whole number"]),
+    ("counts.csv", lambda s: s + "6,7,1.5,1.625,1,0\n",
+     ["rows 0 and ", "are the same cell, 6 to 7 photoelectrons and 1.5 to 1.625 us"]),
     ("counts.csv", lambda s: s.replace("6,7,1.5,1.625,1,0", "6,7,1.5,1.625,one,0"),
      ["line 6, column 'n_c': 'one' is not a finite number"]),
     ("counts.csv", lambda s: s.replace("# source:", "# origin:"), ["no comment line '# source:"]),
     ("counts.csv", lambda s: s.replace("n_c,n_ac", "n_c,n_off"), ["no column 'n_ac'"]),
     ("background_pe.csv", lambda s: s.replace("3,4,0,0", "3,3,0,0"), ["bin 3", "not above"]),
-    ("background_pe.csv", lambda s: s.replace("3,4,0,0\n", ""), ["overlap or leave a gap"]),
+    ("background_pe.csv", lambda s: s.replace("3,4,0,0\n", ""),
+     ["bins 2 and 3 leave a gap: 2 to 3, then 4 to 5"]),
     ("background_pe.csv", lambda s: s.replace("3,4,0,0", "3,4,-1,0"), ["'brn', row 3", "negative"]),
     ("background_time.csv", lambda s: s.replace("brn,nin", "brn,nine"), ["no column 'nin'"]),
 ]  # fmt: skip
@@ -397,8 +406,195 @@ def test_broken_tables_are_refused_with_their_file(tmp_path, changed, name, chan
     table = beside(tmp_path, f"{TABLES}/{name}", change)
     with pytest.raises(InputError) as error:
         nuhf.limit(path, "munu_e")
-    for word in [str(table), *words]:
+    # of a sum over cells the file is told, not the table
+    place = "copy.toml" if "no whole number" in words else str(table)
+    for word in [place, *words]:
         assert word in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda rows: [*rows[:3], *rows[2:]], "bins 2 and 3 overlap: "),
+        (lambda rows: [*rows[:2], *rows[3:]], "bins 1 and 2 leave a gap: "),
+    ],
+)
+def test_a_solar_table_has_every_bin_once(tmp_path, change, words):
+    loaded = load("lz-ws2024")
+    name = loaded.experiment.data.counts_table
+    lines = loaded.table(name).read_text().splitlines()
+    start = next(i for i, line in enumerate(lines) if not line.startswith("#")) + 1
+    path = tmp_path / name
+    path.parent.mkdir()
+    path.write_text("\n".join([*lines[:start], *change(lines[start:])]))
+    copy = tmp_path / "copy.toml"
+    copy.write_text(loaded.path.read_text())
+    with pytest.raises(InputError) as error:
+        prepare(load(str(copy)))
+    assert f"{path}: {words}" in str(error.value)
+
+
+# ------------------------------------------------ a reactor experiment with counts in its file
+
+GE = """
+format = 1
+kind = "reactor"
+name = "ge"
+title = "germanium"
+references = [{ key = "k", text = "t" }]
+target = { source = "s", mass_kg = 4.0, formula = { Ge74 = 1.0 } }
+backgrounds = [
+  { name = "b_on", title = "on", region = "on", kind = "bins", source = "s", column = "b" },
+  { name = "b_off", title = "off", region = "off", kind = "bins", source = "s", column = "b" },
+]
+
+[fluxes.mine]
+source = "s"
+spectrum = "bestiole2023"
+fuel = { u235 = 1.0 }
+flux_per_cm2_s = 1e13
+
+[detector]
+source = "s"
+pair_energy_kev = 0.00296
+fano = 0.11
+e_ee_min_kev = 0.00296
+gaussian = "whole"
+
+[detector.quenching_variations.k]
+source = "s"
+up = { weights = { bonhomme = 1.0 }, deviations = 1.0 }
+down = { weights = { bonhomme = 1.0 }, deviations = -1.0 }
+
+[[regions]]
+name = "on"
+source = "s"
+live_days = 200.0
+noise_kev = 0.03
+events = "n"
+
+[regions.bins]
+e_lo_kev_ee = [0.2, 0.3, 0.4]
+e_hi_kev_ee = [0.3, 0.4, 0.5]
+n = [114, 90, 83]
+b = [83.5, 82, 81]
+
+[[regions]]
+name = "off"
+source = "s"
+live_days = 50.0
+noise_kev = 0.03
+signal = false
+events = "n"
+
+[regions.bins]
+e_lo_kev_ee = [0.2, 0.3, 0.4]
+e_hi_kev_ee = [0.3, 0.4, 0.5]
+n = [21, 20, 20]
+b = [20.9, 20.5, 20.2]
+
+[analyses.default]
+title = "on and off"
+statistic = "poisson"
+regions = ["on", "off"]
+flux = "mine"
+signals = ["cevns"]
+quenching = "bonhomme"
+backgrounds = ["b_on", "b_off"]
+form_factor = "helm"
+couplings = "tree"
+parameters = ["munu_e"]
+nuisances = [{ name = "qf", kind = "quenching", variation = "k" }]
+"""
+
+LOW, HIGH = "e_lo_kev_ee = [0.2, 0.3, 0.4]", "e_hi_kev_ee = [0.3, 0.4, 0.5]"
+
+GE_FAULTS = [
+    ([(LOW, "e_lo_kev_ee = [200, 300, 400]"), (HIGH, "e_hi_kev_ee = [300, 400, 500]")],
+     "region 'ge_on' expects no signal (cevns): its bins go from 200 to 500 keV_ee"),
+    ([(LOW, "e_lo_kev_ee = [200, 300, 400]"), (HIGH, "e_hi_kev_ee = [300, 400, 500]"),
+      ('nuisances = [{ name = "qf", kind = "quenching", variation = "k" }]', "")],
+     "region 'ge_on' expects no signal (cevns): its bins go from 200 to 500 keV_ee"),
+    ([('["b_on", "b_off"]', '["b_on"]')],
+     "region 'ge_off' has no process: it sees no signal, and analyses.default.backgrounds names "
+     "none for it"),
+    ([("114, 90, 83", "114, -90, 83")],
+     "regions.on.events: column 'n', bin 1: -90 is negative"),
+    ([("114, 90, 83", "114, 90.5, 83")], "region 'ge_on': observed in bin 1 is 90.5, no whole"),
+    ([("n = [114", "a = [0.5, 1.5, 1]\nn = [114"),
+      ('events = "n"', 'events = "n"\nacceptance = "a"')],
+     "regions.on.acceptance: column 'a', bin 1: 1.5 is not in 0 to 1"),
+    ([(HIGH, "e_hi_kev_ee = [0.3, 0.39, 0.5]")],
+     "regions.on.bins: bins 1 and 2 leave a gap: 0.3 to 0.39, then 0.4 to 0.5"),
+    ([(HIGH, "e_hi_kev_ee = [0.3, 0.41, 0.5]")],
+     "regions.on.bins: bins 1 and 2 overlap: 0.3 to 0.41, then 0.4 to 0.5"),
+    ([(HIGH, "e_hi_kev_ee = [0.3, 0.2, 0.5]")],
+     "regions.on.bins: bin 1 is empty or reversed: 'e_hi_kev_ee' is not above"),
+    ([(LOW, "e_lo_kev_ee = [0.4, 0.3, 0.2]"), (HIGH, "e_hi_kev_ee = [0.5, 0.4, 0.3]")],
+     "regions.on.bins: bins 0 and 1 do not increase: 0.4 to 0.5, then 0.3 to 0.4"),
+    ([('quenching = "bonhomme"', 'quenching = "fef"')], "analyses.default.quenching: "),
+    ([("formula = { Ge74 = 1.0 } }", 'formula = { Ge74 = 1.0 }, shells_table = "no.csv" }'),
+      ('["cevns"]', '["cevns", "eves"]')], "target.shells_table: file 'no.csv' not found in: "),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "words"), [([], None), *GE_FAULTS])
+def test_a_reactor_file_is_refused_with_key_bin_and_value(tmp_path, changes, words):
+    text = GE
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new, 1)
+    path = tmp_path / "ge.toml"
+    path.write_text(text)
+    if words is None:
+        assert len(prepare(load(str(path))).regions) == 2
+        return
+    with pytest.raises(InputError) as error:
+        prepare(load(str(path)))
+    assert str(error.value).startswith(f"{path}: {words}")
+
+
+def test_a_process_may_be_absent_where_another_is():
+    """Without a shape to vary; the region is not lost."""
+    loaded = load(NAME)
+    one = region(NAME)
+    (signal,) = one.signals
+    zero = {s: {m: 0.0 * row for m, row in rows.items()} for s, rows in signal.nominal.items()}
+    nothing = replace(signal, process="other", nominal=zero, varied={})
+    for signals in ((signal, nothing), (signal,)):
+        sanity.check(Prepared(loaded, (replace(one, signals=signals),), {}))
+    varied = replace(signal, varied={("qf", "down"): zero})
+    for signals, words in (((nothing,), "other"), ((varied,), "cevns with nuisance 'qf' down")):
+        with pytest.raises(InputError, match=re.escape(f"expects no signal ({words}): its bins")):
+            sanity.check(Prepared(loaded, (replace(one, signals=signals),), {}))
+
+
+# ------------------------------------------------------------------ more light than energy
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("coefficients = [", "coefficients = [1.01, ", "detector.quenching: the quenching factor"),
+        ("up = [", "up = [1.2, ", "detector.quenching.variations.syst0.up: the quenching factor"),
+    ],
+)
+def test_more_light_than_energy_is_refused(changed, old, new, words):
+    with pytest.raises(InputError) as error:
+        prepare(load(changed((old, new))))
+    assert f"copy.toml: {words} is 1." in str(error.value)
+    assert "allowed: at most 1" in str(error.value)
+
+
+@given(factor=st.floats(0.01, 3.0), recoil=st.floats(0.01, 50.0))
+def test_a_checked_curve_is_the_curve_up_to_a_factor_of_one(factor, recoil):
+    curve = Checked(lambda energy: factor * energy, (0.0, 100.0), "here")
+    energy = np.array([0.0, recoil])
+    if factor > 1.0 + 1e-9:
+        with pytest.raises(InputError, match=r"^here: the quenching factor is"):
+            curve(energy)
+    else:
+        np.testing.assert_array_equal(curve(energy), factor * energy)
 
 
 # ---------------------------------------------------------------- names and paths

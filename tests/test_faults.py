@@ -18,6 +18,7 @@ from nuhf.experiments.catalogue import KINDS, list_experiments, parse_experiment
 ROOT = Path(__file__).resolve().parent.parent
 FILES = {**list_experiments(), **{p.stem: p for p in (ROOT / "docs/examples").glob("*.toml")}}
 FILE = Path("some/where/file.toml")
+READ = resources.read_toml
 
 FOREIGN = re.compile(
     r"Input should|Extra inputs|Field required|Value error|type=|pydantic|further information|"
@@ -43,7 +44,7 @@ def content(name):
 def refusal(changed):
     """Message for a file with this content; None if it is accepted."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(resources, "read_toml", lambda _: changed)
+        patch.setattr(resources, "read_toml", lambda at: changed if at == FILE else READ(at))
         try:
             parse_experiment(FILE)
         except InputError as error:
@@ -204,12 +205,25 @@ WORDS = {
          "table with name, source, live_days, "),
         ("dresden-2", ("regions", 0, "signal"), "yes",
          "regions.on.signal = 'yes' (allowed: true or false)"),
+        ("conus-plus", ("regions", 0, "bins", "excess"), [395.0, 1.0],
+         "regions.on: the columns of bins need one length, at least 1; given: e_lo_kev_ee 1, "
+         "e_hi_kev_ee 1, excess 2, error 1"),
+        ("dresden-2", ("backgrounds", 0, "region"), "onn",
+         "backgrounds.flat_on: region 'onn' is not among on, off, residual"),
+        ("dresden-2", ("analyses", "default", "form_factor"), 3,
+         "analyses.default.form_factor = 3 (allowed: 'helm' or 'klein-nystrand' or "),
+        ("dresden-2", ("analyses", "default", "quenching"), 3,
+         "analyses.default.quenching = 3 (allowed: 'lindhard' or "),
         ("dresden-2", ("detector", "refine"), 1.5,
          "detector.refine = 1.5 (allowed: integer from 1 to 16)"),
         ("dresden-2", ("fluxes", "The flux"), {}, 'fluxes."The flux": this name is refused '
          "(allowed: name (a-z, 0-9, -, .; up to 60))"),
     ],
     "solar": [
+        ("xenonnt-sr0", ("analyses", "default", "nuisances", 0),
+         {"name": "n", "kind": "free", "processes": ["eves_pp"]},
+         "analyses.default.nuisances.n.processes: 'eves_pp' is a signal; kind 'free' is for "
+         "backgrounds, norm_eves scales the signal"),
         ("xenonnt-sr0", ("source", "ordering"), "normale",
          "source.ordering = 'normale' (did you mean 'normal'? allowed: 'normal', 'inverted')"),
         ("xenonnt-sr0", ("analyses", "default", "sin2_theta23"), 1.5,
@@ -235,6 +249,17 @@ WORDS = {
          "detector.resolution.kind = 'gauss' (allowed: 'gamma', 'poisson')"),
         ("coherent-csi-2017", ("detector", "resolution", "placement"), 0.6,
          "detector.resolution.placement = 0.6 (allowed: number from -0.5 to 0.5)"),
+        ("made-up-csi", ("backgrounds", 0),
+         {"name": "ss", "title": "t", "kind": "control", "source": "s"},
+         "backgrounds.ss: events: required for kind 'control', not given"),
+        ("coherent-csi-2017", ("backgrounds", 1, "events"), 3.0,
+         "backgrounds.brn: events: leave them out, the tables of kind 'per_gwh' are a rate"),
+        ("made-up-csi", ("analyses", "default", "quenching"), "acc",
+         "analyses.default.quenching: 'acc' is not defined: the file has nothing of this kind"),
+        ("made-up-csi", ("analyses", "default", "nuisances", 0),
+         {"name": "n", "kind": "free", "processes": ["ss", "cevns"]},
+         "analyses.default.nuisances.n.processes: 'cevns' is a signal; kind 'free' is for "
+         "backgrounds, norm_cevns scales the signal"),
         ("made-up-csi", ("detector", "resolution", "pe_per_kev_ee"), 13.0,
          "detector.resolution.pe_per_kev_ee: unknown key (did you mean b0_per_kev_ee or a0_"),
         ("made-up-csi", ("detector", "resolution"), 13.0,
@@ -246,7 +271,7 @@ WORDS = {
         ("coherent-lar-2020", ("templates", "f90_edges"), "0.5",
          "templates.f90_edges = '0.5' (allowed: list of 2 to 1001, each number)"),
         ("coherent-lar-2020", ("variations", "signal_time", "process"), "cevn",
-         "variations.signal_time: process is not among brn_delayed, brn_prompt, cevns, ss"),
+         "variations.signal_time.process: 'cevn' is not among brn_delayed, brn_prompt, cevns, ss"),
         ("coherent-lar-2020", ("analyses", "default", "statistic"), "gaussian",
          "analyses.default.statistic = 'gaussian' (allowed: 'poisson')"),
     ],

@@ -8,7 +8,7 @@ from conftest import EXPERIMENT
 
 from nuhf import api
 from nuhf.errors import FitError, InputError
-from nuhf.inference.feldman_cousins import Points, _verdicts
+from nuhf.inference.feldman_cousins import Points, _end_of_region, _verdicts
 from nuhf.inference.toy_problem import negative_note
 
 
@@ -121,6 +121,33 @@ def test_noise_makes_no_pieces(distance, inside, turned):
     assert count == turned
 
 
+@pytest.mark.parametrize(
+    ("slope", "end", "noise"), [(4.0, 0.5, 0.2), (-4.0, 0.5, 0.2), (4.0, 0.02, 0.02)]
+)
+def test_the_error_of_an_end_is_its_spread(slope, end, noise):
+    """Many sets of toys: critical values scatter by their error, the end by what it claims.
+
+    The data's t is a straight line that meets the critical value, 3, at ``end`` in the cell from
+    0 to 1; 0 is the first tested value in the last case, so that nothing below it is known.
+    """
+
+    class Line:
+        def curve(self, value):
+            return 3.0 + slope * (value - end)
+
+    rng = np.random.default_rng(4)
+    first = 0.0 if end < 0.1 else -1.0
+    x = np.sort(np.append(np.arange(first, 2.5), [end, end + 0.2]))
+    t, error = 3.0 + slope * (x - end), np.full(x.size, noise)
+    found = [
+        _end_of_region(Line(), Points(x, t, 3.0 + rng.normal(0.0, error), error), 0.0, 1.0)
+        for _ in range(800)
+    ]
+    ends, claimed = np.array(found).T
+    assert ends.mean() == pytest.approx(end, abs=4 * claimed.mean() / np.sqrt(800))
+    assert ends.std() == pytest.approx(claimed.mean(), rel=0.12)
+
+
 def test_refusals(tmp_path):
     with pytest.raises(InputError, match="engine compiled"):
         construct("qnu_mumu", toys=100, engine="pyhf")
@@ -177,6 +204,19 @@ def test_coverage_of_the_construction_and_its_twin():
     assert 0.78 <= found.coverage <= 1.0
     assert found.inner == 250
     assert found.unconverged == found.inner_unconverged == 0
+
+
+def test_toys_without_a_fit_do_not_count(monkeypatch):
+    """Of six toys one is lost, and three of the other five cover."""
+    lost = [{"t": [0.1, None, 5.0]}, {"t": [0.2, 2.7, 2.8]}]
+    monkeypatch.setattr("nuhf.inference.coverage._blocks", lambda *given: lost)
+    found = api.coverage(EXPERIMENT, "qnu_mumu", true=0.0, cl=0.9, toys=10)
+    assert (found.toys, found.covered, found.unconverged) == (6, 3, 1)
+    assert found.coverage == pytest.approx(3 / 5)
+    assert found.error == pytest.approx(np.sqrt(0.6 * 0.4 / 5))
+    lost[:] = [{"t": [None]}]
+    with pytest.raises(FitError, match="no fit of any toy"):
+        api.coverage(EXPERIMENT, "qnu_mumu", true=0.0, toys=10)
 
 
 @pytest.mark.parametrize(

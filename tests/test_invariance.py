@@ -1,5 +1,6 @@
 """Limits do not depend on how a model is written down, nor on grids; failures are never numbers."""
 
+import re
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from nuhf import api
 from nuhf.engine import build
 from nuhf.errors import FitError
-from nuhf.experiments.catalogue import load
+from nuhf.experiments.catalogue import list_experiments, load
 from nuhf.experiments.prepare import prepare
 from nuhf.inference import questions
 from nuhf.inference.compiled_fit import refit_with_pyhf
@@ -362,6 +363,27 @@ def test_a_fit_that_is_not_the_deepest_is_said(moment):
     assert sum("finds 2NLL lower by" in note for note in found.notes) == 3
 
 
+@dataclass(frozen=True)
+class Rolling(CompiledEngine):
+    """An engine that ends in a higher minimum wherever it starts from a nominal flux."""
+
+    def minimise(self, data, starts, free):
+        parameters, _ = super().minimise(data, starts, free)
+        nominal = starts[:, self.compiled.index("flux_sns")] == 0.0
+        parameters = parameters.copy()
+        parameters[nominal, self.compiled.index("flux_sns")] += 0.5
+        return parameters, self.compiled.twice_nll(parameters, data)
+
+
+def test_what_only_the_second_optimizer_finds_is_used(moment):
+    old = moment.engine
+    rolling = replace(moment, engine=Rolling(old.model, old.compiled))
+    found, right = (questions.limit(p, 0.9, "delta-chi2") for p in (rolling, moment))
+    assert found.upper_limit == pytest.approx(right.upper_limit, rel=1e-5)
+    assert abs(found.second_optimizer["difference_2nll"]) < 1e-3
+    assert not any("disagree" in note for note in found.notes)
+
+
 # --------------------------------------------------------------------- parts of a model
 
 
@@ -378,3 +400,39 @@ def test_processes_add_up_to_the_model(problem):
     assert all(part.names == compiled.names for part in parts)
     whole = compiled.expected(points)
     np.testing.assert_allclose(sum(p.expected(points) for p in parts), whole, rtol=1e-11, atol=1e-9)
+
+
+# ------------------------------------------------------------ every piece, however many events
+
+
+@pytest.mark.parametrize("mass_kg", [14.57, 100.0, 1000.0])
+@pytest.mark.parametrize("parameter", ["r2nu_mumu", "r2nu_ee", "sin2thetaW"])
+def test_the_side_beyond_the_cancellation_is_searched_whatever_the_exposure(
+    tmp_path, mass_kg, parameter
+):
+    """With interference b x and square c x^2 the SM rate comes back near -b/c, which is fixed."""
+    text = list_experiments()["coherent-csi-2021"].read_text(encoding="utf-8")
+    changed, number = re.subn(r"(?m)^mass_kg = .*$", f"mass_kg = {mass_kg}", text)
+    assert number == 1
+    path = tmp_path / "larger.toml"
+    path.write_text(changed, encoding="utf-8")
+    found = questions.limit(posed([str(path)], parameter, asimov=True), 0.9, "delta-chi2")
+    (first, _), (second, height) = found.minima
+    if parameter == "sin2thetaW":
+        assert (first, second) == (pytest.approx(0.23857), pytest.approx(-0.42, abs=0.01))
+    else:
+        assert (first, second) == (pytest.approx(0.0), pytest.approx(-5.57e-31, rel=0.01))
+    assert (len(found.intervals) == 2) == (height < 2.7055)  # excluded by a tonne in two cases
+    assert not any("towards the end of the range" in note for note in found.notes)
+
+
+def test_a_search_that_ends_where_the_profile_falls_says_so():
+    """A range that stops short of the second minimum, as no description has it."""
+    problem = posed(["coherent-csi-2021"], "qnu_ee")
+    (coupling,) = problem.description.couplings
+    end = problem.parameter.to_fit(3.5e-7)
+    short = replace(problem.description, couplings=(replace(coupling, high=end),))
+    found = questions.limit(replace(problem, description=short), 0.9, "delta-chi2")
+    assert len(found.intervals) == 1
+    (note,) = (n for n in found.notes if "towards the end of the range" in n)
+    assert "3.5e-07 e" in note

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from nuhf.detector.germanium import QUENCHING_MODELS
 from nuhf.experiments import (
     measurement_schema,
     reactor_schema,
@@ -15,8 +16,14 @@ from nuhf.experiments import (
     spallation_released_schema,
     spallation_schema,
 )
-from nuhf.experiments.catalogue import KINDS
+from nuhf.experiments.catalogue import KINDS, list_experiments, load
 from nuhf.experiments.keys import Key, allowed, parts, type_of
+from nuhf.experiments.targets import nuclear_targets
+from nuhf.physics.couplings import coupling_schemes, weak_couplings
+from nuhf.physics.form_factors import FORM_FACTORS
+from nuhf.physics.nuclei import read_nuclides
+from nuhf.physics.reactor_models import MODELS as MODELS_OF_REACTORS
+from nuhf.tables import read_table
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 MODULES = (schema, measurement_schema, reactor_schema, solar_schema, spallation_schema,
@@ -138,4 +145,65 @@ def test_the_command_line_lists_them(cli):
         "allowed": "number greater than 0", "default": "required", "meaning": "Live time, days",
     }  # fmt: skip
     assert {row["kind"] for row in found} == set(KINDS)
-    assert re.search(r"^solar +\[target\] +element +name \(", cli("list", "keys").out, re.M)
+
+
+def test_keys_of_one_kind_or_table_are_listed_in_narrow_lines(cli):
+    whole = cli("list", "keys").out
+    assert max(map(len, whole.splitlines())) < 100
+    assert {f"{kind}: top of the file" for kind in KINDS} <= set(whole.splitlines())
+    one = cli("list", "keys", "reactor.detector").out
+    assert one in whole
+    assert one.startswith("\nreactor: [detector]\n")
+    assert "\n  refine: integer from 1 to 16; default 1\n      How many times finer than" in one
+    assert "[detector.quenching_variations.NAME.up]" in one
+    assert "[target]" not in one
+    kinds = {row["kind"] for row in json.loads(cli("list", "keys", "solar", "--json").out)["keys"]}
+    assert kinds == {"solar"}
+    rows = json.loads(cli("list", "keys", "reactor.detector", "--json").out)["keys"]
+    assert one.count(":") >= len(rows) > 10
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("keys", "reacter"), "kind 'reacter' is unknown; did you mean reactor?"),
+        (("keys", "reactor.detectr"), "no table 'detectr' in files of kind reactor; did you mean"),
+        (("keys", "reactor.det"), "no table 'det' in files of kind reactor"),
+        (("parameters", "solar"), "nuhf list parameters: 'solar' is one word too many"),
+    ],
+)
+def test_what_cannot_be_listed_is_refused(cli, words, message):
+    found = cli("list", *words)
+    assert found.code != 0
+    assert message in found.err
+
+
+def test_names_that_exist_are_told():
+    """From the registries that look them up, so that none is missing or too many."""
+    told = {
+        (kind, key.name): re.findall(r"'([^']+)'", key.allowed)
+        for kind, model in KINDS.items() for part in parts(model) for key in part.keys
+    }  # fmt: skip
+    assert set(told["reactor", "quenching"]) == set(QUENCHING_MODELS)
+    assert set(told["reactor", "spectrum"]) == set(MODELS_OF_REACTORS)
+    tables = {
+        key.allowed.partition(" (NAME: ")[2].rstrip(")")
+        for model in KINDS.values() for part in parts(model) for key in part.keys
+        if key.name in ("formula", "weights") and key.allowed.startswith("table")
+    }  # fmt: skip
+    assert tables == {", ".join(read_nuclides()), ", ".join(QUENCHING_MODELS)}
+    assert told["solar", "fluxes"] == ["gs98", "agss09met"]
+    for kind in ("spallation", "spallation-released", "reactor"):
+        assert told[kind, "couplings"] == list(coupling_schemes())
+        assert {*FORM_FACTORS} < set(told[kind, "form_factor"])
+        for name in told[kind, "form_factor"]:
+            nuclear_targets(1.0, {"Cs133": 1.0}, weak_couplings("tree"), name, "here")
+
+
+def test_the_counts_of_a_solar_table_are_in_the_column_that_is_told():
+    (text,) = {k.meaning for p in parts(KINDS["solar"]) for k in p.keys if k.name == "counts_table"}
+    for one in list_experiments():
+        loaded = load(one)
+        if loaded.experiment.kind == "solar" and loaded.experiment.data.counts_table:
+            read_table(loaded.table(loaded.experiment.data.counts_table),
+                       [re.findall(r"`(\w+)`", text)[-1]])  # fmt: skip

@@ -11,7 +11,9 @@ import pytest
 from iminuit import Minuit
 
 import nuhf
+from nuhf import api
 from nuhf.errors import InputError
+from nuhf.inference import ranking as module
 from nuhf.inference.ranking import ranking
 
 X = "coherent-csi-2021"
@@ -229,3 +231,19 @@ def test_figures_of_many_nuisances():
         (rows[2][:2], np.ones(2)),
     )  # fmt: skip
     assert figure.axes[0].get_xlabel() == r"$\Delta \mu_{\nu_{\mu}}^2$ [$\mu_\mathrm{B}^2$]"
+
+
+def test_free_factors_near_either_end_of_their_range(monkeypatch):
+    """Within one error, here 0.1, of 0 or of the highest value: cabinetry would step over it."""
+    (problem,) = api.problems("xenonnt-sr0", "norm_eves")
+    compiled = problem.engine.compiled
+    size = len(compiled.names)
+    monkeypatch.setattr(module, "covariance", lambda *given: 0.01 * np.eye(size))
+    factor, *others = problem.description.free
+    best = compiled.inits.copy()
+    for other in others:
+        best[compiled.index(other.name)] = 0.5 * other.high
+    for value, near in ((0.05, True), (0.15, False), (factor.high - 0.15, False),
+                        (factor.high - 0.05, True)):  # fmt: skip
+        best[compiled.index(factor.name)] = value
+        assert module._at_end(problem, best) == ((factor.name,) if near else ())

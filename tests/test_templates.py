@@ -495,6 +495,17 @@ def test_json_states_units_and_error(templates):
     assert worse.relative_error() == pytest.approx(10 * templates.relative_error())
 
 
+def test_relative_error_is_the_worst_of_all_templates():
+    """Largest error over largest bin of each; templates of nothing but zeros do not count."""
+    rows = {"1": np.array([10.0, 100.0]), "q": np.array([-8.0, 2.0]), "r": np.zeros(2)}
+    errors = {"1": np.array([5.0, 1.0]), "q": np.array([0.1, 0.4]), "r": np.array([0.0, 9.0])}
+    axes = (Axis("energy_kev_ee", (0.0, 1.0, 2.0)),)
+    made = TemplateSet("a", "eves", "eves", axes, {"s": "e"}, {"s": rows}, {}, {"s": errors})
+    assert made.relative_error() == pytest.approx(0.05, rel=1e-15)
+    nothing = {"s": {"1": np.zeros(2)}}
+    assert replace(made, nominal=nothing, errors=nothing).relative_error() == 0.0
+
+
 def test_templates_are_the_same_bytes_twice(tmp_path, templates):
     write_templates(tmp_path / "a.json", NAME, "default", [templates], DIGESTS)
     write_templates(tmp_path / "b.json", NAME, "default", nuhf.templates(NAME), DIGESTS)

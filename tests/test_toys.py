@@ -1,5 +1,9 @@
 """Toy data sets, their statistics, and what is made of them."""
 
+from contextlib import nullcontext
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from conftest import EXPERIMENT
@@ -7,6 +11,7 @@ from scipy.stats import chi2, kstest
 
 from nuhf import api
 from nuhf.errors import FitError, InputError
+from nuhf.inference import questions, toy_cls
 from nuhf.inference.cls import BAND
 from nuhf.inference.compiled_fit import best_of
 from nuhf.inference.toy_problem import conditional, toy_setup
@@ -174,6 +179,40 @@ def test_failed_fits_are_counted(charge, work, monkeypatch):
     assert again[3:] == pytest.approx(t[3:], abs=1e-12)
 
 
+def test_the_deeper_of_two_fits_counts(charge, work, monkeypatch):
+    """A fit without convergence that is below minuit's minimum must not make t smaller."""
+    from nuhf.inference import toys
+
+    real_best, real_refit = toys.best_of, toys.refit_with_pyhf
+    truth = charge.engine.compiled.inits
+    data = sample(work.compiled, truth, 8, generator([9, 0]))
+    t, _, best = work.statistic(data, truth, np.array([6.0]))
+
+    def failing(*arguments, **keywords):
+        found = real_best(*arguments, **keywords)
+        found.converged[:3] = False
+        return found
+
+    def shallow(*arguments):
+        found = real_refit(*arguments)
+        return replace(found, twice_nll=found.twice_nll + shift)
+
+    monkeypatch.setattr(toys, "best_of", failing)
+    monkeypatch.setattr(toys, "refit_with_pyhf", shallow)
+    shift = 3.0
+    again, _, same = work.statistic(data, truth, np.array([6.0]))
+    np.testing.assert_array_equal(again, t)
+    np.testing.assert_array_equal(same, best)
+    # and where minuit is the deeper one, its minimum is taken
+    shift = -3.0
+    found = work._settled(data, failing(work.compiled, data, truth[np.newaxis]), truth[np.newaxis],
+                          work.free)  # fmt: skip
+    plain = real_best(work.compiled, data, truth[np.newaxis])
+    assert found.converged.all()
+    assert found.twice_nll[:3] == pytest.approx(plain.twice_nll[:3] - 3.0, abs=1e-3)
+    np.testing.assert_array_equal(found.twice_nll[3:], plain.twice_nll[3:])
+
+
 # ------------------------------------------------------------------------------- questions
 
 
@@ -188,6 +227,46 @@ def test_toys_agree_with_asymptotic_cls():
     assert "seed 3" in found.notes[-1]
     assert asymptotic.toys is None
     assert "toys" not in asymptotic.to_json()
+
+
+def test_the_error_of_cls_is_its_spread(monkeypatch):
+    """Toys that are exponential, of means 1 and 2: CLs at 2 is exp(-2) / exp(-1)."""
+    number, rng = 400, np.random.default_rng(6)
+    heights = np.array([0.0, 2.0, 2.0])
+    monkeypatch.setattr(toy_cls, "conditional", lambda *given: (np.zeros((3, 1)), heights))
+    problem = SimpleNamespace(profiler=lambda: SimpleNamespace(index=0))
+
+    def made(tasks):
+        means = [1.0 if task["key"][2] == 0 else 2.0 for task in tasks]
+        return [{"t": rng.exponential(m, t["number"])} for m, t in zip(means, tasks, strict=True)]
+
+    opened, options = SimpleNamespace(map=made), ToyOptions(number, seed=1)
+    found = [
+        toy_cls._tested(problem, opened, options, (0.0, 0.0), np.array([1.0, 3.0]), 0)[:2]
+        for _ in range(400)
+    ]
+    ratios, errors = np.array(found).transpose(1, 0, 2).reshape(2, -1)
+    assert ratios.mean() == pytest.approx(np.exp(-1.0), rel=0.02)
+    assert ratios.std() == pytest.approx(errors.mean(), rel=0.1)
+
+
+def test_every_tested_value_has_random_numbers_of_its_own(monkeypatch):
+    """The second look, near the crossing, makes new toys."""
+    used = []
+
+    def tested(problem, opened, options, best, values, first):
+        used.extend(range(first, first + len(values)))
+        return np.exp(-values), 0.05 * np.exp(-values), 0
+
+    monkeypatch.setattr(toy_cls, "_tested", tested)
+    monkeypatch.setattr(toy_cls, "toy_setup", lambda *given: None)
+    monkeypatch.setattr(toy_cls, "asked", lambda *given: {})
+    monkeypatch.setattr(
+        toy_cls, "session", lambda *given: nullcontext(SimpleNamespace(backend="none"))
+    )
+    found = toy_cls.toy_cls(None, 0.9, ToyOptions(100), (0.0, 0.0), 2.0)
+    assert found.limit == pytest.approx(np.log(10.0), rel=1e-3)
+    assert len(used) == len(set(used)) == len(found.values)
 
 
 def test_the_expected_band(problem_of):
@@ -226,6 +305,22 @@ def test_goodness_of_fit_and_discovery():
     # the collaboration: 11.6 sigma (arXiv:2110.07730)
     assert found.significance["sigma"] == pytest.approx(11.6, abs=0.5)
     assert "significance" not in api.fit(EXPERIMENT, "qnu_ee").to_json()
+
+
+@pytest.mark.parametrize("size", [0.0, 0.25, 1.0])
+def test_discovery_of_signals_of_any_size(problem_of, size):
+    """Data as expected: the best fit is the truth, and q0 what the profile says at 0."""
+    problem = problem_of("norm_cevns")
+    compiled = problem.engine.compiled
+    truth = compiled.inits.copy()
+    truth[compiled.index("norm_cevns")] = size
+    found = questions.fit(replace(problem, data=compiled.expected_full(truth)))
+    profiler = problem.profiler(compiled.expected_full(truth))
+    rise = float(profiler.at(np.zeros(1))[0] - compiled.twice_nll(truth, profiler.data))
+    assert found.parameters["norm_cevns"][0] == pytest.approx(size, abs=1e-3)
+    assert found.significance["q0"] == pytest.approx(rise, abs=1e-4)
+    assert found.significance["sigma"] == pytest.approx(np.sqrt(max(rise, 0.0)), abs=1e-2)
+    assert (rise > 3.0) == (size > 0.0)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,17 @@
 """Errors of a free fit, at bounds too: against the profile, and with pyhf's likelihood."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from nuhf import api
+from nuhf.errors import FitError
 from nuhf.inference import questions, uncertainties
+from nuhf.inference.compiled import compile_model
 from nuhf.inference.compiled_fit import refit_with_pyhf
+from nuhf.model.native import load_model
 
 
 @pytest.fixture(scope="module")
@@ -62,17 +68,70 @@ def test_the_others_have_the_errors_of_their_profiles(xenon):
         assert np.mean(rises) - result.twice_nll == pytest.approx(1.0, abs=0.1)
 
 
-def test_a_squared_coupling_at_zero(xenon):
+def test_a_squared_coupling_at_zero():
     (problem,) = api.problems("xenonnt-sr0", "munu_eff")
     result = questions.fit(problem)
-    (name,) = result.at_bounds
-    value, error = result.parameters[name]
-    assert (name[:9], value) == ("munu2_eff", 0.0)
+    assert result.at_bounds == ("munu2_eff",)
+    assert result.units["munu2_eff"] == "mu_B^2"
+    value, error = result.parameters["munu2_eff"]
     found = questions.limit(problem, 0.6826894921, "delta-chi2")
-    assert problem.parameter.from_fit(error) == pytest.approx(found.upper_limit, rel=1e-5)
+    assert value == 0.0
+    assert np.sqrt(error) == pytest.approx(found.upper_limit, rel=1e-5)
+
+
+def test_more_parameters_than_data_are_refused():
+    """One weak charge cannot tell sin2thetaW from the neutron radius."""
+    with pytest.raises(FitError, match="the data do not determine them"):
+        api.fit("apv-cs", "sin2thetaW", profile=("Rn_Cs",))
+
+
+def test_no_errors_of_a_flat_direction():
+    """Two factors on one sample: only their product is determined."""
+    bins = [5.0, 9.0, 7.0]
+    both = [{"name": n, "type": "normfactor", "data": None} for n in ("a", "b")]
+    spec = {
+        "channels": [{"name": "c", "samples": [{"name": "s", "data": bins, "modifiers": both}]}],
+        "observations": [{"name": "c", "data": bins}],
+        "measurements": [{"name": "m", "config": {"poi": "a", "parameters": []}}],
+        "version": "1.0.0",
+    }
+    model, data = load_model(spec)
+    compiled = compile_model(model)
+    free = ~compiled.fixed
+    profiler = SimpleNamespace(free=free)
+    problem = SimpleNamespace(
+        engine=SimpleNamespace(compiled=compiled), data=data, profiler=lambda: profiler
+    )
+    with pytest.raises(FitError, match="flat at the best fit"):
+        uncertainties.covariance(problem, compiled.inits)
 
 
 def test_nothing_at_a_bound():
     result = api.fit("coherent-csi-2021")
     assert result.at_bounds == ()
     assert not any("at its bound" in note for note in result.notes)
+
+
+# --------------------------------------------------------------------- a model that does not fit
+
+
+def test_a_limit_says_that_the_model_does_not_describe_the_data():
+    (problem,) = api.problems("coherent-csi-2021", "munu_mu")
+    good = questions.limit(problem, 0.9, "delta-chi2")
+    assert good.goodness == pytest.approx(questions.fit(problem).goodness)
+    assert good.goodness["p_value"] > 0.05
+    assert not any("does not describe" in note for note in good.notes)
+    data = problem.data.copy()
+    data[:5] += 200.0
+    poor = questions.limit(replace(problem, data=data), 0.9, "delta-chi2")
+    assert poor.goodness["p_value"] < 1e-6
+    (note,) = (n for n in poor.notes if "does not describe the data" in n)
+    assert f"for {poor.goodness['degrees']:.0f} degrees of freedom" in note
+
+
+def test_asimov_data_say_what_they_expect():
+    (sm,) = api.problems("coherent-csi-2021", "qnu_ee", asimov=True)
+    (other,) = api.problems("coherent-csi-2021", "qnu_ee", asimov=True, values={"munu_mu": 5e-9})
+    assert any("expectation at the SM" in note for note in sm.notes)
+    assert any("expectation with munu_mu = 5e-09" in note for note in other.notes)
+    assert other.data.sum() > sm.data.sum()

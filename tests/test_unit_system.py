@@ -672,12 +672,11 @@ NOT_COVERED = {
     ),
     DECLARED: ("germanium.Quenching.recoil_range", "germanium.Quenching.__call__"),
     ALGEBRA: (
-        "polynomial.total", "polynomial.Polynomial.derivative", "polynomial.Polynomial.evaluate",
-        "polynomial.Polynomial.from_terms", "polynomial.Polynomial.rescale",
-        "polynomial.Polynomial.restrict", "polynomial.Polynomial.substitute", "signal.acts_on",
-        "signal.check_together", "signal.fit_values", "signal.flavour_polynomial",
-        "signal.monomial_forms", "store.TemplateSet.polynomial",
-        "store.TemplateSet.relative_error",
+        "polynomial.total", "polynomial.Polynomial.evaluate",
+        "polynomial.Polynomial.from_terms", "polynomial.Polynomial.restrict",
+        "polynomial.Polynomial.substitute", "signal.acts_on", "signal.check_together",
+        "signal.fit_values", "signal.flavour_polynomial", "signal.monomial_forms",
+        "store.TemplateSet.polynomial", "store.TemplateSet.relative_error",
     ),
     FILES: ("store.bin_columns", "store.read_templates", "store.to_json", "store.write_templates"),
 }  # fmt: skip

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nuhf import resources
-from nuhf.cli import options
+from nuhf.cli import options, summaries
 from nuhf.errors import InputError
 from nuhf.inference.contours import ContourResult
 from nuhf.inference.intervals import threshold
@@ -40,7 +40,8 @@ __all__ = [
 def scan_csv(found: ScanResult) -> str:
     """Return a scan as CSV with its circumstances in comments."""
     comments = [
-        f"profile of {found.parameter}: {', '.join(found.experiments)}, analysis {found.analysis}",
+        f"profile of {found.parameter}: {', '.join(found.experiments)}, analysis {found.analysis}"
+        f"{summaries.choices(found)}",
         f"best fit {found.best_fit:.6g} {found.unit}; delta_2nll is 2NLL above the minimum",
         *(f"note: {note}" for note in found.notes),
     ]
@@ -146,6 +147,7 @@ def limits_csv(found: Sequence[LimitResult]) -> str:
                 rows[key].append(value)
     notes = dict.fromkeys(note for result in found for note in result.notes)
     head = f"limits: {', '.join(found[0].experiments)}, analysis {found[0].analysis}"
+    head += summaries.choices(found[0])
     return format_csv(rows, [head, *(f"note: {note}" for note in notes)])
 
 

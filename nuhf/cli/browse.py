@@ -14,40 +14,36 @@ __all__ = ["list_command", "show"]
 
 _KINDS = ("experiments", "parameters", "analyses", "keys")
 
+_WIDTH = 96
+"""Characters of a line of the list of keys."""
+
 
 @options.command("list")
 @click.argument("what", default="experiments", metavar="[experiments|parameters|analyses|keys]")
+@click.argument("table", default="", metavar="[KIND[.TABLE]]")
 @options.as_json
-def list_command(what: str, as_json: bool) -> None:
+def list_command(what: str, table: str, as_json: bool) -> None:
     """List experiments, parameters, analyses, or the keys of experiment files.
 
-    Example:  nuhf list parameters
+    Keys are those of all kinds of files, of one kind, or of one table of it.
+
+    Example:  nuhf list keys reactor.detector
     """
     from nuhf import parameters, resources
     from nuhf.errors import InputError
-    from nuhf.experiments import catalogue, keys
+    from nuhf.experiments import catalogue
 
     if what not in _KINDS:
         raise InputError(f"nuhf list: '{what}' is unknown; {parameters.suggest(what, _KINDS)}")
+    if table and what != "keys":
+        raise InputError(f"nuhf list {what}: '{table}' is one word too many")
     if what == "parameters":
         rows = [
             {"name": p.name, "unit": p.unit, "fit_parameter": p.fit_name, "meaning": p.meaning}
             for p in parameters.PARAMETERS.values()
         ]
     elif what == "keys":
-        rows = [
-            {
-                "kind": kind,
-                "table": part.header,
-                "key": key.name,
-                "allowed": key.allowed,
-                "default": key.default,
-                "meaning": key.meaning,
-            }
-            for kind, model in catalogue.KINDS.items()
-            for part in keys.parts(model)
-            for key in part.keys
-        ]
+        rows = _keys(table)
     else:
         rows = []
         for name in catalogue.list_experiments():
@@ -62,7 +58,55 @@ def list_command(what: str, as_json: bool) -> None:
     if as_json:
         click.echo(resources.dump_json({what: rows}))
         return
-    _print_rows(rows)
+    if what == "keys":
+        _print_keys(rows)
+    else:
+        _print_rows(rows)
+
+
+def _keys(table: str) -> list[dict[str, str]]:
+    """Return the keys of files: of all kinds, of one, or of one table with those inside it."""
+    from nuhf import parameters
+    from nuhf.errors import InputError
+    from nuhf.experiments import catalogue, keys
+
+    kind, _, place = table.partition(".")
+    if kind not in ("", *catalogue.KINDS):
+        hint = parameters.suggest(kind, catalogue.KINDS)
+        raise InputError(f"nuhf list keys: kind '{kind}' is unknown; {hint}")
+    found = {one: list(keys.parts(catalogue.KINDS[one])) for one in catalogue.KINDS}
+    rows = [
+        {"kind": one, "table": part.header, "key": key.name, "allowed": key.allowed,
+         "default": key.default, "meaning": key.meaning}
+        for one, parts in found.items() if kind in ("", one)
+        for part in parts if f"{part.name}.".startswith(f"{place}." if place else "")
+        for key in part.keys
+    ]  # fmt: skip
+    if not rows:
+        names = dict.fromkeys(part.name for part in found[kind] if part.name)
+        hint = parameters.suggest(place, names)
+        raise InputError(f"nuhf list keys: no table '{place}' in files of kind {kind}; {hint}")
+    return rows
+
+
+def _print_keys(rows: list[dict[str, str]]) -> None:
+    """Print a block for every table: key and what it takes, then what it means."""
+    from itertools import groupby
+    from textwrap import fill
+
+    def write(text: str, indent: int, more: int) -> None:
+        click.echo(fill(text, _WIDTH, initial_indent=" " * indent, subsequent_indent=" " * more,
+                        break_on_hyphens=False))  # fmt: skip
+
+    for (kind, table), group in groupby(rows, lambda row: (row["kind"], row["table"])):
+        click.echo()
+        write(f"{kind}: {table or 'top of the file'}", 0, 4)
+        for row in group:
+            default = row["default"]
+            if default not in ("", "required"):
+                default = f"default {default}"
+            write(f"{row['key']}: {row['allowed']}{default and f'; {default}'}", 2, 6)
+            write(row["meaning"], 6, 6)
 
 
 def _print_rows(rows: list[dict[str, str]]) -> None:

@@ -38,7 +38,6 @@ def cite(
     """
     from nuhf import api, resources
     from nuhf.errors import InputError
-    from nuhf.experiments import catalogue
     from nuhf.experiments.prepare import prepare
     from nuhf.report import cite as citing
     from nuhf.report import sources
@@ -46,7 +45,7 @@ def cite(
     if bibtex and as_json:
         raise InputError("--bibtex and --json exclude each other")
     api.check(0.9, method)
-    prepared = [prepare(catalogue.load(name, analysis)) for name in experiments]
+    prepared = [prepare(one) for one in api.loaded(experiments, analysis)]
     found = citing.citations(prepared, [method, *(["ranking"] if ranking else [])])
     read = sources.tables(prepared)
     if as_json:

@@ -59,7 +59,8 @@ def combine(
 def validate(files: tuple[Path, ...], workspace: Path | None, as_json: bool) -> None:
     """Check workspaces, patch sets and archives, ours or not; exit status 1 if there are errors.
 
-    An archive (.tar.gz) is one of patch sets, or a HEPData submission with such archives.
+    An archive (.tar.gz) is one of patch sets, or a HEPData submission with such archives. Of a
+    folder all .json files and archives are checked.
 
     Example:  nuhf validate grid/patchset.json --workspace grid/BkgOnly.json
 

@@ -33,6 +33,7 @@ def fit(
     Example:  nuhf fit coherent-csi-2021 -o fit
     """
     from nuhf import api, resources
+    from nuhf.cli import summaries
 
     toys = options.toy_keywords(chosen)
     parameter = parameter or api.strength(experiments)
@@ -45,17 +46,20 @@ def fit(
     if as_json:
         click.echo(resources.dump_json(found.to_json()))
         return
-    click.echo(f"{', '.join(found.experiments)}, analysis {found.analysis}: {found.status}")
+    click.echo(
+        f"{', '.join(found.experiments)}, analysis {found.analysis}: {found.status}"
+        f"{summaries.choices(found)}"
+    )
     width = max(len(name) for name in [*found.counts, *found.parameters])
     click.echo(f"\n{'events':{width}s}   expected     fitted      error")
     for name, (before, after, error) in found.counts.items():
         click.echo(f"{name:{width}s} {before:10.1f} {after:10.1f} {error:10.1f}")
     click.echo(f"\n{'parameter':{width}s}     value      error")
     for name, (value, error) in found.parameters.items():
-        unit = "" if found.units[name] == "1" else found.units[name]
+        unit = "" if found.units[name] == "1" else f"  {found.units[name]}"
         shown = 0.0 if abs(value) < 1e-6 * error else value
-        bound = "at its bound" if name in found.at_bounds else ""
-        click.echo(f"{name:{width}s} {shown:10.4g} {error:10.4g}  {unit}{bound}".rstrip())
+        bound = "  at its bound" if name in found.at_bounds else ""
+        click.echo(f"{name:{width}s} {shown:10.4g} {error:10.4g}{unit}{bound}")
     quality = found.goodness
     # as many parameters as bins describe everything: there is no p-value, and rounding shows
     beyond = f", p = {quality['p_value']:.3g} (chi2)" if quality["degrees"] > 0 else ""
@@ -108,6 +112,7 @@ def limit(
     Example:  nuhf limit coherent-csi-2021 -p qnu_mumu -p munu_mu
     """
     from nuhf import api, resources
+    from nuhf.cli import summaries
     from nuhf.units import percent
 
     keywords = options.toy_keywords(chosen, points=points) | options.keywords(**chosen)
@@ -124,6 +129,7 @@ def limit(
     first = found[0]
     click.echo(
         f"{', '.join(first.experiments)}, analysis {first.analysis}, {percent(cl)} % CL, {method}"
+        f"{summaries.choices(first)}"
     )
     width = max(len(result.parameter) for result in found)
     for result in found:
@@ -277,6 +283,7 @@ def coverage(
     Example:  nuhf coverage coherent-csi-2021 -p qnu_ee --true 0 --toys 4000
     """
     from nuhf import api, resources
+    from nuhf.cli import summaries
     from nuhf.units import percent
 
     toys = options.toy_keywords(chosen)
@@ -296,7 +303,7 @@ def coverage(
         return
     click.echo(
         f"{', '.join(found.experiments)}, analysis {found.analysis}, {found.parameter} = "
-        f"{true:g} {'' if found.unit == '1' else found.unit}".rstrip()
+        f"{true:g}{'' if found.unit == '1' else f' {found.unit}'}{summaries.choices(found)}"
     )
     click.echo(
         f"{percent(cl)} % CL, {method}: covers {100 * found.coverage:.1f} +- "

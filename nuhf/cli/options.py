@@ -254,15 +254,15 @@ def keywords(
     }
 
 
-def write(path: Path | None, text: str) -> None:
-    """Write text to a file, or to stdout for ``-`` and no path."""
+def write(path: Path | None, text: str, said: str = "") -> None:
+    """Write text to a file, or to stdout for ``-`` and no path; say something of the file."""
     if path is None or str(path) == "-":
         click.echo(text, nl=not text.endswith("\n"))
         return
     from nuhf import resources
 
     resources.write_text(path, text)
-    say(path)
+    say(path, said)
 
 
 def one_stdout(output: Path | None, as_json: bool) -> None:
@@ -277,6 +277,6 @@ def notes(found: Sequence[str]) -> None:
         click.echo(f"note: {note}")
 
 
-def say(path: Path) -> None:
+def say(path: Path, what: str = "") -> None:
     """Tell on stderr what was written."""
-    click.echo(f"wrote {path}", err=True)
+    click.echo(f"wrote {path}{f' ({what})' if what else ''}", err=True)

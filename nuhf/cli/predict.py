@@ -41,11 +41,10 @@ def rate(
     Example:  nuhf rate coherent-csi-2021 --set qnu_mumu=5e-8
     """
     from nuhf import api, resources
-    from nuhf.experiments import catalogue
     from nuhf.experiments.prepare import prepare
 
     values = options.parse_values(settings)
-    one = prepare(catalogue.load(experiment, analysis))
+    one = prepare(api.experiment(experiment, analysis))
     found = api.rate_of(one, values, anapole)
     standard = api.rate_of(one, {}, anapole) if values else found
     if as_json:
@@ -130,12 +129,11 @@ def templates(experiment: str, analysis: str, output: Path | None) -> None:
 
     Example:  nuhf templates coherent-csi-2021 -o templates.json
     """
-    from nuhf import resources
+    from nuhf import api, resources
     from nuhf.engine.store import to_json
-    from nuhf.experiments import catalogue
     from nuhf.experiments.prepare import prepare
 
-    one = prepare(catalogue.load(experiment, analysis))
+    one = prepare(api.experiment(experiment, analysis))
     content = to_json(one.name, analysis, one.templates, one.digests)
     options.write(output, resources.dump_json(content) + "\n")
 
@@ -172,4 +170,21 @@ def workspace(
         anapole=anapole,
         values=options.parse_values(settings),
     )
-    options.write(output, resources.dump_json(spec) + "\n")
+    options.write(output, resources.dump_json(spec) + "\n", said=f"POI {_poi(spec)}")
+
+
+def _poi(spec: "Mapping[str, Any]") -> str:
+    """Name the parameter of interest, and what it counts in which unit."""
+    from nuhf.model import names
+
+    poi: str = spec["measurements"][0]["config"]["poi"]
+    parameter, (_, power) = names.coupling(poi), names.split_unit(poi)
+    if parameter is None:
+        return poi
+    quantity = f"{parameter.name}^2" if parameter.squared else parameter.name
+    if parameter.offset:
+        quantity += f" - {parameter.offset:g}"
+    base = "" if parameter.unit == "1" else parameter.unit
+    size = f"1e{power}" if power else "" if base else "1"
+    unit = f"{size} {base}{'^2' if base and parameter.squared else ''}".strip()
+    return f"{poi}: {quantity} in {unit}" if unit != "1" else f"{poi}: {quantity}"

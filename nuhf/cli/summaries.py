@@ -2,46 +2,71 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nuhf.inference.contours import ContourResult
-from nuhf.inference.ranking import RankingResult
-from nuhf.inference.results import ScanResult
+from nuhf.parameters import PARAMETERS
 from nuhf.units import percent
 
-__all__ = ["contour", "ranking", "scan"]
+if TYPE_CHECKING:  # heavy, and a limit needs none of them
+    from nuhf.inference.contours import ContourResult
+    from nuhf.inference.ranking import RankingResult
+    from nuhf.inference.results import ScanResult
+
+__all__ = ["choices", "contour", "ranking", "scan"]
 
 FloatArray = NDArray[np.float64]
 
 
-def scan(found: ScanResult) -> list[str]:
+def choices(found: Any, axes: Sequence[str] = ()) -> str:
+    """Return what was chosen besides the defaults, for the end of a heading; "" if nothing.
+
+    Parameters
+    ----------
+    found : result of `nuhf.inference`
+        Its provenance has the options; ``profiled``, if it has that, the names behind a group.
+    axes : sequence of str
+        Free parameters that are the question itself.
+    """
+    options = found.provenance["options"]
+    free = [name for name in getattr(found, "profiled", options["profile"]) if name not in axes]
+    held = [
+        f"{name} = {value:g}{_unit(PARAMETERS[name].unit)}"
+        for name, value in options["values"].items()
+    ]
+    convention = [options["anapole"]] if getattr(found, "convention", None) == "khan" else []
+    said = {"free": free, "held": held, "fixed nuisances": options["fix"], "anapole": convention}
+    return "".join(f"; {what}: {', '.join(which)}" for what, which in said.items() if which)
+
+
+def scan(found: "ScanResult") -> list[str]:
     """Say over what was scanned, where the curve is lowest, and how high it is at the ends."""
     values, delta = found.values, found.delta
     unit = _unit(found.unit)
     padded = np.concatenate([[np.inf], np.nan_to_num(delta, nan=np.inf), [np.inf]])
     falls = np.diff(padded) < 0
     lowest = [i for i, (before, after) in enumerate(pairwise(falls)) if before and not after]
-    width = len("2NLL above minimum")
+    width = len("local minima on the grid")
     return [
         f"{', '.join(found.experiments)}, analysis {found.analysis}, profile likelihood of "
-        f"{found.parameter}",
+        f"{found.parameter}{choices(found)}",
         f"{'best fit':{width}s}  {found.best_fit:.3g}{unit}",
         f"{'scanned':{width}s}  {values[0]:.3g} to {values[-1]:.3g}{unit}, {len(values)} values",
         f"{'2NLL above minimum':{width}s}  {delta[0]:.3g} at the lower end, "
         f"{delta[-1]:.3g} at the upper end",
-        f"{'lowest values':{width}s}  "
+        f"{'local minima on the grid':{width}s}  "
         + ", ".join(f"{values[i]:.3g} ({delta[i]:.3g})" for i in lowest),
     ]
 
 
-def contour(found: ContourResult, method: str) -> list[str]:
+def contour(found: "ContourResult", method: str) -> list[str]:
     """Say how far every piece of every region extends, and which lines are holes."""
     names = found.parameters
     lines = [
         f"{', '.join(found.experiments)}, analysis {found.analysis}, 2 degrees of freedom, "
-        f"{method}",
+        f"{method}{choices(found, names)}",
         "best fit  "
         + ", ".join(
             f"{name} = {value:.3g}{_unit(unit)}"
@@ -61,12 +86,13 @@ def contour(found: ContourResult, method: str) -> list[str]:
     return lines
 
 
-def ranking(found: RankingResult) -> list[str]:
+def ranking(found: "RankingResult") -> list[str]:
     """Say what each nuisance moves the parameter by, the most important first."""
     unit = _unit(found.unit)
     width = max(len(name) for name in ("nuisance", *found.nuisances))
     rows = [
-        f"{', '.join(found.experiments)}, analysis {found.analysis}, impacts on {found.quantity}",
+        f"{', '.join(found.experiments)}, analysis {found.analysis}, impacts on {found.quantity}"
+        f"{choices(found)}",
         f"best fit {found.best_fit:.3g} +- {found.error:.2g}{unit}",
         f"{'nuisance':{width}s}  {'kind':11s} {'value':>10s} {'error':>10s}"
         f"   {'up':>12s} {'down':>12s}{unit}, after the fit",

@@ -49,9 +49,11 @@ def bin_probabilities(
         raise InputError(f"Gaussian resolution: width {np.min(sigma):g} MeV is not positive")
     if positive:
         edges = np.maximum(edges, 0.0)
-    z = (edges[:, np.newaxis] - energy) / sigma
+    with np.errstate(over="ignore"):  # for a width of almost nothing: steps are right
+        z = (edges[:, np.newaxis] - energy) / sigma
+        above_zero = energy / sigma
     # right of the mean the difference of the upper tails: that of the lower ones is 1 - 1 there
     probability = np.where(z[:-1] > 0, -np.diff(ndtr(-z), axis=0), np.diff(ndtr(z), axis=0))
     if positive:
-        probability /= ndtr(energy / sigma)
+        probability /= ndtr(above_zero)
     return np.asarray(probability)

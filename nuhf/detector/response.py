@@ -40,7 +40,16 @@ def signal_nodes(
     -------
     nodes, weights : ndarray
         Both (n_nodes,), increasing nodes.
+
+    Raises
+    ------
+    InputError
+        If all bins are below the threshold.
     """
+    if not threshold < edges[-1]:
+        raise InputError(
+            f"the efficiency is zero below {threshold:g}, and the bins end at {edges[-1]:g}"
+        )
     low = max(float(edges[0]), threshold)
     kept = np.unique(np.append(edges[edges > low], low))
     pieces = [

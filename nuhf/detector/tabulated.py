@@ -123,7 +123,8 @@ def accepted_bins(
         first_cut, last_cut = np.flatnonzero(near)[[0, -1]]
         span = slice(first_cut, last_cut + 1)
         local = cuts[first_cut : last_cut + 2]
-        z = (local[:, np.newaxis] - e) / s
+        with np.errstate(over="ignore"):  # for a width of almost nothing: exp(-inf) is right
+            z = (local[:, np.newaxis] - e) / s
         peak = np.diff(np.exp(-0.5 * z**2) / np.sqrt(2.0 * np.pi), axis=0)
         line = level[span] + slope[span] * (e - local[:-1, np.newaxis])
         pieces = line * bin_probabilities(local, e, s) - slope[span] * s * peak

@@ -36,7 +36,20 @@ class Polynomial:
     def from_terms(
         cls, names: Sequence[str], terms: Iterable[tuple[Exponents, FloatArray]]
     ) -> "Polynomial":
-        """Collect terms; equal exponents are added, all-zero terms with exponents are kept."""
+        """Collect terms; equal exponents are added, all-zero terms with exponents are kept.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Variables.
+        terms : iterable of (exponents, ndarray)
+            One exponent per variable, and coefficients (n_bins,).
+
+        Raises
+        ------
+        InputError
+            If exponents do not fit the variables, or there is no term.
+        """
         collected: dict[Exponents, FloatArray] = {}
         for exponents, row in terms:
             if len(exponents) != len(names) or min(exponents, default=0) < 0:
@@ -65,18 +78,6 @@ class Polynomial:
             weights.append(weight)
         return np.asarray(np.asarray(weights) @ self.coefficients)
 
-    def derivative(self, name: str) -> "Polynomial":
-        """Return the partial derivative with respect to one variable."""
-        self._vector({name: 0.0})
-        i = self.names.index(name)
-        terms = [
-            ((*row[:i], row[i] - 1, *row[i + 1 :]), row[i] * coefficients)
-            for row, coefficients in zip(self.exponents, self.coefficients, strict=True)
-            if row[i] > 0
-        ]
-        zero = ((0,) * len(self.names), np.zeros(self.coefficients.shape[1]))
-        return Polynomial.from_terms(self.names, [zero, *terms])
-
     def restrict(self, values: Mapping[str, float]) -> "Polynomial":
         """Fix some variables; the result depends on the others only."""
         self._vector(values)
@@ -89,13 +90,6 @@ class Polynomial:
             terms.append((tuple(row[i] for i in kept), factor * coefficients))
         return Polynomial.from_terms([self.names[i] for i in kept], terms)
 
-    def rescale(self, factors: Mapping[str, float]) -> "Polynomial":
-        """Change units: variable = factor x new variable, under the same name."""
-        self._vector(factors)
-        scale = np.array([factors.get(name, 1.0) for name in self.names])
-        powers = np.prod(scale ** np.asarray(self.exponents, dtype=float), axis=1)
-        return Polynomial(self.names, self.exponents, powers[:, np.newaxis] * self.coefficients)
-
     def substitute(self, linear: Mapping[str, Mapping[str, float]]) -> "Polynomial":
         """Replace each variable by a linear form in new ones; all variables must be given.
 
@@ -103,6 +97,11 @@ class Polynomial:
         ----------
         linear : mapping
             For every variable, the factors of the new variables (empty: the variable is 0).
+
+        Raises
+        ------
+        InputError
+            If a variable has no substitution.
         """
         missing = set(self.names) - set(linear)
         if missing:

@@ -161,12 +161,15 @@ class TemplateSet:
         )
 
     def relative_error(self) -> float:
-        """Largest error estimate relative to the largest bin of the same template."""
+        """Largest error estimate relative to the largest bin of the same template; 0 of nothing."""
         return max(
-            float(self.errors[s][m].max() / np.abs(t).max())
-            for s, monomials in self.nominal.items()
-            for m, t in monomials.items()
-            if np.any(t)
+            (
+                float(self.errors[s][m].max() / np.abs(t).max())
+                for s, monomials in self.nominal.items()
+                for m, t in monomials.items()
+                if np.any(t)
+            ),
+            default=0.0,
         )
 
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from nuhf import parameters, resources
 from nuhf.errors import InputError
-from nuhf.experiments.faults import in_words
+from nuhf.experiments.faults import in_words, place_of
 from nuhf.experiments.measurement_schema import Measurement
 from nuhf.experiments.reactor_schema import Reactor
 from nuhf.experiments.schema import BaseAnalysis, BaseExperiment
@@ -68,7 +68,8 @@ class Loaded:
         try:
             return resources.find(name, beside=self.path.parent)
         except InputError as error:
-            raise InputError(f"{self.path}: {error}") from None
+            where = place_of(name, self.experiment.model_dump(exclude={"title", "notes"}))
+            raise InputError(f"{self.path}: {f'{where}: ' if where else ''}{error}") from None
 
     def digests(self, tables: set[str], shared: set[str]) -> dict[str, str]:
         """Return the SHA-256 of the file, of tables it names, and of shared data files."""

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from nuhf import parameters
 from nuhf.experiments.keys import Model, allowed, bare, kinds_of, members, quoted, type_of
 
-__all__ = ["in_words"]
+__all__ = ["in_words", "place_of"]
 
 _MOST: Final = 5
 """Faults that are told; there may be one per line of the file."""
@@ -39,6 +39,17 @@ def in_words(error: ValidationError, model: Model, content: Mapping[str, Any]) -
     found = list(dict.fromkeys(_fault(one, model, content) for one in details))
     more = [f"and {len(found) - _MOST} more"] if len(found) > _MOST else []
     return "; ".join([*found[:_MOST], *more])
+
+
+def place_of(text: str, content: Any, path: str = "") -> str:
+    """Return the path of the first key with this text as its value; empty if there is none."""
+    if isinstance(content, Mapping):
+        inside = [(f"{path}{'.' if path else ''}{_key(key)}", one) for key, one in content.items()]
+    elif isinstance(content, tuple | list):
+        inside = [(f"{path}{_entry(content, i)}", one) for i, one in enumerate(content)]
+    else:
+        return path if content == text else ""
+    return next((found for where, one in inside if (found := place_of(text, one, where))), "")
 
 
 def _fault(detail: ErrorDetails, model: Model, content: Mapping[str, Any]) -> str:

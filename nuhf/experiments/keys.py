@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from nuhf.experiments.schema import Words
+from nuhf.experiments.schema import OneOf, Words
 
 __all__ = [
     "Key",
@@ -67,6 +67,11 @@ class Part:
     about: str
     keys: tuple[Key, ...]
 
+    @property
+    def name(self) -> str:
+        """The header without brackets and kind; empty for the top of the file."""
+        return self.header.partition("]")[0].strip("[")
+
 
 def bare(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
     """Return a type without ``Annotated`` and ``| None``, and everything said about it."""
@@ -107,9 +112,11 @@ def allowed(annotation: Any, brief: bool = False) -> str:
     """Return in words what a type takes; ``brief``: without the keys of a table."""
     kind, said = bare(annotation)
     origin, inner = get_origin(kind), get_args(kind)
-    for one in said:
+    for one in reversed(said):  # what is said last is narrower
         if isinstance(one, Words):
             return one.text
+        if isinstance(one, OneOf):
+            return " or ".join(map(quoted, one.names()))
     if origin is Literal:
         return " or ".join(quoted(one) for one in inner)
     if origin is tuple and inner[-1] is not ...:
@@ -117,7 +124,11 @@ def allowed(annotation: Any, brief: bool = False) -> str:
     if origin is tuple:
         return f"list{_count(said)}, each {allowed(inner[0], brief)}"
     if origin in (dict, Mapping):
-        return f"table{_count(said)} of NAME = {allowed(inner[1], brief)}"
+        known = [
+            name for one in bare(inner[0])[1] if isinstance(one, OneOf) for name in one.names()
+        ]
+        names = f" (NAME: {', '.join(known)})" if known else ""
+        return f"table{_count(said)} of NAME = {allowed(inner[1], brief)}{names}"
     models = members(kind)
     if models and brief:
         return "table"

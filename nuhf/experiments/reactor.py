@@ -14,6 +14,7 @@ from nuhf.engine import build
 from nuhf.engine.store import Axis, TemplateSet
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import Loaded
+from nuhf.experiments.light import Checked
 from nuhf.experiments.reactor_schema import (
     Analysis,
     Background,
@@ -30,7 +31,7 @@ from nuhf.physics.cevns import maximum_recoil
 from nuhf.physics.couplings import weak_couplings
 from nuhf.physics.nuclei import read_nuclides
 from nuhf.physics.reactor_models import CAPTURES
-from nuhf.tables import read_table
+from nuhf.tables import bin_edges, read_table
 from nuhf.units import DAY, G_PER_KG, KEV
 
 __all__ = ["prepare"]
@@ -128,27 +129,24 @@ def _run(case: _Case, section: RegionSection) -> _Run:
     if section.table:
         table = read_table(case.loaded.table(section.table), names)
         return _Run(section, table.edges("e_lo_kev_ee", "e_hi_kev_ee"), table.columns)
-    where = f"{case.loaded.path}: regions, {section.name}: bins"
+    where = f"{case.loaded.path}: regions.{section.name}.bins"
     for name in names:
         if name not in section.bins:
             raise InputError(f"{where}: no column '{name}'; there are {', '.join(section.bins)}")
     columns = {name: np.asarray(column, dtype=float) for name, column in section.bins.items()}
-    low, high = columns["e_lo_kev_ee"], columns["e_hi_kev_ee"]
-    if np.any(high <= low) or not np.allclose(low[1:], high[:-1], rtol=1e-9):
-        raise InputError(f"{where}: bins are reversed, overlap or leave a gap")
-    return _Run(section, np.append(low, high[-1]), columns)
+    edges = bin_edges(where, columns, "e_lo_kev_ee", "e_hi_kev_ee")
+    return _Run(section, edges, columns)
 
 
 def _region(case: _Case, run: _Run) -> Region:
     section = run.section
     name = f"{case.experiment.name}_{section.name}".replace("-", "_").replace(".", "_")
     axes = (Axis("energy_kev_ee", tuple(float(edge) for edge in run.edges)),)
-    if np.any(run.acceptance < 0) or np.any(run.acceptance > 1):
-        raise InputError(f"{case.where}: region '{section.name}': acceptance is not in 0 to 1")
     observed = run.data(section.events)
     sigma = None if section.errors is None else run.data(section.errors)
-    if sigma is None and np.any(observed < 0):
-        raise InputError(f"{case.where}: region '{section.name}' has negative counts")
+    _check(case, section, "acceptance", run.acceptance, 1.0)
+    if sigma is None:
+        _check(case, section, "events", observed)
     # what a residual was subtracted from is not known: ten errors of its sum stand for it
     events = (
         observed.sum() if sigma is None else np.abs(observed).sum() + _FAR * np.hypot.reduce(sigma)
@@ -169,6 +167,20 @@ def _region(case: _Case, run: _Run) -> Region:
         sigma,
         {b.name: _background_variations(case, run, b) for b in used},
     )
+
+
+def _check(
+    case: _Case, section: RegionSection, key: str, values: FloatArray, most: float = np.inf
+) -> None:
+    """Refuse a column with a number that is negative, or above what it can be."""
+    wrong = (values < 0) | (values > most)
+    if np.any(wrong):
+        row = int(np.argmax(wrong))
+        fault = "is negative" if np.isinf(most) else f"is not in 0 to {most:g}"
+        raise InputError(
+            f"{case.loaded.path}: regions.{section.name}.{key}: column "
+            f"'{getattr(section, key)}', bin {row}: {values[row]:g} {fault}"
+        )
 
 
 # ------------------------------------------------------------------ signals
@@ -224,7 +236,9 @@ def _responses(case: _Case, run: _Run, light: _Yield) -> dict[tuple[str, str], b
         for name, key in case.shapes("quenching").items() if quenched else ():
             quench = getattr(case.experiment.detector.quenching_variations[key], direction)
             curve = germanium.mixed_quenching(quench.weights, quench.deviations)
-            found[name, direction] = _matrix(case, run, _Yield(curve, light.start))
+            where = f"detector.quenching_variations.{key}.{direction}"
+            checked = Checked(curve, curve.recoil_range, f"{case.loaded.path}: {where}")
+            found[name, direction] = _matrix(case, run, _Yield(checked, light.start))
     return found
 
 
@@ -312,7 +326,8 @@ def _coherent(case: _Case, _run: _Run) -> tuple[list[build.Target], _Yield, floa
     curve = germanium.quenching(case.analysis.quenching)
     start = germanium.recoil_at(curve, detector.e_ee_min_kev * KEV)
     end = np.inf if detector.recoil_max_kev is None else detector.recoil_max_kev * KEV
-    return targets, _Yield(curve, start), end
+    checked = Checked(curve, curve.recoil_range, f"{case.where}.quenching")
+    return targets, _Yield(checked, start), end
 
 
 def _electrons(case: _Case, run: _Run) -> tuple[list[build.Target], _Yield, float]:

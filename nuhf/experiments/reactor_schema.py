@@ -5,17 +5,22 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from nuhf.experiments import names
 from nuhf.experiments.schema import (
     BaseAnalysis,
     BaseExperiment,
     Finite,
+    FormFactor,
     Name,
     NonNegative,
+    Nuclide,
+    OneOf,
     Origin,
     Positive,
     Section,
     Slug,
     Target,
+    among,
 )
 
 __all__ = [
@@ -30,6 +35,8 @@ __all__ = [
     "RegionSection",
 ]
 
+Curve = Annotated[Slug, OneOf(names.germanium_curves)]
+
 _POWER = ("power_gw", "energy_per_fission_mev", "distance_m")
 
 
@@ -41,11 +48,8 @@ class Flux(Section):
     """
 
     source: Origin
-    spectrum: str = Field(
-        description=(
-            "Antineutrino spectrum: a model of `nuhf.physics.reactor_models`, such as "
-            "`bestiole2023`"
-        )
+    spectrum: Annotated[str, OneOf(names.spectra)] = Field(
+        description="Antineutrino spectrum: a model of `nuhf.physics.reactor_models`"
     )
     fuel: dict[Name, NonNegative] = Field(
         default_factory=dict,
@@ -96,8 +100,9 @@ class Quench(Section):
     curves by so many standard deviations, where an error is published.
     """
 
-    weights: dict[Slug, Finite] = Field(
-        min_length=1, description="Weight by quenching curve, sum 1"
+    weights: dict[Curve, Finite] = Field(
+        min_length=1,
+        description="Weight by quenching curve, sum 1",
     )
     deviations: Finite = Field(0.0, description="Shift of the curves, standard deviations")
 
@@ -191,9 +196,10 @@ class RegionSection(Section):
             raise ValueError("give either table or bins")
         if self.acceptance_error and not self.acceptance:
             raise ValueError("acceptance_error goes with acceptance")
-        lengths = {len(column) for column in self.bins.values()}
-        if len(lengths) > 1 or lengths == {0}:
-            raise ValueError("the columns of bins need one length, at least 1")
+        lengths = {name: len(column) for name, column in self.bins.items()}
+        if len(set(lengths.values())) > 1 or 0 in lengths.values():
+            given = ", ".join(f"{name} {length}" for name, length in lengths.items())
+            raise ValueError(f"the columns of bins need one length, at least 1; given: {given}")
         return self
 
 
@@ -274,11 +280,7 @@ Background = Annotated[Exponential | Peaks | Bins, Field(discriminator="kind")]
 
 def _check(variations: Mapping[str, Variation], allowed: tuple[str, ...]) -> None:
     for name, variation in variations.items():
-        if variation.parameter not in allowed:
-            raise ValueError(
-                f"variations.{name}.parameter: '{variation.parameter}' is not among "
-                f"{', '.join(allowed)}"
-            )
+        among(f"variations.{name}.parameter", (variation.parameter,), allowed)
 
 
 class Analysis(BaseAnalysis):
@@ -289,18 +291,9 @@ class Analysis(BaseAnalysis):
     signals: tuple[Literal["cevns", "eves"], ...] = Field(
         min_length=1, description="Scattering on nuclei, on electrons, or both"
     )
-    quenching: Slug = Field(
-        description=(
-            "Curve of `nuhf.detector.germanium`, such as `lindhard`, `bonhomme`, `fef`, `ybe`"
-        )
-    )
-    form_factor: str = Field(
-        description=(
-            "Form factor: `helm`, `klein-nystrand`, `klein-nystrand-rms`, "
-            "`symmetrised-fermi` or `point`"
-        )
-    )
-    formula: dict[str, Positive] = Field(
+    quenching: Curve = Field(description="Quenching curve of `nuhf.detector.germanium`")
+    form_factor: FormFactor = Field(description="Form factor of the nuclei")
+    formula: dict[Nuclide, Positive] = Field(
         default_factory=dict,
         description="Other isotopes than the target has, number of atoms by nuclide",
     )
@@ -328,13 +321,13 @@ class Reactor(BaseExperiment):
         regions = {region.name: region for region in self.regions}
         if len(regions) != len(self.regions):
             raise ValueError("regions: a name is given twice")
-        names = [background.name for background in self.backgrounds]
-        if len(set(names)) != len(names):
+        known = [background.name for background in self.backgrounds]
+        if len(set(known)) != len(known):
             raise ValueError("backgrounds: a name is given twice")
         for background in self.backgrounds:
             if background.region not in regions:
                 raise ValueError(
-                    f"backgrounds, {background.name}: region '{background.region}' is not among "
+                    f"backgrounds.{background.name}: region '{background.region}' is not among "
                     f"{', '.join(regions)}"
                 )
         for label, analysis in self.analyses.items():
@@ -343,7 +336,7 @@ class Reactor(BaseExperiment):
         templates = {name: 0 for b in self.backgrounds for name in b.variations}
         self.check_nuisances(
             {"cevns", "eves"},
-            set(names),
+            set(known),
             {
                 "quenching": self.detector.quenching_variations,
                 "efficiency": efficiency,
@@ -355,12 +348,9 @@ class Reactor(BaseExperiment):
     def _check_analysis(
         self, where: str, analysis: Analysis, regions: Mapping[str, RegionSection]
     ) -> None:
-        if analysis.flux not in self.fluxes:
-            known = ", ".join(self.fluxes)
-            raise ValueError(f"{where}.flux: '{analysis.flux}' is not among {known}")
+        among(f"{where}.flux", (analysis.flux,), self.fluxes)
+        among(f"{where}.regions", analysis.regions, regions)
         for name in analysis.regions:
-            if name not in regions:
-                raise ValueError(f"{where}.regions: '{name}' is not among {', '.join(regions)}")
             if (analysis.statistic == "gaussian") != (regions[name].errors is not None):
                 raise ValueError(
                     f"{where}: region '{name}' needs errors for statistic 'gaussian', and only "

@@ -1,6 +1,6 @@
 """What the regions of every kind of experiment must satisfy, whatever they were built from."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import numpy as np
@@ -8,10 +8,17 @@ from numpy.typing import NDArray
 
 from nuhf.errors import InputError
 from nuhf.experiments.region import Prepared, Region
+from nuhf.experiments.solar_schema import Solar
 
 __all__ = ["MAX_BINS", "check"]
 
 FloatArray = NDArray[np.float64]
+
+_FRACTION: Final = 1e-6
+"""Of a count: rounding of a table."""
+
+_NOTHING: Final = 1e-9
+"""Events in a bin."""
 
 MAX_BINS: Final = 100_000
 """Of one region, all axes together."""
@@ -24,8 +31,9 @@ def check(prepared: Prepared) -> Prepared:
     ------
     InputError
         If a region has more than 100 000 bins, or a number in it is not finite; if counts or, in
-        a region of counts, backgrounds are negative; if the error of a Gaussian region is not
-        positive. With file, region, what it is, and the bin.
+        a region of counts, backgrounds are negative; if measured counts are no whole numbers; if
+        the error of a Gaussian region is not positive. With file, region, what it is, and the
+        bin. If a region has no process, or its bins are where no signal is.
     """
     path = prepared.loaded.path
     for region in prepared.regions:
@@ -41,11 +49,54 @@ def check(prepared: Prepared) -> Prepared:
                 if np.any(row < 0):
                     bin_ = int(np.argmax(row < 0))
                     raise InputError(f"{where}: {what} in bin {bin_} is {row[bin_]:g}, negative")
+            _check_whole(where, prepared, region)
         elif np.any(region.sigma <= 0):
             bin_ = int(np.argmax(region.sigma <= 0))
             raise InputError(f"{where}: the error in bin {bin_} is {region.sigma[bin_]:g}; it must "
                              "be positive")  # fmt: skip
+        _check_processes(where, prepared, region)
     return prepared
+
+
+def _check_whole(where: str, prepared: Prepared, region: Region) -> None:
+    """Refuse fractions of a count, but not in an expectation that stands for the data."""
+    experiment = prepared.loaded.experiment
+    if isinstance(experiment, Solar) and experiment.data.kind == "asimov":
+        return
+    off = np.abs(region.observed - np.rint(region.observed)) > _FRACTION
+    if np.any(off):
+        bin_ = int(np.argmax(off))
+        raise InputError(
+            f"{where}: observed in bin {bin_} is {region.observed[bin_]:g}, no whole number; "
+            "statistic 'poisson' needs counts, 'gaussian' takes any number with an error"
+        )
+
+
+def _check_processes(where: str, prepared: Prepared, region: Region) -> None:
+    """Refuse a region that nothing explains, and one that no signal reaches."""
+    if not region.signals and not region.backgrounds:
+        key = f"analyses.{prepared.loaded.analysis_name}.backgrounds"
+        raise InputError(f"{where} has no process: it sees no signal, and {key} names none for it")
+    lost = [signal.process for signal in region.signals if _is_nothing(signal.nominal)]
+    # a process may be absent where another is, but variations are relative to its size
+    varied = [
+        f"{signal.process} with nuisance '{nuisance}' {direction}"
+        for signal in region.signals
+        for (nuisance, direction), templates in signal.varied.items()
+        if _is_nothing(templates)
+    ]
+    if (lost and len(lost) == len(region.signals)) or varied:
+        spans = " and ".join(
+            f"from {axis.edges[0]:g} to {axis.edges[-1]:g} {axis.unit or axis.quantity}"
+            for axis in region.axes
+        )
+        what = ", ".join(lost or varied[:1])
+        raise InputError(f"{where} expects no signal ({what}): its bins go {spans}")
+
+
+def _is_nothing(templates: Mapping[str, Mapping[str, FloatArray]]) -> bool:
+    rows = [row for monomials in templates.values() for row in monomials.values()]
+    return all(float(np.abs(row).max()) < _NOTHING for row in rows)
 
 
 def _rows(region: Region) -> Iterator[tuple[str, FloatArray]]:

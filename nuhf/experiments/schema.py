@@ -1,6 +1,6 @@
 """What the files of all kinds of experiments share, checked by pydantic: no unknown key."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -9,17 +9,22 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from nuhf import parameters
 from nuhf.errors import InputError
+from nuhf.experiments import names
 
 __all__ = [
     "BaseAnalysis",
     "BaseExperiment",
+    "CouplingScheme",
     "Edges",
     "Finite",
+    "FormFactor",
     "FreeNuisance",
     "Name",
     "NonNegative",
     "NormNuisance",
+    "Nuclide",
     "Nuisance",
+    "OneOf",
     "Origin",
     "Positive",
     "Reference",
@@ -28,6 +33,7 @@ __all__ = [
     "Slug",
     "Target",
     "Words",
+    "among",
     "increasing",
 ]
 
@@ -37,6 +43,13 @@ class Words:
     """What a type allows, in words: for strings with a pattern."""
 
     text: str
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """What a text may be, asked of the code or the data when it is told, not on import."""
+
+    names: Callable[[], Iterable[str]]
 
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -53,6 +66,9 @@ Slug = Annotated[
     Words("name (a-z, 0-9, -, .; up to 60)"),
 ]
 Origin = Annotated[str, Field(description="Where the numbers come from")]
+CouplingScheme = Annotated[str, OneOf(names.couplings)]
+Nuclide = Annotated[str, OneOf(names.nuclides)]
+FormFactor = Annotated[str, OneOf(names.form_factors)]
 Edges = Annotated[tuple[Finite, ...], Field(min_length=2, max_length=1001)]
 
 ParameterValues = dict[str, Finite]
@@ -69,7 +85,7 @@ class Target(Section):
 
     source: Origin
     mass_kg: Positive = Field(description="Mass of the target, kg")
-    formula: dict[str, Positive] = Field(
+    formula: dict[Nuclide, Positive] = Field(
         min_length=1, description="Number of atoms by nuclide, such as `Cs133`; in any unit"
     )
 
@@ -154,8 +170,8 @@ class BaseAnalysis(Section):
         description="Poisson counts, or Gaussian errors"
     )
     backgrounds: tuple[Name, ...] = Field((), description="Names of the backgrounds in the fit")
-    couplings: str = Field(
-        description="Weak couplings: a scheme of `data/couplings.toml`, such as `tree`"
+    couplings: CouplingScheme = Field(
+        description="Weak couplings: `tree`, or a scheme of `data/couplings.toml`"
     )
     parameters: tuple[str, ...] = Field(
         min_length=1,
@@ -225,7 +241,11 @@ class BaseExperiment(Section):
     )
     patches: str = Field("", description="The parameter with a patch set under `workspaces/`")
     contained_in: tuple[Slug, ...] = Field(
-        (), description="Experiments that hold the same events: no combination with them"
+        (),
+        description=(
+            "Experiments that hold the same events: a combination with them has a note that they "
+            "count twice"
+        ),
     )
     analyses: Mapping[Slug, BaseAnalysis] = Field(
         description="Ways to analyse the data; `default` is used if none is named"
@@ -271,14 +291,21 @@ class BaseExperiment(Section):
             With the key, what was given, and what is allowed.
         """
         for label, analysis in self.analyses.items():
-            _among(f"analyses.{label}.backgrounds", analysis.backgrounds, backgrounds)
+            among(f"analyses.{label}.backgrounds", analysis.backgrounds, backgrounds)
             for nuisance in analysis.nuisances:
                 where = f"analyses.{label}.nuisances.{nuisance.name}"
                 if isinstance(nuisance, ShapeNuisance):
                     known = set(variations.get(nuisance.kind, {}))
-                    _among(f"{where}.variation", (nuisance.variation,), known)
-                else:
-                    _among(f"{where}.processes", nuisance.processes, signals | backgrounds)
+                    among(f"{where}.variation", (nuisance.variation,), known)
+                    continue
+                among(f"{where}.processes", nuisance.processes, signals | backgrounds)
+                scaled = [name for name in nuisance.processes if name in signals]
+                if isinstance(nuisance, FreeNuisance) and scaled:
+                    strength = "norm_eves" if scaled[0].startswith("eves") else self.strength
+                    raise ValueError(
+                        f"{where}.processes: '{scaled[0]}' is a signal; kind 'free' is for "
+                        f"backgrounds, {strength} scales the signal"
+                    )
 
 
 def increasing(key: str, edges: Sequence[float]) -> None:
@@ -288,8 +315,11 @@ def increasing(key: str, edges: Sequence[float]) -> None:
             raise ValueError(f"{key} must increase: {low:g} is followed by {high:g}")
 
 
-def _among(where: str, names: Sequence[str], allowed: Set[str]) -> None:
+def among(where: str, names: Iterable[str], allowed: Iterable[str]) -> None:
+    """Refuse names that are not among those allowed (`ValueError`)."""
+    known = sorted(allowed) if isinstance(allowed, Set) else list(allowed)
     for name in names:
-        if name not in allowed:
-            known = ", ".join(sorted(allowed)) or "none here"
-            raise ValueError(f"{where}: '{name}' is not among {known}")
+        if not known:
+            raise ValueError(f"{where}: '{name}' is not defined: the file has nothing of this kind")
+        if name not in known:
+            raise ValueError(f"{where}: '{name}' is not among {', '.join(known)}")

@@ -31,6 +31,7 @@ _COUNTED = 0.01
 _FAR_KEV = 1e6
 """Up to where an efficiency goes on that is constant above its table."""
 _FLAT_STEP_KEV = 0.25
+_STEPS = 100_000
 _ORDER = 6
 """Gauss-Legendre nodes per step of a background's spectrum, which is 1 keV or less."""
 
@@ -195,6 +196,7 @@ def _counts(case: _Case, name: str, column: str) -> FloatArray:
     low, high = case.columns
     path = case.loaded.table(name)
     table = read_table(path, [low, high, column])
+    table.edges(low, high)  # no bin twice, none left out
     where = f"{case.loaded.path}: analyses.{case.loaded.analysis_name}"
     if case.edges[0] < table[low][0] - 1e-9 or case.edges[-1] > table[high][-1] + 1e-9:
         raise InputError(
@@ -251,8 +253,13 @@ def _before_detector(case: _Case, background: Background) -> tuple[FloatArray, F
         energy = np.asarray(background.energies_kev) * background.energy_factor
         return energy, np.asarray(background.weights)
     if background.kind == "flat":
-        steps = int(np.ceil(case.experiment.detector.recoil_max_kev / _FLAT_STEP_KEV))
-        edges = np.linspace(0.0, case.experiment.detector.recoil_max_kev, steps + 1)
+        end = case.experiment.detector.recoil_max_kev
+        if end > _STEPS * _FLAT_STEP_KEV:
+            raise InputError(
+                f"{case.loaded.path}: detector.recoil_max_kev = {end:g}: backgrounds of kind "
+                f"'flat' go up to {_STEPS * _FLAT_STEP_KEV:g} keV"
+            )
+        edges = np.linspace(0.0, end, int(np.ceil(end / _FLAT_STEP_KEV)) + 1)
         return _nodes(edges, np.ones_like)
     path = case.loaded.table(background.table)
     energy, weight = _spectrum(read_table(path, [background.column]), background.column)

@@ -4,17 +4,20 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from nuhf.experiments import names
 from nuhf.experiments.schema import (
     BaseAnalysis,
     BaseExperiment,
     Edges,
     Finite,
     Name,
+    OneOf,
     Origin,
     Positive,
     Section,
     Slug,
     Words,
+    among,
     increasing,
 )
 
@@ -34,7 +37,9 @@ class SunSource(Section):
 
     kind: Literal["sun"] = Field(description="The Sun")
     source: Origin
-    fluxes: str = Field(description="Table of `data/solar/fluxes_b16.toml`: `gs98` or `agss09met`")
+    fluxes: Annotated[str, OneOf(names.solar_models)] = Field(
+        description="Fluxes of a solar model: a table of `data/solar/fluxes_b16.toml`"
+    )
     ordering: Literal["normal", "inverted"] = Field(
         "normal", description="Mass ordering, for the survival probability"
     )
@@ -44,7 +49,7 @@ class TargetSection(Section):
     """Element and exposure."""
 
     source: Origin
-    element: Name = Field(description="Element, such as `xenon`")
+    element: Name = Field(description="Element, for people; electrons `rrpa` are for `xenon` only")
     shells_table: str = Field(description="Table `edge_kev, electrons` of binding energies")
     molar_mass_g_per_mol: Positive = Field(description="Molar mass, g/mol")
     exposure_tonne_year: Positive = Field(description="Exposure, tonne years")
@@ -150,7 +155,7 @@ class Data(Section):
         description="Measured counts, or the expectation in their place"
     )
     counts_table: str = Field(
-        "", description="Table with a row per bin: low edge, high edge (`e_lo_kev`, ...), `n`"
+        "", description="Table with a row per bin: low edge, high edge (`e_lo_kev`, ...), `counts`"
     )
     range_kev: tuple[Finite, Finite] = Field(
         description="Energies that `events` of backgrounds refer to, low and high, keV"
@@ -280,10 +285,8 @@ class Solar(BaseExperiment):
     def _consistent(self) -> Self:
         known = {background.name: background for background in self.backgrounds}
         for label, analysis in self.analyses.items():
-            for name in analysis.events:
-                if name not in known or known[name].events is None:
-                    allowed = ", ".join(n for n, b in known.items() if b.events) or "none"
-                    raise ValueError(f"analyses.{label}.events: '{name}' is not among {allowed}")
+            with_events = [name for name, b in known.items() if b.events is not None]
+            among(f"analyses.{label}.events", analysis.events, with_events)
         signals = {name for analysis in self.analyses.values() for name in analysis.signals}
         self.check_nuisances(signals, set(known), {})
         return self

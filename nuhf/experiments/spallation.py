@@ -11,12 +11,13 @@ from nuhf.detector.efficiency import (
     LogisticEfficiency,
     exponential_fractions,
 )
-from nuhf.detector.quenching import PolynomialQuenching, Quenching, TabulatedQuenching
+from nuhf.detector.quenching import PolynomialQuenching, TabulatedQuenching
 from nuhf.detector.resolution import GammaSmearing, PoissonLight
 from nuhf.engine import build
 from nuhf.engine.store import Axis, TemplateSet
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import Loaded
+from nuhf.experiments.light import Checked
 from nuhf.experiments.region import Prepared, Region
 from nuhf.experiments.schema import ShapeNuisance
 from nuhf.experiments.spallation_schema import (
@@ -119,28 +120,35 @@ def _sources(case: _Case) -> list[build.Source]:
     ]
 
 
-def _quenching(case: _Case, variation: str = "", direction: str = "") -> Quenching:
+def _quenching(case: _Case, variation: str = "", direction: str = "") -> Checked:
     """Light of a recoil, nominal or varied."""
-    detector = case.experiment.detector
+    key = "detector.quenching"
+    if case.analysis.quenching:
+        key += f"_tables.{case.analysis.quenching}"
+    if variation:
+        key += f".variations.{variation}.{direction}"
+    detector, where = case.experiment.detector, f"{case.loaded.path}: {key}"
     if not case.analysis.quenching:
         section = detector.quenching
         low, high = section.recoil_range_kev
         coefficients = section.coefficients
         if variation:
             coefficients = getattr(section.variations[variation], direction)
-        return PolynomialQuenching(coefficients, (low * KEV, high * KEV))
+        span = low * KEV, high * KEV
+        return Checked(PolynomialQuenching(coefficients, span), span, where)
     given = detector.quenching_tables[case.analysis.quenching]
     table = read_table(case.loaded.table(given.table), ["t_kev_nr", given.column])
     scale = getattr(given.variations[variation], direction) if variation else 1.0
-    return TabulatedQuenching(table["t_kev_nr"] * KEV, table.non_negative(given.column), scale)
+    recoil = table["t_kev_nr"] * KEV
+    curve = TabulatedQuenching(recoil, table.non_negative(given.column), scale)
+    return Checked(curve, (float(recoil[0]), float(recoil[-1])), where)
 
 
 def _lowest_recoil(case: _Case) -> float:
     """First recoil in MeV of the templates: no table of quenching is extrapolated below."""
     lowest = case.experiment.detector.recoil_min_kev * KEV
-    quenching = _quenching(case)
-    if isinstance(quenching, TabulatedQuenching):
-        return max(lowest, float(quenching.recoil[0]))
+    if case.analysis.quenching:
+        return max(lowest, _quenching(case).recoil_range[0])
     return lowest
 
 
@@ -148,7 +156,7 @@ def _efficiency(logistic: Logistic) -> LogisticEfficiency:
     return LogisticEfficiency(logistic.a, logistic.b, logistic.c, logistic.d, logistic.steps)
 
 
-def _response(case: _Case, quenching: Quenching, logistic: Logistic) -> build.Response:
+def _response(case: _Case, quenching: Checked, logistic: Logistic) -> build.Response:
     section, efficiency = case.experiment.detector.resolution, _efficiency(logistic)
     pe_edges, _ = _edges(case)
 
@@ -225,6 +233,7 @@ def _observed(case: _Case) -> _Counts:
 def _summed(table: Table, pe_edges: FloatArray, t_edges: FloatArray) -> _Counts:
     """Counts of the table in the bins of the analysis."""
     both = np.stack([table.non_negative("n_c"), table.non_negative("n_ac")], axis=-1)
+    _check_cells(table)
     # the two axes are summed one after the other; the first keeps the cells of the second
     cells = np.stack([table["t_lo_us"], table["t_hi_us"]], axis=-1)
     times, cell = np.unique(cells, axis=0, return_inverse=True)
@@ -237,6 +246,21 @@ def _summed(table: Table, pe_edges: FloatArray, t_edges: FloatArray) -> _Counts:
     summed = response.rebin_counts(times[:, 0], times[:, 1], grid.transpose(1, 0, 2), t_edges)
     flat = summed.transpose(1, 0, 2).reshape(-1, 2)
     return _Counts(flat[:, 0], flat[:, 1])
+
+
+def _check_cells(table: Table) -> None:
+    """Refuse a cell that is in the table twice."""
+    names = ("pe_lo", "pe_hi", "t_lo_us", "t_hi_us")
+    cells = np.stack([table[name] for name in names], axis=-1)
+    _, first, cell = np.unique(cells, axis=0, return_index=True, return_inverse=True)
+    twice = np.flatnonzero(first[cell.ravel()] != np.arange(len(cells)))
+    if twice.size:
+        row = int(twice[0])
+        low, high, start, end = cells[row]
+        raise InputError(
+            f"rows {first[cell.ravel()[row]]} and {row} are the same cell, {low:g} to {high:g} "
+            f"photoelectrons and {start:g} to {end:g} us"
+        )
 
 
 def _backgrounds(case: _Case) -> dict[str, FloatArray]:

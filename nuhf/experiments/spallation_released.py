@@ -19,6 +19,7 @@ from nuhf.engine import build
 from nuhf.engine.store import Axis, TemplateSet
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import Loaded
+from nuhf.experiments.light import Checked
 from nuhf.experiments.region import Prepared, Region
 from nuhf.experiments.schema import ShapeNuisance
 from nuhf.experiments.spallation_released_schema import Released, TemplateVariation
@@ -112,7 +113,9 @@ def _pair(
 def _response(case: _Case) -> build.Response:
     detector, (energy, _, _) = case.experiment.detector, case.axes
     low, high = detector.quenching.recoil_range_kev
-    quenching = PolynomialQuenching(detector.quenching.coefficients, (low * KEV, high * KEV))
+    span = low * KEV, high * KEV
+    curve = PolynomialQuenching(detector.quenching.coefficients, span)
+    quenching = Checked(curve, span, f"{case.loaded.path}: detector.quenching")
     table = read_table(
         case.loaded.table(detector.efficiency.table), ["e_lo_kev_ee", "e_hi_kev_ee", "efficiency"]
     )

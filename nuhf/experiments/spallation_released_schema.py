@@ -8,12 +8,14 @@ from nuhf.experiments.schema import (
     BaseAnalysis,
     BaseExperiment,
     Edges,
+    FormFactor,
     Name,
     Origin,
     Positive,
     Section,
     Slug,
     Target,
+    among,
 )
 from nuhf.experiments.spallation_schema import Quenching, SnsSource
 
@@ -85,12 +87,7 @@ class Analysis(BaseAnalysis):
     """One way to analyse the data."""
 
     statistic: Literal["poisson"] = Field(description="Poisson counts")
-    form_factor: str = Field(
-        description=(
-            "Form factor: `helm`, `klein-nystrand`, `klein-nystrand-rms`, "
-            "`symmetrised-fermi` or `point`"
-        )
-    )
+    form_factor: FormFactor = Field(description="Form factor of the nuclei")
 
 
 class Released(BaseExperiment):
@@ -120,8 +117,6 @@ class Released(BaseExperiment):
     def _consistent(self) -> Self:
         names = {background.name for background in self.backgrounds}
         for label, variation in self.variations.items():
-            if variation.process not in names | {"cevns"}:
-                allowed = ", ".join(sorted(names | {"cevns"}))
-                raise ValueError(f"variations.{label}: process is not among {allowed}")
+            among(f"variations.{label}.process", (variation.process,), names | {"cevns"})
         self.check_nuisances({"cevns"}, names, {"template": self.variations})
         return self

@@ -10,6 +10,7 @@ from nuhf.experiments.schema import (
     BaseExperiment,
     Edges,
     Finite,
+    FormFactor,
     Name,
     NonNegative,
     Origin,
@@ -17,6 +18,7 @@ from nuhf.experiments.schema import (
     Section,
     Slug,
     Target,
+    among,
     increasing,
 )
 
@@ -243,8 +245,10 @@ class Background(Section):
     def _complete(self) -> Self:
         if self.kind != "control" and not (self.pe_table and self.time_table and self.column):
             raise ValueError(f"kind '{self.kind}' needs pe_table, time_table and column")
-        if (self.kind == "per_gwh") == (self.events is not None):
-            raise ValueError("events go with the kinds 'tables' and 'control', and with these only")
+        if self.kind == "per_gwh" and self.events is not None:
+            raise ValueError("events: leave them out, the tables of kind 'per_gwh' are a rate")
+        if self.kind != "per_gwh" and self.events is None:
+            raise ValueError(f"events: required for kind '{self.kind}', not given")
         return self
 
 
@@ -265,12 +269,7 @@ class Analysis(BaseAnalysis):
     spectrum: Literal["analytic", "tabulated"] = Field(
         description="Neutrino spectra: the formulae of decay at rest, or `source.energy_table`"
     )
-    form_factor: str = Field(
-        description=(
-            "Form factor: `helm`, `klein-nystrand`, `klein-nystrand-rms`, "
-            "`symmetrised-fermi` or `point`"
-        )
-    )
+    form_factor: FormFactor = Field(description="Form factor of the nuclei")
     quenching: str = Field(
         "", description="Name of one of the quenching tables; empty for the polynomial"
     )
@@ -317,11 +316,8 @@ class Spallation(BaseExperiment):
     def _consistent(self) -> Self:
         tables = self.detector.quenching_tables
         for label, analysis in self.analyses.items():
-            if analysis.quenching not in ("", *tables):
-                allowed = ", ".join(tables) or "none here"
-                raise ValueError(
-                    f"analyses.{label}.quenching: '{analysis.quenching}' is not among {allowed}"
-                )
+            if analysis.quenching:
+                among(f"analyses.{label}.quenching", (analysis.quenching,), tables)
             if analysis.spectrum == "tabulated" and not self.source.energy_table:
                 raise ValueError(f"analyses.{label}: spectrum 'tabulated' needs an energy_table")
             one = self.model_copy(update={"analyses": {label: analysis}})

@@ -30,11 +30,14 @@ class Agreement:
         everywhere.
     notes : tuple of str
         What a reader of the result must know; empty if they agree.
+    deeper : ndarray
+        Parameters (n, P) of the minima that only the second one found.
     """
 
     optimizer: str
     difference: float
     notes: tuple[str, ...]
+    deeper: FloatArray
 
 
 def second_optimizer(problem: Problem, best: float, ends: FloatArray) -> Agreement:
@@ -59,7 +62,7 @@ def second_optimizer(problem: Problem, best: float, ends: FloatArray) -> Agreeme
     couplings = [compiled.index(c.parameter.fit_name) for c in problem.description.couplings]
     starts[:, couplings] = points[:, couplings]
     second = "nuhf's own" if isinstance(problem.engine, PyhfEngine) else "minuit"
-    differences = np.full(len(points), np.nan)
+    differences, others = np.full(len(points), np.nan), points.copy()
     for i, start in enumerate(starts):
         held = ~profiler.free
         held[profiler.index] |= i > 0
@@ -69,6 +72,7 @@ def second_optimizer(problem: Problem, best: float, ends: FloatArray) -> Agreeme
             again = fit(compiled, problem.data, starts=start, free=~held)
         if again.converged[0]:
             differences[i] = float(again.twice_nll[0]) - heights[i]
+            others[i] = again.parameters[0]
     places = ["the best fit", *(f"{problem.parameter.from_fit(v):.3g}" for v in ends)]
     notes = tuple(
         _said(second, place, float(d)) for place, d in zip(places, differences, strict=True)
@@ -76,7 +80,7 @@ def second_optimizer(problem: Problem, best: float, ends: FloatArray) -> Agreeme
     )  # fmt: skip
     known = differences[np.isfinite(differences)]
     largest = float(known[np.argmax(np.abs(known))]) if known.size else float("nan")
-    return Agreement(second, largest, notes)
+    return Agreement(second, largest, notes, others[differences < -_SERIOUS])
 
 
 def _said(second: str, place: str, difference: float) -> str:

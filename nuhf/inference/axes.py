@@ -59,6 +59,6 @@ def default_range(problem: Problem) -> tuple[float, float]:
     low, high = found.intervals[0][0], found.intervals[-1][1]
     margin = 0.5 * (high - low)
     step = float(10.0 ** (np.floor(np.log10(high - low)) - 1.0))
-    bounded = problem.description.couplings[0].low == 0.0
+    bounded = problem.description.couplings[0].bounded
     start = 0.0 if bounded else float(np.floor((low - margin) / step)) * step
     return start, float(np.ceil((high + margin) / step)) * step

@@ -8,6 +8,7 @@ again. A file of another problem is refused.
 
 import hashlib
 import json
+import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -55,6 +56,8 @@ class Checkpoint:
         try:
             with self.path.open("a", encoding="utf-8", newline="\n") as file:
                 file.write(line + "\n")
+                file.flush()
+                os.fsync(file.fileno())
         except OSError as error:
             raise InputError(f"{self.path}: cannot be written: {error.strerror}") from None
         self.done[task_digest(task)] = dict(result)

@@ -21,7 +21,7 @@ from nuhf.inference.compiled import CompiledModel
 from nuhf.inference.compiled_newton import Problem, minimise, prepare, select
 from nuhf.inference.compiled_tables import BoolArray, FloatArray, IntArray
 
-__all__ = ["BatchFit", "best_of", "fit", "profile", "refit_with_minuit", "refit_with_pyhf"]
+__all__ = ["BatchFit", "best_of", "fit", "refit_with_minuit", "refit_with_pyhf"]
 
 #: Difference of 2NLL within which a converged fit is preferred.
 TIE = 1e-6
@@ -187,6 +187,11 @@ def best_of(
     BatchFit
         ``start`` tells which starting point won; a converged fit wins over an equally deep one
         that is not.
+
+    Raises
+    ------
+    InputError
+        If shapes do not match, or a free parameter starts outside its bounds.
     """
     array = np.atleast_2d(compiled.check_data(data))
     points = np.asarray(starts, dtype=float)
@@ -210,52 +215,6 @@ def best_of(
     index = winner * batch + np.arange(batch)
     chosen = {name: getattr(fits, name)[index] for name in fits.__dataclass_fields__}
     return BatchFit(**{**chosen, "start": winner})
-
-
-def profile(
-    compiled: CompiledModel,
-    data: ArrayLike,
-    parameters: Sequence[str],
-    values: ArrayLike,
-    *,
-    starts: ArrayLike | None = None,
-    free: ArrayLike | None = None,
-    tolerance: float = 1e-9,
-    max_iterations: int = 200,
-) -> BatchFit:
-    """Fit with some parameters fixed at given values.
-
-    Parameters
-    ----------
-    compiled, data, starts, free, tolerance, max_iterations
-        As for :func:`fit`.
-    parameters : sequence of str
-        Names of the K parameters to fix.
-    values : array_like, shape (K,) or (B, K)
-        Their values: one point for all fits, or one for each.
-
-    Returns
-    -------
-    BatchFit
-        One entry per fit.
-    """
-    index = [compiled.index(name) for name in parameters]
-    points = np.atleast_2d(np.asarray(values, dtype=float))
-    if points.ndim != 2 or points.shape[1] != len(index):
-        raise InputError(
-            f"values have shape {points.shape} for parameters {list(parameters)}; "
-            f"wanted is (B, {len(index)})"
-        )
-    theta = np.atleast_2d(np.asarray(compiled.inits if starts is None else starts, dtype=float))
-    if len(theta) != len(points) and 1 not in (len(theta), len(points)):
-        raise InputError(f"{len(points)} points and {len(theta)} starts; wanted are equal numbers")
-    theta = np.broadcast_to(theta, (max(len(theta), len(points)), theta.shape[1])).copy()
-    theta[:, index] = points
-    mask = ~compiled.fixed if free is None else np.array(free, dtype=bool)
-    mask[index] = False
-    return fit(
-        compiled, data, starts=theta, free=mask, tolerance=tolerance, max_iterations=max_iterations
-    )
 
 
 @contextmanager
@@ -341,12 +300,17 @@ def refit_with_minuit(
     compiled : CompiledModel
         The model.
     data, start, fixed, tolerance
-        As for :func:`refit_with_pyhf`.
+        As for :func:`refit_with_pyhf`: (n_main + n_aux,), (P,), (P,).
 
     Returns
     -------
     BatchFit
         With B = 1; ``converged`` is minuit's verdict.
+
+    Raises
+    ------
+    InputError
+        If shapes do not match, or a free parameter starts outside its bounds.
     """
     observed = compiled.check_data(data)
     values, held = np.asarray(start, dtype=float), np.asarray(fixed, dtype=bool)

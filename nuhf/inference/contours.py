@@ -13,7 +13,7 @@ from nuhf.errors import InputError
 from nuhf.inference.engines import ModelProfiler
 from nuhf.inference.intervals import ScanRange, intervals, threshold
 from nuhf.inference.problem import Problem
-from nuhf.inference.results import plain
+from nuhf.inference.results import lost_note, plain
 
 __all__ = ["ContourResult", "contour"]
 
@@ -134,7 +134,10 @@ def contour(problem: Problem, levels: Sequence[float], points: int) -> ContourRe
         delta=heights,
         profiled=problem.profiled[1:],
         optimizer=problem.engine.optimizer,
-        notes=problem.notes,
+        notes=(
+            *problem.notes,
+            *lost_note(int((~np.isfinite(heights)).sum()), heights.size, "taken to be outside"),
+        ),
         provenance=problem.provenance(),
     )
 
@@ -147,8 +150,8 @@ def _extent(
     fits, spans = [], []
     for index, coupling in zip(indices, problem.description.couplings[:2], strict=True):
         along = replace(profiler, index=index)
-        bounded, show = coupling.low == 0.0, coupling.parameter.show
-        found = intervals(along, ScanRange(coupling.low, coupling.high, bounded, show), cl, 2)
+        span = ScanRange(coupling.low, coupling.high, coupling.bounded, coupling.parameter.show)
+        found = intervals(along, span, cl, 2)
         start, end = found.pieces[0][0], found.pieces[-1][1]
         margin = _MARGIN * (end - start)
         spans.append((max(start - margin, coupling.low), min(end + margin, coupling.high)))
@@ -183,7 +186,10 @@ def _lines(plane: _Plane, heights: FloatArray, rise: float) -> list[FloatArray]:
 
 
 def _refine(plane: _Plane, start: FloatArray, rise: float, cell: float) -> FloatArray:
-    """Newton steps along the gradient, at most one cell away from the start."""
+    """Newton steps along the gradient, at most one cell away from the start.
+
+    Points (n, 2) beside a place without a number stay where they are.
+    """
     x = start.copy()
     step = 1e-3 * cell
     # a line that ends at the frame, which may be a physical bound, stays on it
@@ -191,7 +197,9 @@ def _refine(plane: _Plane, start: FloatArray, rise: float, cell: float) -> Float
     offsets = step * np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]], dtype=float)
     for _ in range(_SECANT_STEPS):
         probes = (x + offsets[:, np.newaxis]).reshape(-1, 2)
-        here, right, left, up, down = plane(probes).reshape(5, -1)
+        values = plane(probes).reshape(5, -1)
+        values[:, ~np.isfinite(values).all(axis=0)] = rise
+        here, right, left, up, down = values
         gradient = np.stack([right - left, up - down], axis=-1) / (2.0 * step)
         gradient[edge] = 0.0
         size = np.maximum((gradient**2).sum(axis=-1), 1e-12)

@@ -60,7 +60,7 @@ class CompiledEngine:
     def minimise(
         self, data: FloatArray, starts: FloatArray, free: BoolArray
     ) -> tuple[FloatArray, FloatArray]:
-        """Fit a batch of starts."""
+        """Fit from starts (n, P), as a batch."""
         done = fit(self.compiled, data, starts=starts, free=free)
         parameters, heights = done.parameters.copy(), done.twice_nll.copy()
         for i in np.flatnonzero(~done.converged):
@@ -87,7 +87,7 @@ class PyhfEngine:
     def minimise(
         self, data: FloatArray, starts: FloatArray, free: BoolArray
     ) -> tuple[FloatArray, FloatArray]:
-        """Fit one start after the other."""
+        """Fit from starts (n, P), one after the other."""
         fits = [refit_with_pyhf(self.model, data, start, ~free) for start in starts]
         heights = [f.twice_nll[0] if f.converged[0] else np.inf for f in fits]
         return np.array([f.parameters[0] for f in fits]), np.array(heights)
@@ -166,12 +166,12 @@ class ModelProfiler:
         return self.at_points([self.index], np.reshape(values, (-1, 1)))
 
     def minima(self, starts: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Free fits from several values of the parameter."""
+        """Free fits from values of the parameter (n,): where they end, and 2NLL, (n,) each."""
         parameters, heights = self._lowest([self.index], np.reshape(starts, (-1, 1)), self.free)
         return parameters[:, self.index], heights
 
     def best(self, starts: FloatArray) -> tuple[FloatArray, float]:
-        """Parameters (P,) and 2NLL of the deepest of several free fits.
+        """Parameters (P,) and 2NLL of the deepest free fit from values of the parameter (n,).
 
         Raises
         ------

@@ -389,7 +389,7 @@ def _end_of_region(tester: _Tester, tested: Points, low: float, high: float) -> 
         cell = int(np.searchsorted(tested.values, low, side="right")) - 1
         end = _crossing(tested, cell)
     at = np.array([1.0, (end - middle) / width])
-    step = 0.05 * width
-    slope = abs(above(end + step) - above(max(end - step, tested.values[0]))) / (2.0 * step)
+    left, right = max(end - 0.05 * width, float(tested.values[0])), end + 0.05 * width
+    slope = abs(above(right) - above(left)) / (right - left)
     error = float(np.sqrt(at @ covariance @ at))
     return end, error / slope if slope > 0 else width

@@ -62,7 +62,7 @@ class ScanRange:
         return f"{self.show(self.low)} to {self.show(self.high)}"
 
     def grid(self, points: int = _POINTS) -> FloatArray:
-        """Points over the range, densest around zero, ends included."""
+        """Points (n,) over the range, densest around zero, ends included."""
         if not self.low < 0.0 < self.high:
             u = np.linspace(0.0, 1.0, points)
             return self.low + (self.high - self.low) * (u**3 if self.low == 0.0 else u)
@@ -94,6 +94,9 @@ class ProfileIntervals:
     lost, points : int
         Points of the scan outside them where no fit converged or the likelihood is not defined,
         and points of the scan in all.
+    falling : tuple of float
+        Ends of the range, no physical ones, towards which the profile falls: there may be a piece
+        beyond.
     """
 
     best: Minimum
@@ -101,6 +104,7 @@ class ProfileIntervals:
     pieces: tuple[tuple[float, float], ...]
     lost: int = 0
     points: int = 0
+    falling: tuple[float, ...] = ()
 
 
 def threshold(cl: float, dimensions: int = 1) -> float:
@@ -158,7 +162,13 @@ def intervals(
     order = np.argsort(points, kind="stable")
     points, heights = points[order], np.where(np.isfinite(heights), heights, 1e10)[order]
     pieces = _pieces(profiler, span, points, heights, best.twice_nll + rise)
-    return ProfileIntervals(best, minima, pieces, int((~np.isfinite(scan)).sum()), scan.size)
+    lost = int((~np.isfinite(scan)).sum())
+    return ProfileIntervals(best, minima, pieces, lost, scan.size, _falling(span, scan))
+
+
+def _falling(span: ScanRange, scan: FloatArray) -> tuple[float, ...]:
+    ends = [span.low] if scan[0] < scan[1] and not span.physical_low else []
+    return (*ends, *([span.high] if scan[-1] < scan[-2] else []))
 
 
 def _minima(

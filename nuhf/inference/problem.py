@@ -92,6 +92,8 @@ class Problem:
         What fits.
     data : ndarray
         Counts and auxiliary data.
+    seeds : ndarray or None
+        Further starting points (n, P) of all fits.
     """
 
     experiments: tuple[Prepared, ...]
@@ -102,6 +104,7 @@ class Problem:
     description: Description
     engine: Engine
     data: FloatArray
+    seeds: FloatArray | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -118,7 +121,9 @@ class Problem:
         if self.options.search is not None:
             found.append("searched within --range only: minima and pieces outside are not seen")
         if self.options.asimov:
-            found.append("Asimov data: the expectation at the SM, not the measured counts")
+            given = [f"{name} = {value:g}" for name, value in self.options.values.items()]
+            truth = f"with {', '.join(given)}" if given else "at the SM"
+            found.append(f"Asimov data: the expectation {truth}, not the measured counts")
         return tuple(dict.fromkeys(found))
 
     @property
@@ -183,6 +188,8 @@ class Problem:
         for name in self.options.fix:
             free[compiled.index(name)] = False
         starts = _starts(self.description, compiled.inits, compiled.names)
+        if self.seeds is not None:
+            starts = np.vstack([starts, self.seeds])
         index = compiled.index(self.parameter.fit_name)
         chosen = self.data if data is None else data
         return ModelProfiler(self.engine, chosen, index, starts, free)

@@ -1,6 +1,7 @@
 """Limits, scans and fits: from a problem to a result in base units."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -8,13 +9,13 @@ from numpy.typing import NDArray
 from scipy.stats import chi2 as chi2_distribution
 
 from nuhf.errors import FitError, InputError, OpenRegionError
-from nuhf.inference.agreement import second_optimizer
+from nuhf.inference.agreement import Agreement, second_optimizer
 from nuhf.inference.cls import Asymptotic, expected_limits, upper_limit
 from nuhf.inference.executors import session
 from nuhf.inference.feldman_cousins import feldman_cousins
-from nuhf.inference.intervals import intervals, threshold
+from nuhf.inference.intervals import ProfileIntervals, intervals, threshold
 from nuhf.inference.problem import Problem
-from nuhf.inference.results import FitResult, LimitResult, ScanResult
+from nuhf.inference.results import FitResult, LimitResult, ScanResult, lost_note
 from nuhf.inference.toy_cls import toy_cls
 from nuhf.inference.toy_problem import asked, check_engine, conditional, toy_setup
 from nuhf.inference.toys import ToyOptions, blocks, converged_only
@@ -28,20 +29,22 @@ FloatArray = NDArray[np.float64]
 #: Toys per tested value of a Feldman-Cousins construction.
 DEFAULT_TOYS: Final = 2000
 
+_POOR: Final = 0.01
+"""Probability of a fit as bad as that of the data below which a limit says so."""
+
 
 def _delta_chi2(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitResult:
     if toys is not None:
         raise InputError("delta-chi2 makes no toys: --toys is for --method cls or feldman-cousins")
-    convert, asked = problem.parameter.from_fit, f"{problem.parameter.name} at {percent(cl)} % CL"
-    try:
-        found = intervals(problem.profiler(), problem.span(), cl)
-    except OpenRegionError as error:
-        hint = "widen --range or leave it out" if problem.options.search else "the data set no end"
-        raise FitError(f"{asked}: {error}; {hint}") from None
-    except FitError as error:
-        raise FitError(f"{asked}: {error}") from None
+    found = _search(problem, cl)
+    second = second_optimizer(problem, found.best.value, np.ravel(found.pieces))
+    if second.deeper.size:
+        problem = replace(problem, seeds=second.deeper)
+        found = _search(problem, cl)
+        second = second_optimizer(problem, found.best.value, np.ravel(found.pieces))
+    convert = problem.parameter.from_fit
     pieces = tuple((convert(low), convert(high)) for low, high in found.pieces)
-    bounded = problem.description.couplings[0].low == 0.0
+    bounded = problem.description.couplings[0].bounded
     return _result(
         problem,
         cl,
@@ -51,23 +54,40 @@ def _delta_chi2(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitRe
         pieces[-1][1] if bounded else None,
         found.best.twice_nll,
         tuple((convert(m.value), m.twice_nll - found.best.twice_nll) for m in found.minima),
-        notes=_lost(found.lost, found.points, "a piece of the interval there would be missed"),
+        notes=(
+            *lost_note(found.lost, found.points, "a piece of the interval there would be missed"),
+            *_falling_note(problem, found.falling),
+        ),
+        second=second,
     )
 
 
-def _lost(number: int, points: int, consequence: str) -> tuple[str, ...]:
-    """Say how many points of a profile have no number."""
-    if not number:
+def _search(problem: Problem, cl: float) -> ProfileIntervals:
+    """Find the interval; errors name the parameter and say what may help."""
+    what = f"{problem.parameter.name} at {percent(cl)} % CL"
+    try:
+        return intervals(problem.profiler(), problem.span(), cl)
+    except OpenRegionError as error:
+        hint = "widen --range or leave it out" if problem.options.search else "the data set no end"
+        raise FitError(f"{what}: {error}; {hint}") from None
+    except FitError as error:
+        raise FitError(f"{what}: {error}") from None
+
+
+def _falling_note(problem: Problem, ends: tuple[float, ...]) -> tuple[str, ...]:
+    """Say that the search ended where the profile still falls; a range asked for has its note."""
+    if not ends or problem.options.search is not None:
         return ()
+    where = " and ".join(problem.parameter.show(end) for end in ends)
     return (
-        f"{number} of {points} points of the profile without a converged fit, or where the "
-        f"likelihood is not defined: {consequence}",
+        f"the profile falls towards the end of the range searched, {where}: a piece of the "
+        "interval beyond would be missed",
     )
 
 
 def _cls(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitResult:
     threshold(cl)
-    if problem.description.couplings[0].low != 0.0:
+    if not problem.description.couplings[0].bounded:
         raise InputError(
             f"cls needs a parameter with a bound at 0; {problem.parameter.name} interferes and "
             "its likelihood may have two minima: use --method delta-chi2 or feldman-cousins, "
@@ -133,7 +153,7 @@ def _feldman_cousins(problem: Problem, cl: float, toys: ToyOptions | None) -> Li
     made, record, notes = feldman_cousins(problem, cl, toys or ToyOptions(DEFAULT_TOYS))
     convert, best = problem.parameter.from_fit, made.found.best
     pieces = tuple((convert(low), convert(high)) for low, high in made.pieces)
-    bounded = problem.description.couplings[0].low == 0.0
+    bounded = problem.description.couplings[0].bounded
     return _result(
         problem,
         cl,
@@ -167,9 +187,12 @@ def _result(
     notes: tuple[str, ...] = (),
     expected: Mapping[str, float] | None = None,
     toys: Mapping[str, Any] | None = None,
+    second: Agreement | None = None,
 ) -> LimitResult:
     ends = np.array([problem.parameter.to_fit(end) for piece in pieces for end in piece])
-    second = second_optimizer(problem, best, ends)
+    second = second or second_optimizer(problem, best, ends)
+    quality = goodness(problem, lowest)
+    poor = quality["degrees"] > 0 and quality["p_value"] < _POOR
     return LimitResult(
         experiments=problem.names,
         analysis=problem.analysis,
@@ -188,7 +211,8 @@ def _result(
         status="converged",
         optimizer=problem.engine.optimizer,
         second_optimizer={"name": second.optimizer, "difference_2nll": second.difference},
-        notes=(*problem.notes, *notes, *second.notes),
+        goodness=quality,
+        notes=(*problem.notes, *notes, *second.notes, *([_poor_note(quality)] if poor else [])),
         provenance=problem.provenance(),
         expected=expected,
         toys=toys,
@@ -251,7 +275,7 @@ def scan(problem: Problem, points: int, found: LimitResult | None = None) -> Sca
         optimizer=problem.engine.optimizer,
         notes=(
             *problem.notes,
-            *_lost(int((~np.isfinite(heights)).sum()), points, "no number is given"),
+            *lost_note(int((~np.isfinite(heights)).sum()), points, "no number is given"),
         ),
         provenance=problem.provenance(),
     )
@@ -265,7 +289,7 @@ def _scan_ends(problem: Problem, found: LimitResult | None) -> tuple[float, floa
         raise InputError("a scan needs a range or a limit to take it from")
     low, high = found.intervals[0][0], found.intervals[-1][1]
     margin = 0.5 * (high - low)
-    bounded = problem.description.couplings[0].low == 0.0
+    bounded = problem.description.couplings[0].bounded
     ends = (0.0 if bounded else low - margin), high + margin
     coupling, convert = problem.description.couplings[0], problem.parameter.from_fit
     return max(ends[0], convert(coupling.low)), min(ends[1], convert(coupling.high))
@@ -280,7 +304,7 @@ def fit(problem: Problem, toys: ToyOptions | None = None) -> FitResult:
     Raises
     ------
     FitError
-        If no fit converges.
+        If no fit converges, or the data do not determine the parameters.
     """
     if toys is not None:
         check_engine(problem)
@@ -288,6 +312,12 @@ def fit(problem: Problem, toys: ToyOptions | None = None) -> FitResult:
     coupling = problem.description.couplings[0]
     span = coupling.high - coupling.low
     seeds = np.clip(coupling.init + np.array([0.0, -0.1, 0.1]) * span, coupling.low, coupling.high)
+    if _degrees(problem) < 0:
+        names = ", ".join(compiled.names[i] for i in np.flatnonzero(_unconstrained(problem)))
+        raise FitError(
+            f"there are more parameters without a constraint ({names}) than bins "
+            f"({compiled.n_main}): the data do not determine them; leave some out or --set them"
+        )
     best, lowest = profiler.best(seeds)
     matrix, bounded = uncertainties(problem, best, lowest)
     errors = np.sqrt(np.clip(np.diag(matrix), 0.0, None))
@@ -296,19 +326,18 @@ def fit(problem: Problem, toys: ToyOptions | None = None) -> FitResult:
     couplings = {c.parameter.fit_name: c.parameter for c in problem.description.couplings}
     factors = {factor.name for factor in problem.description.free}
     for i, name in enumerate(compiled.names):
-        if name in couplings and not couplings[name].squared:
-            parameter = couplings[name]
-            table[parameter.name] = (
-                parameter.from_fit(float(best[i])), float(errors[i]) * parameter.scale
-            )  # fmt: skip
-            units[parameter.name] = parameter.unit
+        value, error = float(best[i]), float(errors[i])
+        if name not in couplings:
+            table[name], units[name] = (value, error), "1" if name in factors else "sigma"
+        elif (parameter := couplings[name]).squared:
+            # the square, whose error is defined at zero too
+            table[parameter.fit_stem] = value * parameter.scale, error * parameter.scale
+            units[parameter.fit_stem] = f"{parameter.unit}^2"
         else:
-            # a squared coupling stays in its fit parameter, whose error is defined at zero too
-            table[name] = (float(best[i]), float(errors[i]))
-            units[name] = "1" if name in couplings or name in factors else "sigma"
-    saturated = compiled.saturated_twice_nll(problem.data[np.newaxis])[0]
-    statistic = lowest - float(saturated)
-    degrees = compiled.n_main - len(couplings) - len(factors)
+            table[parameter.name] = parameter.from_fit(value), error * parameter.scale
+            units[parameter.name] = parameter.unit
+    quality = goodness(problem, lowest)
+    statistic = quality["saturated_2nll"]
     by_toys, notes = ({}, ()) if toys is None else _goodness(problem, best, statistic, toys)
     return FitResult(
         experiments=problem.names,
@@ -318,19 +347,41 @@ def fit(problem: Problem, toys: ToyOptions | None = None) -> FitResult:
         counts=counts(problem, best, matrix),
         correlation=correlation(compiled.names, matrix),
         twice_nll=lowest,
-        goodness={
-            "saturated_2nll": statistic,
-            "degrees": degrees,
-            "p_value": float(chi2_distribution.sf(statistic, degrees)),
-            **by_toys,
-        },
+        goodness={**quality, **by_toys},
         status="converged",
         optimizer=problem.engine.optimizer,
         notes=(*problem.notes, *bounded, *notes),
-        at_bounds=tuple(compiled.names[i] for i in at_bounds(problem, best)),
+        at_bounds=tuple(list(table)[i] for i in at_bounds(problem, best)),
         provenance=problem.provenance(),
         significance=_discovery(problem, float(best[profiler.index]), lowest),
     )
+
+
+def goodness(problem: Problem, lowest: float) -> dict[str, float]:
+    """2NLL of the best fit above saturation, degrees of freedom, and the p-value of chi2."""
+    saturated = problem.engine.compiled.saturated_twice_nll(problem.data[np.newaxis])[0]
+    statistic, degrees = lowest - float(saturated), _degrees(problem)
+    p_value = float(chi2_distribution.sf(statistic, degrees))
+    return {"saturated_2nll": statistic, "degrees": degrees, "p_value": p_value}
+
+
+def _poor_note(quality: Mapping[str, float]) -> str:
+    return (
+        f"the model does not describe the data: 2NLL {quality['saturated_2nll']:.1f} above "
+        f"saturation for {quality['degrees']:.0f} degrees of freedom at the best fit, p = "
+        f"{quality['p_value']:.1g}; nuhf fit shows what is pulled"
+    )
+
+
+def _unconstrained(problem: Problem) -> NDArray[np.bool_]:
+    """Which parameters float without a constraint term, (P,)."""
+    constraints, free = problem.engine.compiled.constraints, problem.profiler().free.copy()
+    free[constraints.normal_param] = free[constraints.poisson_param] = False
+    return free
+
+
+def _degrees(problem: Problem) -> int:
+    return int(problem.engine.compiled.n_main - _unconstrained(problem).sum())
 
 
 def _discovery(problem: Problem, best: float, lowest: float) -> dict[str, float] | None:

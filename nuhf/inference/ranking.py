@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from nuhf.errors import FitError, InputError
 from nuhf.inference.problem import Problem
 from nuhf.inference.results import plain
-from nuhf.inference.uncertainties import covariance
+from nuhf.inference.uncertainties import at_bounds, covariance
 from nuhf.model.native import load_model
 
 __all__ = ["RankingResult", "ranking"]
@@ -187,10 +187,10 @@ def _at_end(problem: Problem, best: FloatArray) -> tuple[str, ...]:
     if not problem.description.free:
         return ()
     errors = np.sqrt(np.clip(np.diag(covariance(problem, best)), 0.0, None))
-    found = []
+    found, stuck = [], at_bounds(problem, best)
     for factor in problem.description.free:
         i = problem.engine.compiled.index(factor.name)
-        if best[i] - errors[i] < 0.0 or best[i] + errors[i] > factor.high:
+        if i in stuck or best[i] - errors[i] < 0.0 or best[i] + errors[i] > factor.high:
             found.append(factor.name)
     return tuple(found)
 

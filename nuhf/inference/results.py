@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CoverageResult", "FitResult", "LimitResult", "ScanResult", "plain", "provenance"]
+__all__ = [
+    "CoverageResult", "FitResult", "LimitResult", "ScanResult", "lost_note", "plain", "provenance",
+]  # fmt: skip
 
 FloatArray = NDArray[np.float64]
 
@@ -21,6 +23,16 @@ def provenance(options: Mapping[str, Any], digests: Mapping[str, str]) -> dict[s
         "digests": dict(digests),
         "options": dict(options),
     }
+
+
+def lost_note(number: int, points: int, consequence: str) -> tuple[str, ...]:
+    """Say how many points of a profile have no number, and what follows; () if all have one."""
+    if not number:
+        return ()
+    return (
+        f"{number} of {points} points of the profile without a converged fit, or where the "
+        f"likelihood is not defined: {consequence}",
+    )
 
 
 @dataclass(frozen=True)
@@ -36,6 +48,9 @@ class LimitResult:
         Last end, for such a parameter.
     minima : tuple of (float, float)
         Every minimum found: value, 2NLL above the deepest.
+    goodness : mapping
+        ``saturated_2nll``, the best fit's 2NLL above saturation, its ``degrees`` of freedom, and
+        their ``p_value``.
     second_optimizer : mapping
         Its ``name``, and the ``difference_2nll`` between its minima (at the best fit and at the
         ends of the intervals) and those used here that is largest in size.
@@ -64,6 +79,7 @@ class LimitResult:
     status: str
     optimizer: str
     second_optimizer: Mapping[str, Any]
+    goodness: Mapping[str, float]
     notes: tuple[str, ...]
     provenance: Mapping[str, Any] = field(repr=False)
     expected: Mapping[str, float] | None = None

@@ -348,16 +348,16 @@ class Runner:
     def _settled(
         self, data: FloatArray, found: BatchFit, starts: FloatArray, free: BoolArray
     ) -> BatchFit:
-        """Repeat with minuit what did not converge."""
+        """Repeat with minuit what did not converge; the deeper point counts, as for the data."""
         parameters, heights = found.parameters.copy(), found.twice_nll.copy()
         converged = found.converged.copy()
         for i in np.flatnonzero(~converged):
             start = starts[found.start[i]]
             point = start if start.ndim == 1 else start[i]
             again = refit_with_pyhf(self.model, data[i], point, ~free)
-            if again.converged[0]:
+            converged[i] = again.converged[0]
+            if converged[i] and not heights[i] <= again.twice_nll[0]:
                 parameters[i], heights[i] = again.parameters[0], again.twice_nll[0]
-                converged[i] = True
         return BatchFit(
             parameters, heights, converged, found.iterations, found.edm, found.gradient_norm,
             found.start,

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize.elementwise import find_root
 
+from nuhf.errors import FitError
 from nuhf.inference.engines import ModelProfiler
 from nuhf.inference.problem import Problem
 
@@ -15,6 +16,8 @@ FloatArray = NDArray[np.float64]
 
 _AT_BOUND = 1e-6
 """Distance from a bound, relative to the range, at which a parameter counts as being there."""
+_FLAT = 1e-5
+"""Curvature, in units of those along the axes, that the derivatives cannot tell from 0."""
 _POINTS = 25
 """Points of a profile on each side that bracket its rise by 1."""
 _STEP = 0.02
@@ -22,7 +25,7 @@ _STEP = 0.02
 
 
 def at_bounds(problem: Problem, best: FloatArray) -> tuple[int, ...]:
-    """Return the positions of the free parameters that are at one of their bounds."""
+    """Return the positions of the free parameters that are at one of their bounds in (P,)."""
     low, high = problem.engine.compiled.bounds.T
     margin = _AT_BOUND * (high - low)
     stuck = (best <= low + margin) | (best >= high - margin)
@@ -34,6 +37,11 @@ def covariance(problem: Problem, best: FloatArray) -> FloatArray:
 
     Zero for what does not float and for what is at a bound: 2NLL has a slope there, and no
     parabola describes it. The other entries are those of a fit that holds it.
+
+    Raises
+    ------
+    FitError
+        If 2NLL has no curvature in some direction.
     """
     compiled, free = problem.engine.compiled, problem.profiler().free.copy()
     free[list(at_bounds(problem, best))] = False
@@ -48,6 +56,13 @@ def covariance(problem: Problem, best: FloatArray) -> FloatArray:
         hessian[row] = (up - down) / (2.0 * step[i])
     matrix = np.zeros((best.size, best.size))
     symmetric = 0.25 * (hessian + hessian.T)
+    scale = np.sqrt(np.abs(np.diag(symmetric)))
+    # NaN fails the first comparison: where an expectation is not positive there is no gradient
+    if (
+        not (scale > 0.0).all()
+        or not (np.linalg.eigvalsh(symmetric / np.outer(scale, scale)) >= _FLAT).all()
+    ):
+        raise FitError("2NLL is flat at the best fit in some direction: the fit has no errors")
     matrix[np.ix_(index, index)] = np.linalg.inv(symmetric)
     return matrix
 
@@ -101,7 +116,7 @@ def _distance(problem: Problem, index: int, best: FloatArray, lowest: float, sid
 
 
 def correlation(names: tuple[str, ...], matrix: FloatArray) -> dict[str, Any]:
-    """Return order of the parameters and correlations as plain data."""
+    """Return the P names and the correlations of a covariance (P, P) as plain data."""
     errors = np.sqrt(np.clip(np.diag(matrix), 0.0, None))
     scale = np.where(errors > 0, errors, 1.0)
     return {"names": list(names), "matrix": (matrix / np.outer(scale, scale)).round(12).tolist()}

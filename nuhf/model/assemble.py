@@ -1,12 +1,16 @@
 """From prepared experiments to a description."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nuhf import parameters
 from nuhf.engine.signal import acts_on, check_together
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import Loaded
-from nuhf.experiments.region import Prepared
+from nuhf.experiments.region import Prepared, Region
 from nuhf.experiments.schema import FreeNuisance, NormNuisance
 from nuhf.model.describe import (
     Channel,
@@ -20,9 +24,14 @@ from nuhf.model.describe import (
 from nuhf.parameters import Parameter
 from nuhf.physics.couplings import ANAPOLE_CONVENTIONS
 
-__all__ = ["check_effect", "describe", "reference_values"]
+__all__ = ["check_effect", "describe", "reference_values", "refuse_absurd"]
+
+_ABSURD: Final = 1e3
+_FEW: Final = 30.0
+"""Events per observed one (and this many more) beyond which a coupling is a slip of the unit."""
 
 Values = Mapping[Parameter, float]
+FloatArray = NDArray[np.float64]
 
 
 def _norms(loaded: Loaded) -> dict[str, dict[str, Norm]]:
@@ -142,6 +151,45 @@ def _check_angle(experiments: Sequence[Prepared], free: Sequence[Parameter]) -> 
         )
 
 
+def refuse_absurd(
+    region: Region, signal: Iterable[FloatArray], values: Mapping[Parameter, float]
+) -> None:
+    """Refuse fixed values that no data could allow: a slip of the unit, and a fit without end.
+
+    Parameters
+    ----------
+    region : Region
+        Has the number of events seen.
+    signal : iterable of ndarray
+        Events (n_bins,) of every part of the signal at the values.
+    values : mapping
+        Values in base units.
+
+    Raises
+    ------
+    InputError
+        If they give more than 1000 times the events that were seen, and 30 for a small number.
+    """
+    events = sum(float(np.abs(counts).sum()) for counts in signal)
+    if values and events > _ABSURD * (region.events + _FEW):
+        given = ", ".join(f"{p.name} = {value:g} {p.unit}" for p, value in values.items())
+        raise InputError(
+            f"{given} gives {events:.2g} events in {region.name}, where {region.events:.0f} were "
+            "seen; values are in base units: e, mu_B, cm2, 1"
+        )
+
+
+def _held(made: Channel, region: Region, free: Sequence[Parameter]) -> list[FloatArray]:
+    """Events of the parts of the signal that no free coupling multiplies; strengths are at one."""
+    processes = {templates.process for templates in region.signals}
+    moving = {p.fit_name for p in free if p.kind != "strength"}
+    return [
+        sample.counts / made.scale
+        for sample in made.samples
+        if sample.process in processes and not moving & set(sample.powers)
+    ]
+
+
 def describe(
     experiments: Sequence[Prepared],
     floated: Sequence[str],
@@ -167,7 +215,8 @@ def describe(
     Raises
     ------
     InputError
-        For unknown, degenerate or ineffective parameters, or an experiment given twice.
+        For unknown, degenerate or ineffective parameters, values that give an absurd number of
+        events, or an experiment given twice.
     """
     if not floated:
         raise InputError("name at least one parameter")
@@ -191,7 +240,9 @@ def describe(
         starts = {**begin, **starts}
         question = Question(tuple(free), {**rest, **fixed}, anapole)
         norms, factors = _norms(one.loaded), _factors(one.loaded)
-        channels += [channel(region, question, norms, factors) for region in one.regions]
+        for region in one.regions:
+            channels.append(channel(region, question, norms, factors))
+            refuse_absurd(region, _held(channels[-1], region, free), question.values)
     title = "_".join(f"{one.name}_{one.loaded.analysis_name}" for one in experiments)
     return Description(
         title.replace("-", "_"),

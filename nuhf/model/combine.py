@@ -163,13 +163,12 @@ def _wrong_unit(parts: Sequence[Part], variants: Sequence[str]) -> str:
     uses = "; ".join(
         f"'{name}' in {part.label}" for part in parts for name in variants if name in part.kinds
     )
-    aliases = names.coupling(variants[0]) is not None and any(
-        "normsys" in part.kinds.get(name, ()) for part in parts for name in variants
-    )
-    if aliases:
+    known = names.coupling(variants[0])
+    if known is not None and all(_written_by_us(part, variants) for part in parts):
         advice = (
-            "a stock file cannot change its unit: combine the native files, or write one stock "
-            "file of all experiments with 'nuhf workspace EXP1 EXP2 --encoding stock'"
+            "a stock file cannot change its unit: combine the native files (--encoding native), "
+            "or write one stock file of all experiments with 'nuhf workspace EXP1 EXP2 -p "
+            f"{known.name} --encoding stock'; another name would not change the unit"
         )
     else:
         advice = (
@@ -177,6 +176,15 @@ def _wrong_unit(parts: Sequence[Part], variants: Sequence[str]) -> str:
             "different things, rename one with 'nuhf pyhf rename -m OLD NEW'"
         )
     return f"one parameter in two units: {uses}; {advice}"
+
+
+def _written_by_us(part: Part, variants: Sequence[str]) -> bool:
+    """Tell whether the names are, in this file, on nothing but samples named as our signals."""
+    return all(
+        names.process(channel, sample["name"]) != sample["name"]
+        for channel, sample, modifier in names.modifiers(part.channels)
+        if modifier["name"] in variants
+    )
 
 
 def _free_name(name: str, taken: set[str]) -> str:

@@ -41,12 +41,10 @@ PEDESTAL_COUNTS: Final = 1e6
 """Pseudo-counts per bin of a Gaussian channel: 0.2 % of 2NLL per bin at a pull of 3. With 1e7 and
 more the rounding of 2NLL stops pyhf's scipy optimizer far from the minimum (minuit goes on)."""
 
-_ABSURD = 1e3
-"""Events per observed one beyond which a fixed coupling is taken for a slip of the unit."""
-
 _ROOM = 2.0
 _ROOM_EVENTS = 30.0
-"""Bounds of a coupling: its highest power alone gives 2 x observed + 30 events."""
+"""Bounds of a coupling: its highest power alone gives 2 x events + 30, and as much as twice where
+its square makes up for its interference: there the SM rate comes back."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +137,11 @@ class Coupling:
     high: float
     init: float
 
+    @property
+    def bounded(self) -> bool:
+        """Whether the range begins at a physical bound, zero."""
+        return self.low == 0.0
+
 
 @dataclass(frozen=True)
 class Free:
@@ -177,7 +180,7 @@ class Description:
 
     @property
     def scale(self) -> FloatArray:
-        """Counts of the model per event, in all bins."""
+        """Counts of the model per event in the bins of all channels, (n_bins,)."""
         return np.concatenate([channel.scale for channel in self.channels])
 
 
@@ -270,11 +273,6 @@ def channel(
         ``norms[process][nuisance]``: normalisation uncertainties of signals and backgrounds.
     factors : mapping
         Names of the free factors on each process.
-
-    Raises
-    ------
-    InputError
-        If a fixed value gives an absurd number of events.
     """
     powers = {process: dict.fromkeys(names, 1) for process, names in factors.items()}
     signal = [
@@ -298,26 +296,12 @@ def channel(
         )
         for component, counts in region.backgrounds.items()
     ]
-    _refuse_absurd(region.name, signal, question.values, region.events)
     samples = tuple(_straighten(sample) for sample in (*rest, *signal))
     ones = np.ones_like(region.observed)
     described = Channel(region.name, region.observed, samples, ones, region.events)
     if region.sigma is None:
         return described
     return gaussian(described, region.observed, region.sigma)
-
-
-def _refuse_absurd(
-    name: str, signal: Sequence[Sample], values: Mapping[Parameter, float], observed: float
-) -> None:
-    """Refuse fixed values that no data could allow: a slip of the unit, and a fit without end."""
-    events = sum(float(np.abs(s.counts).sum()) for s in signal if not s.powers)
-    if values and events > _ABSURD * (observed + _ROOM_EVENTS):
-        given = ", ".join(f"{p.name} = {value:g} {p.unit}" for p, value in values.items())
-        raise InputError(
-            f"{given} gives {events:.2g} events in {name}, where {observed:.0f} were seen; values "
-            "are in base units: e, mu_B, cm2, 1"
-        )
 
 
 def _straighten(sample: Sample) -> Sample:
@@ -374,9 +358,11 @@ def couplings(
     inits: Mapping[Parameter, float],
     limits: Mapping[str, tuple[float, float]] | None = None,
 ) -> tuple[Coupling, ...]:
-    """Give every free parameter its range: its highest power alone gives 2 x data + 30 events.
+    """Give every free parameter its range: its highest power alone gives 2 x events + 30.
 
-    Far outside any interval, yet close enough for a scan of the whole range.
+    Events are those observed or, if more, expected: the data may be replaced by an expectation.
+    The range reaches twice as far as the value where interference and square cancel, near which
+    a second piece of an interval may lie. Far outside any interval, yet close enough for a scan.
 
     Parameters
     ----------
@@ -394,7 +380,7 @@ def couplings(
     InputError
         If a parameter multiplies nothing in any channel.
     """
-    observed = sum(region.events for region in channels)
+    events = max(sum(region.events for region in channels), _expected(channels))
     names = {parameter.fit_name for parameter in floated}
     strengths = {p.fit_name for p in floated if p.kind == "strength"}
     found = []
@@ -405,14 +391,15 @@ def couplings(
             for sample in region.samples:
                 power = sample.powers.get(name, 0)
                 if power and not set(sample.powers) & (names - strengths - {name}):
-                    events = float(np.abs(sample.counts / region.scale).sum())
-                    sums[power] = sums.get(power, 0.0) + events
+                    size = float(np.abs(sample.counts / region.scale).sum())
+                    sums[power] = sums.get(power, 0.0) + size
         highest = max(sums, default=0)
         if highest == 0 or sums[highest] == 0:
             raise InputError(f"{parameter.name} has no effect on the selected experiments")
-        limit = _round_up(
-            float(((_ROOM * observed + _ROOM_EVENTS) / sums[highest]) ** (1.0 / highest))
-        )
+        limit = float(((_ROOM * events + _ROOM_EVENTS) / sums[highest]) ** (1.0 / highest))
+        if highest > 1:
+            limit = max(limit, 2.0 * sums.get(1, 0.0) / sums[highest])
+        limit = _round_up(limit)
         one_sided = parameter.squared or parameter.kind == "strength"
         ends = (0.0 if one_sided else -limit), limit
         own = (limits or {}).get(parameter.name, parameter.limits)
@@ -423,6 +410,16 @@ def couplings(
             init = parameter.to_fit(inits[parameter])
         found.append(Coupling(parameter, *ends, min(max(init, ends[0]), ends[1])))
     return tuple(found)
+
+
+def _expected(channels: Sequence[Channel]) -> float:
+    """Events that are expected with all free parameters at zero, strengths at one."""
+    return sum(
+        float(np.sum(sample.counts / region.scale))
+        for region in channels
+        for sample in region.samples
+        if sample.process != PEDESTAL and not sample.powers
+    )
 
 
 def _round_up(value: float) -> float:

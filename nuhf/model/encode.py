@@ -156,8 +156,9 @@ def _aliases(description: Description) -> dict[str, _Alias]:
 
 
 def _statistical_error(description: Description, name: str) -> float:
-    """Error of a linear coupling from the counts alone, other couplings at their start."""
-    others = {c.parameter.fit_name for c in description.couplings} - {name}
+    """Error of a linear coupling from the counts alone: strengths at 1, other couplings at 0."""
+    moving = (c.parameter for c in description.couplings if c.parameter.kind != "strength")
+    others = {parameter.fit_name for parameter in moving} - {name}
     information = 0.0
     for region in description.channels:
         own = [s.counts for s in region.samples if name in s.powers and not others & set(s.powers)]

@@ -338,6 +338,10 @@ def load_model(
                 modifier_set=modifier_set(),
                 modifier_settings=settings,
             )
+            model.config.suggested_bounds()
+        except TypeError as error:
+            # pyhf takes null for bounds, and trips over it later
+            raise ModelError(f"pyhf cannot build this model, {error}: bounds of null?") from error
         except (
             pyhf.exceptions.InvalidModel,
             pyhf.exceptions.InvalidModifier,

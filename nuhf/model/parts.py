@@ -74,7 +74,16 @@ class Part:
 
 
 def take(source: Source, measurement: str | None) -> Part:
-    """Validate a workspace and take one measurement of it."""
+    """Validate a workspace and take one measurement of it.
+
+    Raises
+    ------
+    InputError
+        If it has several measurements and none is chosen, a channel without observations, or a
+        parameter of interest that acts on no sample.
+    ModelError
+        If it is no valid workspace.
+    """
     try:
         spec = copy.deepcopy(dict(load_workspace(source.spec)))
     except NuhfError as error:
@@ -148,4 +157,4 @@ def _scale_sample(sample: Json, factor: float) -> None:
                 key: [factor * value for value in row] for key, row in modifier["data"].items()
             }
         elif modifier["type"] in ("staterror", "shapesys"):
-            modifier["data"] = [abs(factor) * value for value in modifier["data"]]
+            modifier["data"] = [factor * value for value in modifier["data"]]

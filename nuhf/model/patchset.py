@@ -216,7 +216,7 @@ def _points(couplings: Sequence[Coupling], axes: Sequence[FloatArray]) -> FloatA
         parameter = coupling.parameter
         if np.size(axis) == 0 or not np.isfinite(axis).all():
             raise InputError(f"the values of {parameter.name} must be finite numbers")
-        if coupling.low == 0.0 and min(axis) < 0:
+        if coupling.bounded and min(axis) < 0:
             raise InputError(f"{parameter.name} is not below 0, given: {min(axis):g}")
         exact = np.array([parameter.to_fit(float(value)) for value in axis])
         decimals = 11 - int(np.floor(np.log10(np.abs(exact).max() or 1.0)))
@@ -245,7 +245,8 @@ def patch_grid(
     description : Description
         The model; all its couplings are axes of the grid.
     axes : sequence of ndarray
-        For every coupling, values in its base unit (e, mu_B, cm2, 1); any order, all different.
+        For every coupling, values (n,) in its base unit (e, mu_B, cm2, 1); any order, all
+        different.
     hepdata : str
         INSPIRE record, ``ins`` and 7 digits.
     notes : sequence of str

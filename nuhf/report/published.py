@@ -13,7 +13,7 @@ from nuhf.report.derived import QUANTITIES
 
 __all__ = [
     "Comparison", "PublishedRow", "compare", "list_papers", "read_rows",
-    "read_title",
+    "read_title", "rows_to_compare",
 ]  # fmt: skip
 
 _AGREES: Final = 0.10
@@ -173,10 +173,22 @@ def read_rows(paper: str) -> list[PublishedRow]:
     """
     known = list_papers()
     if paper != "all" and paper not in known:
-        allowed = [*known, "all"]
+        allowed = [*(name for name, path in known.items() if _rows(name, path)), "all"]
         raise InputError(f"unknown paper '{paper}'; {parameters.suggest(paper, allowed)}")
     names = list(known) if paper == "all" else [paper]
     return [row for name in names for row in _rows(name, known[name])]
+
+
+def rows_to_compare(paper: str) -> list[PublishedRow]:
+    """Return what `read_rows` does; refuse a paper of figures only (`InputError`)."""
+    rows = read_rows(paper)
+    if not rows:
+        figures = resources.read_toml(list_papers()[paper]).get("figures", {})
+        used = sorted({str(figure.get("analysis")) for figure in figures.values()})
+        others = [name for name in used if name in list_papers()]
+        instead = f"; its numbers are those of {', '.join(others)}" if others else ""
+        raise InputError(f"{paper} has figures only (nuhf plot {paper}), no rows{instead}")
+    return rows
 
 
 def _rows(paper: str, path: Path) -> list[PublishedRow]:

@@ -148,7 +148,8 @@ environment active (`. .venv/bin/activate` in the checkout), so that `pyhf` and 
 Two files per parameter:
 
 * `PARAMETER.native.json`: exact; the squares of couplings are `powerfactor` modifiers, which
-  nuhf adds to pyhf (`nuhf limit`, or `nuhf.model.native.load_model` in Python).
+  nuhf adds to pyhf: `nuhf pyhf fit FILE`, `nuhf combine`, or `nuhf.model.native.load_model` in
+  Python. (`nuhf limit` takes experiments, not files, and builds the same model from them.)
 * `PARAMETER.stock.json`: plain pyhf, nothing else needed. For a magnetic moment it is the same
   as the native file, but for the unit where another one keeps the parameter near 1.
 
