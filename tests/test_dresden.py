@@ -460,7 +460,7 @@ def test_counts_beside_an_expected_background(tmp_path):
         ('variation = "k"', 'variation = "l"', "'l' is not among k"),
         ('events = "excess"', 'events = "excess"\ntable = "x.csv"', "either table or bins"),
         ("recoil_max_kev = 5.0", "recoil_max_kev = 1e-6", "no neutrino gives a recoil"),
-        ('kind = "quenching"', 'kind = "efficiency"', "not among none here"),
+        ('kind = "quenching"', 'kind = "efficiency"', "the file has nothing of this kind"),
         ('events = "excess"', 'events = "excess"\nsignal = false', "none of them has signal"),
         ('events = "excess"', 'events = "excess"\nacceptance = "excess"', "not in 0 to 1"),
     ],
