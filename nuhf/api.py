@@ -175,6 +175,14 @@ def problems(
     return [pose(experiments, name, options) for name in wanted]
 
 
+def _problem(names: Names, parameter: Names, **options: Any) -> Any:
+    """Pose the problem of a function that takes one parameter (`InputError` for several)."""
+    wanted = several(parameter)
+    if len(wanted) > 1:
+        raise InputError(f"this takes one parameter, given: {', '.join(wanted)}")
+    return problems(names, wanted, **options)[0]
+
+
 def limit(
     names: Names,
     parameter: Names | None = None,
@@ -276,7 +284,7 @@ def coverage(
     if method != "feldman-cousins" and inner is not None:
         raise InputError(f"--inner is for --method feldman-cousins; {method} takes none")
     toys, options = _toys(options, 1000)
-    (problem,) = problems(names, parameter, **options)
+    problem = _problem(names, parameter, **options)
     return measure(problem, true, cl, method, toys, 1000 if inner is None else inner, nuisances)
 
 
@@ -301,7 +309,7 @@ def scan(
     from nuhf.inference import questions
 
     check(cl, "delta-chi2")
-    (problem,) = problems(names, parameter, **options)
+    problem = _problem(names, parameter, **options)
     found = None if options.get("search") else questions.limit(problem, cl, "delta-chi2")
     return questions.scan(problem, points, found)
 
@@ -334,7 +342,7 @@ def contour(
         raise InputError("--range is for one parameter; a contour finds its own range")
     options["profile"] = (pair[1], *options.get("profile", ()))
     toys, options = _toys(options, 500 if method == "feldman-cousins" else None, method)
-    (problem,) = problems(names, pair[0], **options)
+    problem = _problem(names, pair[0], **options)
     return region(problem, levels, points, method, toys)
 
 
@@ -356,7 +364,7 @@ def posed_fit(names: Names, parameter: str | None = None, **options: Any) -> tup
     if options.get("search"):
         raise InputError("--range is for intervals and scans: a fit needs none")
     toys, options = _toys(options, None)
-    (problem,) = problems(names, parameter or strength(names), **options)
+    problem = _problem(names, parameter or strength(names), **options)
     return problem, questions.fit(problem, toys)
 
 
@@ -368,7 +376,7 @@ def ranking(names: Names, parameter: str | None = None, **options: Any) -> Any:
     """
     from nuhf.inference import ranking as impacts
 
-    (problem,) = problems(names, parameter or strength(names), **options)
+    problem = _problem(names, parameter or strength(names), **options)
     return impacts.ranking(problem)
 
 

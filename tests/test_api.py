@@ -245,3 +245,9 @@ def test_a_paper_of_figures_is_not_compared():
     allowed = str(caught.value).split("allowed: ")[1].split(", ")
     assert "khan2022v2" not in allowed
     assert {"khan2023", "cadeddu2020", "all"} <= set(allowed)
+
+
+@pytest.mark.parametrize("call", [nuhf.fit, nuhf.scan, nuhf.ranking])
+def test_functions_of_one_parameter_say_so(call):
+    with pytest.raises(InputError, match="takes one parameter, given: qnu_ee, munu_mu"):
+        call("coherent-csi-2021", ["qnu_ee", "munu_mu"])
