@@ -5,10 +5,11 @@ import pyhf
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from iminuit import Minuit
 
 from nuhf.errors import InputError, ModelError
 from nuhf.inference.compiled import compile_model
-from nuhf.inference.compiled_fit import best_of, fit, refit_with_pyhf
+from nuhf.inference.compiled_fit import best_of, fit, refit_with_minuit, refit_with_pyhf
 from nuhf.model.native import load_model, modifier_set
 
 X = np.linspace(0.0, 1.0, 6)
@@ -581,3 +582,22 @@ def test_equal_rows_are_merged():
         for s in (one, many)
     ]
     assert shapes[0] == shapes[1]
+
+
+def test_minuit_is_silent_whatever_others_have_set(capfd):
+    """Its level of messages is one for the whole process; cabinetry raises it."""
+    model, _ = load_model(couplings_spec())
+    data = np.concatenate([model.expected_actualdata(model.config.suggested_init()),
+                           model.config.auxdata])  # fmt: skip
+    start, fixed = model.config.suggested_init(), model.config.suggested_fixed()
+    loud = Minuit(lambda x: x**2, 1.0)
+    before, loud.print_level = loud.print_level, 3
+    try:
+        refit_with_pyhf(model, data, start, fixed)
+        refit_with_minuit(compile_model(model), data, start, fixed)
+        assert loud.print_level == 3
+        assert capfd.readouterr().out == ""
+        loud.migrad()  # so that the test could fail
+        assert capfd.readouterr() != ("", "")
+    finally:
+        loud.print_level = before

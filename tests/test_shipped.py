@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyhf
 import pytest
 from conftest import EXPERIMENT, PARAMETERS, ROOT
 
@@ -61,6 +62,13 @@ def same_errors(ours, theirs, where):
             )
 
 
+def same_digest(ours, theirs, path):
+    """Take the digests out of two patch sets: the last bits of a workspace are those of numpy."""
+    workspace = json.loads(path.with_name("BkgOnly.json").read_text())
+    assert ours["metadata"].pop("digests") == {"sha256": pyhf.utils.digest(workspace)}
+    theirs["metadata"].pop("digests")
+
+
 def test_regenerate_writes_exactly_the_committed_files(fresh):
     root, written = fresh
     ours = {p.relative_to(root) for p in written}
@@ -83,6 +91,8 @@ def test_regenerated_content_equals_the_committed_one(fresh):
             if path.is_relative_to(root / "templates"):
                 for pair in zip(ours["sets"], theirs["sets"], strict=True):
                     same_errors(*pair, path.name)
+            if path.name == "patchset.json":
+                same_digest(ours, theirs, path)
             same(ours, theirs, path.name)
         else:
             assert path.read_text(encoding="utf-8") == committed.read_text(encoding="utf-8")

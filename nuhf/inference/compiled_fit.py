@@ -335,7 +335,10 @@ def _migrad(minuit: Minuit, bounds: FloatArray, held: BoolArray, tolerance: floa
     minuit.fixed = held.tolist()
     minuit.errordef = 1.0
     minuit.tol = tolerance
+    # the level is one for the whole process, whoever raised it, and stdout may be for JSON
+    level, minuit.print_level = minuit.print_level, 0
     minuit.migrad()
+    minuit.print_level = level
     return BatchFit(
         parameters=np.array(minuit.values, dtype=float)[None],
         twice_nll=np.array([minuit.fval], dtype=float),

@@ -247,7 +247,8 @@ def worker() -> None:
         for line in sys.stdin:
             reply(_attempt(work, json.loads(line)))
     except (BrokenPipeError, ValueError):
-        return  # the parent is gone
+        # the parent is gone, and what is left in the buffer must go somewhere without a word
+        os.dup2(os.open(os.devnull, os.O_WRONLY), replies.fileno())
 
 
 def _attempt(work: Callable[[Task], Result], task: Task) -> Result:
