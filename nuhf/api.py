@@ -54,7 +54,7 @@ def loaded(names: Names, analysis: str = "default") -> list[Loaded]:
 
 def strength(names: Names) -> str:
     """Return the strength of the SM process that the (first) experiment measures."""
-    return loaded(names)[0].experiment.strength
+    return experiment(several(names)[0]).experiment.strength
 
 
 def experiment(name: str, analysis: str = "default") -> Loaded:
@@ -235,30 +235,17 @@ def posed_limits(
 ) -> list[tuple[Any, Any]]:
     """Return the `nuhf.inference.problem.Problem` of each parameter with the result of `limit`."""
     from nuhf.inference import questions
+    from nuhf.inference.toys import split_options
 
     check(cl, method)
     if method != "feldman-cousins" and options.get("points") is not None:
         raise InputError(f"--points is for --method feldman-cousins; {method} takes none")
     default = questions.DEFAULT_TOYS if method == "feldman-cousins" else None
-    toys, options = _toys(options, default, "" if method == "cls" else method)
+    toys, options = split_options(options, default, "" if method == "cls" else method)
     posed = problems(names, parameter, **options)
     if toys is not None and toys.checkpoint is not None and len(posed) > 1:
         raise InputError("--checkpoint is for one parameter: name it with -p")
     return [(p, questions.limit(p, cl, method, toys)) for p in posed]
-
-
-def _toys(
-    options: Mapping[str, Any], default: int | None, method: str = ""
-) -> tuple[Any, dict[str, Any]]:
-    """Split the options of toys off; refuse them where no toys are made, or none by ``method``."""
-    from nuhf.inference.toys import split_options
-
-    if default is None and options.get("toys") is None:
-        for name in ("seed", "jobs", "scheduler", "checkpoint"):
-            if options.get(name) is not None:
-                hint = f"{method} makes none" if method else "give --toys, too"
-                raise InputError(f"--{name} is for toys: {hint}")
-    return split_options(options, default)
 
 
 def coverage(
@@ -279,11 +266,12 @@ def coverage(
     (1000 by default) give the critical value of each. Other options as in `limit`.
     """
     from nuhf.inference.coverage import coverage as measure
+    from nuhf.inference.toys import split_options
 
     check(cl, method)
     if method != "feldman-cousins" and inner is not None:
         raise InputError(f"--inner is for --method feldman-cousins; {method} takes none")
-    toys, options = _toys(options, 1000)
+    toys, options = split_options(options, 1000)
     problem = _problem(names, parameter, **options)
     return measure(problem, true, cl, method, toys, 1000 if inner is None else inner, nuisances)
 
@@ -331,6 +319,7 @@ def contour(
     """
     from nuhf.inference.feldman_cousins_2d import region
     from nuhf.inference.intervals import threshold
+    from nuhf.inference.toys import split_options
 
     pair = several(parameter)
     if len(pair) != 2 or pair[0] == pair[1]:
@@ -341,7 +330,7 @@ def contour(
     if options.get("search"):
         raise InputError("--range is for one parameter; a contour finds its own range")
     options["profile"] = (pair[1], *options.get("profile", ()))
-    toys, options = _toys(options, 500 if method == "feldman-cousins" else None, method)
+    toys, options = split_options(options, 500 if method == "feldman-cousins" else None, method)
     problem = _problem(names, pair[0], **options)
     return region(problem, levels, points, method, toys)
 
@@ -360,10 +349,11 @@ def fit(names: Names, parameter: str | None = None, **options: Any) -> Any:
 def posed_fit(names: Names, parameter: str | None = None, **options: Any) -> tuple[Any, Any]:
     """Return the `nuhf.inference.problem.Problem` with the result of `fit`."""
     from nuhf.inference import questions
+    from nuhf.inference.toys import split_options
 
     if options.get("search"):
         raise InputError("--range is for intervals and scans: a fit needs none")
-    toys, options = _toys(options, None)
+    toys, options = split_options(options, None)
     problem = _problem(names, parameter or strength(names), **options)
     return problem, questions.fit(problem, toys)
 

@@ -104,7 +104,9 @@ class ToyOptions:
                 raise InputError("--jobs is for processes of this machine: not with --scheduler")
 
 
-def split_options(options: Mapping[str, Any], default: int | None) -> tuple[Any, dict[str, Any]]:
+def split_options(
+    options: Mapping[str, Any], default: int | None, method: str = ""
+) -> tuple[Any, dict[str, Any]]:
     """Split `ToyOptions` off keywords.
 
     Parameters
@@ -113,6 +115,8 @@ def split_options(options: Mapping[str, Any], default: int | None) -> tuple[Any,
         Keywords; those that are None count as not given.
     default : int or None
         Number of toys if none is given; None for no toys.
+    method : str
+        The method that makes no toys, for the message.
 
     Returns
     -------
@@ -124,7 +128,7 @@ def split_options(options: Mapping[str, Any], default: int | None) -> tuple[Any,
     Raises
     ------
     InputError
-        If a number is out of range, or a checkpoint or scheduler given without toys.
+        If a number is out of range, or an option of toys given where none are made.
     """
     names = ToyOptions.__dataclass_fields__
     given = {name: options[name] for name in names if options.get(name) is not None}
@@ -132,9 +136,10 @@ def split_options(options: Mapping[str, Any], default: int | None) -> tuple[Any,
     given.setdefault("toys", default)
     if given["toys"] is not None:
         return ToyOptions(**given), rest
-    for name in ("checkpoint", "scheduler"):
+    for name in ("seed", "jobs", "scheduler", "checkpoint"):
         if name in given:
-            raise InputError(f"--{name} is for toys: give --toys, too")
+            hint = f"{method} makes none" if method else "give --toys, too"
+            raise InputError(f"--{name} is for toys: {hint}")
     return None, rest
 
 
