@@ -1,5 +1,6 @@
 """Errors of a free fit: the curvature at the minimum, and the profile where a bound is reached."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -83,8 +84,10 @@ def uncertainties(
         return matrix, ()
     sigma = np.sqrt(np.clip(np.diag(matrix), 0.0, None))
     widths = sigma.copy()
-    for i in np.flatnonzero(problem.profiler().free):
-        width = sum(_distance(problem, int(i), best, lowest, side) for side in (0, 1))
+    profiler = replace(problem.profiler(), starts=best[np.newaxis])
+    for i in np.flatnonzero(profiler.free):
+        along = replace(profiler, index=int(i))
+        width = sum(_distance(along, float(best[i]), lowest, side) for side in (0, 1))
         widths[i] = width if i in stuck else 0.5 * width
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(sigma > 0.0, widths / sigma, 0.0)
@@ -97,11 +100,9 @@ def uncertainties(
     )
 
 
-def _distance(problem: Problem, index: int, best: FloatArray, lowest: float, side: int) -> float:
+def _distance(profiler: ModelProfiler, value: float, lowest: float, side: int) -> float:
     """How far below (0) or above (1) the best fit the profile rises by 1; to the bound at most."""
-    far, value = float(problem.engine.compiled.bounds[index, side]), float(best[index])
-    base = problem.profiler()
-    profiler = ModelProfiler(base.engine, base.data, index, best[np.newaxis], base.free)
+    far = float(profiler.engine.compiled.bounds[profiler.index, side])
     grid = value + (far - value) * np.linspace(0.0, 1.0, _POINTS) ** 3
     above = np.flatnonzero(~(profiler.at(grid) - lowest <= 1.0))
     if not above.size:
