@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuhf import parameters
-from nuhf.engine.signal import check_together, expected
-from nuhf.engine.store import TemplateSet
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import Loaded, load
 from nuhf.experiments.prepare import prepare
 from nuhf.experiments.region import Prepared
+from nuhf.rates.signal import check_together, expected
+from nuhf.rates.templates import TemplateSet
 
 __all__ = [
     "contour",
@@ -108,7 +108,7 @@ def rate_of(
     one: Prepared, values: Mapping[str, float] | None = None, anapole: str = "standard"
 ) -> dict[str, dict[str, FloatArray]]:
     """Return what `rate` does, of an experiment that is prepared."""
-    from nuhf.model import assemble
+    from nuhf.histfactory import assemble
 
     given = dict(values or {})
     parameters.check_values(given)
@@ -146,9 +146,9 @@ def problems(
     """Pose one problem per parameter; without one, for all parameters of the experiments.
 
     The arguments are those of `limit`; the result is a list of
-    `nuhf.inference.problem.Problem`.
+    `nuhf.stats.problem.Problem`.
     """
-    from nuhf.inference.problem import Options, pose
+    from nuhf.stats.problem import Options, pose
 
     measured = loaded(names, analysis)
     if parameter is None:
@@ -212,7 +212,7 @@ def limit(
 
     Returns
     -------
-    list of nuhf.inference.results.LimitResult
+    list of nuhf.stats.results.LimitResult
         Values in base units: e, mu_B, cm2, 1.
 
     Raises
@@ -233,9 +233,9 @@ def posed_limits(
     method: str = "delta-chi2",
     **options: Any,
 ) -> list[tuple[Any, Any]]:
-    """Return the `nuhf.inference.problem.Problem` of each parameter with the result of `limit`."""
-    from nuhf.inference import questions
-    from nuhf.inference.toys import split_options
+    """Return the `nuhf.stats.problem.Problem` of each parameter with the result of `limit`."""
+    from nuhf import questions
+    from nuhf.toys.sample import split_options
 
     check(cl, method)
     if method != "feldman-cousins" and options.get("points") is not None:
@@ -259,14 +259,14 @@ def coverage(
     nuisances: Mapping[str, float] | None = None,
     **options: Any,
 ) -> Any:
-    """Measure how often an interval contains ``true`` (`nuhf.inference.results.CoverageResult`).
+    """Measure how often an interval contains ``true`` (`nuhf.stats.results.CoverageResult`).
 
     ``toys`` data sets (1000 by default) have the true value (base unit), the true ``nuisances``
     and all others as fitted to the data there; for ``feldman-cousins`` ``inner`` toys at most
     (1000 by default) give the critical value of each. Other options as in `limit`.
     """
-    from nuhf.inference.coverage import coverage as measure
-    from nuhf.inference.toys import split_options
+    from nuhf.toys.coverage import coverage as measure
+    from nuhf.toys.sample import split_options
 
     check(cl, method)
     if method != "feldman-cousins" and inner is not None:
@@ -278,8 +278,8 @@ def coverage(
 
 def check(cl: float, method: str) -> None:
     """Refuse a bad confidence level or method before anything is built (`InputError`)."""
-    from nuhf.inference.intervals import threshold
-    from nuhf.inference.questions import METHODS
+    from nuhf.questions import METHODS
+    from nuhf.stats.intervals import threshold
 
     threshold(cl)
     if method not in METHODS:
@@ -289,12 +289,12 @@ def check(cl: float, method: str) -> None:
 def scan(
     names: Names, parameter: str, *, points: int = 121, cl: float = 0.9, **options: Any
 ) -> Any:
-    """Return the profile likelihood of a parameter (`nuhf.inference.results.ScanResult`).
+    """Return the profile likelihood of a parameter (`nuhf.stats.results.ScanResult`).
 
     ``points`` values over ``search`` (base units) or, without it, over the interval at ``cl``
     and half its width on both sides. Other options as in `limit`.
     """
-    from nuhf.inference import questions
+    from nuhf import questions
 
     check(cl, "delta-chi2")
     problem = _problem(names, parameter, **options)
@@ -311,15 +311,15 @@ def contour(
     method: str = "delta-chi2",
     **options: Any,
 ) -> Any:
-    """Return the regions of two parameters (`nuhf.inference.contours.ContourResult`).
+    """Return the regions of two parameters (`nuhf.stats.contour.ContourResult`).
 
     ``cl`` are confidence levels for two degrees of freedom; ``points`` is the grid along each
     axis that the boundaries start from. ``method`` is ``delta-chi2`` or ``feldman-cousins``, with
     500 toys at each grid point by default. Other options as in `limit`.
     """
-    from nuhf.inference.feldman_cousins_2d import region
-    from nuhf.inference.intervals import threshold
-    from nuhf.inference.toys import split_options
+    from nuhf.stats.intervals import threshold
+    from nuhf.toys.feldman_cousins_2d import region
+    from nuhf.toys.sample import split_options
 
     pair = several(parameter)
     if len(pair) != 2 or pair[0] == pair[1]:
@@ -336,7 +336,7 @@ def contour(
 
 
 def fit(names: Names, parameter: str | None = None, **options: Any) -> Any:
-    """Fit a parameter and all nuisances (`nuhf.inference.results.FitResult`).
+    """Fit a parameter and all nuisances (`nuhf.stats.results.FitResult`).
 
     The default is the strength of the SM process, ``norm_cevns`` or ``norm_eves``, with the
     ``significance`` of its discovery; ``counts`` of a process are events expected, fitted, and
@@ -347,9 +347,9 @@ def fit(names: Names, parameter: str | None = None, **options: Any) -> Any:
 
 
 def posed_fit(names: Names, parameter: str | None = None, **options: Any) -> tuple[Any, Any]:
-    """Return the `nuhf.inference.problem.Problem` with the result of `fit`."""
-    from nuhf.inference import questions
-    from nuhf.inference.toys import split_options
+    """Return the `nuhf.stats.problem.Problem` with the result of `fit`."""
+    from nuhf import questions
+    from nuhf.toys.sample import split_options
 
     if options.get("search"):
         raise InputError("--range is for intervals and scans: a fit needs none")
@@ -361,10 +361,10 @@ def posed_fit(names: Names, parameter: str | None = None, **options: Any) -> tup
 def ranking(names: Names, parameter: str | None = None, **options: Any) -> Any:
     """Rank the nuisances by their impact on a parameter, with cabinetry's fits.
 
-    Returns `nuhf.inference.ranking.RankingResult`: impacts before and after the fit, pulls,
+    Returns `nuhf.stats.ranking.RankingResult`: impacts before and after the fit, pulls,
     correlations. Options as in `limit`, but for ``search``.
     """
-    from nuhf.inference import ranking as impacts
+    from nuhf.stats import ranking as impacts
 
     problem = _problem(names, parameter or strength(names), **options)
     return impacts.ranking(problem)
@@ -382,7 +382,7 @@ def reproduce(paper: str = "all", *, step: Callable[[str], None] | None = None) 
 
     Returns
     -------
-    list of nuhf.report.published.Comparison
+    list of nuhf.papers.published.Comparison
         Pieces, distance of the ends in units of the published width, verdict, reason. A row whose
         fit fails has no pieces, the verdict ``no number``, and says why.
 
@@ -391,7 +391,7 @@ def reproduce(paper: str = "all", *, step: Callable[[str], None] | None = None) 
     nuhf.errors.InputError
         If the paper is unknown, or has figures only.
     """
-    from nuhf.report import reproduced
-    from nuhf.report.published import rows_to_compare
+    from nuhf.papers import reproduced
+    from nuhf.papers.published import rows_to_compare
 
     return reproduced.run(rows_to_compare(paper), step or (lambda text: None))

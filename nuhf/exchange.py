@@ -10,7 +10,7 @@ from nuhf.errors import InputError
 from nuhf.experiments.prepare import prepare
 
 if TYPE_CHECKING:
-    from nuhf.model.validate import Report
+    from nuhf.workspaces.validate import Report
 
 __all__ = ["combine", "patchset", "publication", "validate", "workspace"]
 
@@ -41,7 +41,7 @@ def combine(
     nuhf.errors.ModelError
         If a workspace is not valid.
     """
-    from nuhf.model.combine import combine_files
+    from nuhf.workspaces.combine import combine_files
 
     return combine_files(files, measurement, poi).spec
 
@@ -60,7 +60,7 @@ def validate(
 
     Returns
     -------
-    list of nuhf.model.validate.Report
+    list of nuhf.workspaces.validate.Report
         One per file; for an archive, one for each workspace and patch set in it.
 
     Raises
@@ -68,7 +68,7 @@ def validate(
     nuhf.errors.InputError
         If a file cannot be read, or a folder has none; what is wrong in a file is in its report.
     """
-    from nuhf.model.validate import validate_file
+    from nuhf.workspaces.validate import validate_file
 
     given = None if workspace is None else Path(workspace)
     several = [files] if isinstance(files, str | Path) else files
@@ -119,7 +119,8 @@ def workspace(
     nuhf.errors.InputError
         If the encoding is unknown or cannot express the parameters.
     """
-    from nuhf.model import assemble, encode
+    from nuhf.histfactory import assemble
+    from nuhf.workspaces import encode
 
     if encoding not in encode.ENCODINGS:
         raise InputError(
@@ -141,7 +142,7 @@ def patchset(
     anapole: str = "standard",
     values: Mapping[str, float] | None = None,
 ) -> Any:
-    """Return a patch set over a grid of parameters (`nuhf.model.patchset.PatchGrid`).
+    """Return a patch set over a grid of parameters (`nuhf.workspaces.patchset.PatchGrid`).
 
     Parameters
     ----------
@@ -164,8 +165,8 @@ def patchset(
     nuhf.errors.FitError
         If a range is needed and the interval is not closed.
     """
-    from nuhf.inference.axes import axis
-    from nuhf.model import patchset as grids
+    from nuhf.axes import axis
+    from nuhf.workspaces import patchset as grids
 
     wanted = several(parameter)
     record = grids.check_hepdata(hepdata or grids.HEPDATA_PLACEHOLDER)

@@ -57,7 +57,7 @@ def templates(prepared):
 @pytest.fixture(scope="session")
 def problem_of(prepared):
     """``problem_of("qnu_ee")``: the posed problem, built once per session."""
-    from nuhf.inference.problem import Options, pose
+    from nuhf.stats.problem import Options, pose
 
     @cache
     def make(parameter, **options):
@@ -74,7 +74,7 @@ def stock_of(problem_of):
     """
     import pyhf
 
-    from nuhf.model import encode
+    from nuhf.workspaces import encode
 
     @cache
     def make(parameter):

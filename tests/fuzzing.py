@@ -356,10 +356,10 @@ def sources():
     if _SOURCES:
         return _SOURCES
     from nuhf import exchange, resources
-    from nuhf.engine.store import to_json
     from nuhf.experiments.catalogue import load
     from nuhf.experiments.prepare import prepare
-    from nuhf.model import archive
+    from nuhf.rates.templates import to_json
+    from nuhf.workspaces import archive
 
     def text(content):
         return json.dumps(content)
@@ -524,8 +524,8 @@ def run(one, folder):
 def _templates(path):
     """Templates have no command that reads them: the function is called instead."""
     from nuhf.cli import _fail
-    from nuhf.engine.store import read_templates
     from nuhf.errors import NuhfError
+    from nuhf.rates.templates import read_templates
 
     try:
         for found in read_templates(path):

@@ -9,8 +9,8 @@ from conftest import EXPERIMENT, PARAMETERS, ROOT
 
 import nuhf
 from nuhf import api, parameters
-from nuhf.engine.signal import flavour_polynomial
 from nuhf.errors import InputError
+from nuhf.rates.signal import flavour_polynomial
 
 
 def test_names_are_lazy_and_listed():
@@ -64,7 +64,7 @@ def test_limit_gives_all_parameters():
 def test_problems_are_posed_once(cli, work, monkeypatch):
     """`nuhf limit -o` and `fit -o` write from the problems that gave the result."""
     from nuhf.experiments import spallation
-    from nuhf.inference import problem
+    from nuhf.stats import problem
 
     counts = dict.fromkeys(("prepare", "describe"), 0)
 
@@ -122,7 +122,7 @@ def test_rate_equals_the_model_at_its_start(problem_of):
 )  # fmt: skip
 def test_rate_with_couplings_equals_the_model_with_them_free(values):
     """`rate` evaluates; the model has the same couplings as parameters."""
-    from nuhf.model.native import load_model
+    from nuhf.workspaces.native import load_model
 
     names = list(values)
     model, _ = load_model(nuhf.workspace(EXPERIMENT, names))

@@ -10,9 +10,9 @@ from nuhf.constants import SIN2_THETA_W
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import load, parse_experiment
 from nuhf.experiments.prepare import prepare
-from nuhf.inference.problem import Options, pose
 from nuhf.physics import apv
 from nuhf.resources import find
+from nuhf.stats.problem import Options, pose
 
 NAME = "apv-cs"
 CSI = "coherent-csi-2017"

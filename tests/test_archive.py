@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from nuhf import api, exchange, resources
 from nuhf.errors import InputError, NuhfError
-from nuhf.model import archive as module
-from nuhf.model.archive import pack, read_archive, unpack
+from nuhf.workspaces import archive as module
+from nuhf.workspaces.archive import pack, read_archive, unpack
 
 X = "coherent-csi-2021"
 

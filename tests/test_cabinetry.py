@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nuhf import api
-from nuhf.model.native import load_model
+from nuhf.workspaces.native import load_model
 
 cabinetry = pytest.importorskip("cabinetry")
 

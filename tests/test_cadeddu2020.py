@@ -11,10 +11,10 @@ from nuhf import api
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare
-from nuhf.inference.problem import Options, pose
-from nuhf.report.coherence import full_coherence_excluded_sigma, loss_of_coherence
-from nuhf.report.derived import QUANTITIES
-from nuhf.report.published import compare, read_rows
+from nuhf.papers.coherence import full_coherence_excluded_sigma, loss_of_coherence
+from nuhf.papers.derived import QUANTITIES
+from nuhf.papers.published import compare, read_rows
+from nuhf.stats.problem import Options, pose
 
 ENERGY = "cadeddu2020-energy"
 ROWS = read_rows("cadeddu2020")
@@ -27,7 +27,7 @@ def ours(row):
     experiments = [prepare(load(name, row.analysis)) for name in row.experiments]
     if row.parameter in QUANTITIES:
         return compare(row, QUANTITIES[row.parameter].compute(experiments, row.cl))
-    from nuhf.inference import questions
+    from nuhf import questions
 
     problem = pose(experiments, row.parameter, Options(profile=row.profile))
     return compare(row, questions.limit(problem, row.cl, "delta-chi2").intervals)
@@ -184,7 +184,7 @@ def test_a_far_minimum_is_not_missed():
 
 
 def test_figures_are_listed():
-    from nuhf.report.figures import list_figures
+    from nuhf.papers.figures import list_figures
 
     assert set(list_figures("cadeddu2020")) == {"fig5", "fig6", "fig7", "fig8"}
     assert api.experiment(NAME, "cadeddu2020-fixed-rn-constant").analysis.quenching == ""

@@ -358,7 +358,7 @@ def test_templates(cli, heavier, work):
 
 
 def test_workspace(cli, heavier, work):
-    from nuhf.model.native import load_model
+    from nuhf.workspaces.native import load_model
 
     for encoding in ("native", "stock"):
         spec = one_json(cli("workspace", X, "-p", "munu_mu", "--encoding", encoding))
@@ -648,8 +648,8 @@ def test_contour(cli, work):
 def test_summary_of_a_region_with_a_hole_and_an_island():
     """Two circles in one another are a piece with a hole; a third inside the hole is a piece."""
     from nuhf.cli import summaries
-    from nuhf.inference.contours import ContourResult
-    from nuhf.inference.problem import Options
+    from nuhf.stats.contour import ContourResult
+    from nuhf.stats.problem import Options
 
     angle = np.linspace(0.0, 2.0 * np.pi, 41)
     circle = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
@@ -1121,7 +1121,7 @@ def test_a_workspace_is_written_with_its_unit_said(cli, work, arguments, said):
 
 
 def test_a_folder_is_validated_file_by_file(cli, work):
-    from nuhf.model.patchset import FIX_STRENGTH
+    from nuhf.workspaces.patchset import FIX_STRENGTH
 
     (work / "empty").mkdir()
     refused(cli("validate", "empty"), 2, "empty", ".json", ".tar.gz")

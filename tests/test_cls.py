@@ -12,7 +12,7 @@ from scipy.stats import norm
 
 from nuhf import api
 from nuhf.errors import FitError, InputError
-from nuhf.inference.cls import Asymptotic, upper_limit
+from nuhf.stats.cls import Asymptotic, upper_limit
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ import pytest
 import nuhf
 from nuhf import api
 from nuhf.errors import InputError, ModelError
-from nuhf.inference.engines import ModelProfiler, engine
-from nuhf.inference.intervals import intervals
-from nuhf.model import encode
-from nuhf.model.combine import Source, combine, combine_files
-from nuhf.model.native import load_model
-from nuhf.model.parts import rescaled, take
+from nuhf.likelihood.engines import ModelProfiler, engine
+from nuhf.stats.intervals import intervals
+from nuhf.workspaces import encode
+from nuhf.workspaces.combine import Source, combine, combine_files
+from nuhf.workspaces.native import load_model
+from nuhf.workspaces.parts import rescaled, take
 
 X = "coherent-csi-2021"
 QNU = np.array([-15.0, -5.0, 0.0, 3.0, 20.0, 50.0, 80.0])

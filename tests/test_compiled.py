@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from iminuit import Minuit
 
 from nuhf.errors import InputError, ModelError
-from nuhf.inference.compiled import compile_model
-from nuhf.inference.compiled_fit import best_of, fit, refit_with_minuit, refit_with_pyhf
-from nuhf.model.native import load_model, modifier_set
+from nuhf.likelihood.evaluate import compile_model
+from nuhf.likelihood.fit import best_of, fit, refit_with_minuit, refit_with_pyhf
+from nuhf.workspaces.native import load_model, modifier_set
 
 X = np.linspace(0.0, 1.0, 6)
 
@@ -292,7 +292,7 @@ def test_jacobian_and_gradient_equal_central_differences(pair):
 
 
 def test_hessian_of_the_fit_equals_differences_of_the_gradient(pair):
-    from nuhf.inference import compiled_newton
+    from nuhf.likelihood import newton as compiled_newton
 
     model, compiled, data = pair
     points = positive_points(model, compiled, np.random.default_rng(4), 8)

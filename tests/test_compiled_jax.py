@@ -10,9 +10,9 @@ from conftest import EXPERIMENT, ROOT
 from test_compiled import everything_spec
 
 from nuhf.errors import InputError, ModelError
-from nuhf.inference.compiled import compile_model, poisson_twice_nll
-from nuhf.inference.compiled_jax import jax_functions
-from nuhf.model.native import load_model
+from nuhf.likelihood.evaluate import compile_model, poisson_twice_nll
+from nuhf.likelihood.jax_likelihood import jax_functions
+from nuhf.workspaces.native import load_model
 
 MODELS = ["qnu_mumu.native", "munu_mu.native", "everything"]
 NO_JAX = "jax is an optional dependency: pip install 'nuhf[jax]'"
@@ -156,7 +156,7 @@ def test_counts_that_are_not_positive():
 
 def test_poisson_term_follows_the_convention_of_numpy():
     jax = need_jax()
-    from nuhf.inference.compiled_jax import _float64, _poisson
+    from nuhf.likelihood.jax_likelihood import _float64, _poisson
 
     n = np.array([0.0, 0.0, 0.0, 3.0, 3.0, 3.0, 0.0, 2.5])
     lam = np.array([-1.0, 0.0, 2.0, -1.0, 0.0, 2.0, np.nan, 1e-300])

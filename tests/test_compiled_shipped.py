@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from conftest import EXPERIMENT, PARAMETERS, ROOT
 
-from nuhf.inference.compiled import compile_model
-from nuhf.inference.compiled_fit import best_of, refit_with_pyhf
-from nuhf.model.native import load_model
+from nuhf.likelihood.evaluate import compile_model
+from nuhf.likelihood.fit import best_of, refit_with_pyhf
+from nuhf.workspaces.native import load_model
 
 WORKSPACES = ROOT / "workspaces"
 FIRST = [f"{EXPERIMENT}/{p}.{e}" for p in PARAMETERS for e in ("native", "stock")]

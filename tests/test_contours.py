@@ -7,8 +7,8 @@ from scipy.stats import chi2
 import nuhf
 from nuhf import api, parameters
 from nuhf.errors import InputError
-from nuhf.inference.engines import ModelProfiler
-from nuhf.inference.intervals import threshold
+from nuhf.likelihood.engines import ModelProfiler
+from nuhf.stats.intervals import threshold
 
 EXPERIMENT = "coherent-csi-2021"
 

@@ -7,7 +7,7 @@ import pytest
 from test_csi2017_tables import chicago3, constant, predict
 
 import nuhf
-from nuhf import api
+from nuhf import api, questions
 from nuhf.constants import AVOGADRO
 from nuhf.detector.efficiency import LogisticEfficiency
 from nuhf.detector.quenching import TabulatedQuenching
@@ -16,11 +16,10 @@ from nuhf.detector.response import poisson_response_matrix
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import load, parse_experiment
 from nuhf.experiments.prepare import prepare
-from nuhf.inference import questions
-from nuhf.inference.problem import Options, pose
 from nuhf.physics import eves
 from nuhf.report.shipped import stock_check
 from nuhf.resources import find
+from nuhf.stats.problem import Options, pose
 from nuhf.units import G_PER_KG, KEV, METRE
 
 NAME = "coherent-csi-2017"

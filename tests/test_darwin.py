@@ -7,9 +7,10 @@ import nuhf
 from nuhf import api
 from nuhf.experiments.catalogue import list_experiments, load
 from nuhf.experiments.prepare import prepare
-from nuhf.inference.compiled import compile_model
-from nuhf.model import assemble, encode
-from nuhf.model.native import load_model
+from nuhf.histfactory import assemble
+from nuhf.likelihood.evaluate import compile_model
+from nuhf.workspaces import encode
+from nuhf.workspaces.native import load_model
 
 PAPER = "giunti-ternes2023"
 SM = {"r2nu_ee": -8.3e-33, "r2nu_mumu": -4.8e-33}

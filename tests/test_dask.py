@@ -11,10 +11,10 @@ from conftest import EXPERIMENT
 
 from nuhf import api
 from nuhf.errors import FitError, InputError
-from nuhf.inference import dask_executor
-from nuhf.inference.executors import Processes, Serial, Session, session
-from nuhf.inference.toy_problem import toy_setup
-from nuhf.inference.toys import ToyOptions, blocks
+from nuhf.toys import dask_executor
+from nuhf.toys.executors import Processes, Serial, Session, session
+from nuhf.toys.problem import toy_setup
+from nuhf.toys.sample import ToyOptions, blocks
 
 distributed = pytest.importorskip("distributed")
 
@@ -81,7 +81,7 @@ def test_a_killed_worker_s_blocks_are_redone(cluster, setup, tasks, expected):
 
 
 def _waiting():
-    from nuhf.inference import dask_executor
+    from nuhf.toys import dask_executor
 
     return len(dask_executor._idle)
 

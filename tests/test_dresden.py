@@ -15,18 +15,18 @@ from nuhf import resources
 from nuhf.constants import AVOGADRO
 from nuhf.detector import germanium
 from nuhf.detector.gaussian import bin_probabilities
-from nuhf.engine import build
 from nuhf.errors import InputError
 from nuhf.experiments import reactor as kind
 from nuhf.experiments.catalogue import list_experiments, load, parse_experiment
 from nuhf.experiments.prepare import prepare
-from nuhf.inference.problem import Options, pose
-from nuhf.inference.spectra import region_spectra
-from nuhf.model import encode
 from nuhf.physics import reactor, shells
 from nuhf.physics.reactor_models import ISOTOPES, Piece, add, piece_spectrum
+from nuhf.rates import build
+from nuhf.stats.problem import Options, pose
+from nuhf.stats.spectra import region_spectra
 from nuhf.tables import read_table
 from nuhf.units import DAY, KEV
+from nuhf.workspaces import encode
 
 ROOT = Path(__file__).parent.parent
 EXPERIMENT = "dresden-2"

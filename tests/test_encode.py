@@ -11,14 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nuhf import api, parameters
-from nuhf.engine.signal import flavour_polynomial
 from nuhf.errors import InputError, ModelError
 from nuhf.experiments.catalogue import list_experiments, load
 from nuhf.experiments.prepare import prepare
-from nuhf.inference.engines import ModelProfiler, engine
-from nuhf.inference.problem import Options, pose
-from nuhf.model import assemble, encode
-from nuhf.model.native import load_model
+from nuhf.histfactory import assemble
+from nuhf.likelihood.engines import ModelProfiler, engine
+from nuhf.rates.signal import flavour_polynomial
+from nuhf.stats.problem import Options, pose
+from nuhf.workspaces import encode
+from nuhf.workspaces.native import load_model
 
 INTERFERING = tuple(p for p in PARAMETERS if not p.startswith("munu"))
 

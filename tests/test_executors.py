@@ -14,10 +14,10 @@ import pytest
 from conftest import EXPERIMENT
 
 from nuhf.errors import FitError, InputError
-from nuhf.inference.checkpoint import open_checkpoint, task_digest
-from nuhf.inference.executors import Processes, Progress, Serial, Session, cores, session
-from nuhf.inference.toy_problem import toy_setup
-from nuhf.inference.toys import ToyOptions, blocks
+from nuhf.toys.checkpoint import open_checkpoint, task_digest
+from nuhf.toys.executors import Processes, Progress, Serial, Session, cores, session
+from nuhf.toys.problem import toy_setup
+from nuhf.toys.sample import ToyOptions, blocks
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_a_killed_worker_s_block_is_redone(setup, tasks, expected):
 
 
 def test_a_block_that_kills_its_workers_is_an_error(setup, tasks, monkeypatch):
-    monkeypatch.setattr("nuhf.inference.executors._ask", lambda process, content: (
+    monkeypatch.setattr("nuhf.toys.executors._ask", lambda process, content: (
         {"backend": "pyhf numpy 64b, minuit"} if "spec" in content else None
     ))  # fmt: skip
     executor = Processes(setup, 1)
@@ -74,7 +74,7 @@ def test_a_block_that_kills_its_workers_is_an_error(setup, tasks, monkeypatch):
 
 def test_another_backend_is_refused(setup, tasks, monkeypatch):
     monkeypatch.setattr(
-        "nuhf.inference.executors._ask", lambda process, content: {"backend": "pyhf jax 64b, scipy"}
+        "nuhf.toys.executors._ask", lambda process, content: {"backend": "pyhf jax 64b, scipy"}
     )
     with Session(Processes(setup, 1)) as opened, pytest.raises(FitError, match="pyhf jax 64b"):
         opened.map(tasks)

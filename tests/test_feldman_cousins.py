@@ -8,8 +8,8 @@ from conftest import EXPERIMENT
 
 from nuhf import api
 from nuhf.errors import FitError, InputError
-from nuhf.inference.feldman_cousins import Points, _end_of_region, _verdicts
-from nuhf.inference.toy_problem import negative_note
+from nuhf.toys.feldman_cousins import Points, _end_of_region, _verdicts
+from nuhf.toys.problem import negative_note
 
 
 def construct(parameter, **options):
@@ -209,7 +209,7 @@ def test_coverage_of_the_construction_and_its_twin():
 def test_toys_without_a_fit_do_not_count(monkeypatch):
     """Of six toys one is lost, and three of the other five cover."""
     lost = [{"t": [0.1, None, 5.0]}, {"t": [0.2, 2.7, 2.8]}]
-    monkeypatch.setattr("nuhf.inference.coverage._blocks", lambda *given: lost)
+    monkeypatch.setattr("nuhf.toys.coverage._blocks", lambda *given: lost)
     found = api.coverage(EXPERIMENT, "qnu_mumu", true=0.0, cl=0.9, toys=10)
     assert (found.toys, found.covered, found.unconverged) == (6, 3, 1)
     assert found.coverage == pytest.approx(3 / 5)

@@ -12,9 +12,10 @@ from matplotlib.lines import Line2D
 from nuhf import api, cli, parameters
 from nuhf.errors import FitError, InputError
 from nuhf.experiments import catalogue
-from nuhf.inference.intervals import threshold
-from nuhf.report import figures, figures_arrays, figures_draw, plots, published
-from nuhf.report.summary import Bound, summary
+from nuhf.papers import figures, figures_arrays, figures_draw, published
+from nuhf.plots import figures as plots
+from nuhf.plots.summary import Bound, summary
+from nuhf.stats.intervals import threshold
 
 NAME = "coherent-csi-2021"
 HEAD = f'experiment = "{NAME}"\nanalysis = "khan2023"\n'

@@ -15,13 +15,13 @@ from nuhf.constants import AVOGADRO
 from nuhf.detector import germanium
 from nuhf.detector.gaussian import bin_probabilities
 from nuhf.detector.germanium import FanoResolution, GermaniumResponse, LindhardQuenching
-from nuhf.engine.moments import flux_moments
-from nuhf.engine.quadrature import panel_grid
 from nuhf.errors import InputError
 from nuhf.physics import cevns, reactor
 from nuhf.physics.couplings import tree_level
 from nuhf.physics.nuclei import read_nuclides
 from nuhf.physics.reactor_models import ISOTOPES, Piece, add, piece_spectrum
+from nuhf.rates.moments import flux_moments
+from nuhf.rates.quadrature import panel_grid
 from nuhf.tables import read_table
 from nuhf.units import G_PER_KG, KEV
 

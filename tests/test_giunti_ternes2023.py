@@ -7,7 +7,7 @@ import pytest
 
 import nuhf
 from nuhf.experiments.catalogue import list_experiments
-from nuhf.report.published import compare, list_papers, read_rows
+from nuhf.papers.published import compare, list_papers, read_rows
 
 PAPER = "giunti-ternes2023"
 MEASURED = ("pandax-4t-run0", "lz-ws2022", "xenonnt-sr0")

@@ -305,7 +305,7 @@ def test_a_full_disk_for_temporary_files(small_disk, cli, monkeypatch):
     fill(small_disk)
     monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
     from nuhf.errors import ModelError
-    from nuhf.model.native import extended_schema
+    from nuhf.workspaces.native import extended_schema
 
     words = r"no temporary folder can be written.*TMPDIR"
     with pytest.raises(ModelError, match=words), extended_schema():

@@ -11,8 +11,8 @@ from scipy.special import erfinv
 
 from nuhf import api
 from nuhf.errors import FitError, InputError
-from nuhf.inference.compiled_fit import fit
-from nuhf.inference.intervals import ScanRange, intervals, threshold
+from nuhf.likelihood.fit import fit
+from nuhf.stats.intervals import ScanRange, intervals, threshold
 
 RISE = threshold(0.9)
 

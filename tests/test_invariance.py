@@ -6,18 +6,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from nuhf import api
-from nuhf.engine import build
+from nuhf import api, questions
 from nuhf.errors import FitError
 from nuhf.experiments.catalogue import list_experiments, load
 from nuhf.experiments.prepare import prepare
-from nuhf.inference import questions
-from nuhf.inference.compiled_fit import refit_with_pyhf
-from nuhf.inference.engines import CompiledEngine, engine
-from nuhf.inference.problem import Options, pose
-from nuhf.model import encode
-from nuhf.model.describe import Coupling, Sample, Shape
-from nuhf.model.native import load_model
+from nuhf.histfactory.describe import Coupling, Sample, Shape
+from nuhf.likelihood.engines import CompiledEngine, engine
+from nuhf.likelihood.fit import refit_with_pyhf
+from nuhf.rates import build
+from nuhf.stats.problem import Options, pose
+from nuhf.workspaces import encode
+from nuhf.workspaces.native import load_model
 
 #: one experiment and parameter of each kind, and a combination
 KINDS = {

@@ -27,12 +27,12 @@ from nuhf.detector.quenching import PolynomialQuenching, TabulatedQuenching
 from nuhf.detector.resolution import GammaSmearing, PoissonLight
 from nuhf.detector.response import poisson_response_matrix, rebin, response_matrix
 from nuhf.detector.tabulated import PowerWidth, TabulatedEfficiency, accepted_bins
-from nuhf.engine import build, signal
-from nuhf.engine.moments import flux_moments
-from nuhf.engine.quadrature import panel_grid
 from nuhf.physics import apv, cevns, couplings, eves, form_factors, reactor, sns, solar
 from nuhf.physics import neutron_radius as radius
 from nuhf.physics.nuclei import read_nuclides
+from nuhf.rates import build, signal
+from nuhf.rates.moments import flux_moments
+from nuhf.rates.quadrature import panel_grid
 from nuhf.resources import find, read_toml
 
 EPS = float(np.finfo(float).eps)

@@ -10,16 +10,16 @@ from scipy.optimize import brentq
 import nuhf
 from nuhf import parameters, resources
 from nuhf.detector import germanium
-from nuhf.engine.signal import flavour_polynomial
 from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare
-from nuhf.inference.problem import Options, pose
-from nuhf.model import encode
+from nuhf.papers import khan2022
+from nuhf.papers.figures import list_figures
+from nuhf.papers.published import read_rows
 from nuhf.physics.reactor_models import MODELS
-from nuhf.report import khan2022
-from nuhf.report.figures import list_figures
-from nuhf.report.published import read_rows
+from nuhf.rates.signal import flavour_polynomial
+from nuhf.stats.problem import Options, pose
 from nuhf.tables import read_table
+from nuhf.workspaces import encode
 
 EXPERIMENT = "dresden-2"
 CURVES = tuple(khan2022.QUENCHING)

@@ -8,15 +8,15 @@ from scipy.optimize import brentq
 import nuhf
 from nuhf import api, parameters
 from nuhf.constants import ELECTRON_MASS
-from nuhf.engine.signal import flavour_polynomial
 from nuhf.errors import InputError
 from nuhf.experiments import catalogue, spallation
 from nuhf.experiments.prepare import prepare
-from nuhf.model import encode
+from nuhf.papers.khan2023 import cross_section_ratio, millicharge_term
+from nuhf.papers.published import PublishedRow, compare, read_rows
 from nuhf.physics.couplings import sm_charge_radius
 from nuhf.physics.nuclei import read_nuclides
-from nuhf.report.khan2023 import cross_section_ratio, millicharge_term
-from nuhf.report.published import PublishedRow, compare, read_rows
+from nuhf.rates.signal import flavour_polynomial
+from nuhf.workspaces import encode
 
 EXPERIMENT = "coherent-csi-2021"
 REGION = "coherent_csi_2021"

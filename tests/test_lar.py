@@ -6,15 +6,15 @@ from test_lar_tables import COMPONENTS, SHAPE, fit, lar, predict
 
 import nuhf
 from nuhf import api
-from nuhf.engine.signal import expected
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare
 from nuhf.experiments.spallation_released import engine_templates
-from nuhf.inference.problem import Options, pose
-from nuhf.model import encode
+from nuhf.rates.signal import expected
 from nuhf.report.shipped import stock_check
 from nuhf.resources import dump_json, find
+from nuhf.stats.problem import Options, pose
+from nuhf.workspaces import encode
 
 NAME = "coherent-lar-2020"
 

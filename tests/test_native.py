@@ -8,7 +8,7 @@ import pyhf
 import pytest
 
 from nuhf.errors import ModelError
-from nuhf.model.native import MAX_EXPONENT, extended_schema, load_model, load_workspace
+from nuhf.workspaces.native import MAX_EXPONENT, extended_schema, load_model, load_workspace
 
 EXPONENTS = {"linear": 1, "square": 2, "cube": 3}
 
@@ -112,7 +112,7 @@ def test_shares_its_name_with_a_normfactor(same_sample):
 def test_batched_model_agrees_with_single_ones():
     spec = load_workspace(workspace())
     model, _ = load_model(workspace())
-    from nuhf.model.native import modifier_set
+    from nuhf.workspaces.native import modifier_set
 
     with extended_schema():
         batched = spec.model(modifier_set=modifier_set(), batch_size=3)

@@ -13,8 +13,8 @@ import nuhf
 from nuhf import resources
 from nuhf.errors import FitError, InputError
 from nuhf.experiments.catalogue import list_experiments
-from nuhf.report import overview as module
-from nuhf.report.overview import COUPLINGS, STATUS, Overview, overview, read_literature
+from nuhf.papers import overview as module
+from nuhf.papers.overview import COUPLINGS, STATUS, Overview, overview, read_literature
 
 SOLAR = {"lz-ws2022", "lz-ws2024", "pandax-4t-run0", "pandax-4t-run1", "xenonnt-sr0"}
 BEAM = {"coherent-csi-2021", "coherent-lar-2020"}

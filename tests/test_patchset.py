@@ -12,15 +12,16 @@ import pyhf
 import pytest
 
 from nuhf import api, exchange
+from nuhf.axes import axis, default_range
 from nuhf.errors import InputError
 from nuhf.experiments.prepare import prepare
-from nuhf.inference.axes import axis, default_range
-from nuhf.inference.compiled import compile_model
-from nuhf.model import assemble, encode
-from nuhf.model.describe import Channel, Coupling, Description, Norm, Sample, Shape
-from nuhf.model.native import load_model
-from nuhf.model.patchset import FIX_STRENGTH, patch_grid
+from nuhf.histfactory import assemble
+from nuhf.histfactory.describe import Channel, Coupling, Description, Norm, Sample, Shape
+from nuhf.likelihood.evaluate import compile_model
 from nuhf.parameters import get
+from nuhf.workspaces import encode
+from nuhf.workspaces.native import load_model
+from nuhf.workspaces.patchset import FIX_STRENGTH, patch_grid
 
 X = "coherent-csi-2021"
 BIN = Path(sys.executable).parent

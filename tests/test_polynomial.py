@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nuhf.engine.polynomial import Polynomial, total
 from nuhf.errors import InputError
+from nuhf.rates.polynomial import Polynomial, total
 
 NAMES = ("x", "y", "z")
 BINS = 3

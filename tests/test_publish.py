@@ -13,7 +13,7 @@ import pytest
 
 from nuhf import api, exchange
 from nuhf.errors import InputError
-from nuhf.model.archive import read_archive
+from nuhf.workspaces.archive import read_archive
 
 X = "coherent-csi-2021"
 BIN = Path(sys.executable).parent

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nuhf.engine.quadrature import fejer, panel_grid
+from nuhf.rates.quadrature import fejer, panel_grid
 
 LOW, HIGH = 1e-4, 4.5e-2
 """MeV: the range of recoils of CsI."""

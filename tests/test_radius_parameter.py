@@ -12,19 +12,19 @@ from test_csi2017 import NAME, variant
 
 import nuhf
 from nuhf import parameters
-from nuhf.engine import build
-from nuhf.engine.signal import acts_on, expected
-from nuhf.engine.store import read_templates, write_templates
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare
-from nuhf.inference.problem import Options, pose
-from nuhf.model import encode
-from nuhf.model.native import load_model
-from nuhf.model.patchset import patch_grid
 from nuhf.physics import neutron_radius, sns
 from nuhf.physics.couplings import tree_level
 from nuhf.physics.nuclei import read_nuclides
+from nuhf.rates import build
+from nuhf.rates.signal import acts_on, expected
+from nuhf.rates.templates import read_templates, write_templates
+from nuhf.stats.problem import Options, pose
+from nuhf.workspaces import encode
+from nuhf.workspaces.native import load_model
+from nuhf.workspaces.patchset import patch_grid
 
 ENERGY = "cadeddu2020-energy"
 NUCLIDES = read_nuclides()

@@ -13,8 +13,8 @@ from iminuit import Minuit
 import nuhf
 from nuhf import api
 from nuhf.errors import InputError
-from nuhf.inference import ranking as module
-from nuhf.inference.ranking import ranking
+from nuhf.stats import ranking as module
+from nuhf.stats.ranking import ranking
 
 X = "coherent-csi-2021"
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -180,7 +180,7 @@ def test_command_prints_json(cli):
 
 def test_free_factors_are_no_pulls(problem_of, toml_text, tmp_path, cli):
     """A background factor without constraint is a factor near 1, in the table and the figures."""
-    from nuhf.report import nuisances
+    from nuhf.plots import nuisances
 
     name = "bkg_coherent_csi_2021_ss"
     path = tmp_path / "free.toml"
@@ -215,7 +215,8 @@ def test_free_factors_are_no_pulls(problem_of, toml_text, tmp_path, cli):
 
 
 def test_figures_of_many_nuisances():
-    from nuhf.report import nuisances, plots
+    from nuhf.plots import figures as plots
+    from nuhf.plots import nuisances
 
     rng = np.random.default_rng(3)
     names = [f"nuisance_{i}" for i in range(40)]

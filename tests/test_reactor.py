@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 
 from nuhf import resources
-from nuhf.engine.moments import flux_moments
 from nuhf.errors import InputError
 from nuhf.physics import reactor
 from nuhf.physics.cevns import minimum_energy
 from nuhf.physics.nuclei import read_nuclides
 from nuhf.physics.reactor_models import CAPTURES, ISOTOPES, MODELS, Piece, piece_spectrum
+from nuhf.rates.moments import flux_moments
 from nuhf.tables import read_table
 
 FUEL = reactor.fission_fractions("typical_commercial")

@@ -5,8 +5,8 @@ What a figure shows is tested in test_figures.py, number by number; here, that i
 
 import pytest
 
-from nuhf.report import figures
-from nuhf.report.summary import Bound, summary
+from nuhf.papers import figures
+from nuhf.plots.summary import Bound, summary
 
 # rms difference of the 8-bit colours: a lost thin line of the smallest panel here is 5.5, a lost
 # curve 9; what another version of FreeType does to the text is to stay below

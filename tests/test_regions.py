@@ -17,17 +17,17 @@ from conftest import EXPERIMENT
 
 import nuhf
 from nuhf import api, parameters
-from nuhf.engine.store import Axis, read_templates, write_templates
 from nuhf.errors import InputError
 from nuhf.experiments import spallation
 from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare
 from nuhf.experiments.spallation_schema import Spallation
-from nuhf.inference.problem import Options, pose
-from nuhf.inference.spectra import region_spectra
-from nuhf.model.native import load_model
-from nuhf.report import plots
+from nuhf.plots import figures as plots
+from nuhf.rates.templates import Axis, read_templates, write_templates
+from nuhf.stats.problem import Options, pose
+from nuhf.stats.spectra import region_spectra
 from nuhf.tables import tables_together
+from nuhf.workspaces.native import load_model
 
 REGION = "coherent_csi_2021"
 SS = 'name = "bkg_coherent_csi_2021_ss"\nkind = "norm"\nsize = 0.021\n'

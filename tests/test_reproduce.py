@@ -19,8 +19,8 @@ from nuhf import api
 from nuhf.cli import _group
 from nuhf.errors import FitError, InputError
 from nuhf.experiments.catalogue import list_experiments, load
-from nuhf.report import published, reproduced
-from nuhf.report.published import Comparison, compare, list_papers, read_rows
+from nuhf.papers import published, reproduced
+from nuhf.papers.published import Comparison, compare, list_papers, read_rows
 
 # the numbers of the collection that the project started from
 COUNTS = {"cadeddu2020": 55, "giunti-ternes2023": 81, "khan2022": 30, "khan2023": 8}

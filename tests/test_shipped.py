@@ -14,8 +14,8 @@ import pytest
 from conftest import EXPERIMENT, PARAMETERS, ROOT
 
 from nuhf import api, parameters
-from nuhf.inference.cls import Asymptotic
 from nuhf.report import shipped
+from nuhf.stats.cls import Asymptotic
 
 FOLDER = ROOT / "workspaces" / EXPERIMENT
 PYHF = Path(sys.executable).with_name("pyhf")

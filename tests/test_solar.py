@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from scipy.interpolate import PchipInterpolator
 
 from nuhf.constants import ALPHA, AVOGADRO, ELECTRON_MASS, FERMI_CONSTANT, HBAR_C
-from nuhf.engine.moments import flux_moments
 from nuhf.errors import InputError
 from nuhf.physics import solar
 from nuhf.physics.cevns import maximum_recoil, minimum_energy
 from nuhf.physics.eves import coefficients
 from nuhf.physics.shells import free_electrons, read_shells
+from nuhf.rates.moments import flux_moments
 from nuhf.resources import find, read_text, write_text
 from nuhf.tables import read_table
 

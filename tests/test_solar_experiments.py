@@ -15,18 +15,18 @@ from nuhf import api, parameters
 from nuhf.constants import AVOGADRO
 from nuhf.detector.gaussian import bin_probabilities
 from nuhf.detector.tabulated import PowerWidth, TabulatedEfficiency, accepted_bins
-from nuhf.engine import build
-from nuhf.engine.signal import expected, flavour_polynomial
-from nuhf.engine.store import Axis
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import list_experiments, load
 from nuhf.experiments.prepare import prepare
-from nuhf.model import encode
 from nuhf.physics import shells, solar
+from nuhf.rates import build
+from nuhf.rates.signal import expected, flavour_polynomial
+from nuhf.rates.templates import Axis
 from nuhf.report.shipped import stock_check
 from nuhf.resources import find
 from nuhf.tables import read_table
 from nuhf.units import KEV, YEAR
+from nuhf.workspaces import encode
 
 PAPER = "giunti-ternes2023"
 MEASURED = ("xenonnt-sr0", "lz-ws2022", "pandax-4t-run0")

@@ -15,15 +15,15 @@ from nuhf.detector.efficiency import ExponentialTimeEfficiency, LogisticEfficien
 from nuhf.detector.quenching import PolynomialQuenching
 from nuhf.detector.resolution import GammaSmearing
 from nuhf.detector.response import accepted_fractions, response_matrix
-from nuhf.engine import build
-from nuhf.engine.quadrature import Grid
-from nuhf.engine.signal import check_together, fit_values, flavour_polynomial, monomial_forms
-from nuhf.engine.store import Axis, TemplateSet, read_templates, to_json, write_templates
 from nuhf.errors import InputError
 from nuhf.physics import sns
 from nuhf.physics.cevns import MONOMIALS, differential_cross_section, minimum_energy
 from nuhf.physics.couplings import RADIUS_SHIFT, tree_level
 from nuhf.physics.nuclei import read_nuclides
+from nuhf.rates import build
+from nuhf.rates.quadrature import Grid
+from nuhf.rates.signal import check_together, fit_values, flavour_polynomial, monomial_forms
+from nuhf.rates.templates import Axis, TemplateSet, read_templates, to_json, write_templates
 from nuhf.resources import read_json, write_json
 from nuhf.tables import read_table
 

@@ -9,13 +9,13 @@ import pytest
 from conftest import EXPERIMENT
 from scipy.stats import chi2, kstest
 
-from nuhf import api
+from nuhf import api, questions
 from nuhf.errors import FitError, InputError
-from nuhf.inference import questions, toy_cls
-from nuhf.inference.cls import BAND
-from nuhf.inference.compiled_fit import best_of
-from nuhf.inference.toy_problem import conditional, toy_setup
-from nuhf.inference.toys import (
+from nuhf.likelihood.fit import best_of
+from nuhf.stats.cls import BAND
+from nuhf.toys import cls as toy_cls
+from nuhf.toys.problem import conditional, toy_setup
+from nuhf.toys.sample import (
     BLOCK,
     ToyOptions,
     blocks,
@@ -150,7 +150,7 @@ def test_at_the_bound_half_of_the_toys_are_zero(problem_of):
 
 
 def test_failed_fits_are_counted(charge, work, monkeypatch):
-    from nuhf.inference import toys
+    from nuhf.toys import sample as toys
 
     real = toys.best_of
 
@@ -181,7 +181,7 @@ def test_failed_fits_are_counted(charge, work, monkeypatch):
 
 def test_the_deeper_of_two_fits_counts(charge, work, monkeypatch):
     """A fit without convergence that is below minuit's minimum must not make t smaller."""
-    from nuhf.inference import toys
+    from nuhf.toys import sample as toys
 
     real_best, real_refit = toys.best_of, toys.refit_with_pyhf
     truth = charge.engine.compiled.inits

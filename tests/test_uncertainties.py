@@ -6,12 +6,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from nuhf import api
+from nuhf import api, questions
 from nuhf.errors import FitError
-from nuhf.inference import questions, uncertainties
-from nuhf.inference.compiled import compile_model
-from nuhf.inference.compiled_fit import refit_with_pyhf
-from nuhf.model.native import load_model
+from nuhf.likelihood.evaluate import compile_model
+from nuhf.likelihood.fit import refit_with_pyhf
+from nuhf.stats import uncertainties
+from nuhf.workspaces.native import load_model
 
 
 @pytest.fixture(scope="module")

@@ -142,7 +142,7 @@ def toml_in(factors, read, path):
 NUHF = next(iter(importlib.import_module("nuhf").__path__))
 KERNELS = [
     f"nuhf.{part}.{module.name}"
-    for part in ("physics", "detector", "engine")
+    for part in ("physics", "detector", "rates")
     for module in pkgutil.iter_modules([f"{NUHF}/{part}"])
 ]
 
@@ -666,9 +666,9 @@ DECLARED = "declares what a quenching model has; no code"
 NOT_COVERED = {
     NO_NUMBER: (
         "couplings.WeakCouplings.contains_sm_radius", "reactor_models.Model.total",
-        "reactor_models.Piece.file", "germanium.quenching_file", "store.Axis.bins",
-        "store.Axis.quantity", "store.Axis.unit", "store.TemplateSet.bins",
-        "store.TemplateSet.monomials", "store.TemplateSet.variables",
+        "reactor_models.Piece.file", "germanium.quenching_file", "templates.Axis.bins",
+        "templates.Axis.quantity", "templates.Axis.unit", "templates.TemplateSet.bins",
+        "templates.TemplateSet.monomials", "templates.TemplateSet.variables",
     ),
     DECLARED: ("germanium.Quenching.recoil_range", "germanium.Quenching.__call__"),
     ALGEBRA: (
@@ -676,9 +676,9 @@ NOT_COVERED = {
         "polynomial.Polynomial.from_terms", "polynomial.Polynomial.restrict",
         "polynomial.Polynomial.substitute", "signal.acts_on", "signal.check_together",
         "signal.fit_values", "signal.flavour_polynomial", "signal.monomial_forms",
-        "store.TemplateSet.polynomial", "store.TemplateSet.relative_error",
+        "templates.TemplateSet.polynomial", "templates.TemplateSet.relative_error",
     ),
-    FILES: ("store.bin_columns", "store.read_templates", "store.to_json", "store.write_templates"),
+    FILES: ("templates.bin_columns", "templates.read_templates", "templates.to_json", "templates.write_templates"),
 }  # fmt: skip
 """Public functions without a case, by the reason."""
 

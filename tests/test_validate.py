@@ -11,8 +11,8 @@ from conftest import EXPERIMENT
 
 import nuhf
 from nuhf import exchange
-from nuhf.model import encode
-from nuhf.model.validate import validate
+from nuhf.workspaces import encode
+from nuhf.workspaces.validate import validate
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = sorted((ROOT / "workspaces").glob("*/*.json"))
@@ -377,7 +377,7 @@ def test_broken_patches(grid):
 
 def test_archives(grid, tmp_path):
     from nuhf import resources
-    from nuhf.model.archive import pack
+    from nuhf.workspaces.archive import pack
 
     files = {
         "BkgOnly.json": resources.dump_json(grid.background).encode(),
@@ -398,7 +398,7 @@ def test_archives(grid, tmp_path):
 def likelihood(grid):
     """The bytes of an archive as `nuhf publish` writes it."""
     from nuhf import resources
-    from nuhf.model.archive import pack
+    from nuhf.workspaces.archive import pack
 
     contents = {"BkgOnly.json": grid.background, "patchset.json": grid.patchset}
     return pack({name: resources.dump_json(one).encode() for name, one in contents.items()})
@@ -406,7 +406,7 @@ def likelihood(grid):
 
 def test_archives_in_a_submission(likelihood, cli, work):
     """What `nuhf publish` calls submission.tar.gz: tables, and archives beside them."""
-    from nuhf.model.archive import pack
+    from nuhf.workspaces.archive import pack
 
     files = {f"submission/{name}.tar.gz": likelihood for name in ("a", "b")}
     files["submission/submission.yaml"] = b"comment: none"
@@ -429,7 +429,7 @@ def test_archives_in_a_submission(likelihood, cli, work):
     [(b"\x1f\x8bbroken", "is no gzip file"), (b"", "is no tar"), (None, "is cut off")],
 )
 def test_broken_archives_in_a_submission(likelihood, tmp_path, inner, words):
-    from nuhf.model.archive import pack
+    from nuhf.workspaces.archive import pack
 
     path = tmp_path / "submission.tar.gz"
     broken = likelihood[:-100] if inner is None else inner
@@ -444,7 +444,7 @@ def test_broken_archives_in_a_submission(likelihood, tmp_path, inner, words):
 def test_archives_in_a_submission_are_limited_together(likelihood, tmp_path, monkeypatch):
     import gzip
 
-    from nuhf.model import archive
+    from nuhf.workspaces import archive
 
     size = len(gzip.decompress(likelihood))
     path = tmp_path / "submission.tar.gz"
@@ -457,7 +457,7 @@ def test_archives_in_a_submission_are_limited_together(likelihood, tmp_path, mon
 
 
 def test_other_archives_beside_a_likelihood_are_left_alone(likelihood, grid, tmp_path):
-    from nuhf.model.archive import _collect, _decompress, pack
+    from nuhf.workspaces.archive import _collect, _decompress, pack
 
     path = tmp_path / "likelihood.tar.gz"
     files = _collect(_decompress(likelihood, 2**30))

@@ -13,7 +13,7 @@ import nuhf
 from nuhf.errors import FitError
 from nuhf.experiments.catalogue import list_experiments, load
 from nuhf.experiments.prepare import prepare
-from nuhf.report.coherence import full_coherence_excluded_sigma, loss_of_coherence
+from nuhf.papers.coherence import full_coherence_excluded_sigma, loss_of_coherence
 
 Changes = tuple[tuple[str, str], ...]
 BOTH = 'residual_error = "coincidence+control"'

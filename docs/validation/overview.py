@@ -9,7 +9,7 @@ from io import BytesIO
 
 from PIL import Image
 
-from nuhf.report.overview import COUPLINGS, STATUS, Entry, Overview, overview
+from nuhf.papers.overview import COUPLINGS, STATUS, Entry, Overview, overview
 
 DOTS_PER_INCH = 100
 SHADES = 64

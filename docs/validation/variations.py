@@ -14,7 +14,7 @@ from pathlib import Path
 import nuhf
 from nuhf.errors import FitError
 from nuhf.experiments.catalogue import list_experiments
-from nuhf.inference.results import LimitResult
+from nuhf.stats.results import LimitResult
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,16 @@ import numpy as np
 from nuhf import resources
 from nuhf.cli import options, summaries
 from nuhf.errors import InputError
-from nuhf.inference.contours import ContourResult
-from nuhf.inference.intervals import threshold
-from nuhf.inference.problem import Problem, pose
-from nuhf.inference.questions import scan as scan_problem
-from nuhf.inference.results import FitResult, LimitResult, ScanResult
-from nuhf.inference.spectra import region_spectra
-from nuhf.model import encode
-from nuhf.report import plots
+from nuhf.plots import figures as plots
+from nuhf.questions import scan as scan_problem
+from nuhf.stats.contour import ContourResult
+from nuhf.stats.intervals import threshold
+from nuhf.stats.problem import Problem, pose
+from nuhf.stats.results import FitResult, LimitResult, ScanResult
+from nuhf.stats.spectra import region_spectra
 from nuhf.tables import format_csv, tables_together
 from nuhf.units import percent
+from nuhf.workspaces import encode
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -87,7 +87,7 @@ def write_scan(path: Path, found: ScanResult, cl: float) -> None:
 
 
 def curve(found: ScanResult, intervals: Sequence[tuple[float, float]]) -> dict[str, Any]:
-    """Return a scan and its intervals in the form that `nuhf.report.plots.profiles` draws."""
+    """Return a scan and its intervals in the form that `nuhf.plots.figures.profiles` draws."""
     return {
         "parameter": found.parameter,
         "unit": found.unit,

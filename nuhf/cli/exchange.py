@@ -52,7 +52,7 @@ def patchset(
     Example:  nuhf patchset coherent-csi-2021 -p qnu_mumu --points 21 -o qnu_mumu
     """
     from nuhf import exchange, resources
-    from nuhf.model.patchset import FIX_STRENGTH
+    from nuhf.workspaces.patchset import FIX_STRENGTH
 
     with progress.shown("patchset"):
         found = exchange.patchset(
@@ -130,7 +130,7 @@ def unpack(archive: Path, output: Path | None) -> None:
 
     After:  nuhf publish coherent-csi-2021 -p munu_mu --archives-only -o published
     """
-    from nuhf.model import archive as archives
+    from nuhf.workspaces import archive as archives
 
     found = archives.read_archive(archive) if output is None else archives.unpack(archive, output)
     for folder, (_, patches) in found.likelihoods.items():

@@ -39,7 +39,7 @@ def combine(
     After:  nuhf workspace coherent-lar-2020 -p munu_mu -o argon.json
     """  # fmt: skip
     from nuhf import resources
-    from nuhf.model.combine import combine_files
+    from nuhf.workspaces.combine import combine_files
 
     found = combine_files(files, measurement, poi)
     for note in found.notes:

@@ -8,7 +8,7 @@ from pyhf.cli.cli import pyhf as pyhf_group
 from pyhf.modifiers import histfactory_set
 
 from nuhf.errors import InputError, ModelError, NuhfError
-from nuhf.model.native import extended_schema, modifier_set
+from nuhf.workspaces.native import extended_schema, modifier_set
 
 __all__ = ["run_pyhf"]
 

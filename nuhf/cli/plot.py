@@ -39,7 +39,7 @@ def plot(
     from nuhf.cli import artefacts
     from nuhf.errors import InputError
     from nuhf.experiments import catalogue
-    from nuhf.report.published import list_papers
+    from nuhf.papers.published import list_papers
 
     papers, known = list_papers(), catalogue.list_experiments()
     if subject == "summary":
@@ -69,7 +69,7 @@ def plot(
 
 
 def _list(paper: str) -> None:
-    from nuhf.report.figures import list_figures
+    from nuhf.papers.figures import list_figures
 
     for name, spec in list_figures(paper).items():
         click.echo(f"{paper} {name:6s}  {spec.title}")
@@ -77,7 +77,7 @@ def _list(paper: str) -> None:
 
 def _paper(paper: str, name: str | None, analysis: str, output: Path | None) -> None:
     from nuhf.errors import InputError
-    from nuhf.report import figures
+    from nuhf.papers import figures
 
     if analysis != "default":
         raise InputError(
@@ -101,7 +101,7 @@ def _summary(figure: str | None, analysis: str, output: Path | None, as_json: bo
     from nuhf import resources
     from nuhf.cli import progress
     from nuhf.errors import InputError
-    from nuhf.report.overview import overview
+    from nuhf.papers.overview import overview
 
     if figure is not None or analysis != "default":
         raise InputError("summary is one figure, with the analysis default of every experiment")
@@ -116,7 +116,7 @@ def _summary(figure: str | None, analysis: str, output: Path | None, as_json: bo
 def _write(path: Path, figure: "Figure", table: str) -> None:
     """Write a figure and its CSV beside it."""
     from nuhf import resources
-    from nuhf.report import plots
+    from nuhf.plots import figures as plots
 
     path = path if path.suffix else path.with_suffix(".png")
     plots.save(figure, path)

@@ -103,7 +103,7 @@ def _csv(
     values: Mapping[str, float],
 ) -> str:
     """Events of every bin; with values also those at the SM of what they may change."""
-    from nuhf.engine.store import bin_columns
+    from nuhf.rates.templates import bin_columns
     from nuhf.tables import format_csv, tables_together
 
     parts = []
@@ -130,8 +130,8 @@ def templates(experiment: str, analysis: str, output: Path | None) -> None:
     Example:  nuhf templates coherent-csi-2021 -o templates.json
     """
     from nuhf import api, resources
-    from nuhf.engine.store import to_json
     from nuhf.experiments.prepare import prepare
+    from nuhf.rates.templates import to_json
 
     one = prepare(api.experiment(experiment, analysis))
     content = to_json(one.name, analysis, one.templates, one.digests)
@@ -175,7 +175,7 @@ def workspace(
 
 def _poi(spec: "Mapping[str, Any]") -> str:
     """Name the parameter of interest, and what it counts in which unit."""
-    from nuhf.model import names
+    from nuhf.workspaces import names
 
     poi: str = spec["measurements"][0]["config"]["poi"]
     parameter, (_, power) = names.coupling(poi), names.split_unit(poi)

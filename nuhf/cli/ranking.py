@@ -81,7 +81,7 @@ def _csv(found: Any) -> str:
 
 def _write(path: Path, found: Any) -> None:
     from nuhf.cli import artefacts
-    from nuhf.report import nuisances
+    from nuhf.plots import nuisances
 
     title = f"{', '.join(found.experiments)} ({found.analysis})"
     free = [name for name, kind in zip(found.nuisances, found.kinds, strict=True) if kind == "free"]

@@ -31,7 +31,7 @@ def reproduce(paper: str, as_json: bool, output: Path | None) -> None:
     """
     from nuhf import api, resources
     from nuhf.errors import InputError, ModelError
-    from nuhf.report import reproduced
+    from nuhf.papers import reproduced
 
     if output is not None and output.suffix not in (".md", ".csv", ".json"):
         raise InputError(f"{output}: name a page (.md), a table (.csv) or JSON (.json)")

@@ -11,9 +11,9 @@ from nuhf.parameters import PARAMETERS
 from nuhf.units import percent
 
 if TYPE_CHECKING:  # heavy, and a limit needs none of them
-    from nuhf.inference.contours import ContourResult
-    from nuhf.inference.ranking import RankingResult
-    from nuhf.inference.results import ScanResult
+    from nuhf.stats.contour import ContourResult
+    from nuhf.stats.ranking import RankingResult
+    from nuhf.stats.results import ScanResult
 
 __all__ = ["choices", "contour", "ranking", "scan"]
 
@@ -25,7 +25,7 @@ def choices(found: Any, axes: Sequence[str] = ()) -> str:
 
     Parameters
     ----------
-    found : result of `nuhf.inference`
+    found : result of `nuhf.questions`
         Its provenance has the options; ``profiled``, if it has that, the names behind a group.
     axes : sequence of str
         Free parameters that are the question itself.

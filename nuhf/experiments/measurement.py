@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from nuhf.engine.store import Axis, TemplateSet
 from nuhf.experiments.catalogue import Loaded
 from nuhf.experiments.measurement_schema import ExternalRadius, Measurement
 from nuhf.experiments.region import Prepared, Region
 from nuhf.physics.apv import WeakChargeInputs, apv_polynomial, read_inputs
 from nuhf.physics.neutron_radius import REFERENCE_FM
+from nuhf.rates.templates import Axis, TemplateSet
 
 __all__ = ["prepare"]
 

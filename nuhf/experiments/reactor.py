@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from nuhf.constants import AVOGADRO
 from nuhf.detector import germanium
 from nuhf.detector.gaussian import bin_probabilities
-from nuhf.engine import build
-from nuhf.engine.store import Axis, TemplateSet
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import Loaded
 from nuhf.experiments.light import Checked
@@ -31,6 +29,8 @@ from nuhf.physics.cevns import maximum_recoil
 from nuhf.physics.couplings import weak_couplings
 from nuhf.physics.nuclei import read_nuclides
 from nuhf.physics.reactor_models import CAPTURES
+from nuhf.rates import build
+from nuhf.rates.templates import Axis, TemplateSet
 from nuhf.tables import bin_edges, read_table
 from nuhf.units import DAY, G_PER_KG, KEV
 

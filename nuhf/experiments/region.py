@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from nuhf.engine.store import Axis, TemplateSet
 from nuhf.experiments.catalogue import Loaded
+from nuhf.rates.templates import Axis, TemplateSet
 
 __all__ = ["Prepared", "Region"]
 

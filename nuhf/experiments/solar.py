@@ -10,14 +10,14 @@ from nuhf.constants import AVOGADRO
 from nuhf.detector.gaussian import bin_probabilities
 from nuhf.detector.response import rebin_counts
 from nuhf.detector.tabulated import PowerWidth, TabulatedEfficiency, accepted_bins
-from nuhf.engine import build
-from nuhf.engine.signal import expected
-from nuhf.engine.store import Axis, TemplateSet
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import Loaded
 from nuhf.experiments.region import Prepared, Region
 from nuhf.experiments.solar_schema import Analysis, Background, Solar
 from nuhf.physics import shells, solar
+from nuhf.rates import build
+from nuhf.rates.signal import expected
+from nuhf.rates.templates import Axis, TemplateSet
 from nuhf.tables import Table, read_table
 from nuhf.units import G_PER_KG, KEV, YEAR
 

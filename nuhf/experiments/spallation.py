@@ -13,8 +13,6 @@ from nuhf.detector.efficiency import (
 )
 from nuhf.detector.quenching import PolynomialQuenching, TabulatedQuenching
 from nuhf.detector.resolution import GammaSmearing, PoissonLight
-from nuhf.engine import build
-from nuhf.engine.store import Axis, TemplateSet
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import Loaded
 from nuhf.experiments.light import Checked
@@ -30,6 +28,8 @@ from nuhf.experiments.spallation_schema import (
 from nuhf.experiments.targets import nuclear_targets
 from nuhf.physics import sns
 from nuhf.physics.couplings import weak_couplings
+from nuhf.rates import build
+from nuhf.rates.templates import Axis, TemplateSet
 from nuhf.tables import Table, read_table
 from nuhf.units import KEV, METRE
 

@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 from nuhf.detector import response
 from nuhf.detector.gaussian import bin_probabilities
 from nuhf.detector.quenching import PolynomialQuenching
-from nuhf.engine import build
-from nuhf.engine.store import Axis, TemplateSet
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import Loaded
 from nuhf.experiments.light import Checked
@@ -26,6 +24,8 @@ from nuhf.experiments.spallation_released_schema import Released, TemplateVariat
 from nuhf.experiments.targets import nuclear_targets
 from nuhf.physics import sns
 from nuhf.physics.couplings import weak_couplings
+from nuhf.rates import build
+from nuhf.rates.templates import Axis, TemplateSet
 from nuhf.tables import Table, read_table
 from nuhf.units import KEV, METRE
 

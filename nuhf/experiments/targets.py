@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from nuhf.constants import AVOGADRO
-from nuhf.engine.build import Target, nucleus
 from nuhf.errors import InputError
 from nuhf.physics.couplings import WeakCouplings
 from nuhf.physics.nuclei import read_nuclides
+from nuhf.rates.build import Target, nucleus
 from nuhf.units import G_PER_KG
 
 __all__ = ["nuclear_targets"]
@@ -29,7 +29,7 @@ def nuclear_targets(
     formula : mapping
         Number of each nuclide per molecule, or share of each isotope of an element.
     couplings, form_factor, neutron_radius
-        As in `nuhf.engine.build.nucleus`.
+        As in `nuhf.rates.build.nucleus`.
     where : str
         File and key, for the message.
 

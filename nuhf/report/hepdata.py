@@ -14,10 +14,10 @@ import numpy as np
 
 from nuhf import resources
 from nuhf.errors import ModelError
-from nuhf.inference.spectra import RegionSpectrum
-from nuhf.model.archive import pack
-from nuhf.model.patchset import HEPDATA_PLACEHOLDER
 from nuhf.report.publish import Entry, Publication
+from nuhf.stats.spectra import RegionSpectrum
+from nuhf.workspaces.archive import pack
+from nuhf.workspaces.patchset import HEPDATA_PLACEHOLDER
 
 __all__ = ["require", "submission"]
 

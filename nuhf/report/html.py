@@ -9,7 +9,6 @@ from jinja2 import Environment, StrictUndefined
 
 from nuhf import resources
 from nuhf.experiments.catalogue import list_experiments
-from nuhf.inference.intervals import threshold
 from nuhf.report import cite
 from nuhf.report.html_blocks import (
     Block,
@@ -42,6 +41,7 @@ from nuhf.report.html_limits import (
     published_table,
     together,
 )
+from nuhf.stats.intervals import threshold
 from nuhf.units import percent
 
 __all__ = ["names_of", "report"]

@@ -6,19 +6,18 @@ from typing import Any, Final
 
 import numpy as np
 
-from nuhf import parameters
+from nuhf import parameters, questions
 from nuhf.errors import NuhfError
 from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare
 from nuhf.experiments.region import Prepared
-from nuhf.inference import questions
-from nuhf.inference.contours import ContourResult, contour
-from nuhf.inference.problem import Options, Problem, pose
-from nuhf.inference.ranking import RankingResult, ranking
-from nuhf.inference.results import FitResult, LimitResult, ScanResult
-from nuhf.inference.spectra import RegionSpectrum, region_spectra
-from nuhf.report.published import Comparison, compare, read_rows
-from nuhf.report.reproduced import ours
+from nuhf.papers.published import Comparison, compare, read_rows
+from nuhf.papers.reproduced import ours
+from nuhf.stats.contour import ContourResult, contour
+from nuhf.stats.problem import Options, Problem, pose
+from nuhf.stats.ranking import RankingResult, ranking
+from nuhf.stats.results import FitResult, LimitResult, ScanResult
+from nuhf.stats.spectra import RegionSpectrum, region_spectra
 
 __all__ = ["Content", "Fitted", "Measured", "gather", "measure"]
 

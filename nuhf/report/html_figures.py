@@ -7,15 +7,16 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from nuhf.engine.store import TemplateSet
 from nuhf.experiments.region import Region
-from nuhf.inference.contours import ContourResult
-from nuhf.inference.intervals import threshold
-from nuhf.inference.ranking import RankingResult
-from nuhf.inference.results import FitResult, LimitResult, ScanResult
-from nuhf.inference.spectra import RegionSpectrum
-from nuhf.report import nuisances, plots
+from nuhf.plots import figures as plots
+from nuhf.plots import nuisances
+from nuhf.rates.templates import TemplateSet
 from nuhf.report.html_blocks import Picture, count, interval, number, picture, power
+from nuhf.stats.contour import ContourResult
+from nuhf.stats.intervals import threshold
+from nuhf.stats.ranking import RankingResult
+from nuhf.stats.results import FitResult, LimitResult, ScanResult
+from nuhf.stats.spectra import RegionSpectrum
 from nuhf.units import percent
 
 __all__ = [

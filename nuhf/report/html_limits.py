@@ -6,7 +6,9 @@ from typing import Final
 import numpy as np
 
 from nuhf import parameters, resources
-from nuhf.report.derived import QUANTITIES
+from nuhf.papers.derived import QUANTITIES
+from nuhf.papers.published import Comparison, list_papers
+from nuhf.papers.reproduced import exponent
 from nuhf.report.html_blocks import (
     Block,
     Definitions,
@@ -22,8 +24,6 @@ from nuhf.report.html_blocks import (
 )
 from nuhf.report.html_content import Content, Fitted, Measured, Step, measure
 from nuhf.report.html_figures import profile_picture
-from nuhf.report.published import Comparison, list_papers
-from nuhf.report.reproduced import exponent
 from nuhf.units import percent
 
 __all__ = ["headline", "kinds", "limit_tables", "overview", "published_table", "together"]

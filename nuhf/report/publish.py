@@ -7,14 +7,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nuhf import resources
-from nuhf.inference import questions
-from nuhf.inference.problem import Problem
-from nuhf.inference.results import LimitResult
-from nuhf.inference.spectra import RegionSpectrum, region_spectra
-from nuhf.model.archive import pack
-from nuhf.model.patchset import PatchGrid
+from nuhf import questions, resources
+from nuhf.stats.problem import Problem
+from nuhf.stats.results import LimitResult
+from nuhf.stats.spectra import RegionSpectrum, region_spectra
 from nuhf.units import percent
+from nuhf.workspaces.archive import pack
+from nuhf.workspaces.patchset import PatchGrid
 
 __all__ = ["Entry", "Publication", "publication"]
 

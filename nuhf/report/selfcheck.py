@@ -10,16 +10,15 @@ from typing import Any, Final
 
 import numpy as np
 
-from nuhf import resources
-from nuhf.engine.store import TemplateSet, read_templates
+from nuhf import questions, resources
 from nuhf.errors import NuhfError
 from nuhf.experiments.catalogue import list_experiments, load
 from nuhf.experiments.prepare import prepare
-from nuhf.inference import questions
-from nuhf.inference.problem import Options, pose
-from nuhf.inference.spectra import region_spectra
+from nuhf.papers.published import list_papers
 from nuhf.physics.couplings import RADIUS_SHIFT
-from nuhf.report.published import list_papers
+from nuhf.rates.templates import TemplateSet, read_templates
+from nuhf.stats.problem import Options, pose
+from nuhf.stats.spectra import region_spectra
 
 __all__ = ["GOLDEN", "Finding", "Golden", "check", "versions"]
 

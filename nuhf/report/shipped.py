@@ -8,16 +8,16 @@ from typing import Any, Final
 import numpy as np
 
 from nuhf import resources
-from nuhf.engine.store import write_templates
+from nuhf.axes import axis
 from nuhf.experiments import catalogue
 from nuhf.experiments.prepare import prepare
-from nuhf.inference.axes import axis
-from nuhf.inference.engines import ModelProfiler, engine
-from nuhf.inference.problem import Options, Problem, pose
-from nuhf.model import encode
-from nuhf.model.native import load_model
-from nuhf.model.patchset import FIX_STRENGTH, patch_grid
+from nuhf.likelihood.engines import ModelProfiler, engine
+from nuhf.rates.templates import write_templates
 from nuhf.report import shell
+from nuhf.stats.problem import Options, Problem, pose
+from nuhf.workspaces import encode
+from nuhf.workspaces.native import load_model
+from nuhf.workspaces.patchset import FIX_STRENGTH, patch_grid
 
 __all__ = ["StockCheck", "regenerate", "stock_check"]
 
@@ -148,7 +148,7 @@ environment active (`. .venv/bin/activate` in the checkout), so that `pyhf` and 
 Two files per parameter:
 
 * `PARAMETER.native.json`: exact; the squares of couplings are `powerfactor` modifiers, which
-  nuhf adds to pyhf: `nuhf pyhf fit FILE`, `nuhf combine`, or `nuhf.model.native.load_model` in
+  nuhf adds to pyhf: `nuhf pyhf fit FILE`, `nuhf combine`, or `nuhf.workspaces.native.load_model` in
   Python. (`nuhf limit` takes experiments, not files, and builds the same model from them.)
 * `PARAMETER.stock.json`: plain pyhf, nothing else needed. For a magnetic moment it is the same
   as the native file, but for the unit where another one keeps the parameter near 1.

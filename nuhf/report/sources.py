@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from nuhf import resources
 from nuhf.experiments.region import Prepared
-from nuhf.report.published import list_papers
+from nuhf.papers.published import list_papers
 
 __all__ = ["CARE", "Table", "sources", "table_source", "tables"]
 

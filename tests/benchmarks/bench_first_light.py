@@ -14,11 +14,11 @@ import pyhf
 import pytest
 from conftest import EXPERIMENT
 
-from nuhf.engine.signal import flavour_polynomial
 from nuhf.experiments.prepare import prepare
-from nuhf.inference.compiled_fit import fit
-from nuhf.inference.questions import limit, scan
+from nuhf.likelihood.fit import fit
 from nuhf.parameters import get
+from nuhf.questions import limit, scan
+from nuhf.rates.signal import flavour_polynomial
 
 pytestmark = [pytest.mark.slow, pytest.mark.benchmark(warmup=True, min_rounds=5)]
 NUHF = str(Path(sys.executable).with_name("nuhf"))

@@ -15,9 +15,9 @@ import pytest
 from nuhf import api
 from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare
-from nuhf.inference.compiled_fit import fit
-from nuhf.inference.questions import limit
-from nuhf.model import encode
+from nuhf.likelihood.fit import fit
+from nuhf.questions import limit
+from nuhf.workspaces import encode
 
 pytestmark = [pytest.mark.slow, pytest.mark.benchmark(warmup=False, min_rounds=3)]
 NUHF = str(Path(sys.executable).with_name("nuhf"))
@@ -130,7 +130,7 @@ def _poi(spec):
 
 def combined_auxiliary(problem):
     """Names of the constrained parameters in the order of the data."""
-    from nuhf.model.native import load_model
+    from nuhf.workspaces.native import load_model
 
     model, _ = load_model(problem.spec)
     return model.config.auxdata_order

@@ -1,0 +1,252 @@
+"""From prepared experiments to a description."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nuhf import parameters
+from nuhf.errors import InputError
+from nuhf.experiments.catalogue import Loaded
+from nuhf.experiments.region import Prepared, Region
+from nuhf.experiments.schema import FreeNuisance, NormNuisance
+from nuhf.histfactory.describe import (
+    Channel,
+    Description,
+    Free,
+    Norm,
+    Question,
+    channel,
+    couplings,
+)
+from nuhf.parameters import Parameter
+from nuhf.physics.couplings import ANAPOLE_CONVENTIONS
+from nuhf.rates.signal import acts_on, check_together
+
+__all__ = ["check_effect", "describe", "reference_values", "refuse_absurd"]
+
+_ABSURD: Final = 1e3
+_FEW: Final = 30.0
+"""Events per observed one (and this many more) beyond which a coupling is a slip of the unit."""
+
+Values = Mapping[Parameter, float]
+FloatArray = NDArray[np.float64]
+
+
+def _norms(loaded: Loaded) -> dict[str, dict[str, Norm]]:
+    norms: dict[str, dict[str, Norm]] = {}
+    for nuisance in loaded.analysis.nuisances:
+        if isinstance(nuisance, NormNuisance):
+            for process in nuisance.processes:
+                linear = nuisance.pull == "linear"
+                pair = Norm(1.0 + nuisance.size, 1.0 - nuisance.size, linear)
+                norms.setdefault(process, {})[nuisance.name] = pair
+    return norms
+
+
+def _factors(loaded: Loaded) -> dict[str, list[str]]:
+    factors: dict[str, list[str]] = {}
+    for nuisance in loaded.analysis.nuisances:
+        if isinstance(nuisance, FreeNuisance):
+            for process in nuisance.processes:
+                factors.setdefault(process, []).append(nuisance.name)
+    return factors
+
+
+def _free(experiments: Sequence[Prepared]) -> tuple[Free, ...]:
+    found: dict[str, Free] = {}
+    for one in experiments:
+        for nuisance in one.loaded.analysis.nuisances:
+            if isinstance(nuisance, FreeNuisance):
+                known = found.setdefault(nuisance.name, Free(nuisance.name, nuisance.high))
+                if known.high != nuisance.high:
+                    raise InputError(
+                        f"free factor '{nuisance.name}' ends at {known.high:g} and at "
+                        f"{nuisance.high:g} in different experiments: give it one range"
+                    )
+    return tuple(found.values())
+
+
+def _limits(experiments: Sequence[Prepared]) -> dict[str, tuple[float, float]]:
+    """Common part of the ranges that the analyses give."""
+    found: dict[str, tuple[float, float]] = {}
+    for one in experiments:
+        for name, (low, high) in one.loaded.analysis.limits.items():
+            known = found.get(name, (low, high))
+            found[name] = max(known[0], low), min(known[1], high)
+            if not found[name][0] < found[name][1]:
+                raise InputError(f"the experiments have no range of {name} in common")
+    return found
+
+
+def reference_values(
+    one: Prepared, chosen: Sequence[Parameter], anapole: str = "standard"
+) -> tuple[dict[Parameter, float], dict[Parameter, float]]:
+    """Split the reference values of an analysis into fixed ones and starts of chosen parameters.
+
+    Parameters
+    ----------
+    one : Prepared
+        Experiment with its analysis.
+    chosen : sequence of Parameter
+        Parameters that are free or set to a value: they replace the reference, and so does the
+        anapole moment of a flavour its charge radius.
+    anapole : str
+        Convention of the anapole moment.
+
+    Returns
+    -------
+    fixed, starts : dict
+        Values in base units.
+    """
+    by_name = {parameter.name: parameter for parameter in chosen}
+    fixed, starts = {}, {}
+    for name, value in one.loaded.analysis.reference.items():
+        twin = name.replace("r2nu_", "anu_") if name.startswith("r2nu_") else ""
+        if name in by_name:
+            starts[by_name[name]] = value
+        elif twin in by_name:
+            starts[by_name[twin]] = value / ANAPOLE_CONVENTIONS[anapole]
+        else:
+            fixed[parameters.get(name)] = value
+    return fixed, starts
+
+
+def check_effect(experiments: Sequence[Prepared], chosen: Sequence[Parameter]) -> None:
+    """Refuse parameters that act on no process of any experiment (`InputError`)."""
+    names = ", ".join(one.name for one in experiments)
+    for parameter in chosen:
+        if not any(acts_on(parameter, t) for one in experiments for t in one.templates):
+            raise InputError(f"{parameter.name} has no effect on {names}{_hint(parameter)}")
+    _check_radii(experiments, chosen)
+
+
+def _hint(parameter: Parameter) -> str:
+    if not parameter.nuclides:
+        return ""
+    return "; only analyses with neutron_radius = true are expanded in it (nuhf show EXP)"
+
+
+def _check_radii(experiments: Sequence[Prepared], chosen: Sequence[Parameter]) -> None:
+    """Refuse a neutron radius that would move one experiment and not another with the nuclide."""
+    for parameter in chosen:
+        for one in experiments:
+            shared = set(parameter.nuclides) & one.loaded.experiment.nuclides
+            if shared and not any(acts_on(parameter, t) for t in one.templates):
+                raise InputError(
+                    f"{parameter.name}: analysis '{one.loaded.analysis_name}' of {one.name} holds "
+                    f"the neutron radius of {', '.join(sorted(shared))} fixed{_hint(parameter)}"
+                )
+
+
+def _check_angle(experiments: Sequence[Prepared], free: Sequence[Parameter]) -> None:
+    """Refuse sin2thetaW beside the radii of every flavour: it is their common direction."""
+    flavours = frozenset[str]().union(*(one.flavours for one in experiments))
+    radial = [p for p in free if p.kind in ("radius", "anapole") and not p.squared]
+    if any(p.kind == "angle" for p in free) and flavours <= {p.flavours[0] for p in radial}:
+        raise InputError(
+            "sin2thetaW and the charge radii of every flavour here are one direction: "
+            f"leave one of {', '.join(p.name for p in radial)} out"
+        )
+
+
+def refuse_absurd(
+    region: Region, signal: Iterable[FloatArray], values: Mapping[Parameter, float]
+) -> None:
+    """Refuse fixed values that no data could allow: a slip of the unit, and a fit without end.
+
+    Parameters
+    ----------
+    region : Region
+        Has the number of events seen.
+    signal : iterable of ndarray
+        Events (n_bins,) of every part of the signal at the values.
+    values : mapping
+        Values in base units.
+
+    Raises
+    ------
+    InputError
+        If they give more than 1000 times the events that were seen, and 30 for a small number.
+    """
+    events = sum(float(np.abs(counts).sum()) for counts in signal)
+    if values and events > _ABSURD * (region.events + _FEW):
+        given = ", ".join(f"{p.name} = {value:g} {p.unit}" for p, value in values.items())
+        raise InputError(
+            f"{given} gives {events:.2g} events in {region.name}, where {region.events:.0f} were "
+            "seen; values are in base units: e, mu_B, cm2, 1"
+        )
+
+
+def _held(made: Channel, region: Region, free: Sequence[Parameter]) -> list[FloatArray]:
+    """Events of the parts of the signal that no free coupling multiplies; strengths are at one."""
+    processes = {templates.process for templates in region.signals}
+    moving = {p.fit_name for p in free if p.kind != "strength"}
+    return [
+        sample.counts / made.scale
+        for sample in made.samples
+        if sample.process in processes and not moving & set(sample.powers)
+    ]
+
+
+def describe(
+    experiments: Sequence[Prepared],
+    floated: Sequence[str],
+    values: Mapping[str, float] | None = None,
+    anapole: str = "standard",
+) -> Description:
+    """Describe the model of one experiment, or of several together.
+
+    Nuisances of equal name are one nuisance, in whichever experiment they act.
+
+    Parameters
+    ----------
+    experiments : sequence of Prepared
+        Experiments with their analyses.
+    floated : sequence of str
+        Names of the free parameters, the first is the parameter of interest.
+    values : mapping, optional
+        Other parameters by name, fixed at values in base units; the rest are at the reference
+        of each analysis, zero where it names none.
+    anapole : str
+        ``standard`` or ``khan``.
+
+    Raises
+    ------
+    InputError
+        For unknown, degenerate or ineffective parameters, values that give an absurd number of
+        events, or an experiment given twice.
+    """
+    if not floated:
+        raise InputError("name at least one parameter")
+    free = [parameters.get(name) for name in floated]
+    parameters.check_values(values or {})
+    fixed = {parameters.get(name): value for name, value in (values or {}).items()}
+    both = [p.name for p in free if p in fixed]
+    if both:
+        raise InputError(f"{both[0]} is both free and set to a value")
+    names = [one.name for one in experiments]
+    if len(set(names)) != len(names):
+        raise InputError(f"an experiment is given twice: {', '.join(names)}")
+    chosen = [*free, *fixed]
+    check_together(chosen)
+    check_effect(experiments, chosen)
+    _check_angle(experiments, free)
+    starts: dict[Parameter, float] = {}
+    channels: list[Channel] = []
+    for one in experiments:
+        rest, begin = reference_values(one, chosen, anapole)
+        starts = {**begin, **starts}
+        question = Question(tuple(free), {**rest, **fixed}, anapole)
+        norms, factors = _norms(one.loaded), _factors(one.loaded)
+        for region in one.regions:
+            channels.append(channel(region, question, norms, factors))
+            refuse_absurd(region, _held(channels[-1], region, free), question.values)
+    title = "_".join(f"{one.name}_{one.loaded.analysis_name}" for one in experiments)
+    return Description(
+        title.replace("-", "_"),
+        tuple(sorted(channels, key=lambda c: c.name)),  # as pyhf orders the bins
+        couplings(free, channels, starts, _limits(experiments)),
+        _free(experiments),
+    )

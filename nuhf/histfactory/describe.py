@@ -1,0 +1,428 @@
+"""A statistical model as plain data, before any encoding: what both pyhf forms are made from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nuhf.errors import InputError
+from nuhf.experiments.region import Region
+from nuhf.parameters import Parameter
+from nuhf.rates.polynomial import Polynomial
+from nuhf.rates.signal import fit_values, flavour_polynomial
+from nuhf.rates.templates import TemplateSet
+
+__all__ = [
+    "PEDESTAL",
+    "Channel",
+    "Coupling",
+    "Description",
+    "Free",
+    "Norm",
+    "Question",
+    "Sample",
+    "Shape",
+    "channel",
+    "couplings",
+    "gaussian",
+]
+
+FloatArray = NDArray[np.float64]
+
+_NEGLIGIBLE = 1e-9
+"""Shape residuals below this fraction of the sample's largest bin are rounding, not physics."""
+
+PEDESTAL: Final = "pedestal"
+"""Process name of the constant part of a Gaussian channel."""
+
+PEDESTAL_COUNTS: Final = 1e6
+"""Pseudo-counts per bin of a Gaussian channel: 0.2 % of 2NLL per bin at a pull of 3. With 1e7 and
+more the rounding of 2NLL stops pyhf's scipy optimizer far from the minimum (minuit goes on)."""
+
+_ROOM = 2.0
+_ROOM_EVENTS = 30.0
+"""Bounds of a coupling: its highest power alone gives 2 x events + 30, and as much as twice where
+its square makes up for its interference: there the SM rate comes back."""
+
+
+@dataclass(frozen=True)
+class Norm:
+    """Factors at +1 and -1 standard deviation.
+
+    Between them the factor is an exponential (normsys), or with ``linear`` the straight line
+    1 + alpha size that papers with linear pulls use (a symmetric histosys).
+    """
+
+    up: float
+    down: float
+    linear: bool = False
+
+
+Norms = Mapping[str, Norm]
+"""Norms by nuisance."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Bin contents at +1 and -1 standard deviation, (n_bins,) each."""
+
+    up: FloatArray
+    down: FloatArray
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One monomial of one process and flavour, or one background.
+
+    Attributes
+    ----------
+    name, process : str
+        Unique name in the channel, and the process it is a part of.
+    counts : ndarray
+        Nominal events for all factors one, (n_bins,); may be negative for interference.
+    powers : mapping
+        Exponent of every fit parameter that multiplies it.
+    norms : mapping
+        Factor common to all bins, by nuisance.
+    shapes : mapping
+        What the factor leaves, by nuisance; multiplied by the factor it gives the variation.
+    """
+
+    name: str
+    process: str
+    counts: FloatArray
+    powers: Mapping[str, int] = field(default_factory=dict)
+    norms: Mapping[str, Norm] = field(default_factory=dict)
+    shapes: Mapping[str, Shape] = field(default_factory=dict)
+
+    def empty(self) -> "Sample":
+        """Return the same sample without events."""
+        zero = np.zeros_like(self.counts)
+        return replace(self, counts=zero, shapes={n: Shape(zero, zero) for n in self.shapes})
+
+
+@dataclass(frozen=True)
+class Channel:
+    """Observed counts and the samples that explain them.
+
+    Attributes
+    ----------
+    name : str
+        Unique name.
+    observed : ndarray
+        Counts (n_bins,), or the pedestal of a Gaussian channel.
+    samples : tuple of Sample
+        What is expected, in the unit of ``observed``.
+    scale : ndarray
+        Counts of the model per event, (n_bins,): 1 for real counts.
+    events : float
+        Observed events before any subtraction, for the ranges of couplings.
+    """
+
+    name: str
+    observed: FloatArray
+    samples: tuple[Sample, ...]
+    scale: FloatArray
+    events: float
+
+
+@dataclass(frozen=True)
+class Coupling:
+    """A floating physics parameter with the range its fit parameter may take."""
+
+    parameter: Parameter
+    low: float
+    high: float
+    init: float
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the range begins at a physical bound, zero."""
+        return self.low == 0.0
+
+
+@dataclass(frozen=True)
+class Free:
+    """A factor that only the data constrain, 1 nominally, between 0 and ``high``."""
+
+    name: str
+    high: float
+
+
+@dataclass(frozen=True)
+class Description:
+    """A whole model.
+
+    Attributes
+    ----------
+    name : str
+        Measurement name.
+    channels : tuple of Channel
+        Regions.
+    couplings : tuple of Coupling
+        Floating physics parameters; the first is the parameter of interest.
+    free : tuple of Free
+        Factors without constraint on backgrounds.
+    """
+
+    name: str
+    channels: tuple[Channel, ...]
+    couplings: tuple[Coupling, ...]
+    free: tuple[Free, ...] = ()
+
+    @property
+    def processes(self) -> tuple[str, ...]:
+        """Names of all processes, backgrounds first as in the channels; no pedestals."""
+        names = dict.fromkeys(s.process for c in self.channels for s in c.samples)
+        return tuple(name for name in names if name != PEDESTAL)
+
+    @property
+    def scale(self) -> FloatArray:
+        """Counts of the model per event in the bins of all channels, (n_bins,)."""
+        return np.concatenate([channel.scale for channel in self.channels])
+
+
+def _sm_ratio(templates: TemplateSet, variation: tuple[str, str]) -> float:
+    varied, nominal = templates.varied[variation], templates.nominal
+    numerator = sum(float(monomials["1"].sum()) for monomials in varied.values())
+    return numerator / sum(float(monomials["1"].sum()) for monomials in nominal.values())
+
+
+def _monomial_name(process: str, flavour: str, powers: Mapping[str, int]) -> str:
+    stem = f"{process}_{flavour}"
+    for name, power in powers.items():
+        stem += f"_{name}" + (f"_pow{power}" if power > 1 else "")
+    return stem
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of the signal.
+
+    Attributes
+    ----------
+    floated : tuple of Parameter
+        Free parameters.
+    values : mapping
+        Other parameters fixed at values in base units; the rest are at zero, strengths at one.
+    anapole : str
+        Convention of the anapole moment.
+    """
+
+    floated: tuple[Parameter, ...]
+    values: Mapping[Parameter, float] = field(default_factory=dict)
+    anapole: str = "standard"
+
+
+def _signal_samples(
+    templates: TemplateSet, question: Question, factors: Mapping[str, int], norms: Norms
+) -> list[Sample]:
+    """Samples of one scattering process: one per flavour and monomial."""
+    moving = [p for p in (*question.floated, *question.values) if p.kind != "strength"]
+    strengths = [p for p in question.floated if p.scales(templates.interaction)]
+    factors = dict(factors) | {p.fit_name: 1 for p in strengths}
+    size = next((v for p, v in question.values.items() if p.scales(templates.interaction)), 1.0)
+    values = fit_values({p.name: v for p, v in question.values.items() if p.kind != "strength"})
+    nuisances = sorted({name for name, _ in templates.varied})
+    ratios = {key: _sm_ratio(templates, key) for key in templates.varied}
+    common = dict(norms) | {n: Norm(ratios[n, "up"], ratios[n, "down"]) for n in nuisances}
+    samples = []
+    for flavour in sorted(set(templates.flavours.values())):
+
+        def part(variation: tuple[str, str] | None, flavour: str = flavour) -> Polynomial:
+            full = flavour_polynomial(templates, moving, flavour, variation, question.anapole)
+            return full.restrict({n: v for n, v in values.items() if n in full.names})
+
+        nominal = part(None)
+        varied = {key: part(key) for key in templates.varied}
+        for i, row in enumerate(nominal.exponents):
+            counts = size * nominal.coefficients[i]
+            shapes = {}
+            for n in nuisances:
+                up, down = (
+                    size * varied[n, d].coefficients[i] / ratios[n, d] for d in ("up", "down")
+                )
+                residual = max(np.abs(up - counts).max(), np.abs(down - counts).max())
+                if residual > _NEGLIGIBLE * np.abs(counts).max():
+                    shapes[n] = Shape(up, down)
+            powers = {n: e for n, e in zip(nominal.names, row, strict=True) if e}
+            name = _monomial_name(templates.process, flavour, powers)
+            samples.append(
+                Sample(name, templates.process, counts, powers | factors, common, shapes)
+            )
+    return samples
+
+
+def channel(
+    region: Region,
+    question: Question,
+    norms: Mapping[str, Norms],
+    factors: Mapping[str, Sequence[str]],
+) -> Channel:
+    """Describe one region.
+
+    Parameters
+    ----------
+    region : Region
+        Signals, backgrounds and data.
+    question : Question
+        Free and fixed parameters.
+    norms : mapping
+        ``norms[process][nuisance]``: normalisation uncertainties of signals and backgrounds.
+    factors : mapping
+        Names of the free factors on each process.
+    """
+    powers = {process: dict.fromkeys(names, 1) for process, names in factors.items()}
+    signal = [
+        sample
+        for templates in region.signals
+        for sample in _signal_samples(
+            templates,
+            question,
+            powers.get(templates.process, {}),
+            norms.get(templates.process, {}),
+        )
+    ]
+    rest = [
+        Sample(
+            component,
+            component,
+            counts,
+            powers.get(component, {}),
+            norms.get(component, {}),
+            {n: Shape(*pair) for n, pair in region.variations.get(component, {}).items()},
+        )
+        for component, counts in region.backgrounds.items()
+    ]
+    samples = tuple(_straighten(sample) for sample in (*rest, *signal))
+    ones = np.ones_like(region.observed)
+    described = Channel(region.name, region.observed, samples, ones, region.events)
+    if region.sigma is None:
+        return described
+    return gaussian(described, region.observed, region.sigma)
+
+
+def _straighten(sample: Sample) -> Sample:
+    """Turn linear norms into shapes proportional to the counts."""
+    shapes = dict(sample.shapes)
+    for name, norm in sample.norms.items():
+        if norm.linear:
+            shapes[name] = Shape(norm.up * sample.counts, norm.down * sample.counts)
+    norms = {name: norm for name, norm in sample.norms.items() if not norm.linear}
+    return replace(sample, norms=norms, shapes=shapes)
+
+
+def gaussian(
+    region: Channel, residual: FloatArray, sigma: FloatArray, pedestal: float = PEDESTAL_COUNTS
+) -> Channel:
+    """Turn a channel of counts into a Gaussian one by the pedestal encoding.
+
+    Every bin observes N0 pseudo-counts; the expectation is N0 + c (prediction - residual) with
+    c = sqrt(N0)/sigma, so that 2NLL is the Gaussian chi2 up to (2/3) pull/sqrt(N0) per bin.
+
+    Parameters
+    ----------
+    region : Channel
+        Samples in events.
+    residual, sigma : ndarray
+        Background-subtracted data and their errors in events, (n_bins,).
+    pedestal : float
+        N0.
+
+    Raises
+    ------
+    InputError
+        If an error is not positive.
+    """
+    if np.any(sigma <= 0):
+        raise InputError(f"{region.name}: bin {int(np.argmax(sigma <= 0))} has no positive error")
+    scale = np.sqrt(pedestal) / sigma
+    samples = [
+        replace(
+            s,
+            counts=scale * s.counts,
+            shapes={n: Shape(scale * x.up, scale * x.down) for n, x in s.shapes.items()},
+        )
+        for s in region.samples
+    ]
+    base = Sample(PEDESTAL, PEDESTAL, pedestal - scale * residual)
+    level = np.full(residual.size, pedestal)
+    return replace(region, observed=level, samples=(base, *samples), scale=scale)
+
+
+def couplings(
+    floated: Sequence[Parameter],
+    channels: Sequence[Channel],
+    inits: Mapping[Parameter, float],
+    limits: Mapping[str, tuple[float, float]] | None = None,
+) -> tuple[Coupling, ...]:
+    """Give every free parameter its range: its highest power alone gives 2 x events + 30.
+
+    Events are those observed or, if more, expected: the data may be replaced by an expectation.
+    The range reaches twice as far as the value where interference and square cancel, near which
+    a second piece of an interval may lie. Far outside any interval, yet close enough for a scan.
+
+    Parameters
+    ----------
+    floated : sequence of Parameter
+        Free parameters.
+    channels : sequence of Channel
+        All regions.
+    inits : mapping
+        Starting values in base units; the rest start at zero, strengths at one.
+    limits : mapping, optional
+        Ranges in base units, by name, narrower than the limits of a parameter itself.
+
+    Raises
+    ------
+    InputError
+        If a parameter multiplies nothing in any channel.
+    """
+    events = max(sum(region.events for region in channels), _expected(channels))
+    names = {parameter.fit_name for parameter in floated}
+    strengths = {p.fit_name for p in floated if p.kind == "strength"}
+    found = []
+    for parameter in floated:
+        name = parameter.fit_name
+        sums: dict[int, float] = {}
+        for region in channels:
+            for sample in region.samples:
+                power = sample.powers.get(name, 0)
+                if power and not set(sample.powers) & (names - strengths - {name}):
+                    size = float(np.abs(sample.counts / region.scale).sum())
+                    sums[power] = sums.get(power, 0.0) + size
+        highest = max(sums, default=0)
+        if highest == 0 or sums[highest] == 0:
+            raise InputError(f"{parameter.name} has no effect on the selected experiments")
+        limit = float(((_ROOM * events + _ROOM_EVENTS) / sums[highest]) ** (1.0 / highest))
+        if highest > 1:
+            limit = max(limit, 2.0 * sums.get(1, 0.0) / sums[highest])
+        limit = _round_up(limit)
+        one_sided = parameter.squared or parameter.kind == "strength"
+        ends = (0.0 if one_sided else -limit), limit
+        own = (limits or {}).get(parameter.name, parameter.limits)
+        if own is not None:
+            ends = parameter.to_fit(own[0]), parameter.to_fit(own[1])
+        init = 1.0 if parameter.kind == "strength" else 0.0
+        if parameter in inits:
+            init = parameter.to_fit(inits[parameter])
+        found.append(Coupling(parameter, *ends, min(max(init, ends[0]), ends[1])))
+    return tuple(found)
+
+
+def _expected(channels: Sequence[Channel]) -> float:
+    """Events that are expected with all free parameters at zero, strengths at one."""
+    return sum(
+        float(np.sum(sample.counts / region.scale))
+        for region in channels
+        for sample in region.samples
+        if sample.process != PEDESTAL and not sample.powers
+    )
+
+
+def _round_up(value: float) -> float:
+    """Next of 1, 2, 5 x 10^k."""
+    decade = 10.0 ** np.floor(np.log10(value))
+    return float(next(decade * m for m in (1.0, 2.0, 5.0, 10.0) if decade * m >= value * 0.999))

@@ -1,1 +1,0 @@
-"""Fits, profiles and intervals."""

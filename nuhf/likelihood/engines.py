@@ -1,0 +1,185 @@
+"""Two engines for the same fits: the compiled likelihood, and pyhf with minuit as reference."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+import pyhf
+from numpy.typing import NDArray
+
+from nuhf.errors import FitError, InputError
+from nuhf.likelihood.evaluate import CompiledModel, compile_model
+from nuhf.likelihood.fit import fit, refit_with_pyhf
+
+__all__ = ["ENGINES", "CompiledEngine", "Engine", "ModelProfiler", "PyhfEngine", "engine"]
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+ENGINES: Final = ("compiled", "pyhf")
+
+
+class Engine(Protocol):
+    """Minimise 2NLL of one model from given starts."""
+
+    @property
+    def model(self) -> pyhf.pdf.Model:
+        """The model as pyhf has it."""
+        ...
+
+    @property
+    def compiled(self) -> CompiledModel:
+        """Expectations and derivatives of the model."""
+        ...
+
+    @property
+    def optimizer(self) -> str:
+        """Name for results."""
+        ...
+
+    def minimise(
+        self, data: FloatArray, starts: FloatArray, free: BoolArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Fit from starts (n, P): parameters (n, P) and 2NLL (n,), inf where it failed."""
+        ...
+
+
+@dataclass(frozen=True)
+class CompiledEngine:
+    """The compiled likelihood; fits that do not converge are repeated with pyhf and minuit."""
+
+    model: pyhf.pdf.Model
+    compiled: CompiledModel
+
+    @property
+    def optimizer(self) -> str:
+        """Name for results."""
+        return "nuhf compiled likelihood, Fisher scoring and Newton"
+
+    def minimise(
+        self, data: FloatArray, starts: FloatArray, free: BoolArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Fit from starts (n, P), as a batch."""
+        done = fit(self.compiled, data, starts=starts, free=free)
+        parameters, heights = done.parameters.copy(), done.twice_nll.copy()
+        for i in np.flatnonzero(~done.converged):
+            again = refit_with_pyhf(self.model, data, starts[i], ~free)
+            if not again.converged[0]:
+                heights[i] = np.inf
+            elif not heights[i] <= again.twice_nll[0]:
+                parameters[i], heights[i] = again.parameters[0], again.twice_nll[0]
+        return parameters, heights
+
+
+@dataclass(frozen=True)
+class PyhfEngine:
+    """pyhf itself with minuit, one fit after the other."""
+
+    model: pyhf.pdf.Model
+    compiled: CompiledModel
+
+    @property
+    def optimizer(self) -> str:
+        """Name for results."""
+        return f"pyhf {pyhf.__version__}, minuit"
+
+    def minimise(
+        self, data: FloatArray, starts: FloatArray, free: BoolArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Fit from starts (n, P), one after the other."""
+        fits = [refit_with_pyhf(self.model, data, start, ~free) for start in starts]
+        heights = [f.twice_nll[0] if f.converged[0] else np.inf for f in fits]
+        return np.array([f.parameters[0] for f in fits]), np.array(heights)
+
+
+def engine(name: str, model: pyhf.pdf.Model) -> Engine:
+    """Return an engine by name.
+
+    Raises
+    ------
+    InputError
+        If the name is unknown.
+    ModelError
+        If the model has something the compiler does not know.
+    """
+    if name not in ENGINES:
+        raise InputError(f"unknown engine '{name}'; allowed: {', '.join(ENGINES)}")
+    compiled = compile_model(model)
+    return CompiledEngine(model, compiled) if name == "compiled" else PyhfEngine(model, compiled)
+
+
+@dataclass(frozen=True)
+class ModelProfiler:
+    """Profile of one fit parameter of a model with data.
+
+    Attributes
+    ----------
+    engine : Engine
+        What fits.
+    data : ndarray
+        Counts and auxiliary data.
+    index : int
+        Position of the parameter.
+    starts : ndarray
+        Starting points (n, P) that every fit tries; several where other couplings float.
+    free : ndarray of bool
+        Parameters that float in a free fit, (P,).
+    """
+
+    engine: Engine
+    data: FloatArray
+    index: int
+    starts: FloatArray
+    free: BoolArray
+
+    def _lowest(
+        self, indices: Sequence[int], points: FloatArray, free: BoolArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Fit from every start with some parameters (k,) put at points (n, k); keep the best."""
+        index = list(indices)
+        seeds = self.starts.copy()
+        seeds[:, index] = 0.0
+        seeds = np.unique(seeds, axis=0)
+        starts = np.repeat(seeds[:, np.newaxis], len(points), axis=1)
+        starts[:, :, index] = points
+        parameters, heights = self.engine.minimise(
+            self.data, starts.reshape(-1, starts.shape[-1]), free
+        )
+        heights = heights.reshape(len(seeds), len(points))
+        winner = heights.argmin(axis=0)
+        column = np.arange(len(points))
+        return parameters.reshape(starts.shape)[winner, column], heights[winner, column]
+
+    def fits_at(self, indices: Sequence[int], points: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Parameters (n, P) and 2NLL (n,) with the parameters (k,) fixed at (n, k)."""
+        free = self.free.copy()
+        free[list(indices)] = False
+        return self._lowest(indices, np.asarray(points, dtype=float), free)
+
+    def at_points(self, indices: Sequence[int], points: FloatArray) -> FloatArray:
+        """2NLL (n,) minimised over all but the parameters (k,), which are fixed at (n, k)."""
+        return self.fits_at(indices, points)[1]
+
+    def at(self, values: FloatArray) -> FloatArray:
+        """2NLL minimised over everything else at fixed values, (n,)."""
+        return self.at_points([self.index], np.reshape(values, (-1, 1)))
+
+    def minima(self, starts: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Free fits from values of the parameter (n,): where they end, and 2NLL, (n,) each."""
+        parameters, heights = self._lowest([self.index], np.reshape(starts, (-1, 1)), self.free)
+        return parameters[:, self.index], heights
+
+    def best(self, starts: FloatArray) -> tuple[FloatArray, float]:
+        """Parameters (P,) and 2NLL of the deepest free fit from values of the parameter (n,).
+
+        Raises
+        ------
+        FitError
+            If none converged.
+        """
+        parameters, heights = self._lowest([self.index], np.reshape(starts, (-1, 1)), self.free)
+        lowest = int(np.argmin(heights))
+        if not np.isfinite(heights[lowest]):
+            raise FitError(f"no fit converged ({self.engine.optimizer})")
+        return parameters[lowest], float(heights[lowest])

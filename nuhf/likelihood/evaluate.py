@@ -1,0 +1,374 @@
+"""A pyhf model compiled to array algebra, for many parameter sets at once.
+
+Every modifier nuhf builds acts on a whole sample, on a fixed shape, or on single bins. So the
+expected counts are ``lambda(theta) = sum_g gamma_g(theta) * (w_g(theta) @ M_g)``: the rows of
+the fixed matrix M are nominal yields and histosys shapes, the weights w are monomials of
+couplings times normsys factors, and the groups g hold the samples with the same per-bin factors
+(staterror, shapesys); mostly there is one group without any.
+
+Weights are built with the parameter sets on the *last* axis (gathers then copy contiguous
+blocks); expected counts and everything after have them on the first. pyhf stays the reference:
+expected counts agree to 1e-10, 2NLL to 1e-8, by test. Fits are in ``compiled_fit``.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pyhf
+from numpy.typing import ArrayLike
+from scipy.special import gammaln, xlogy
+
+from nuhf.errors import InputError
+from nuhf.likelihood.tables import (
+    BoolArray,
+    Constraints,
+    FloatArray,
+    Gamma,
+    IntArray,
+    Tables,
+    build_tables,
+)
+
+__all__ = ["CompiledModel", "compile_model"]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Tables evaluated at B parameter sets: ``left`` and ``shape`` [n, B], ``rows`` [R, B]."""
+
+    left: FloatArray
+    shape: FloatArray
+    rows: FloatArray
+
+
+def normsys_factors(
+    tables: Tables, theta: FloatArray, derivatives: bool
+) -> tuple[FloatArray, FloatArray]:
+    """Code4 factors [1 + n, B], and ratios f'/f then f''/f [1 + 2n, B]; row 0 is 1."""
+    n, batch = len(tables.norm_param), theta.shape[1]
+    alpha = theta[tables.norm_param]
+    inside = np.clip(alpha, -1.0, 1.0)
+    values = np.ones((1 + n, batch))
+    logs = np.ones((1 + 2 * n, batch))
+    f, d1, d2 = values[1:], np.zeros((n, batch)), np.zeros((n, batch))
+    f[:] = tables.norm_poly[:, 6:]
+    for power in range(5, -1, -1):
+        if derivatives:
+            d2 *= inside
+            d2 += d1
+            d1 *= inside
+            d1 += f
+        f *= inside
+        f += tables.norm_poly[:, power, None]
+    if derivatives:
+        logs[1 : 1 + n] = d1 / f
+        logs[1 + n :] = 2.0 * d2 / f
+    outside = np.abs(alpha) > 1.0
+    if outside.any():
+        base = np.where(alpha > 0, tables.norm_logs[:, :1], -tables.norm_logs[:, 1:])
+        f[outside] = np.exp(alpha * base)[outside]
+        logs[1 : 1 + n][outside] = base[outside]
+        logs[1 + n :][outside] = np.square(base)[outside]
+    return values, logs
+
+
+def histosys_shapes(tables: Tables, theta: FloatArray) -> FloatArray:
+    """Rows 1, alpha, p, p', p'' [1 + 4n, B] of code4p: p is even, |alpha| beyond 1."""
+    n = len(tables.shape_param)
+    out = np.ones((1 + 4 * n, theta.shape[1]))
+    if n:
+        alpha = theta[tables.shape_param]
+        a2 = np.square(alpha)
+        beyond = a2 > 1.0
+        out[1 : 1 + n] = alpha
+        out[1 + n : 1 + 2 * n] = np.where(beyond, np.abs(alpha), a2 * ((3 * a2 - 10) * a2 + 15) / 8)
+        slope = alpha * ((9 * a2 - 20) * a2 + 15) / 4
+        out[1 + 2 * n : 1 + 3 * n] = np.where(beyond, np.sign(alpha), slope)
+        out[1 + 3 * n :] = np.where(beyond, 0.0, ((45 * a2 - 60) * a2 + 15) / 4)
+    return out
+
+
+def weights(tables: Tables, theta: FloatArray, derivatives: bool = True) -> Weights:
+    """Evaluate the tables at ``theta`` [P, B]; without derivatives only the cell values."""
+    powers = np.ones((1 + len(tables.power_param), theta.shape[1]))
+    for k, (param, previous) in enumerate(zip(tables.power_param, tables.power_prev, strict=True)):
+        np.multiply(powers[previous], theta[param], out=powers[k + 1])
+    mono = powers[tables.mono_powers[:, 0]]
+    for column in tables.mono_powers.T[1:]:
+        mono *= powers[column]
+    norms, logs = normsys_factors(tables, theta, derivatives)
+    scale = norms[tables.scale_members[:, 0]]
+    for column in tables.scale_members.T[1:]:
+        scale *= norms[column]
+    n_cells = len(tables.cell_start)
+    use = slice(None) if derivatives else slice(n_cells)
+    left = mono[tables.left_mono[use]] * scale[tables.left_scale[use]]
+    if derivatives:
+        tail = left[n_cells:]
+        tail *= tables.left_factor[n_cells:, None]
+        for column in tables.left_logs[n_cells:].T:
+            tail *= logs[column]
+    shape = histosys_shapes(tables, theta)
+    return Weights(left, shape, left[tables.row_cell] * shape[tables.row_shape])
+
+
+def gamma_product(
+    gammas: tuple[Gamma, ...], theta: FloatArray, n_bins: int, skip: tuple[Gamma, ...] = ()
+) -> FloatArray:
+    """Product [B, bins] of the per-bin factors at ``theta`` [B, P], without those in ``skip``."""
+    out = np.ones((theta.shape[0], n_bins))
+    for gamma in gammas:
+        if not any(gamma is other for other in skip):
+            out[:, gamma.bins] *= theta[:, gamma.params]
+    return out
+
+
+def group_sums(tables: Tables, rows: FloatArray) -> list[FloatArray]:
+    """Counts [B, bins] of each group before its per-bin factors."""
+    edges = tables.group_start
+    return [rows[lo:hi].T @ tables.matrix[lo:hi] for lo, hi in pairwise(edges)]
+
+
+def expected_counts(tables: Tables, theta: FloatArray, rows: FloatArray) -> FloatArray:
+    """Expected counts [B, bins] from row weights, at ``theta`` [B, P]."""
+    parts = group_sums(tables, rows)
+    for part, gammas in zip(parts, tables.gammas, strict=True):
+        if gammas:
+            part *= gamma_product(gammas, theta, part.shape[1])
+    return parts[0] if len(parts) == 1 else np.sum(parts, axis=0)
+
+
+def jacobian_rows(
+    tables: Tables, theta: FloatArray, at: Weights, free: IntArray
+) -> tuple[FloatArray, list[FloatArray]]:
+    """Jacobian [B, F, bins] by the parameters ``free``, and its parts before per-bin factors.
+
+    The parts, one [B, F, bins] per group, serve the mixed second derivatives; the list is empty
+    if no group has per-bin factors.
+    """
+    batch, n_bins = theta.shape[0], tables.matrix.shape[1]
+    plain = not any(tables.gammas)
+    out = np.zeros((batch, len(free), n_bins))
+    parts = [] if plain else [np.zeros_like(out) for _ in tables.gammas]
+    for i, p in enumerate(free):
+        s = tables.slopes[p]
+        if not len(s.rows):
+            continue
+        d = at.left[s.left_index] * at.shape[s.shape_index]
+        for g, template in enumerate(s.templates):
+            target = out if plain else parts[g]
+            np.matmul(d[s.bounds[g] : s.bounds[g + 1]].T, template, out=target[:, i])
+    if plain:
+        return out, parts
+    position = {int(p): i for i, p in enumerate(free)}
+    for part, base, gammas in zip(parts, group_sums(tables, at.rows), tables.gammas, strict=True):
+        out += part * gamma_product(gammas, theta, n_bins)[:, None] if gammas else part
+        for gamma in gammas:
+            rest = gamma_product(gammas, theta, n_bins, (gamma,)) * base
+            for p, b in zip(gamma.params, gamma.bins, strict=True):
+                if int(p) in position:
+                    out[:, position[int(p)], b] += rest[:, b]
+    return out, parts
+
+
+def poisson_twice_nll(n: FloatArray, lam: FloatArray) -> FloatArray:
+    """-2 log of the Poisson density, continued to non-integer n, summed over the last axis.
+
+    As in pyhf an empty bin adds 2 lambda, whatever its sign: a wall at lambda = 0 would stop fits
+    that pyhf finishes. +inf where lambda is NaN, or not positive with n > 0.
+    """
+    good = lam > 0
+    log = np.log(np.where(good, lam, 1.0))
+    term = 2.0 * (lam - n * log + gammaln(n + 1.0))
+    term = np.where(good, term, np.where((n == 0) & np.isfinite(lam), 2.0 * lam, np.inf))
+    return np.asarray(term.sum(axis=-1))
+
+
+@dataclass(frozen=True)
+class CompiledModel:
+    """A pyhf model as array functions of parameters ``[..., P]`` in pyhf's order.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Parameter names, binned ones with their index, as in ``model.config.par_names``.
+    inits : ndarray, shape (P,)
+        Suggested starting values.
+    bounds : ndarray, shape (P, 2)
+        Lower and upper bounds.
+    fixed : ndarray of bool, shape (P,)
+        Parameters held constant by default.
+    poi_index : int or None
+        Position of the parameter of interest.
+    n_main, n_aux : int
+        Number of bins and of auxiliary data.
+    tables, constraints
+        The compiled content, for the functions of this package.
+    """
+
+    names: tuple[str, ...]
+    inits: FloatArray
+    bounds: FloatArray
+    fixed: BoolArray
+    poi_index: int | None
+    n_main: int
+    n_aux: int
+    tables: Tables
+    constraints: Constraints
+
+    def index(self, name: str) -> int:
+        """Position of a parameter; InputError if the model has no such parameter."""
+        if name not in self.names:
+            raise InputError(f"no parameter '{name}' in this model; it has {list(self.names)}")
+        return self.names.index(name)
+
+    def _flat(self, theta: ArrayLike) -> tuple[FloatArray, tuple[int, ...]]:
+        array = np.asarray(theta, dtype=np.float64)
+        if array.ndim == 0 or array.shape[-1] != len(self.names):
+            raise InputError(
+                f"parameters have shape {array.shape}; the last axis must be {len(self.names)}"
+            )
+        return array.reshape(-1, len(self.names)), array.shape[:-1]
+
+    def check_data(self, data: ArrayLike) -> FloatArray:
+        """Return ``data`` as floats; InputError unless [..., n_main + n_aux], counts >= 0."""
+        array = np.asarray(data, dtype=np.float64)
+        size = self.n_main + self.n_aux
+        if array.ndim == 0 or array.shape[-1] != size:
+            raise InputError(
+                f"data have shape {array.shape}; the last axis must be {size} "
+                f"({self.n_main} bins and {self.n_aux} auxiliary data)"
+            )
+        if not (np.isfinite(array).all() and (array[..., : self.n_main] >= 0).all()):
+            raise InputError("data must be finite, and counts at least 0")
+        return array
+
+    def expected(self, theta: ArrayLike) -> FloatArray:
+        """Expected counts ``[..., n_main]`` at ``theta`` ``[..., P]``."""
+        flat, lead = self._flat(theta)
+        rows = weights(self.tables, np.ascontiguousarray(flat.T), derivatives=False).rows
+        return expected_counts(self.tables, flat, rows).reshape(*lead, self.n_main)
+
+    def expected_full(self, theta: ArrayLike) -> FloatArray:
+        """Expected counts and auxiliary data ``[..., n_main + n_aux]``."""
+        flat, lead = self._flat(theta)
+        c = self.constraints
+        aux = np.zeros((len(flat), self.n_aux))
+        aux[:, c.normal_aux] = flat[:, c.normal_param]
+        aux[:, c.poisson_aux] = flat[:, c.poisson_param] * c.poisson_factor
+        return np.concatenate([self.expected(flat), aux], axis=1).reshape(*lead, -1)
+
+    def twice_nll(self, theta: ArrayLike, data: ArrayLike) -> FloatArray:
+        """-2 log likelihood, all constants included, as ``-2 * model.logpdf``.
+
+        Parameters
+        ----------
+        theta : array_like, shape (..., P)
+            Parameters.
+        data : array_like, shape (..., n_main + n_aux)
+            Counts and auxiliary data; broadcast against ``theta``.
+
+        Returns
+        -------
+        ndarray, shape (...)
+            +inf where an expectation is NaN, or not positive with counts above zero; an empty
+            bin adds twice its expectation whatever the sign, as in pyhf.
+        """
+        data = self.check_data(data)
+        aux, c = data[..., self.n_main :], self.constraints
+        array = np.asarray(theta, dtype=np.float64)
+        main = poisson_twice_nll(data[..., : self.n_main], self.expected(array))
+        pull = (array[..., c.normal_param] - aux[..., c.normal_aux]) / c.normal_sigma
+        normal = np.square(pull).sum(axis=-1) + 2 * np.log(c.normal_sigma).sum()
+        rate = array[..., c.poisson_param] * c.poisson_factor
+        poisson = poisson_twice_nll(aux[..., c.poisson_aux], rate)
+        return np.asarray(main + normal + len(c.normal_param) * np.log(2 * np.pi) + poisson)
+
+    def saturated_twice_nll(self, data: ArrayLike) -> FloatArray:
+        """-2 log likelihood ``[...]`` of a model that expects exactly ``data``.
+
+        ``twice_nll - saturated_twice_nll`` is the deviance: 0 for a perfect description.
+        """
+        data = self.check_data(data)
+        aux, c = data[..., self.n_main :], self.constraints
+        counts = np.concatenate([data[..., : self.n_main], aux[..., c.poisson_aux]], axis=-1)
+        poisson = 2.0 * (gammaln(counts + 1.0) + counts - xlogy(counts, counts)).sum(axis=-1)
+        normal = 2 * np.log(c.normal_sigma).sum() + len(c.normal_param) * np.log(2 * np.pi)
+        return np.asarray(poisson + normal)
+
+    def jacobian(self, theta: ArrayLike) -> FloatArray:
+        """Derivatives ``[..., P, n_main]`` of the expected counts."""
+        flat, lead = self._flat(theta)
+        at = weights(self.tables, np.ascontiguousarray(flat.T))
+        out, _ = jacobian_rows(self.tables, flat, at, np.arange(len(self.names)))
+        return out.reshape(*lead, len(self.names), self.n_main)
+
+    def gradient(self, theta: ArrayLike, data: ArrayLike) -> FloatArray:
+        """Derivatives ``[..., P]`` of :meth:`twice_nll` (NaN where that is not finite)."""
+        data = self.check_data(data)
+        array = np.asarray(theta, dtype=np.float64)
+        aux, c, n = data[..., self.n_main :], self.constraints, data[..., : self.n_main]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            lam = self.expected(array)
+            pull = np.where(lam > 0, 1 - n / lam, np.nan)
+            pull = np.where((n == 0) & np.isfinite(lam), 1.0, pull)
+            poisson = c.poisson_factor - aux[..., c.poisson_aux] / array[..., c.poisson_param]
+        out = 2 * np.einsum("...pb,...b->...p", self.jacobian(array), pull)
+        residual = array[..., c.normal_param] - aux[..., c.normal_aux]
+        out[..., c.normal_param] += 2 * residual / c.normal_sigma**2
+        out[..., c.poisson_param] += 2 * poisson
+        return np.asarray(out)
+
+    def fisher(self, theta: ArrayLike) -> FloatArray:
+        """Expected information ``[..., P, P]`` of the log likelihood (half the one of 2NLL).
+
+        Bins without expected counts do not contribute.
+        """
+        flat, lead = self._flat(theta)
+        lam, jacobian, c = self.expected(flat), self.jacobian(flat), self.constraints
+        scaled = jacobian / np.sqrt(np.where(lam > 0, lam, np.inf))[:, None]
+        out = scaled @ scaled.swapaxes(1, 2)
+        out[:, c.normal_param, c.normal_param] += c.normal_sigma**-2
+        out[:, c.poisson_param, c.poisson_param] += c.poisson_factor / flat[:, c.poisson_param]
+        return np.asarray(out.reshape(*lead, *out.shape[1:]))
+
+
+def compile_model(
+    model: pyhf.pdf.Model, samples: Collection[tuple[str, str]] | None = None
+) -> CompiledModel:
+    """Compile a pyhf model, or what some of its samples expect.
+
+    Parameters
+    ----------
+    model : pyhf.pdf.Model
+        With normfactor, powerfactor, lumi, normsys (code4), histosys (code4p), staterror and
+        shapesys modifiers.
+    samples : collection of (str, str), optional
+        Channel and name of the samples to count; all by default. Parameters stay the same.
+
+    Returns
+    -------
+    CompiledModel
+        The same model as array functions.
+
+    Raises
+    ------
+    ModelError
+        If the model has any other modifier or interpolation, clips its expectations, has a
+        normsys factor that is not positive, or has no events at all (in these samples).
+    """
+    tables, constraints = build_tables(model, samples)
+    config = model.config
+    return CompiledModel(
+        names=tuple(config.par_names),
+        inits=np.asarray(config.suggested_init(), dtype=np.float64),
+        bounds=np.asarray(config.suggested_bounds(), dtype=np.float64).reshape(-1, 2),
+        fixed=np.asarray(config.suggested_fixed(), dtype=bool),
+        poi_index=config.poi_index,
+        n_main=config.nmaindata,
+        n_aux=config.nauxdata,
+        tables=tables,
+        constraints=constraints,
+    )

@@ -1,0 +1,350 @@
+"""Maximum-likelihood fits of compiled models: many data sets or fixed points at once.
+
+Fisher scoring far from the minimum, Newton with the exact Hessian near it (the rate is quadratic
+in the couplings, so scoring alone is slow where the model fits badly), always inside the bounds
+and never uphill. A fit counts as converged when its expected decrease with the exact Hessian is
+below the tolerance and the point is no saddle. What did not converge is reported as such;
+``refit_with_pyhf`` is the second opinion.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import pyhf
+from iminuit import Minuit
+from numpy.typing import ArrayLike
+
+from nuhf.errors import InputError
+from nuhf.likelihood.evaluate import CompiledModel
+from nuhf.likelihood.newton import Problem, minimise, prepare, select
+from nuhf.likelihood.tables import BoolArray, FloatArray, IntArray
+
+__all__ = ["BatchFit", "best_of", "fit", "refit_with_minuit", "refit_with_pyhf"]
+
+#: Difference of 2NLL within which a converged fit is preferred.
+TIE = 1e-6
+#: Entries worked on together: large enough to hide Python, small enough for the cache.
+CHUNK = 256
+
+
+@dataclass(frozen=True)
+class BatchFit:
+    """Result of B fits.
+
+    Attributes
+    ----------
+    parameters : ndarray, shape (B, P)
+        Best-fit values; fixed parameters keep their starting value.
+    twice_nll : ndarray, shape (B,)
+        -2 log likelihood there, all constants included.
+    converged : ndarray of bool, shape (B,)
+        True where the expected decrease is below the tolerance at a minimum.
+    iterations : ndarray of int, shape (B,)
+        Iterations used (function calls for pyhf).
+    edm : ndarray, shape (B,)
+        Expected decrease of 2NLL still to gain (NaN where unknown).
+    gradient_norm : ndarray, shape (B,)
+        Largest projected gradient, each component in units of the square root of its curvature.
+    start : ndarray of int, shape (B,)
+        Which of several starting points led here.
+    """
+
+    parameters: FloatArray
+    twice_nll: FloatArray
+    converged: BoolArray
+    iterations: IntArray
+    edm: FloatArray
+    gradient_norm: FloatArray
+    start: IntArray
+
+
+def fit(
+    compiled: CompiledModel,
+    data: ArrayLike,
+    *,
+    starts: ArrayLike | None = None,
+    free: ArrayLike | None = None,
+    tolerance: float = 1e-9,
+    max_iterations: int = 200,
+) -> BatchFit:
+    """Minimise 2NLL for B data sets, B starting points, or both.
+
+    Parameters
+    ----------
+    compiled : CompiledModel
+        The model.
+    data : array_like, shape (n_main + n_aux,) or (B, n_main + n_aux)
+        One data set for all fits, or one for each.
+    starts : array_like, shape (P,) or (B, P), optional
+        Starting values, and the values of fixed parameters; ``compiled.inits`` by default.
+    free : array_like of bool, shape (P,), optional
+        Which parameters float; all that the model does not fix by default.
+    tolerance : float
+        Expected decrease of 2NLL at which a fit is finished.
+    max_iterations : int
+        Iterations per fit.
+
+    Returns
+    -------
+    BatchFit
+        One entry per fit; look at ``converged``.
+
+    Raises
+    ------
+    InputError
+        If shapes do not match, or a free parameter starts outside its bounds.
+    """
+    array = np.atleast_2d(compiled.check_data(data))
+    theta = np.atleast_2d(np.asarray(compiled.inits if starts is None else starts, dtype=float))
+    mask = ~compiled.fixed if free is None else np.asarray(free, dtype=bool)
+    _check(compiled, array, theta, mask)
+    return _fit_chunks(compiled, array, theta, mask, tolerance, max_iterations)
+
+
+def _fit_chunks(
+    compiled: CompiledModel,
+    array: FloatArray,
+    theta: FloatArray,
+    mask: BoolArray,
+    tolerance: float,
+    max_iterations: int,
+) -> BatchFit:
+    batch = max(len(array), len(theta))
+    theta = np.broadcast_to(theta, (batch, theta.shape[1]))
+    selected = select(compiled, mask)
+    lower, upper = compiled.bounds[mask].T
+    prepared = prepare(compiled, array)
+    parts = []
+    # Trial points may leave the domain of the model on the way; they are refused by value.
+    with np.errstate(all="ignore"):
+        for first in range(0, batch, CHUNK):
+            index = np.arange(first, min(first + CHUNK, batch))
+            problem = Problem(compiled, prepared.take(index), selected, lower, upper)
+            parts.append(minimise(problem, theta[index], tolerance, max_iterations))
+
+    def joined(name: str) -> FloatArray:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    return BatchFit(
+        parameters=joined("theta"),
+        twice_nll=joined("value") + prepared.constant,
+        converged=joined("converged").astype(bool),
+        iterations=joined("iterations").astype(np.intp),
+        edm=joined("edm"),
+        gradient_norm=joined("norm"),
+        start=np.zeros(batch, dtype=np.intp),
+    )
+
+
+def _check(compiled: CompiledModel, data: FloatArray, theta: FloatArray, free: BoolArray) -> None:
+    n_params = len(compiled.names)
+    if data.ndim > 2 or theta.ndim > 2 or theta.shape[1] != n_params or free.shape != (n_params,):
+        raise InputError(
+            f"data {data.shape}, starts {theta.shape} and free {free.shape} do not fit a model "
+            f"with {n_params} parameters; wanted are (B, data), (B, {n_params}), ({n_params},)"
+        )
+    if len(data) != len(theta) and 1 not in (len(data), len(theta)):
+        raise InputError(
+            f"{len(data)} data sets and {len(theta)} starting points; one of each per fit, or "
+            "a single one for all, is needed"
+        )
+    _check_bounds(compiled.names, compiled.bounds, theta, free)
+
+
+def _check_bounds(
+    names: Sequence[str], bounds: FloatArray, theta: FloatArray, free: BoolArray
+) -> None:
+    inside = (theta >= bounds[:, 0]) & (theta <= bounds[:, 1])
+    for i in np.flatnonzero(free & ~inside.all(axis=0)):
+        raise InputError(
+            f"parameter '{names[int(i)]}' starts at {theta[~inside[:, i], i][0]}, outside its "
+            f"bounds {bounds[i].tolist()}"
+        )
+
+
+def best_of(
+    compiled: CompiledModel,
+    data: ArrayLike,
+    starts: ArrayLike,
+    *,
+    free: ArrayLike | None = None,
+    tolerance: float = 1e-9,
+    max_iterations: int = 200,
+) -> BatchFit:
+    """Fit from several starting points and keep the lowest minimum of each data set.
+
+    Parameters
+    ----------
+    compiled, data, free, tolerance, max_iterations
+        As for :func:`fit`.
+    starts : array_like, shape (S, P) or (S, B, P)
+        S starting points, common to all data sets or for each.
+
+    Returns
+    -------
+    BatchFit
+        ``start`` tells which starting point won; a converged fit wins over an equally deep one
+        that is not.
+
+    Raises
+    ------
+    InputError
+        If shapes do not match, or a free parameter starts outside its bounds.
+    """
+    array = np.atleast_2d(compiled.check_data(data))
+    points = np.asarray(starts, dtype=float)
+    if points.ndim not in (2, 3):
+        raise InputError(f"starts have shape {points.shape}; wanted is (S, P) or (S, B, P)")
+    if points.ndim == 2:
+        points = points[:, None]
+    batch = max(len(array), points.shape[1])
+    points = np.broadcast_to(points, (len(points), batch, points.shape[2]))
+    fits = fit(
+        compiled,
+        np.tile(array, (len(points), 1)) if len(array) > 1 else array,
+        starts=points.reshape(-1, points.shape[2]),
+        free=free,
+        tolerance=tolerance,
+        max_iterations=max_iterations,
+    )
+    value = np.where(np.isnan(fits.twice_nll), np.inf, fits.twice_nll)
+    value = (value + np.where(fits.converged, 0.0, TIE)).reshape(len(points), batch)
+    winner = value.argmin(axis=0)
+    index = winner * batch + np.arange(batch)
+    chosen = {name: getattr(fits, name)[index] for name in fits.__dataclass_fields__}
+    return BatchFit(**{**chosen, "start": winner})
+
+
+@contextmanager
+def _numpy_backend() -> Iterator[None]:
+    """Set pyhf's backend to numpy inside the block, and back to what it was after it."""
+    backend, optimizer = pyhf.get_backend()
+    pyhf.set_backend("numpy", precision="64b")
+    try:
+        yield
+    finally:
+        pyhf.set_backend(backend, optimizer)
+
+
+def refit_with_pyhf(
+    model: pyhf.pdf.Model,
+    data: ArrayLike,
+    start: ArrayLike,
+    fixed: ArrayLike,
+    *,
+    tolerance: float = 1e-3,
+) -> BatchFit:
+    """Fit one data set with pyhf's likelihood and minuit, for fits that did not converge.
+
+    Minuit is called directly: pyhf 0.7.6 raises an AttributeError where a good minimum has no
+    covariance.
+
+    Parameters
+    ----------
+    model : pyhf.pdf.Model
+        The model that was compiled.
+    data : array_like, shape (n_main + n_aux,)
+        Counts and auxiliary data.
+    start : array_like, shape (P,)
+        Starting values, and the values of fixed parameters.
+    fixed : array_like of bool, shape (P,)
+        Which parameters do not float.
+    tolerance : float
+        Minuit's tolerance: the expected decrease at the end is 0.002 times it.
+
+    Returns
+    -------
+    BatchFit
+        With B = 1; ``converged`` is minuit's verdict, which needs a positive covariance.
+        pyhf's backend is restored afterwards.
+
+    Raises
+    ------
+    InputError
+        If shapes do not match, or a free parameter starts outside its bounds.
+    """
+    observed = np.asarray(data, dtype=float)
+    values, held = np.asarray(start, dtype=float), np.asarray(fixed, dtype=bool)
+    size = model.config.nmaindata + model.config.nauxdata
+    bounds = np.asarray(model.config.suggested_bounds(), dtype=float)
+    if observed.shape != (size,) or not values.shape == held.shape == (model.config.npars,):
+        raise InputError(
+            f"data {observed.shape}, start {values.shape} and fixed {held.shape} do not fit the "
+            f"model; wanted are ({size},) and twice ({model.config.npars},)"
+        )
+    _check_bounds(model.config.par_names, bounds, values[None], ~held)
+    with _numpy_backend(), np.errstate(all="ignore"):
+
+        def objective(point: FloatArray) -> float:
+            return float(-2.0 * model.logpdf(point, observed)[0])
+
+        minuit = Minuit(objective, values, name=model.config.par_names)
+        minuit.strategy = 1
+        return _migrad(minuit, bounds, held, tolerance)
+
+
+def refit_with_minuit(
+    compiled: CompiledModel,
+    data: ArrayLike,
+    start: ArrayLike,
+    fixed: ArrayLike,
+    *,
+    tolerance: float = 1e-3,
+) -> BatchFit:
+    """Fit one data set with the compiled likelihood and minuit: the same by another optimizer.
+
+    Parameters
+    ----------
+    compiled : CompiledModel
+        The model.
+    data, start, fixed, tolerance
+        As for :func:`refit_with_pyhf`: (n_main + n_aux,), (P,), (P,).
+
+    Returns
+    -------
+    BatchFit
+        With B = 1; ``converged`` is minuit's verdict.
+
+    Raises
+    ------
+    InputError
+        If shapes do not match, or a free parameter starts outside its bounds.
+    """
+    observed = compiled.check_data(data)
+    values, held = np.asarray(start, dtype=float), np.asarray(fixed, dtype=bool)
+    _check_bounds(compiled.names, compiled.bounds, values[None], ~held)
+
+    def objective(point: FloatArray) -> float:
+        return float(compiled.twice_nll(point, observed))
+
+    def gradient(point: FloatArray) -> FloatArray:
+        return compiled.gradient(point, observed)
+
+    with np.errstate(all="ignore"):
+        minuit = Minuit(objective, values, grad=gradient, name=compiled.names)
+        minuit.strategy = 0  # no second derivatives: the gradient is exact
+        return _migrad(minuit, compiled.bounds, held, tolerance)
+
+
+def _migrad(minuit: Minuit, bounds: FloatArray, held: BoolArray, tolerance: float) -> BatchFit:
+    # Fixed values may lie outside the bounds; minuit would move them inside.
+    for i, (fixed, pair) in enumerate(zip(held, bounds.tolist(), strict=True)):
+        minuit.limits[i] = None if fixed else pair  # a list of one pair would be misread
+    minuit.fixed = held.tolist()
+    minuit.errordef = 1.0
+    minuit.tol = tolerance
+    # the level is one for the whole process, whoever raised it, and stdout may be for JSON
+    level, minuit.print_level = minuit.print_level, 0
+    minuit.migrad()
+    minuit.print_level = level
+    return BatchFit(
+        parameters=np.array(minuit.values, dtype=float)[None],
+        twice_nll=np.array([minuit.fval], dtype=float),
+        converged=np.array([bool(minuit.valid)]),
+        iterations=np.array([minuit.nfcn], dtype=np.intp),
+        edm=np.array([minuit.fmin.edm], dtype=float),
+        gradient_norm=np.array([np.nan]),
+        start=np.zeros(1, dtype=np.intp),
+    )

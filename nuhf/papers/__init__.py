@@ -1,0 +1,1 @@
+"""The analyses of five papers: their numbers and figures beside ours."""

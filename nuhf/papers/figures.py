@@ -1,0 +1,163 @@
+"""Figures of papers from the tables ``[figures.NAME]`` in ``data/published``."""
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+from matplotlib.figure import Figure
+
+from nuhf import parameters, resources
+from nuhf.errors import InputError
+from nuhf.papers import figures_arrays as arrays
+from nuhf.papers.figures_csv import points_csv, spectra_csv
+from nuhf.papers.figures_draw import draw_profiles, draw_regions
+from nuhf.papers.figures_schema import (
+    FigureSpec,
+    FunctionFigure,
+    ProfileCurve,
+    Profiles,
+    RegionPanel,
+    Regions,
+    Spectrum,
+    parse_figure,
+)
+from nuhf.papers.figures_spectra import draw_spectra
+from nuhf.papers.published import list_papers, read_rows
+
+__all__ = ["FUNCTIONS", "draw", "list_figures", "workbench"]
+
+FUNCTIONS: Final[Mapping[str, str]] = {
+    "cross-section-ratios": "nuhf.papers.khan2023:cross_section_ratios",
+    "germanium-quenching": "nuhf.papers.khan2022:quenching_factors",
+}
+"""Functions of figures of kind ``function``: name to ``module:function``.
+
+Each takes the title and returns the Figure and its CSV.
+"""
+
+
+def _path(paper: str) -> Path:
+    known = list_papers()
+    if paper not in known:
+        raise InputError(f"unknown paper '{paper}'; {parameters.suggest(paper, known)}")
+    return known[paper]
+
+
+def list_figures(paper: str) -> dict[str, FigureSpec]:
+    """Read the figures of a paper, checked, by name.
+
+    Raises
+    ------
+    InputError
+        If the paper is unknown or a table is broken; the message names file and key.
+    """
+    path = _path(paper)
+    tables = resources.read_toml(path).get("figures", {})
+    if not isinstance(tables, dict):
+        raise InputError(f"{path}: figures: write a table [figures.NAME] for each")
+    return {name: parse_figure(path, name, content) for name, content in tables.items()}
+
+
+def workbench(paper: str) -> arrays.Bench:
+    """Return what the figures of a paper share, so that each experiment is built once."""
+    _path(paper)
+    return arrays.Bench(read_rows(paper))
+
+
+def draw(paper: str, name: str, bench: arrays.Bench | None = None) -> tuple[Figure, str]:
+    """Draw a figure of a paper.
+
+    Parameters
+    ----------
+    paper, name : str
+        File in ``data/published`` and table in it.
+    bench : Bench, optional
+        From `workbench`, when several figures are drawn.
+
+    Returns
+    -------
+    figure, csv
+        The figure, and a table of all that it shows.
+
+    Raises
+    ------
+    InputError
+        If there is no such figure, or its table asks for something impossible.
+    FitError
+        If an interval or a region cannot be determined.
+    """
+    known = list_figures(paper)
+    if name not in known:
+        hint = parameters.suggest(name, known) if known else "it has none"
+        raise InputError(f"{paper} has no figure '{name}'; {hint}")
+    spec, chosen = known[name], bench or workbench(paper)
+    where = f"{_path(paper)}: figures.{name}"
+    heading = f"{paper} {name}: {spec.title}"
+    if isinstance(spec, FunctionFigure):
+        return _function(spec, where)
+    if isinstance(spec, Profiles):
+        panels, notes = arrays.profile_panels(spec, chosen, where)
+        text = points_csv({k: group for k, (_, group) in panels.items()}, {}, _head(heading, notes))
+        return draw_profiles(panels, spec.cl, spec.title, spec.bands), text
+    if isinstance(spec, Regions):
+        return _regions(spec, chosen, where, heading)
+    return _spectrum(spec, chosen, where, heading)
+
+
+def _head(heading: str, notes: list[str]) -> list[str]:
+    return [heading, *(f"note: {note}" for note in notes)]
+
+
+def _regions(spec: Regions, bench: arrays.Bench, where: str, heading: str) -> tuple[Figure, str]:
+    found, notes = arrays.region_panels(spec, bench, where)
+    profiles = _profiles_of(spec) if spec.profiles else None
+    beside, more = arrays.profile_panels(profiles, bench, where) if profiles else ({}, [])
+    panels = {k: (spec.panels.get(k, RegionPanel()), sets) for k, sets in found.items()}
+    comments = _head(heading, list(dict.fromkeys([*notes, *more])))
+    text = points_csv({k: group for k, (_, group) in beside.items()}, found, comments)
+    return draw_regions(panels, spec.title, beside, spec.profile_cl), text
+
+
+def _profiles_of(spec: Regions) -> Profiles:
+    """Profiles of the parameters of the regions, each with the other at the SM."""
+    shared: dict[str, Any] = {
+        name: getattr(spec, name)
+        for name in ("experiment", "analysis", "profile", "convention", "values")
+    }
+
+    def flat(pairs: tuple[tuple[str, str], ...] | None) -> tuple[str, ...] | None:
+        return tuple(dict.fromkeys(n for pair in pairs for n in pair)) if pairs else None
+
+    curves = tuple(
+        ProfileCurve(
+            **{name: getattr(curve, name) for name in shared},
+            label=curve.label,
+            parameter=flat(curve.parameter),
+        )
+        for curve in spec.curves
+    )
+    return Profiles(
+        **shared, kind="profiles", title=spec.title, parameter=flat(spec.parameter),
+        cl=spec.profile_cl, published=spec.published, curves=curves,
+    )  # fmt: skip
+
+
+def _spectrum(spec: Spectrum, bench: arrays.Bench, where: str, heading: str) -> tuple[Figure, str]:
+    parts, notes = arrays.spectrum_parts(spec, bench, where)
+    comments = [
+        *_head(heading, notes),
+        f"components {f'fitted with {spec.fit} free' if spec.fit else 'before the fit'}; "
+        "events per bin, in the figure divided by its width",
+    ]
+    figure = draw_spectra(parts, spec.title, spec.components, spec.log, spec.range)
+    return figure, spectra_csv(parts, spec.components, comments)
+
+
+def _function(spec: FunctionFigure, where: str) -> tuple[Figure, str]:
+    if spec.function not in FUNCTIONS:
+        hint = parameters.suggest(spec.function, FUNCTIONS)
+        raise InputError(f"{where}.function: no function '{spec.function}'; {hint}")
+    module, _, attribute = FUNCTIONS[spec.function].partition(":")
+    function: Callable[[str], tuple[Figure, str]] = getattr(import_module(module), attribute)
+    return function(spec.title)

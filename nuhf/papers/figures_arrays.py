@@ -1,0 +1,449 @@
+"""From the table of a figure to the arrays it is drawn from: profiles, regions, spectra."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nuhf import parameters, questions
+from nuhf.errors import FitError, InputError
+from nuhf.experiments.catalogue import load
+from nuhf.experiments.prepare import prepare
+from nuhf.experiments.region import Prepared
+from nuhf.papers.figures_draw import Level, Profile, RegionSet
+from nuhf.papers.figures_schema import (
+    Choice,
+    Line,
+    ProfileCurve,
+    ProfilePanel,
+    Profiles,
+    RegionCurve,
+    Regions,
+    Spectrum,
+)
+from nuhf.papers.figures_spectra import Spectra, SpectrumLine
+from nuhf.papers.published import PublishedRow
+from nuhf.stats.contour import contour
+from nuhf.stats.intervals import threshold
+from nuhf.stats.problem import Options, Problem, pose
+from nuhf.stats.results import LimitResult
+from nuhf.stats.spectra import RegionSpectrum, region_spectra
+
+__all__ = ["Bench", "profile_panels", "region_panels", "spectrum_parts"]
+
+FloatArray = NDArray[np.float64]
+C = TypeVar("C", bound=Choice)
+
+_MARGIN: Final = 0.5
+"""Part of an interval's width that a profile covers on both sides of it."""
+
+_DECADES: Final = 3.0
+"""Length of a logarithmic axis whose range is not given."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What the figures of one paper share.
+
+    Attributes
+    ----------
+    rows : sequence of PublishedRow
+        Published intervals of the paper.
+    made : dict
+        Prepared experiments by name and analysis; each is built once.
+    """
+
+    rows: Sequence[PublishedRow]
+    made: dict[tuple[str, str], Prepared] = field(default_factory=dict)
+
+    def prepared(self, names: Sequence[str], analysis: str) -> list[Prepared]:
+        """Return experiments with their regions built."""
+        for name in names:
+            if (name, analysis) not in self.made:
+                self.made[name, analysis] = prepare(load(name, analysis))
+        return [self.made[name, analysis] for name in names]
+
+    def pose(self, choice: Choice, interest: str, more: Sequence[str] = ()) -> Problem:
+        """Pose the problem that a choice describes; ``more`` couplings are free, too."""
+        if choice.experiment is None:
+            raise InputError("no key 'experiment', neither on the curve nor on its figure")
+        options = Options(
+            anapole=choice.convention or "standard",
+            values=dict(choice.values or {}),
+            profile=(*more, *(choice.profile or ())),
+        )
+        experiments = self.prepared(choice.experiment, choice.analysis or "default")
+        return pose(experiments, interest, options)
+
+    def published(self, choice: Choice, parameter: str, cls: Sequence[float]) -> list[PublishedRow]:
+        """Return the published intervals, or bare numbers, that belong to a profile."""
+        asked = (
+            set(choice.experiment or ()), choice.analysis or "default", set(choice.profile or ())
+        )  # fmt: skip
+        anapole = parameters.get(parameter).kind == "anapole"
+        return [
+            row
+            for row in self.rows
+            if row.parameter == parameter
+            and (set(row.experiments), row.analysis, set(row.profile)) == asked
+            and (row.cl == 0.0 or any(abs(row.cl - cl) < 1e-6 for cl in cls))
+            and not choice.values
+            and (not anapole or row.convention == (choice.convention or "standard"))
+        ]
+
+
+@contextmanager
+def _told(where: str) -> Iterator[None]:
+    """Say in front of a failure which part of the figure it is in."""
+    try:
+        yield
+    except FitError as error:
+        raise FitError(f"{where}: {error}") from None
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+
+
+@dataclass(frozen=True)
+class _Posed:
+    """A profile before its axis is known: the intervals are."""
+
+    curve: ProfileCurve
+    panel: str
+    problem: Problem
+    limits: tuple[LimitResult, ...]
+    published: tuple[PublishedRow, ...]
+    where: str
+
+
+def _inherit(curve: C, figure: Choice) -> C:
+    """Fill in what a curve leaves to its figure."""
+    given = {
+        name: getattr(figure, name) for name in Choice.model_fields if getattr(curve, name) is None
+    }
+    return curve.model_copy(update=given)
+
+
+def _default_label(figure: Choice) -> str:
+    return " + ".join(figure.experiment or ("curve",))
+
+
+def profile_panels(
+    figure: Profiles, bench: Bench, where: str
+) -> tuple[dict[str, tuple[ProfilePanel, list[Profile]]], list[str]]:
+    """Compute the profiles of a figure.
+
+    Returns
+    -------
+    panels, notes
+        Settings and profiles by panel, in the order of their first curve; caveats of the results.
+
+    Raises
+    ------
+    InputError
+        If a choice is not possible; the message starts with ``where`` and the number of the curve.
+    FitError
+        If an interval cannot be determined.
+    """
+    posed = []
+    curves = figure.curves or (ProfileCurve(label=_default_label(figure)),)
+    for i, given in enumerate(curves):
+        here = f"{where}.curves.{i}" if figure.curves else where
+        curve = _inherit(given, figure)
+        names = curve.parameter or figure.parameter
+        if names is None:
+            raise InputError(f"{here}: no key 'parameter', neither on the curve nor on its figure")
+        posed += [_pose(curve, name, figure, bench, f"{here} ({name})") for name in names]
+    grouped: dict[str, list[_Posed]] = {}
+    for one in posed:
+        grouped.setdefault(one.panel, []).append(one)
+    _check_panels(figure.panels, grouped, where)
+    _check_bands(figure, posed, where)
+    panels = {}
+    for name, group in grouped.items():
+        settings = _settings(figure, name)
+        _check_units(group, f"{where}: panel '{name}'")
+        ends = _ends(group, settings, f"{where}.panels.{name}")
+        profiles = [_profile(one, settings, ends, figure) for one in group]
+        panels[name] = settings, profiles
+    return panels, _notes([one.problem for one in posed])
+
+
+def _settings(figure: Profiles, name: str) -> ProfilePanel:
+    """Return the settings of a panel with what it leaves to the figure."""
+    given = figure.panels.get(name, ProfilePanel())
+    log = figure.log if given.log is None else given.log
+    return given.model_copy(update={"log": log, "ymax": given.ymax or figure.ymax})
+
+
+def _check_bands(figure: Profiles, posed: Sequence[_Posed], where: str) -> None:
+    labels = {one.curve.label for one in posed}
+    for i, band in enumerate(figure.bands):
+        for label in band.between:
+            if label not in labels:
+                hint = parameters.suggest(label, sorted(labels))
+                raise InputError(f"{where}.bands.{i}: no curve is labelled '{label}'; {hint}")
+
+
+def _pose(curve: ProfileCurve, name: str, figure: Profiles, bench: Bench, where: str) -> _Posed:
+    with _told(where):
+        problem = bench.pose(curve, name)
+        limits = tuple(
+            questions.limit(problem, cl, "delta-chi2") for cl in sorted(figure.cl) if curve.interval
+        )
+        published = bench.published(curve, name, figure.cl) if figure.published else []
+        panel = curve.panel or name
+        if not curve.interval and not (curve.range or panel in figure.panels):
+            raise InputError("interval = false: give the curve or its panel a range")
+    return _Posed(curve, panel, problem, limits, tuple(published), where)
+
+
+def _check_panels(given: Mapping[str, object], used: Mapping[str, object], where: str) -> None:
+    for name in given:
+        if name not in used:
+            raise InputError(f"{where}.panels: no panel '{name}'; {parameters.suggest(name, used)}")
+
+
+def _check_units(group: Sequence[_Posed], where: str) -> None:
+    units = {one.problem.parameter.unit for one in group}
+    if len(units) > 1:
+        raise InputError(f"{where}: different units on one axis: {', '.join(sorted(units))}")
+
+
+def _ends(group: Sequence[_Posed], settings: ProfilePanel, where: str) -> tuple[float, float]:
+    """Ends of the axis of a panel: as given, or around all intervals, ours and published."""
+    bounded = all(one.problem.description.couplings[0].low == 0.0 for one in group)
+    ranges = [one.curve.range for one in group if one.curve.range is not None]
+    if settings.range is not None or len(ranges) == len(group):
+        low, high = settings.range or (min(r[0] for r in ranges), max(r[1] for r in ranges))
+        _check_range(low, high, bounded, bool(settings.log), where)
+        return low, high
+    points = [end for pair in ranges for end in pair]
+    for one in group:
+        hull = [end for limit in one.limits for piece in limit.intervals for end in piece]
+        if hull:
+            margin = _MARGIN * (max(hull) - min(hull))
+            points += [min(hull) - margin, max(hull) + margin]
+        points += [end for row in one.published for end in (row.lower, row.upper)]
+    low, high = (0.0 if bounded else min(points)), max(points)
+    if settings.log:
+        low = low if low > 0.0 else high * 10.0**-_DECADES
+        if not bounded:
+            raise InputError(f"{where}: log = true with a parameter of either sign: give a range")
+    return low, high
+
+
+def _check_range(low: float, high: float, bounded: bool, log: bool, where: str) -> None:
+    if not low < high:
+        raise InputError(f"{where}: range {low:g} to {high:g}: the lower end first")
+    if bounded and low < 0.0:
+        raise InputError(f"{where}: range starts at {low:g}: this parameter is not below 0")
+    if log and low <= 0.0:
+        raise InputError(f"{where}: log = true needs a range above 0, given: {low:g} to {high:g}")
+
+
+_ENOUGH: Final = 30
+_SHOWN: Final = 10.0
+
+
+def _profile(
+    one: _Posed, settings: ProfilePanel, ends: tuple[float, float], figure: Profiles
+) -> Profile:
+    parameter, coupling = one.problem.parameter, one.problem.description.couplings[0]
+    if one.curve.range is not None:
+        ends = one.curve.range
+        bounded = coupling.low == 0.0
+        _check_range(*ends, bounded, bool(settings.log), f"{one.where}: key 'range'")
+    widest = parameter.from_fit(coupling.low), parameter.from_fit(coupling.high)
+    low, high = max(ends[0], widest[0]), min(ends[1], widest[1])
+    spaced = np.geomspace if settings.log else np.linspace
+    marks = [end for limit in one.limits for piece in limit.intervals for end in piece]
+    marks += [value for limit in one.limits for value, _ in limit.minima]
+    for limit in one.limits:
+        # a piece may be narrower than a step of the axis
+        marks += [v for a, b in limit.intervals for v in np.linspace(a, b, 41)]
+    inside = [value for value in marks if low < value < high]
+    values = np.unique(np.concatenate([spaced(low, high, figure.points), inside]))
+    with _told(one.where):
+        heights, best, lowest = _heights(one, values)
+        for _ in range(_ENOUGH):
+            # a curve may be narrower than the steps of the shared axis: halve them
+            near = np.flatnonzero(heights - lowest < _SHOWN)
+            first, last = max(near.min(initial=0) - 1, 0), near.max(initial=0) + 2
+            if near.size > _ENOUGH or first + 1 >= values[:last].size:
+                break
+            middles = 0.5 * (values[first : last - 1] + values[first + 1 : last])
+            values = np.unique([*values, *middles, min(max(best, low), high)])
+            heights, best, lowest = _heights(one, values)
+    return Profile(
+        label=one.curve.label,
+        style=one.curve.style,
+        parameter=parameter.name,
+        unit=parameter.unit,
+        values=values,
+        delta=heights - lowest,
+        best_fit=best,
+        bounded=coupling.low == 0.0,
+        intervals=tuple((limit.cl, limit.intervals) for limit in one.limits),
+        published=tuple(
+            Level(row.cl, row.lower, row.upper, f"{row.paper} {row.where}") for row in one.published
+        ),
+    )
+
+
+def _heights(one: _Posed, values: FloatArray) -> tuple[FloatArray, float, float]:
+    """2NLL (n,), the best fit in its base unit, and the lowest 2NLL."""
+    profiler, parameter = one.problem.profiler(), one.problem.parameter
+    grid = np.array([parameter.to_fit(float(value)) for value in values])
+    heights = profiler.at(grid)
+    if one.limits:
+        return heights, one.limits[0].best_fit, one.limits[0].twice_nll_min
+    point, lowest = profiler.best(np.array([grid[int(np.argmin(heights))]]))
+    return heights, parameter.from_fit(float(point[profiler.index])), lowest
+
+
+def _notes(problems: Sequence[Problem]) -> list[str]:
+    return list(
+        dict.fromkeys(
+            f"{', '.join(problem.names)} ({problem.analysis}): {note}"
+            for problem in problems
+            for note in problem.notes
+        )
+    )
+
+
+def region_panels(
+    figure: Regions, bench: Bench, where: str
+) -> tuple[dict[str, list[RegionSet]], list[str]]:
+    """Compute the regions of a figure, by panel; errors as in `profile_panels`."""
+    panels: dict[str, list[RegionSet]] = {}
+    problems = []
+    curves = figure.curves or (RegionCurve(label=_default_label(figure)),)
+    for i, given in enumerate(curves):
+        here = f"{where}.curves.{i}" if figure.curves else where
+        curve = _inherit(given, figure)
+        pairs = curve.parameter or figure.parameter
+        if pairs is None:
+            raise InputError(f"{here}: no key 'parameter', neither on the curve nor on its figure")
+        for first, second in pairs:
+            with _told(f"{here} ({first}, {second})"):
+                if first == second:
+                    raise InputError("a region takes two different parameters")
+                parameters.get(second)
+                problem = bench.pose(curve, first, (second,))
+                found = contour(problem, figure.cl, figure.points)
+            problems.append(problem)
+            made = RegionSet(
+                label=curve.label,
+                filled=curve.filled,
+                parameters=found.parameters,
+                units=found.units,
+                regions=found.regions,
+                rises=tuple(threshold(cl, 2) for cl, _ in found.regions),
+                best_fit=found.best_fit,
+                grid=(found.x, found.y, found.delta),
+            )
+            panels.setdefault(curve.panel or f"{first}/{second}", []).append(made)
+    _check_panels(figure.panels, panels, where)
+    for name, group in panels.items():
+        if len({one.parameters for one in group}) > 1:
+            raise InputError(f"{where}: panel '{name}' has different pairs of parameters")
+    return panels, _notes(problems)
+
+
+def spectrum_parts(figure: Spectrum, bench: Bench, where: str) -> tuple[list[Spectra], list[str]]:
+    """Compute data, components and lines, one entry per axis that is drawn.
+
+    Raises
+    ------
+    InputError
+        If a choice is not possible, or no region has the axis asked for.
+    """
+    parts: list[Spectra] = []
+    problems: list[Problem] = []
+    for name in figure.experiment:
+        base = Line(
+            label=figure.title, analysis=figure.analysis, convention=figure.convention,
+            fit=figure.fit,
+        )  # fmt: skip
+        shown, problem = _spectrum(base, figure, name, bench, where)
+        problems.append(problem)
+        lines = []
+        for i, line in enumerate(figure.lines):
+            drawn, posed = _spectrum(line, figure, name, bench, f"{where}.lines.{i}")
+            lines.append((line, {one.region: one for one in drawn}))
+            problems.append(posed)
+        for region in shown:
+            if figure.region not in (None, region.region):
+                continue
+            for i, axis in enumerate(region.axes):
+                if axis.bins > 1 and figure.axis in (None, axis.name):
+                    parts.append(_projection(region, i, lines, len(figure.experiment) > 1))
+    if not parts:
+        raise InputError(
+            f"{where}: no region with region = {figure.region!r}, axis = {figure.axis!r}; "
+            f"there are {', '.join(sorted(_axis_names(problems)))}"
+        )
+    return parts, _notes(problems)
+
+
+def _axis_names(problems: Sequence[Problem]) -> set[str]:
+    regions = [region for problem in problems for one in problem.experiments
+               for region in one.regions]  # fmt: skip
+    return {f"{region.name}/{axis.name}" for region in regions for axis in region.axes}
+
+
+def _spectrum(
+    line: Line, figure: Spectrum, name: str, bench: Bench, where: str
+) -> tuple[list[RegionSpectrum], Problem]:
+    with _told(where):
+        choice = Choice(
+            experiment=(name,),
+            analysis=line.analysis or figure.analysis,
+            convention=line.convention or figure.convention,
+            values=line.values,
+        )
+        (one,) = bench.prepared((name,), choice.analysis or "default")
+        problem = bench.pose(choice, line.fit or one.loaded.experiment.strength)
+        point = None
+        if line.fit is not None:
+            start = np.array([problem.description.couplings[0].init])
+            found = problem.profiler()
+            point, _ = found.best(start)
+    return region_spectra(problem, point), problem
+
+
+def _projection(
+    region: RegionSpectrum,
+    i: int,
+    lines: Sequence[tuple[Line, Mapping[str, RegionSpectrum]]],
+    several: bool,
+) -> Spectra:
+    """Project a region and the lines over it on one axis."""
+
+    def project(counts: FloatArray, of: RegionSpectrum = region) -> FloatArray:
+        shape = [axis.bins for axis in of.axes]
+        others = tuple(j for j in range(len(shape)) if j != i)
+        return np.asarray(counts.reshape(shape).sum(axis=others))
+
+    title = f"{region.experiment}: {region.region}" if several else region.region
+    drawn = []
+    for line, regions in lines:
+        same = regions.get(region.region)
+        if same is None or len(same.axes) != len(region.axes):
+            raise InputError(f"line '{line.label}': its analysis has no region '{region.region}'")
+        total = project(np.sum(list(same.expected.values()), axis=0), same)
+        edges = np.asarray(same.axes[i].edges)
+        drawn.append(SpectrumLine(line.label, line.style, edges, total))
+    return Spectra(
+        title=title,
+        axis=region.axes[i].name,
+        edges=np.asarray(region.axes[i].edges),
+        data=project(region.observed),
+        errors=np.sqrt(project(region.errors**2)),
+        components={name: project(row) for name, row in region.expected.items()},
+        titles=region.titles,
+        lines=tuple(drawn),
+    )

@@ -1,0 +1,130 @@
+"""Tables of everything that a figure shows, one point per row."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from nuhf.papers.figures_draw import Profile, RegionSet
+from nuhf.papers.figures_spectra import Spectra
+from nuhf.parameters import get
+from nuhf.stats.intervals import threshold
+from nuhf.tables import format_csv
+
+__all__ = ["points_csv", "spectra_csv"]
+
+_POINT: Final = ("panel", "curve", "item", "cl", "piece", "x_quantity", "x", "y_quantity", "y")
+_BIN: Final = ("panel", "curve", "item", "axis", "low", "high", "events", "error")
+
+Rows = list[tuple[Any, ...]]
+
+
+def _quoted(value: Any) -> Any:
+    """Quote a text with a comma, quote or line break as CSV wants it."""
+    if isinstance(value, str) and any(mark in value for mark in ',"\n'):
+        return '"' + value.replace('"', '""') + '"'
+    return value
+
+
+def _table(names: Sequence[str], rows: Rows, comments: Sequence[str]) -> str:
+    columns = {name: [_quoted(row[i]) for row in rows] for i, name in enumerate(names)}
+    return format_csv(columns, [" ".join(line.split()) for line in comments])
+
+
+def _quantity(name: str, unit: str) -> str:
+    return name if unit == "1" else f"{name}_{unit}"
+
+
+def points_csv(
+    profiles: Mapping[str, Sequence[Profile]],
+    regions: Mapping[str, Sequence[RegionSet]],
+    comments: Sequence[str],
+) -> str:
+    """Return profiles, intervals, published intervals and regions as CSV.
+
+    Items are ``profile``, ``best_fit``, ``interval_lower`` and ``_upper``, ``published_lower`` and
+    ``_upper`` (or ``published`` for a bare number), ``boundary`` and ``no_coupling``.
+
+    Parameters
+    ----------
+    profiles, regions : mapping
+        By name of the panel.
+    comments : sequence of str
+        Lines above the table.
+    """
+    rows: Rows = []
+    for panel, group in profiles.items():
+        for one in group:
+            rows += _profile_rows(panel, one)
+    for panel, sets in regions.items():
+        for each in sets:
+            rows += _region_rows(panel, each)
+    sources = dict.fromkeys(
+        f"published_* of {one.parameter}: {level.where}"
+        for group in profiles.values() for one in group for level in one.published
+    )  # fmt: skip
+    return _table(_POINT, rows, [*comments, *sources])
+
+
+def _profile_rows(panel: str, one: Profile) -> Rows:
+    name = _quantity(one.parameter, one.unit)
+
+    def row(item: str, cl: Any, piece: Any, x: float, y: float) -> tuple[Any, ...]:
+        return panel, one.label, item, cl, piece, name, float(x), "delta_2nll", float(y)
+
+    rows = [row("profile", "", "", *pair) for pair in zip(one.values, one.delta, strict=True)]
+    rows.append(row("best_fit", "", "", one.best_fit, 0.0))
+    for cl, pieces in one.intervals:
+        for i, ends in enumerate(pieces, start=1):
+            for side, end in zip(("lower", "upper"), ends, strict=True):
+                rows.append(row(f"interval_{side}", cl, i, end, threshold(cl)))
+    for i, level in enumerate(one.published, start=1):
+        if level.cl == 0.0:
+            rows.append(row("published", "", i, level.lower, 0.0))
+            continue
+        for side, end in (("lower", level.lower), ("upper", level.upper)):
+            rows.append(row(f"published_{side}", level.cl, i, end, threshold(level.cl)))
+    return rows
+
+
+def _region_rows(panel: str, one: RegionSet) -> Rows:
+    x, y = (_quantity(*pair) for pair in zip(one.parameters, one.units, strict=True))
+
+    def row(item: str, cl: Any, piece: Any, point: Sequence[float]) -> tuple[Any, ...]:
+        return panel, one.label, item, cl, piece, x, float(point[0]), y, float(point[1])
+
+    rows = [
+        row("boundary", cl, i, point)
+        for cl, lines in one.regions
+        for i, line in enumerate(lines, start=1)
+        for point in line
+    ]
+    standard = [get(name).offset for name in one.parameters]
+    return [*rows, row("best_fit", "", "", one.best_fit), row("no_coupling", "", "", standard)]
+
+
+def spectra_csv(parts: Sequence[Spectra], components: bool, comments: Sequence[str]) -> str:
+    """Return data, components and lines as CSV, in events per bin.
+
+    Parameters
+    ----------
+    parts : sequence of Spectra
+        What is drawn.
+    components : bool
+        Whether the components are.
+    comments : sequence of str
+        Lines above the table.
+    """
+    rows: Rows = []
+    for one in parts:
+        entries: list[tuple[str, str, Any, Any, Any]] = [
+            ("data", "data", one.edges, one.data, one.errors)
+        ]
+        if components:
+            entries += [(name, "component", one.edges, events, None)
+                        for name, events in one.components.items()]  # fmt: skip
+        entries += [(line.label, "line", line.edges, line.events, None) for line in one.lines]
+        for label, item, edges, events, errors in entries:
+            for i, count in enumerate(events):
+                error = "" if errors is None else float(errors[i])
+                ends = float(edges[i]), float(edges[i + 1])
+                rows.append((one.title, label, item, one.axis, *ends, float(count), error))
+    return _table(_BIN, rows, comments)

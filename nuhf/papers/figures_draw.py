@@ -1,0 +1,394 @@
+"""Overlaid profiles, regions and spectra: arrays in, Figure out, in one style."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from nuhf.papers.figures_schema import Band, ProfilePanel, RegionPanel
+from nuhf.parameters import get
+from nuhf.plots.figures import (
+    _COLOURS,
+    UNIT_LABELS,
+    _axis_label,
+    _draw_threshold,
+    _exponent,
+    _figure,
+    _plain_axes,
+    mathematical,
+    symbol,
+)
+from nuhf.stats.intervals import threshold
+from nuhf.units import percent
+
+__all__ = [
+    "Level",
+    "Profile",
+    "RegionSet",
+    "draw_profiles",
+    "draw_regions",
+]
+
+FloatArray = NDArray[np.float64]
+
+_STYLES: Final = ("-", "--", ":", "-.")
+_SHADE: Final = 0.15
+_LANE: Final = 0.07
+"""Height of the lane of a published interval, in units of the height of the panel."""
+_LANE_INCHES: Final = 0.16
+
+
+@dataclass(frozen=True)
+class Level:
+    """A published interval in base units; equal ends are a bare number."""
+
+    cl: float
+    lower: float
+    upper: float
+    where: str
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A profile likelihood in base units, with the intervals read from it and published ones.
+
+    Attributes
+    ----------
+    values, delta : ndarray
+        Parameter and 2NLL above its minimum, (n,) each.
+    bounded : bool
+        Whether the parameter has a physical bound at 0.
+    intervals : tuple of (float, tuple of (float, float))
+        Confidence level and all pieces.
+    published : tuple of Level
+        What the paper prints, one entry per piece.
+    """
+
+    label: str
+    style: str
+    parameter: str
+    unit: str
+    values: FloatArray
+    delta: FloatArray
+    best_fit: float
+    bounded: bool
+    intervals: tuple[tuple[float, tuple[tuple[float, float], ...]], ...]
+    published: tuple[Level, ...]
+
+
+@dataclass(frozen=True)
+class RegionSet:
+    """Regions of two parameters in base units.
+
+    Attributes
+    ----------
+    regions : tuple of (float, tuple of ndarray)
+        Confidence level and boundary lines (n, 2), the inner first.
+    rises : tuple of float
+        Rise of 2NLL of each level.
+    grid : (ndarray, ndarray, ndarray)
+        x (n,), y (m,) and 2NLL above its minimum (m, n).
+    """
+
+    label: str
+    filled: bool
+    parameters: tuple[str, str]
+    units: tuple[str, str]
+    regions: tuple[tuple[float, tuple[FloatArray, ...]], ...]
+    rises: tuple[float, ...]
+    best_fit: tuple[float, float]
+    grid: tuple[FloatArray, FloatArray, FloatArray]
+
+
+def _colours(labels: Sequence[str]) -> dict[str, str]:
+    """Give every label its colour, the same in all panels."""
+    return {name: _COLOURS[i % len(_COLOURS)] for i, name in enumerate(dict.fromkeys(labels))}
+
+
+def _legend(figure: Figure, handles: Sequence[Artist]) -> None:
+    """Put a legend below the panels, in as many columns as fit."""
+    if not handles:
+        return
+    # mathematical text is longer than it looks
+    lengths = [min(len(str(handle.get_label())), 40) for handle in handles]
+    for handle in handles:
+        handle.set_label(mathematical(str(handle.get_label())))
+
+    def width(columns: int) -> float:
+        filled = np.array_split(lengths, columns)
+        return float(sum(0.07 * column.max() + 0.55 for column in filled))
+
+    fitting = [n for n in range(1, len(handles) + 1) if width(n) <= figure.get_figwidth()]
+    figure.legend(handles=list(handles), loc="outside lower center", frameon=False, fontsize=8.5,
+                  ncols=max(fitting, default=1))  # fmt: skip
+
+
+def _shape(panels: int) -> tuple[int, int]:
+    """Rows and columns of a number of panels, without a lonely one where possible."""
+    columns = panels if panels <= 3 else 2 if panels == 4 else 3
+    return -(-panels // columns), columns
+
+
+def draw_profiles(
+    panels: Mapping[str, tuple[ProfilePanel, Sequence[Profile]]],
+    levels: Sequence[float],
+    title: str,
+    bands: Sequence[Band] = (),
+) -> Figure:
+    """Draw profiles, one panel per entry: thresholds, ends of intervals, published intervals.
+
+    Published intervals are bars in lanes below zero, one lane per curve.
+
+    Parameters
+    ----------
+    panels : mapping
+        Settings and profiles by name of the panel.
+    levels : sequence of float
+        Confidence levels, one degree of freedom.
+    title : str
+        Above the figure.
+    bands : sequence of Band
+        Areas between two curves, where a panel has both.
+    """
+    rows, columns = _shape(len(panels))
+    lanes = max(sum(bool(one.published) for one in group) for _, group in panels.values())
+    figure = _figure(max(3.7 * columns, 5.0), (3.0 + _LANE_INCHES * lanes) * rows + 0.9)
+    colours = _colours([one.label for _, group in panels.values() for one in group])
+    for i, (name, (settings, group)) in enumerate(panels.items()):
+        axes = figure.add_subplot(rows, columns, i + 1)
+        scale = _profile_panel(axes, settings, group, levels, colours)
+        for band in bands:
+            _draw_band(axes, band, group, scale, colours)
+        named = settings.title or (name if name not in {one.parameter for one in group} else "")
+        axes.set_title(mathematical(named), fontsize=9.5)
+        if i % columns == 0:
+            axes.set_ylabel(r"$-2\,\Delta\ln L$")
+    every = [one for _, group in panels.values() for one in group]
+    shaded = [Patch(color=colours[band.between[0]], alpha=_SHADE, lw=0, label=band.label)
+              for band in bands]  # fmt: skip
+    _legend(figure, [*_profile_handles(every, colours), *shaded])
+    figure.suptitle(mathematical(title), fontsize=10.5)
+    return figure
+
+
+def _draw_band(
+    axes: Axes, band: Band, group: Sequence[Profile], scale: float, colours: Mapping[str, str]
+) -> None:
+    """Shade between two curves over the part of the axis that both cover."""
+    pairs = [[one for one in group if one.label == label] for label in band.between]
+    for first, second in zip(*pairs, strict=False):
+        x = np.union1d(first.values, second.values)
+        x = x[(x >= max(first.values[0], second.values[0]))
+              & (x <= min(first.values[-1], second.values[-1]))]  # fmt: skip
+        low, high = (np.interp(x, one.values, one.delta) for one in (first, second))
+        axes.fill_between(x / scale, low, high, color=colours[band.between[0]],
+                          alpha=_SHADE, lw=0, zorder=0, gid="band")  # fmt: skip
+
+
+def _profile_handles(profiles: Sequence[Profile], colours: Mapping[str, str]) -> list[Artist]:
+    styles = {one.label: one.style for one in profiles}
+    handles: list[Artist] = []
+    if len(styles) > 1:
+        handles += [Line2D([], [], color=colours[name], ls=style, lw=1.6, label=name)
+                    for name, style in styles.items()]  # fmt: skip
+    if any(one.intervals for one in profiles):
+        handles.append(Line2D([], [], color="black", marker="o", ms=4, ls="", label="our interval"))
+    if any(one.published for one in profiles):
+        levels = {level.cl for one in profiles for level in one.published if level.cl}
+        which = f", {100 * levels.pop():g} % CL" if len(levels) == 1 else ""
+        name = f"published interval{which}"
+        handles.append(Line2D([], [], color="black", marker="|", ms=8, lw=2.6, label=name))
+    return handles
+
+
+def _profile_panel(
+    axes: Axes,
+    settings: ProfilePanel,
+    group: Sequence[Profile],
+    levels: Sequence[float],
+    colours: Mapping[str, str],
+) -> float:
+    """Draw a panel of profiles; return the power of ten that its axis is in."""
+    ends = settings.range or (
+        min(float(one.values[0]) for one in group), max(float(one.values[-1]) for one in group)
+    )  # fmt: skip
+    exponent = 0 if settings.log else _exponent(np.array(ends))
+    scale = 10.0**exponent
+    rises = {cl: threshold(cl) for cl in sorted(levels)}
+    top = settings.ymax or 2.6 * max(rises.values())
+    if settings.log:
+        axes.set_xscale("log")
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
+    axes.set_xlim(ends[0] / scale, ends[1] / scale)
+    for cl, rise in rises.items():
+        _draw_threshold(axes, rise, cl)
+    lanes = 0
+    for one in group:
+        colour = colours[one.label]
+        axes.plot(one.values / scale, one.delta, color=colour, lw=1.6, ls=one.style, zorder=3)
+        _draw_ends(axes, one, scale, colour)
+        if one.published:
+            lanes += 1
+            _draw_published(axes, one, scale, -_LANE * top * (lanes - 0.3), colour)
+    if len(group) == 1 and group[0].intervals:
+        for low, high in group[0].intervals[0][1]:
+            axes.axvspan(low / scale, high / scale, color=colours[group[0].label], alpha=0.12, lw=0)
+    ticks = MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(0.0, top)
+    axes.set_yticks([tick for tick in ticks if 0.0 <= tick <= top])
+    axes.set_ylim(-_LANE * top * (lanes + 0.3) if lanes else 0.0, top)
+    if lanes:
+        axes.axhline(0.0, color="black", lw=0.6, zorder=1)
+    axes.set_xlabel(_profile_label(group, exponent))
+    _plain_axes(axes)
+    return float(scale)
+
+
+def _profile_label(group: Sequence[Profile], exponent: int) -> str:
+    names, unit = list(dict.fromkeys(one.parameter for one in group)), group[0].unit
+    if len(names) == 1:
+        return _axis_label(names[0], unit, exponent)
+    power = f"10^{{{exponent}}}" if exponent else ""
+    inside = r"\,".join(part for part in (power, UNIT_LABELS.get(unit, unit)) if part)
+    both = ", ".join(f"${symbol(name)}$" for name in names)
+    return both + (f" [${inside}$]" if inside else "")
+
+
+def _draw_ends(axes: Axes, one: Profile, scale: float, colour: str) -> None:
+    for cl, pieces in one.intervals:
+        # a physical bound is an end of the interval, but no crossing of the threshold
+        ends = [end for piece in pieces for end in piece if not (one.bounded and end == 0.0)]
+        axes.plot(np.array(ends) / scale, np.full(len(ends), threshold(cl)), "o", color=colour,
+                  ms=3.5, zorder=4, gid=f"ours {one.label}")  # fmt: skip
+
+
+def _draw_published(axes: Axes, one: Profile, scale: float, y: float, colour: str) -> None:
+    """Draw a bar for each piece; the lowest confidence level is the thickest.
+
+    An end outside the axis is an arrow at its edge.
+    """
+    low, high = axes.get_xlim()
+    order = sorted({level.cl for level in one.published})
+    for level in one.published:
+        x = np.array([level.lower, level.upper]) / scale
+        if level.lower == level.upper:
+            axes.plot(x[:1], [y], "D", color=colour, ms=5, zorder=4, gid="published")
+        else:
+            width = 3.0 / (1 + order.index(level.cl))
+            axes.plot(x, [y, y], lw=width, color=colour, marker="|", ms=8, mew=1.6,
+                      solid_capstyle="butt", zorder=4, gid="published")  # fmt: skip
+        # below a physical bound there is nothing to point at
+        left = bool(x[0] < low) and not (one.bounded and level.lower <= 0.0)
+        arrows = [(low, "<")] * left + [(high, ">")] * bool(x[1] > high)
+        for edge, marker in arrows:
+            axes.plot([edge], [y], marker=marker, color=colour, ms=6, clip_on=False, zorder=5)
+
+
+def draw_regions(
+    panels: Mapping[str, tuple[RegionPanel, Sequence[RegionSet]]],
+    title: str,
+    beside: Mapping[str, tuple[ProfilePanel, Sequence[Profile]]] | None = None,
+    levels: Sequence[float] = (0.9,),
+) -> Figure:
+    """Draw regions of two parameters, one panel per entry, after the profiles ``beside`` them.
+
+    Parameters
+    ----------
+    panels : mapping
+        Settings and regions by name of the panel.
+    title : str
+        Above the figure.
+    beside, levels
+        As ``panels`` and ``levels`` of `draw_profiles`.
+    """
+    first = dict(beside or {})
+    rows, columns = _shape(len(first) + len(panels))
+    figure = _figure(max(3.9 * columns, 5.0), 3.5 * rows + 0.8)
+    every = [one for _, group in panels.values() for one in group]
+    colours = _colours([one.label for one in every])
+    for i, (settings, group) in enumerate(first.values()):
+        axes = figure.add_subplot(rows, columns, i + 1)
+        _profile_panel(axes, settings, group, levels, colours)
+        if i % columns == 0:
+            axes.set_ylabel(r"$-2\,\Delta\ln L$")
+    for i, (name, (look, sets)) in enumerate(panels.items(), start=len(first)):
+        axes = figure.add_subplot(rows, columns, i + 1)
+        _region_panel(axes, look, sets, colours)
+        pair = "/".join(sets[0].parameters)
+        axes.set_title(mathematical(look.title or (name if name != pair else "")), fontsize=9.5)
+    profiles = [one for _, group in first.values() for one in group]
+    extra = [h for h in _profile_handles(profiles, colours) if "interval" in str(h.get_label())]
+    _legend(figure, [*_region_handles(every, colours), *extra])
+    figure.suptitle(mathematical(title), fontsize=10.5)
+    return figure
+
+
+def _region_handles(every: Sequence[RegionSet], colours: Mapping[str, str]) -> list[Artist]:
+    filled = {one.label: one.filled for one in every}
+    handles: list[Artist] = []
+    if len(filled) > 1:
+        handles += [
+            Patch(facecolor=(colours[name], 0.25), edgecolor=colours[name], label=name)
+            if full
+            else Line2D([], [], color=colours[name], lw=1.6, label=name)
+            for name, full in filled.items()
+        ]
+    shade = "black" if len(filled) > 1 else next(iter(colours.values()))
+    handles += [
+        Line2D([], [], color=shade, ls=style, lw=1.5, label=f"{percent(cl)} % CL, 2 dof")
+        for (cl, _), style in zip(every[0].regions, _STYLES, strict=False)
+    ]
+    handles.append(Line2D([], [], color=shade, marker="*", ms=8, ls="", label="best fit"))
+    handles.append(Line2D([], [], color="black", marker="+", ms=8, ls="", label="no coupling"))
+    return handles
+
+
+def _region_panel(
+    axes: Axes, look: RegionPanel, sets: Sequence[RegionSet], colours: Mapping[str, str]
+) -> None:
+    pair, units = sets[0].parameters, sets[0].units
+    standard = np.array([get(name).offset for name in pair])
+    corners = np.array(look.range).T if look.range else _frame(sets, standard)
+    exponents = [_exponent(corners[:, i]) for i in (0, 1)]
+    scale = 10.0 ** np.array(exponents)
+    for one in sets:
+        colour = colours[one.label]
+        if one.filled:
+            x, y, delta = one.grid
+            finite = np.where(np.isfinite(delta), delta, 1e6)
+            for rise in one.rises:
+                axes.contourf(x / scale[0], y / scale[1], finite, levels=[-1.0, rise],
+                              colors=[colour], alpha=0.18, zorder=1)  # fmt: skip
+        for (cl, pieces), style in zip(one.regions, _STYLES, strict=False):
+            for line in pieces:
+                axes.plot(*(line / scale).T, style, color=colour, lw=1.5, gid=f"{cl:g} {one.label}")
+    marks = [(np.array(one.best_fit), "*", colours[one.label]) for one in sets]
+    for point, marker, colour in [*marks, (standard, "+", "black")]:
+        # a mark on the edge is drawn whole, one beyond it not at all
+        inside = bool(np.all((point >= corners[0]) & (point <= corners[1])))
+        rim = "white" if marker == "*" else colour
+        axes.plot(*(point / scale), marker, color=colour, ms=9, zorder=4, mec=rim,
+                  mew=0.5 if marker == "*" else 1.2, clip_on=not inside)  # fmt: skip
+    axes.set_xlabel(_axis_label(pair[0], units[0], exponents[0]))
+    axes.set_ylabel(_axis_label(pair[1], units[1], exponents[1]))
+    axes.set_xlim(*(corners[:, 0] / scale[0]))
+    axes.set_ylim(*(corners[:, 1] / scale[1]))
+    _plain_axes(axes)
+
+
+def _frame(sets: Sequence[RegionSet], standard: FloatArray) -> FloatArray:
+    """Corners (2, 2) around all lines and marks; a physical bound at 0 is an edge."""
+    lines = [line for one in sets for _, pieces in one.regions for line in pieces]
+    points = np.concatenate([*lines, [one.best_fit for one in sets], [standard]])
+    low, high = points.min(axis=0), points.max(axis=0)
+    margin = 0.06 * (high - low)
+    bounded = np.array([get(name).squared for name in sets[0].parameters])
+    return np.array([np.where(bounded, 0.0, low - margin), high + margin])

@@ -1,0 +1,257 @@
+"""The global picture: every coupling by every experiment, by all together, and the literature's."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from matplotlib.figure import Figure
+
+from nuhf import parameters, questions, resources
+from nuhf.errors import FitError, InputError
+from nuhf.experiments.catalogue import list_experiments, load
+from nuhf.experiments.prepare import prepare
+from nuhf.experiments.region import Prepared
+from nuhf.experiments.solar_schema import Solar
+from nuhf.parameters import PARAMETERS, Parameter
+from nuhf.plots.summary import Bound, summary
+from nuhf.rates.signal import acts_on
+from nuhf.stats.problem import Options, pose
+from nuhf.stats.results import plain
+from nuhf.tables import format_csv
+from nuhf.units import percent
+
+__all__ = ["COUPLINGS", "STATUS", "Entry", "Overview", "overview", "read_literature"]
+
+COMBINED: Final = "all combined"
+_CL: Final = 0.9
+_KINDS: Final = ("moment", "charge", "radius")
+_KEYS: Final = {
+    "experiment", "parameter", "cl", "lower", "upper", "source", "checked_in", "status",
+}  # fmt: skip
+
+STATUS: Final[Mapping[str, str]] = {
+    "original": "literature", "second-hand": "second-hand", "recalled-UNVERIFIED": "unverified",
+}  # fmt: skip
+"""Where a bound of the literature was read, and the role it is drawn in."""
+
+COUPLINGS: Final = tuple(
+    sorted(
+        (name for name, entry in PARAMETERS.items() if entry.kind in _KINDS),
+        key=lambda name: (_KINDS.index(PARAMETERS[name].kind), name.startswith("abs_")),
+    )
+)
+"""Moments, charges, radii; of each kind those of one flavour before those of two."""
+
+Step = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A bound on one coupling.
+
+    Attributes
+    ----------
+    parameter, unit : str
+        The coupling, and its base unit.
+    role : str
+        One of `nuhf.plots.summary.ROLES`.
+    label : str
+        Experiment, or that all are combined.
+    experiments : tuple of str
+        Experiments in the fit; empty for the literature.
+    cl : float
+        Confidence level.
+    intervals : tuple of (float, float)
+        All pieces; of a modulus from 0, unless 0 is excluded. None if the fit failed.
+    source : str
+        Publication of a bound of the literature; why a fit failed.
+    status, checked_in, note : str
+        Of a bound of the literature: one of `STATUS`, where its number was read, a remark.
+    """
+
+    parameter: str
+    unit: str
+    role: str
+    label: str
+    experiments: tuple[str, ...]
+    cl: float
+    intervals: tuple[tuple[float, float], ...]
+    source: str = ""
+    status: str = ""
+    checked_in: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Overview:
+    """All bounds, and what must be known about them."""
+
+    entries: tuple[Entry, ...]
+    notes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain lists, dicts, strings and numbers."""
+        return {"bounds": [plain(asdict(e)) for e in self.entries], "notes": list(self.notes)}
+
+    def to_csv(self) -> str:
+        """Return one row per piece; sources and notes are comments above the header."""
+        names = ("parameter", "unit", "role", "label", "experiments", "cl", "piece", "lower",
+                 "upper", "status")  # fmt: skip
+        rows: dict[str, list[Any]] = {name: [] for name in names}
+        for e in self.entries:
+            together = "+".join(e.experiments)
+            for number, (low, high) in enumerate(e.intervals, start=1):
+                values = (e.parameter, e.unit, e.role, e.label, together, e.cl, number, low, high,
+                          e.status)  # fmt: skip
+                for name, value in zip(names, values, strict=True):
+                    rows[name].append(value)
+        failed = [f"{e.label}, {e.parameter}: {e.source}" for e in self.entries if not e.intervals]
+        quoted = [
+            f"{e.label}, {e.parameter}: {e.source}; {e.status}, checked in: {e.checked_in}"
+            + (f"; {e.note}" if e.note else "")
+            for e in self.entries
+            if e.status
+        ]
+        return format_csv(rows, [f"bounds at {percent(_CL)} % CL", *self.notes, *failed, *quoted])
+
+    def figure(self) -> Figure:
+        """Draw all bounds, with what is combined below them."""
+        title = f"Electromagnetic couplings of neutrinos, one at a time, {percent(_CL)} % CL"
+        bounds = [_bound(e) for e in self.entries if e.intervals]
+        return summary(bounds, title, _CL, self._caption())
+
+    def _caption(self) -> str:
+        combined = [e.experiments for e in self.entries if e.role == "combined" and e.intervals]
+        inside = dict.fromkeys(name for names in combined for name in names)
+        alone = {e.label for e in self.entries if e.role == "ours"} - set(inside)
+        if not inside:
+            return ""
+        text = f"{COMBINED}: {', '.join(inside)}; of these, the ones with a bar of that coupling."
+        if alone:
+            text += f"\nNot in it: {', '.join(sorted(alone))} (its events are in another one)."
+        return text
+
+
+def _bound(entry: Entry) -> Bound:
+    flavour = entry.parameter.rpartition("_")[2]
+    return Bound(
+        PARAMETERS[entry.parameter].kind, flavour, entry.label, entry.intervals, entry.role
+    )
+
+
+def read_literature() -> list[Entry]:
+    """Read ``data/literature.toml``.
+
+    Raises
+    ------
+    InputError
+        If a bound lacks a key, has an unknown one or an unknown status, or reversed ends; with file
+        and number.
+    """
+    path = resources.shipped("data") / "literature.toml"
+    found = []
+    for i, content in enumerate(resources.read_toml(path).get("bounds", [])):
+        where = f"{path}: bounds[{i}]"
+        missing, unknown = _KEYS - set(content), set(content) - _KEYS - {"note"}
+        if missing or unknown:
+            raise InputError(f"{where}: missing {sorted(missing)}, unknown {sorted(unknown)}")
+        status = content["status"]
+        if status not in STATUS:
+            raise InputError(f"{where}: status '{status}'; allowed: {', '.join(STATUS)}")
+        low, high = content["lower"], content["upper"]
+        if not low < high:
+            raise InputError(f"{where}: lower {low} is not below upper {high}")
+        parameter = parameters.get(content["parameter"])
+        found.append(
+            Entry(parameter.name, parameter.unit, STATUS[status], content["experiment"], (),
+                  content["cl"], ((low, high),), content["source"], status, content["checked_in"],
+                  content.get("note", ""))
+        )  # fmt: skip
+    return found
+
+
+def overview(couplings: Sequence[str] = COUPLINGS, step: Step = lambda text: None) -> Overview:
+    """Fit every coupling alone, the others at zero, with the analysis ``default``.
+
+    Each experiment on which a coupling has an effect, then all with data together, equal nuisance
+    names shared. Left out of the combination: experiments whose events are among those of another
+    (``contained_in`` of their files), and those without data.
+
+    Parameters
+    ----------
+    couplings : sequence of str
+        Moments, charges or radii.
+    step : callable
+        Is told what comes next.
+
+    Raises
+    ------
+    InputError
+        If a coupling is unknown or of another kind.
+    """
+    chosen = [parameters.get(name) for name in couplings]
+    for one in chosen:
+        if one.kind not in _KINDS:
+            raise InputError(f"{one.name} is none of {', '.join(COUPLINGS)}")
+    step("templates")
+    experiments = [prepare(load(name)) for name in list_experiments()]
+    quoted = read_literature()
+    entries: list[Entry] = []
+    for parameter in chosen:
+        step(parameter.name)
+        entries += _fits(parameter, experiments)
+        entries += [entry for entry in quoted if entry.parameter == parameter.name]
+    return Overview(tuple(entries), _notes(experiments, quoted))
+
+
+def _is_future(one: Prepared) -> bool:
+    experiment = one.loaded.experiment
+    return isinstance(experiment, Solar) and experiment.data.kind == "asimov"
+
+
+def _fits(parameter: Parameter, experiments: Sequence[Prepared]) -> list[Entry]:
+    seen = [e for e in experiments if any(acts_on(parameter, t) for t in e.templates)]
+    real = [e for e in seen if not _is_future(e)]
+    together = [e for e in real if not e.loaded.experiment.contained_in]
+    found = [_fit(parameter, [one], one.name, "ours") for one in real]
+    if len(together) > 1:
+        found.append(_fit(parameter, together, COMBINED, "combined"))
+    return found + [_fit(parameter, [one], one.name, "future") for one in seen if _is_future(one)]
+
+
+def _fit(parameter: Parameter, experiments: Sequence[Prepared], label: str, role: str) -> Entry:
+    names = tuple(one.name for one in experiments)
+    failure = ""
+    intervals: tuple[tuple[float, float], ...] = ()
+    try:
+        problem = pose(experiments, parameter.name, Options())
+        intervals = questions.limit(problem, _CL, "delta-chi2").intervals
+    except FitError as error:
+        failure = str(error)
+    return Entry(parameter.name, parameter.unit, role, label, names, _CL, intervals, failure)
+
+
+def _notes(experiments: Sequence[Prepared], quoted: Sequence[Entry]) -> tuple[str, ...]:
+    excluded = [
+        f"{one.name} is not in the combination: its events are among those of {other}"
+        for one in experiments
+        for other in one.loaded.experiment.contained_in
+    ]
+    counts = [f"{sum(e.status == s for e in quoted)} {s}" for s in STATUS]
+    future = [one.name for one in experiments if _is_future(one)]
+    general = [
+        "one coupling at a time, all others zero; couplings at tree level, so that radii are total",
+        "combined: nuisances of equal name are shared (flux_sns, ff_csi, flux_solar_*, bkg_xe136); "
+        "lz-ws2022 and lz-ws2024, pandax-4t-run0 and pandax-4t-run1 are different runs, whose "
+        "detector and other backgrounds are taken as independent",
+        *excluded,
+        f"{', '.join(future)}: Asimov data, not in the combination",
+        f"bounds of the literature ({', '.join(counts)}): source and place where each was read are "
+        "listed below and in data/literature.toml; of UNVERIFIED ones the number, or whose it is, "
+        "was in no text at hand",
+        "munu_eff is one moment common to all flavours, munu_e, munu_mu, munu_tau that of one "
+        "flavour alone: not the same quantity",
+    ]
+    seen = [one for one in experiments if one.templates]
+    own = [f"{one.name}: {note}" for one in seen for note in one.loaded.notes]
+    return (*general, *own)

@@ -1,0 +1,245 @@
+"""Published intervals beside ours: distance, verdict, reason."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from nuhf import parameters, resources
+from nuhf.errors import InputError
+from nuhf.papers.derived import QUANTITIES
+
+__all__ = [
+    "Comparison", "PublishedRow", "compare", "list_papers", "read_rows",
+    "read_title", "rows_to_compare",
+]  # fmt: skip
+
+_AGREES: Final = 0.10
+_CLOSE: Final = 0.20
+_KEYS: Final = {"where", "experiment", "analysis", "parameter"}
+_OPTIONAL: Final = {
+    "cl", "lower", "upper", "value", "convention", "profile", "piece", "hull", "best", "reason",
+    "check",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PublishedRow:
+    """One published interval or number, with the reason and the check if ours differs.
+
+    Attributes
+    ----------
+    paper, where : str
+        File of the row, and equation or table.
+    experiments : tuple of str
+        Experiments, fitted together if several.
+    analysis, parameter, convention : str
+        As in `nuhf.limit`; the parameter may also be one of `nuhf.papers.derived.QUANTITIES`.
+    cl : float
+        Confidence level; 0 for a number without interval.
+    lower, upper : float
+        Ends in base units, equal for a number without interval.
+    profile : tuple of str
+        Couplings or groups left free.
+    piece : tuple of (int, int) or None
+        Which of how many pieces this is, counted from 1.
+    hull : (float, float)
+        Ends of the whole published region; those of the row, if it is one piece.
+    best : float or None
+        Published best fit.
+    reason, check : str
+        Why ours differs, and a command that shows it.
+    """
+
+    paper: str
+    where: str
+    experiments: tuple[str, ...]
+    analysis: str
+    parameter: str
+    cl: float
+    lower: float
+    upper: float
+    hull: tuple[float, float]
+    convention: str = "standard"
+    profile: tuple[str, ...] = ()
+    piece: tuple[int, int] | None = None
+    best: float | None = None
+    reason: str = ""
+    check: str = ""
+
+    @property
+    def unit(self) -> str:
+        """Base unit."""
+        known = parameters.PARAMETERS.get(self.parameter)
+        return known.unit if known else QUANTITIES[self.parameter].unit
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A published interval and ours.
+
+    Attributes
+    ----------
+    row : PublishedRow
+        What is published.
+    ours : tuple of (float, float)
+        All pieces; for a modulus mirrored at 0 where the publication prints both signs.
+    distance : float
+        Larger difference of the ends, hull with hull or piece with piece, in units of the width
+        of the published hull (of the number itself, where there is no interval); infinite if
+        the piece is missing.
+    verdict : str
+        ``agrees`` (10 %), ``close`` (20 %), ``differs`` or ``no number``.
+    failure : str
+        Why there is no number.
+    """
+
+    row: PublishedRow
+    ours: tuple[tuple[float, float], ...]
+    distance: float
+    verdict: str
+    failure: str = ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether there is a number, and a reason and a check if it differs."""
+        explained = bool(self.row.reason and self.row.check)
+        return bool(self.ours) and (self.verdict != "differs" or explained)
+
+    @property
+    def compared(self) -> tuple[float, float]:
+        """The piece that is compared, or the hull of all.
+
+        Raises
+        ------
+        InputError
+            If there is no number.
+        """
+        if not self.ours:
+            raise InputError(f"{self.row.paper} {self.row.parameter}: no number: {self.failure}")
+        if self.row.piece is not None and len(self.ours) == self.row.piece[1]:
+            return self.ours[self.row.piece[0] - 1]
+        return self.ours[0][0], self.ours[-1][1]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data: the fields of ``nuhf reproduce --json``."""
+        row = self.row
+        return {
+            "paper": row.paper,
+            "where": row.where,
+            "experiment": " + ".join(row.experiments),
+            "analysis": row.analysis,
+            "parameter": row.parameter,
+            "unit": row.unit,
+            "cl": row.cl,
+            "profile": list(row.profile),
+            "convention": row.convention,
+            "published": [row.lower, row.upper],
+            "ours": [list(piece) for piece in self.ours],
+            "distance": self.distance if np.isfinite(self.distance) else None,
+            "verdict": self.verdict,
+            "reason": row.reason,
+            "check": row.check,
+            **({"failure": self.failure} if self.failure else {}),
+        }
+
+
+def list_papers() -> Mapping[str, Path]:
+    """Return the papers whose numbers are at hand: name and file."""
+    folder = resources.shipped("data") / "published"
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def read_title(paper: str) -> str:
+    """Read the reference of a paper (`InputError` if it is unknown or has none)."""
+    known = list_papers()
+    if paper not in known:
+        raise InputError(f"unknown paper '{paper}'; {parameters.suggest(paper, known)}")
+    title = resources.read_toml(known[paper]).get("title")
+    if not isinstance(title, str):
+        raise InputError(f"{known[paper]}: title: required, a text")
+    return title
+
+
+def read_rows(paper: str) -> list[PublishedRow]:
+    """Read the rows of a paper, or of ``all``.
+
+    Raises
+    ------
+    InputError
+        If the paper is unknown, or a row lacks a key, has an unknown one or reversed ends.
+    """
+    known = list_papers()
+    if paper != "all" and paper not in known:
+        allowed = [*(name for name, path in known.items() if _rows(name, path)), "all"]
+        raise InputError(f"unknown paper '{paper}'; {parameters.suggest(paper, allowed)}")
+    names = list(known) if paper == "all" else [paper]
+    return [row for name in names for row in _rows(name, known[name])]
+
+
+def rows_to_compare(paper: str) -> list[PublishedRow]:
+    """Return what `read_rows` does; refuse a paper of figures only (`InputError`)."""
+    rows = read_rows(paper)
+    if not rows:
+        figures = resources.read_toml(list_papers()[paper]).get("figures", {})
+        used = sorted({str(figure.get("analysis")) for figure in figures.values()})
+        others = [name for name in used if name in list_papers()]
+        instead = f"; its numbers are those of {', '.join(others)}" if others else ""
+        raise InputError(f"{paper} has figures only (nuhf plot {paper}), no rows{instead}")
+    return rows
+
+
+def _rows(paper: str, path: Path) -> list[PublishedRow]:
+    found = []
+    for i, entry in enumerate(resources.read_toml(path).get("rows", [])):
+        missing, unknown = _KEYS - set(entry), set(entry) - _KEYS - _OPTIONAL
+        single = {"value"} <= set(entry)
+        if not single:
+            missing |= {"cl", "lower", "upper"} - set(entry)
+        # a reason is worth what its check is
+        missing |= {"reason", "check"} - set(entry) if {"reason", "check"} & set(entry) else set()
+        if missing or unknown:
+            raise InputError(
+                f"{path}: rows[{i}]: missing {sorted(missing)}, unknown {sorted(unknown)}"
+            )
+        found.append(_row(paper, dict(entry), f"{path}: rows[{i}]"))
+    return found
+
+
+def _row(paper: str, entry: dict[str, Any], where: str) -> PublishedRow:
+    names = entry.pop("experiment")
+    experiments = (names,) if isinstance(names, str) else tuple(names)
+    if "value" in entry:
+        value = entry.pop("value")
+        entry |= {"cl": 0.0, "lower": value, "upper": value}
+    elif not entry["lower"] < entry["upper"]:
+        raise InputError(f"{where}: lower {entry['lower']} is not below {entry['upper']}")
+    if entry["parameter"] not in QUANTITIES:
+        parameters.get(entry["parameter"])
+    entry["hull"] = tuple(entry.get("hull", (entry["lower"], entry["upper"])))
+    entry["profile"] = tuple(entry.get("profile", ()))
+    entry["piece"] = tuple(entry["piece"]) if "piece" in entry else None
+    return PublishedRow(paper=paper, experiments=experiments, **entry)
+
+
+def compare(row: PublishedRow, pieces: Sequence[tuple[float, float]]) -> Comparison:
+    """Compare a published interval with ours: hull with hull, or piece with piece."""
+    known = parameters.PARAMETERS.get(row.parameter)
+    if known is not None and known.squared and row.lower < 0:
+        mirrored = [(-high, -low) for low, high in reversed(pieces)]
+        joined = pieces[0][0] == 0.0
+        pieces = (
+            [*mirrored[:-1], (mirrored[-1][0], pieces[0][1]), *pieces[1:]]
+            if joined
+            else [*mirrored, *pieces]
+        )
+    found = Comparison(row, tuple(pieces), float("inf"), "differs")
+    if row.piece is not None and len(pieces) != row.piece[1]:
+        return found
+    low, high = found.compared
+    width = row.hull[1] - row.hull[0] or abs(row.lower)
+    distance = max(abs(low - row.lower), abs(high - row.upper)) / width
+    verdict = "agrees" if distance <= _AGREES else "close" if distance <= _CLOSE else "differs"
+    return replace(found, distance=distance, verdict=verdict)

@@ -1,0 +1,324 @@
+"""All published numbers through our analyses, and the page and table of the comparison."""
+
+import csv
+import io
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from typing import Final
+
+import numpy as np
+
+from nuhf import parameters, questions
+from nuhf.experiments.catalogue import load
+from nuhf.experiments.prepare import prepare
+from nuhf.experiments.region import Prepared
+from nuhf.papers.derived import QUANTITIES
+from nuhf.papers.published import Comparison, PublishedRow, compare, read_title
+from nuhf.stats.problem import Options, pose
+from nuhf.units import percent
+
+__all__ = [
+    "VERDICTS",
+    "as_csv",
+    "as_markdown",
+    "as_text",
+    "exponent",
+    "incomplete",
+    "interval",
+    "ours",
+    "pieces",
+    "run",
+    "shares",
+]
+
+VERDICTS: Final = ("agrees", "close", "differs", "no number")
+"""In the order in which they are counted."""
+
+#: powers of ten in which the field quotes a kind of parameter; others follow from the values
+_CUSTOMARY: Final[Mapping[str, int]] = {"radius": -32, "anapole": -32, "moment": -11}
+
+_NAME: Final = 28
+_HEAD_TEXT: Final = ("parameter", "published", "ours", "diff.", "verdict")
+
+Step = Callable[[str], None]
+Made = dict[tuple[str, str], Prepared]
+
+_HEAD: Final = """\
+# Validation: every published number
+
+Written by `nuhf reproduce {what} -o FILE.md`; do not edit. Values are in base units (e, mu_B, cm2,
+fm). The distance is that of the worse end, in units of the published width (of the number itself
+where there is no interval): it agrees up to 10 %, is close up to 20 %, differs beyond. Hulls are
+compared with hulls, pieces with the same piece. A modulus printed with both signs is mirrored, so
+that its width is twice the limit. The shares are reported, they are no target.
+"""
+
+
+def run(rows: Sequence[PublishedRow], step: Step = lambda text: None) -> list[Comparison]:
+    """Compare published rows with ours; a row that fails is one without a number.
+
+    Parameters
+    ----------
+    rows : sequence of PublishedRow
+        What is published.
+    step : callable
+        Is told what comes next.
+    """
+    made: Made = {}
+    found = []
+    for i, row in enumerate(rows, start=1):
+        step(f"{i} of {len(rows)}, {row.paper} {row.parameter}")
+        try:
+            found_pieces = _ours(row, made)
+            if not found_pieces or not np.isfinite(found_pieces).all():
+                raise ValueError(f"the interval is {found_pieces}")
+            found.append(compare(row, found_pieces))
+        # whatever it is, the other rows do not depend on it
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}"
+            found.append(Comparison(row, (), float("inf"), "no number", text))
+    return found
+
+
+def _ours(row: PublishedRow, made: Made) -> Sequence[tuple[float, float]]:
+    keys = [(name, row.analysis) for name in row.experiments]
+    for key in keys:
+        if key not in made:
+            made[key] = prepare(load(*key))
+    return ours([made[key] for key in keys], row)
+
+
+def ours(experiments: Sequence[Prepared], row: PublishedRow) -> Sequence[tuple[float, float]]:
+    """Return our pieces of what a row publishes, from its experiments as prepared."""
+    if row.parameter in QUANTITIES:
+        return QUANTITIES[row.parameter].compute(experiments, row.cl)
+    options = Options(anapole=row.convention, profile=row.profile)
+    problem = pose(experiments, row.parameter, options)
+    return questions.limit(problem, row.cl, "delta-chi2").intervals
+
+
+def shares(found: Sequence[Comparison]) -> dict[str, int]:
+    """Count the verdicts."""
+    return {verdict: sum(c.verdict == verdict for c in found) for verdict in VERDICTS}
+
+
+def incomplete(found: Sequence[Comparison]) -> list[str]:
+    """Name the rows without a number, and those that differ without a reason and a check."""
+    return [
+        f"{_named(c.row)} ({'no number' if not c.ours else 'no reason'})"
+        for c in found
+        if not c.complete
+    ]
+
+
+def _named(row: PublishedRow) -> str:
+    level = f" {percent(row.cl)} %" if row.cl else ""
+    return (
+        f"{row.paper} {row.where} {'+'.join(row.experiments)}/{row.analysis} {row.parameter}{level}"
+    )
+
+
+def exponent(kind: str, ends: Sequence[float]) -> int:
+    """Power of ten in which values are quoted: the customary one, or that of the largest end.
+
+    Parameters
+    ----------
+    kind : str
+        Of the parameter, as in `nuhf.parameters.Parameter`.
+    ends : sequence of float
+        Values in base units.
+    """
+    if kind in _CUSTOMARY:
+        return _CUSTOMARY[kind]
+    largest = float(np.abs(np.asarray([*ends, 0.0])).max())
+    found = int(np.floor(np.log10(largest))) if largest > 0 else 0
+    return 0 if -2 <= found <= 2 else found
+
+
+def interval(low: float, high: float) -> str:
+    """Write an interval, an upper limit, or a bare number."""
+    if low == high:
+        return f"{low:.3g}"
+    return f"< {high:.3g}" if low == 0.0 else f"[{low:.3g}, {high:.3g}]"
+
+
+def pieces(comparison: Comparison, scale: float = 1.0) -> list[str]:
+    """Write all pieces of ours in units of ``scale``, or that there is no number."""
+    found = [interval(low / scale, high / scale) for low, high in comparison.ours]
+    return found or ["no number"]
+
+
+# ----------------------------------------------------------------------------------------- text
+
+
+def as_text(found: Sequence[Comparison], width: int) -> str:
+    """Write the comparison for a terminal: a table per experiment and analysis, then the shares.
+
+    Differences are in units of the published width. A reason stands below the first row that it
+    is for, with its check.
+
+    Parameters
+    ----------
+    found : sequence of Comparison
+        In the order of their papers.
+    width : int
+        Columns of the terminal; tables need 79.
+    """
+    lines: list[str] = []
+    for paper, of_paper in groupby(found, key=lambda c: c.row.paper):
+        group = list(of_paper)
+        powers = _powers(group)
+        reasons: dict[tuple[str, str], int] = {}
+        lines += [*textwrap.wrap(f"{paper}: {read_title(paper)}", width), *_aligned(_HEAD_TEXT)]
+        for heading in dict.fromkeys(map(_heading, group)):
+            some = [c for c in group if _heading(c) == heading]
+            cells = [_cells(c, *powers[c.row.parameter]) for c in some]
+            lines += ["", *textwrap.wrap(heading, width)]
+            for comparison, row in zip(some, cells, strict=True):
+                lines += [*_aligned(row), *_because(comparison, reasons, width)]
+        lines.append("")
+    counts = shares(found).items()
+    words = ", ".join(f"{n} {verdict}" for verdict, n in counts if n or verdict != "no number")
+    return "\n".join([*lines, f"{len(found)} rows: {words}"])
+
+
+def _powers(group: Sequence[Comparison]) -> dict[str, tuple[float, str]]:
+    """Scale and unit of each parameter of a paper, from all that it prints of it."""
+    found = {}
+    for name in dict.fromkeys(c.row.parameter for c in group):
+        rows = [c.row for c in group if c.row.parameter == name]
+        known = parameters.PARAMETERS.get(name)
+        power = exponent(known.kind if known else "", [e for r in rows for e in r.hull])
+        parts = (f"1e{power}" if power else "", "" if rows[0].unit == "1" else rows[0].unit)
+        found[name] = 10.0**power, " ".join(part for part in parts if part)
+    return found
+
+
+def _heading(comparison: Comparison) -> str:
+    row = comparison.row
+    parts = [row.where, " + ".join(row.experiments), f"analysis {row.analysis}"]
+    parts += [f"{percent(row.cl)} % CL"] if row.cl else []
+    parts += [f"{', '.join(row.profile)} free"] if row.profile else []
+    parts += [f"convention {row.convention}"] if row.convention != "standard" else []
+    return ", ".join(parts)
+
+
+def _cells(comparison: Comparison, scale: float, unit: str) -> tuple[str | list[str], ...]:
+    row = comparison.row
+    piece = f" {row.piece[0]}/{row.piece[1]}" if row.piece else ""
+    return (
+        f"{row.parameter}{piece}{f' [{unit}]' if unit else ''}",
+        interval(row.lower / scale, row.upper / scale),
+        pieces(comparison, scale),
+        f"{100 * comparison.distance:.1f} %" if np.isfinite(comparison.distance) else "",
+        comparison.verdict,
+    )
+
+
+def _aligned(cells: Sequence[str | list[str]]) -> list[str]:
+    """Put cells in columns; one with several entries goes on below."""
+    columns = [[cell] if isinstance(cell, str) else cell for cell in cells]
+    lines = []
+    if len(columns[0][0]) > _NAME:
+        lines, columns[0] = [f"  {columns[0][0]}"], [""]
+    for i in range(max(map(len, columns))):
+        name, published, made, distance, verdict = (c[i] if i < len(c) else "" for c in columns)
+        text = f"  {name:<{_NAME}s}{published:>15s}  {made:>16s}{distance:>8s}  {verdict}"
+        lines.append(text.rstrip())
+    return lines
+
+
+def _because(comparison: Comparison, reasons: dict[tuple[str, str], int], width: int) -> list[str]:
+    """Failure, or reason and check of a row; of a reason told before, only its number."""
+
+    def told(text: str) -> list[str]:
+        return textwrap.wrap(text, width, initial_indent="    ", subsequent_indent="      ",
+                             break_long_words=False, break_on_hyphens=False)  # fmt: skip
+
+    row = comparison.row
+    if comparison.failure:
+        return told(comparison.failure)
+    if not row.reason or comparison.verdict == "agrees":
+        return []
+    key = (row.reason, row.check)
+    if key in reasons:
+        return [f"    reason {reasons[key]}"]
+    reasons[key] = len(reasons) + 1
+    return [*told(f"reason {len(reasons)}: {row.reason}"), *told(f"check: {row.check}")]
+
+
+# ---------------------------------------------------------------------------------------- pages
+
+
+def as_markdown(found: Sequence[Comparison], what: str) -> str:
+    """Write the page of the comparison: the shares, then a table and its reasons per paper.
+
+    Parameters
+    ----------
+    found : sequence of Comparison
+        In the order of their papers.
+    what : str
+        Paper, or ``all``.
+    """
+    papers = list(dict.fromkeys(c.row.paper for c in found))
+    groups = {paper: [c for c in found if c.row.paper == paper] for paper in papers}
+    lines = [_HEAD.format(what=what), "| paper | rows | " + " | ".join(VERDICTS) + " |"]
+    lines.append("|---" * (2 + len(VERDICTS)) + "|")
+    for label, group in {**groups, "all": list(found)}.items():
+        counts = shares(group).values()
+        cells = [f"{n} ({100 * n / len(group):.0f} %)" if n else "0" for n in counts]
+        lines.append(f"| {label} | {len(group)} | " + " | ".join(cells) + " |")
+    for paper, group in groups.items():
+        lines += ["", f"## {paper}", "", f"{read_title(paper)}.", "", *_table(group)]
+    return "\n".join(lines) + "\n"
+
+
+def _table(group: Sequence[Comparison]) -> list[str]:
+    head = ("where", "experiment", "analysis", "parameter", "free", "CL", "published", "ours",
+            "distance", "verdict", "reason")  # fmt: skip
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    reasons: dict[tuple[str, str], int] = {}
+    for c in group:
+        row, number = c.row, ""
+        if c.ours and row.reason and c.verdict != "agrees":
+            number = str(reasons.setdefault((row.reason, row.check), len(reasons) + 1))
+        cells = (
+            row.where, " + ".join(row.experiments), row.analysis, _parameter(row),
+            ", ".join(row.profile), f"{percent(row.cl)} %" if row.cl else "",
+            interval(row.lower, row.upper), " ".join(pieces(c)),
+            f"{100 * c.distance:.1f} %" if np.isfinite(c.distance) else "",
+            c.verdict, number or c.failure.replace("|", "/"),
+        )  # fmt: skip
+        lines.append("| " + " | ".join(cells) + " |")
+    for position, (reason, check) in enumerate(reasons, start=1):
+        lines += ["", f"{position}. {reason} Check: `{check}`"]
+    return lines
+
+
+def _parameter(row: PublishedRow) -> str:
+    notes = [f"piece {row.piece[0]} of {row.piece[1]}"] if row.piece else []
+    notes += [f"convention {row.convention}"] if row.convention != "standard" else []
+    return row.parameter + (f" ({', '.join(notes)})" if notes else "")
+
+
+def as_csv(found: Sequence[Comparison]) -> str:
+    """Write the comparison as CSV, one line per row; texts are quoted where they have commas."""
+    text = io.StringIO()
+    columns = [
+        "paper", "where", "experiment", "analysis", "parameter", "unit", "cl", "profile",
+        "convention", "published_lower", "published_upper", "ours_lower", "ours_upper", "pieces",
+        "distance", "verdict", "reason", "check", "failure",
+    ]  # fmt: skip
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for c in found:
+        row, ends = c.row, [f"{end:.10g}" for end in c.compared] if c.ours else ["", ""]
+        writer.writerow(
+            [row.paper, row.where, " + ".join(row.experiments), row.analysis, row.parameter,
+             row.unit, row.cl, " ".join(row.profile), row.convention, row.lower, row.upper,
+             *ends, len(c.ours),
+             f"{c.distance:.4g}" if np.isfinite(c.distance) else "", c.verdict, row.reason,
+             row.check, c.failure]
+        )  # fmt: skip
+    return text.getvalue()

@@ -1,0 +1,1 @@
+"""Figures from arrays; nothing is computed here."""

@@ -1,0 +1,356 @@
+"""Figures from arrays. No file is written here; the caller saves the Figure."""
+
+import re
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from nuhf import resources
+from nuhf.errors import InputError
+from nuhf.parameters import PARAMETERS, get
+from nuhf.units import percent
+
+if TYPE_CHECKING:
+    from nuhf.stats.spectra import RegionSpectrum
+
+__all__ = [
+    "AXIS_LABELS",
+    "UNIT_LABELS",
+    "component_colours",
+    "mathematical",
+    "profiles",
+    "ratios",
+    "regions",
+    "save",
+    "spectra",
+    "symbol",
+]
+
+FloatArray = NDArray[np.float64]
+
+UNIT_LABELS: Final = {
+    "e": "e",
+    "mu_B": r"\mu_\mathrm{B}",
+    "cm2": r"\mathrm{cm}^2",
+    "fm": r"\mathrm{fm}",
+    "1": "",
+}
+_COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555")
+_PARTICLES: Final = {
+    "nu_e": r"\nu_e", "nu_mu": r"\nu_\mu", "nu_tau": r"\nu_\tau", "R_n": "R_n",
+}  # fmt: skip
+_GREEK: Final = {"e": "e", "mu": r"\mu", "tau": r"\tau", "eff": r"\mathrm{eff}"}
+
+
+def symbol(name: str) -> str:
+    """Return the mathematical symbol of a parameter (without dollar signs)."""
+    stem, _, flavours = name.removeprefix("abs_").rpartition("_")
+    special = {
+        "sin2thetaW": r"\sin^2\theta_W",
+        "norm_cevns": r"\mathrm{norm}_{\mathrm{CE}\nu\mathrm{NS}}",
+        "norm_eves": r"\mathrm{norm}_{\mathrm{E}\nu\mathrm{ES}}",
+    }
+    if name in special:
+        return special[name]
+    if stem == "Rn":
+        return f"R_n(\\mathrm{{{flavours}}})"
+    pair, rest = "", flavours
+    while rest:
+        part = next((g for g in ("eff", "mu", "tau", "e") if rest.startswith(g)), rest)
+        pair, rest = pair + _GREEK.get(part, part), rest[len(part) :]
+    letters = {
+        "qnu": f"q_{{\\nu_{{{pair}}}}}",
+        "r2nu": f"\\langle r^2_{{\\nu_{{{pair}}}}}\\rangle",
+        "munu": f"\\mu_{{\\nu_{{{pair}}}}}",
+        "anu": f"a_{{\\nu_{{{pair}}}}}",
+    }
+    text = letters.get(stem, name)
+    return f"|{text}|" if name.startswith("abs_") else text
+
+
+def mathematical(text: str) -> str:
+    """Return a text with its parameters, such as ``qnu_ee``, ``nu_mu``, ``R_n``, as symbols."""
+
+    def written(match: re.Match[str]) -> str:
+        word = match[0]
+        if word in PARAMETERS:
+            return f"${symbol(word)}$"
+        return f"${_PARTICLES[word]}$" if word in _PARTICLES else word
+
+    return re.sub(r"\w+", written, text)
+
+
+def _figure(width: float, height: float) -> Figure:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _plain_axes(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(direction="in")
+
+
+def profiles(
+    curves: Sequence[Mapping[str, object]], level: float, cl: float, title: str = ""
+) -> Figure:
+    """Draw profile likelihoods, one panel each, with the threshold and the intervals.
+
+    Parameters
+    ----------
+    curves : sequence of mapping
+        ``parameter``, ``unit`` (str), ``values``, ``delta`` (n,), ``intervals`` (pairs).
+    level, cl : float
+        Rise of 2NLL and the confidence level it stands for.
+    """
+    columns = min(len(curves), 3)
+    rows = -(-len(curves) // columns)
+    figure = _figure(3.6 * columns, 2.9 * rows + 0.3)
+    for i, curve in enumerate(curves):
+        axes = figure.add_subplot(rows, columns, i + 1)
+        _draw_profile(axes, curve, level, cl)
+        if i % columns == 0:
+            axes.set_ylabel(r"$-2\,\Delta\ln L$")
+    if title:
+        figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def _draw_profile(axes: Axes, curve: Mapping[str, object], level: float, cl: float) -> None:
+    values = np.asarray(curve["values"], dtype=float)
+    delta = np.asarray(curve["delta"], dtype=float)
+    exponent = _exponent(values)
+    x = values / 10.0**exponent
+    axes.plot(x, delta, color=_COLOURS[0], lw=1.6)
+    _draw_threshold(axes, level, cl)
+    for low, high in curve["intervals"]:  # type: ignore[attr-defined]
+        axes.axvspan(low / 10.0**exponent, high / 10.0**exponent, color=_COLOURS[0],
+                     alpha=0.12, lw=0)  # fmt: skip
+    axes.set_xlabel(_axis_label(str(curve["parameter"]), str(curve["unit"]), exponent))
+    axes.set_ylim(0.0, 3.0 * level)
+    axes.set_xlim(x[0], x[-1])
+    axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
+    _plain_axes(axes)
+
+
+def _draw_threshold(axes: Axes, level: float, cl: float) -> None:
+    """Draw a dashed line at a rise of 2NLL, with its name beside the axes, where no curve is."""
+    axes.axhline(level, color="#999999", lw=0.9, ls="--", zorder=1)
+    axes.annotate(f"{percent(cl)} %", (1.0, level), xytext=(2, 0), va="center", fontsize=7.5,
+                  xycoords=("axes fraction", "data"), textcoords="offset points",
+                  color="#666666")  # fmt: skip
+
+
+def _exponent(values: FloatArray) -> int:
+    largest = float(np.abs(values).max())
+    exponent = int(np.floor(np.log10(largest))) if largest > 0 else 0
+    return 0 if -2 <= exponent <= 2 else exponent
+
+
+def _axis_label(name: str, unit: str, exponent: int) -> str:
+    scale = f"10^{{{exponent}}}" if exponent else ""
+    inside = r"\,".join(part for part in (scale, UNIT_LABELS.get(unit, unit)) if part)
+    return f"${symbol(name)}$" + (f" [${inside}$]" if inside else "")
+
+
+def regions(
+    parameters: Sequence[str],
+    units: Sequence[str],
+    lines: Mapping[str, Sequence[FloatArray]],
+    best_fit: tuple[float, float],
+    title: str = "",
+) -> Figure:
+    """Draw the boundaries of regions of two parameters.
+
+    Parameters
+    ----------
+    parameters, units : sequence of str
+        Names and base units of x and y.
+    lines : mapping
+        Boundary lines (n, 2) by the label of their confidence level, from the inner outwards.
+    best_fit : (float, float)
+        Marked by a star.
+    """
+    figure = _figure(4.6, 4.4)
+    axes = figure.add_subplot()
+    every = np.concatenate([line for pieces in lines.values() for line in pieces])
+    exponents = [_exponent(every[:, i]) for i in (0, 1)]
+    scale = 10.0 ** np.array(exponents)
+    for (label, pieces), style in zip(lines.items(), ("-", "--", ":", "-."), strict=False):
+        for i, line in enumerate(pieces):
+            x, y = (line / scale).T
+            axes.plot(x, y, style, color=_COLOURS[0], lw=1.5, label=label if i == 0 else None)
+    standard = [get(name).offset for name in parameters]
+    axes.plot(*(np.array(standard) / scale), "+", color="black", ms=9, label="no coupling")
+    axes.plot(*(np.array(best_fit) / scale), "*", color=_COLOURS[1], ms=9, label="best fit")
+    axes.set_xlabel(_axis_label(parameters[0], units[0], exponents[0]))
+    axes.set_ylabel(_axis_label(parameters[1], units[1], exponents[1]))
+    _plain_axes(axes)
+    # below: a region may fill the axes up to their corners
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2,
+                  frameon=False, fontsize=8)  # fmt: skip
+    if title:
+        figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def ratios(panels: Sequence[Mapping[str, object]], shared_y: str, title: str = "") -> Figure:
+    """Draw curves on logarithmic axes, one panel each.
+
+    Parameters
+    ----------
+    panels : sequence of mapping
+        ``x`` (n,), ``curves`` (label to (n,)), ``label`` of the x axis, optional ``y`` label.
+    shared_y : str
+        Label of the y axis where a panel has none of its own.
+    """
+    columns = min(len(panels), 3)
+    rows = -(-len(panels) // columns)
+    figure = _figure(3.7 * columns, 3.0 * rows + 0.3)
+    for i, panel in enumerate(panels):
+        axes = figure.add_subplot(rows, columns, i + 1)
+        curves: Mapping[str, FloatArray] = panel["curves"]  # type: ignore[assignment]
+        for colour, (label, values) in zip(_COLOURS, curves.items(), strict=False):
+            axes.loglog(np.asarray(panel["x"], dtype=float), values, color=colour, label=label)
+        axes.set_xlabel(str(panel["label"]))
+        axes.set_ylabel(str(panel.get("y", shared_y)))
+        axes.legend(frameon=False, fontsize=8)
+        _plain_axes(axes)
+    if title:
+        figure.suptitle(title, fontsize=10)
+    return figure
+
+
+AXIS_LABELS: Final = {
+    "photoelectrons": "photoelectrons [PE]",
+    "time_us": r"time since beam [$\mu$s]",
+    "energy_kev_ee": r"energy [keV$_\mathrm{ee}$]",
+    "energy_kev_nr": r"energy [keV$_\mathrm{nr}$]",
+    "energy_kev": "energy [keV]",
+    "f90": "F90",
+}
+
+
+_INSIDE: Final = 6
+"""Most components that a legend inside the axes can list without covering data."""
+
+
+def spectra(regions: Sequence["RegionSpectrum"], title: str = "") -> Figure:
+    """Draw events per unit against the stacked expectation, one panel per axis with bins.
+
+    Parameters
+    ----------
+    regions : sequence of RegionSpectrum
+        Data and expectation in events.
+    title : str
+        Above the figure.
+    """
+    panels = []
+    for region in regions:
+        binned = [i for i, axis in enumerate(region.axes) if axis.bins > 1] or [0]
+        panels += [(region, i) for i in binned]
+    columns = min(len(panels), 3)
+    rows = -(-len(panels) // columns)
+    titles = {n: region.titles.get(n, n) for region in regions for n in region.expected}
+    crowded = len(set(titles.values())) > _INSIDE
+    width = max(4.4 * columns, 5.0)
+    below = -(-len(titles) // max(2, int(width / 2.0))) if crowded else 0
+    figure = _figure(width, 3.3 * rows + 0.2 + 0.2 * below)
+    colours = _process_colours(regions)
+    for number, (region, i) in enumerate(panels):
+        axes = figure.add_subplot(rows, columns, number + 1)
+        _draw_spectrum(axes, region, i, colours)
+        if len(regions) > 1:
+            axes.set_title(region.region, fontsize=9)
+        if not crowded and (number == 0 or panels[number - 1][0] is not region):
+            handles, names = axes.get_legend_handles_labels()
+            axes.legend(handles[::-1], names[::-1], frameon=False, fontsize=8)
+    if crowded:
+        entries: dict[str, Artist] = {}
+        for drawn in figure.axes:
+            handles, names = drawn.get_legend_handles_labels()
+            entries.update(zip(names, handles, strict=True))
+        entries = {"data": entries.pop("data"), **entries}
+        figure.legend(list(entries.values()), list(entries), loc="outside lower center",
+                      ncols=max(2, int(width / 2.0)), frameon=False, fontsize=8)  # fmt: skip
+    if title:
+        figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def _process_colours(regions: Sequence["RegionSpectrum"]) -> dict[str, str]:
+    return component_colours(
+        list(dict.fromkeys(name for region in regions for name in region.expected))
+    )
+
+
+def component_colours(names: Sequence[str]) -> dict[str, str]:
+    """Return greys and pale colours for backgrounds, strong ones for signals, in stacking order.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Processes, each once.
+    """
+    signals = [name for name in names if name.startswith(("cevns", "eves"))]
+    rest = [name for name in names if name not in signals]
+    pale = ("#d9d9d9", "#a6a6a6", "#737373", "#c7b299", "#9bb8a5", "#b7a5c4", "#d8c27a", "#8fa8bf")
+    strong = (_COLOURS[0], _COLOURS[1], _COLOURS[2], _COLOURS[3], _COLOURS[4], _COLOURS[5])
+    return {name: pale[i % len(pale)] for i, name in enumerate(rest)} | {
+        name: strong[i % len(strong)] for i, name in enumerate(signals)
+    }
+
+
+def _draw_spectrum(
+    axes: Axes, region: "RegionSpectrum", i: int, colours: Mapping[str, str]
+) -> None:
+    shape = [axis.bins for axis in region.axes]
+    edges = np.asarray(region.axes[i].edges)
+    others = tuple(j for j in range(len(shape)) if j != i)
+    width = np.diff(edges)
+    bottom = np.zeros(width.size)
+    for name, counts in region.expected.items():
+        top = bottom + counts.reshape(shape).sum(axis=others) / width
+        axes.stairs(top, edges, baseline=bottom, fill=True, color=colours[name],
+                    label=region.titles.get(name, name))  # fmt: skip
+        bottom = top
+    counts = region.observed.reshape(shape).sum(axis=others)
+    sigma = np.sqrt((region.errors**2).reshape(shape).sum(axis=others))
+    axes.errorbar(0.5 * (edges[1:] + edges[:-1]), counts / width, sigma / width,
+                  0.5 * width, fmt="o", ms=3, lw=1, color="black", label="data")  # fmt: skip
+    label = AXIS_LABELS.get(region.axes[i].name, region.axes[i].name)
+    axes.set_xlabel(label)
+    unit = label.rpartition("[")[2].rstrip("]") if "[" in label else label
+    axes.set_ylabel(f"events per {unit}")
+    axes.set_xlim(edges[0], edges[-1])
+    axes.set_ylim(bottom=min(0.0, 1.2 * float(((counts - sigma) / width).min())))
+    _plain_axes(axes)
+
+
+def save(figure: Figure, path: Path, dpi: int = 150) -> None:
+    """Save a figure atomically; the format follows the suffix (png, pdf, svg).
+
+    Raises
+    ------
+    InputError
+        If the suffix is not a format matplotlib writes, or the file cannot be written.
+    """
+    suffix = path.suffix.lstrip(".").lower() or "png"
+    if suffix not in figure.canvas.get_supported_filetypes():
+        raise InputError(f"{path}: figures are written as .png, .pdf or .svg")
+    buffer = BytesIO()
+    figure.savefig(buffer, format=suffix, dpi=dpi)
+    resources.replace_bytes(path, lambda temporary: _fill(temporary, buffer.getvalue()))
+
+
+def _fill(path: Path, content: bytes) -> None:
+    path.write_bytes(content)

@@ -1,0 +1,155 @@
+"""Figures of nuisance parameters: impacts, pulls, correlations. Arrays in, Figure out."""
+
+from collections.abc import Collection, Sequence
+from typing import Final
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from nuhf.plots.figures import UNIT_LABELS, _exponent, _figure, _plain_axes, symbol
+
+__all__ = ["correlation", "impacts", "pulls"]
+
+FloatArray = NDArray[np.float64]
+
+_UP: Final = "#0072b2"
+_DOWN: Final = "#d55e00"
+_SHOWN: Final = 25
+
+
+def _rows(axes: Axes, names: Sequence[str], labelled: bool = True) -> FloatArray:
+    """Put names on the y axis, the first on top, and return their positions."""
+    y = np.arange(len(names), dtype=float)
+    axes.set_yticks(y, labels=list(names) if labelled else [""] * len(names), fontsize=8)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    _plain_axes(axes)
+    axes.tick_params(axis="y", length=0)
+    return y
+
+
+def _quantity(name: str, unit: str, exponent: int) -> str:
+    """Axis label of a change; a squared parameter is named by its stem, such as munu2_mu."""
+    base = unit.removesuffix("^2")
+    text, label = symbol(name), UNIT_LABELS.get(base, base)
+    if base != unit:
+        stem, _, flavour = name.rpartition("_")
+        text, label = f"{symbol(f'{stem[:-1]}_{flavour}')}^2", f"{label}^2"
+    scale = f"10^{{{exponent}}}" if exponent else ""
+    inside = r"\,".join(part for part in (scale, label) if part)
+    return f"$\\Delta {text}$" + (f" [${inside}$]" if inside else "")
+
+
+def impacts(
+    quantity: tuple[str, str],
+    nuisances: Sequence[str],
+    prefit: tuple[FloatArray, FloatArray],
+    postfit: tuple[FloatArray, FloatArray],
+    pulls: tuple[FloatArray, FloatArray],
+    title: str = "",
+    free: Collection[str] = (),
+) -> Figure:
+    """Draw impacts on the left and pulls on the right, one row per nuisance.
+
+    What has no constraint has no pull: its fitted value is written there.
+
+    Parameters
+    ----------
+    quantity : (str, str)
+        Name and unit of what is moved.
+    nuisances : sequence of str
+        Names (n,), the most important first; the first 25 are drawn.
+    prefit, postfit : (ndarray, ndarray)
+        Change with the nuisance one standard deviation up and down, (n,) each.
+    pulls : (ndarray, ndarray)
+        Fitted values and errors of the nuisances, (n,) each.
+    free : collection of str
+        Those without a constraint.
+    """
+    shown = slice(0, _SHOWN)
+    names = list(nuisances)[shown]
+    figure = _figure(7.4, 1.5 + 0.3 * len(names))
+    left, right = figure.subplots(1, 2, width_ratios=(2, 1))
+    y = _rows(left, names)
+    exponent = _exponent(np.concatenate([*prefit, *postfit]))
+    for colour, label, before, after in zip(
+        (_UP, _DOWN), ("up", "down"), prefit, postfit, strict=True
+    ):
+        before, after = before / 10.0**exponent, after / 10.0**exponent
+        left.barh(y, before[shown], 0.7, fill=False, edgecolor=colour, lw=0.9,
+                  label=rf"pre-fit $1\sigma$ {label}")  # fmt: skip
+        left.barh(y, after[shown], 0.7, color=colour, alpha=0.6, lw=0,
+                  label=rf"post-fit $1\sigma$ {label}")  # fmt: skip
+    left.axvline(0.0, color="black", lw=0.8)
+    reach = max(abs(end) for end in left.get_xlim())
+    left.set_xlim(-reach, reach)
+    left.set_xlabel(_quantity(*quantity, exponent))
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4,
+                  frameon=False, fontsize=7.5)  # fmt: skip
+    _draw_pulls(right, names, pulls[0][shown], pulls[1][shown], free, labelled=False)
+    if title:
+        figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def _draw_pulls(
+    axes: Axes,
+    names: Sequence[str],
+    values: FloatArray,
+    errors: FloatArray,
+    free: Collection[str],
+    labelled: bool,
+) -> None:
+    y = _rows(axes, names, labelled)
+    pulled = np.array([name not in free for name in names])
+    axes.axvspan(-1.0, 1.0, color="#eeeeee", lw=0)
+    axes.axvline(0.0, color="#999999", lw=0.8, ls="--")
+    axes.errorbar(values[pulled], y[pulled], xerr=errors[pulled], fmt="o", ms=3.5, lw=1.1,
+                  color="black")  # fmt: skip
+    for i in np.flatnonzero(~pulled):
+        axes.text(0.0, y[i], f"free: {values[i]:.3g} ± {errors[i]:.2g}", ha="center", va="center",
+                  fontsize=7.5, bbox={"color": "white", "pad": 1.0}, gid="free")  # fmt: skip
+    ends = np.abs(values[pulled]) + errors[pulled]
+    reach = max(2.2, 1.1 * float(ends.max(initial=0.0)))
+    axes.set_xlim(-reach, reach)
+    axes.set_xlabel(r"pull [$\sigma$]")
+
+
+def pulls(
+    nuisances: Sequence[str],
+    values: FloatArray,
+    errors: FloatArray,
+    title: str = "",
+    free: Collection[str] = (),
+) -> Figure:
+    """Draw fitted nuisances (n,) with their errors (n,), in standard deviations.
+
+    Of the ``free`` ones, which have no constraint, the fitted values are written.
+    """
+    figure = _figure(4.8, 0.9 + 0.28 * len(nuisances))
+    _draw_pulls(figure.add_subplot(), nuisances, values, errors, free, labelled=True)
+    if title:
+        figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def correlation(names: Sequence[str], matrix: FloatArray, title: str = "") -> Figure:
+    """Draw a correlation matrix (n, n) with its values in per cent."""
+    size = 2.2 + 0.38 * len(names)
+    figure = _figure(size + 0.8, size)
+    axes = figure.add_subplot()
+    image = axes.imshow(matrix, vmin=-1.0, vmax=1.0, cmap="RdBu_r")
+    ticks = np.arange(len(names))
+    axes.set_xticks(ticks, labels=list(names), rotation=90, fontsize=7.5)
+    axes.set_yticks(ticks, labels=list(names), fontsize=7.5)
+    axes.tick_params(length=0)
+    for i, row in enumerate(matrix):
+        for j, value in enumerate(row):
+            colour = "white" if abs(value) > 0.6 else "black"
+            text = str(round(100 * float(value)))
+            axes.text(j, i, text, ha="center", va="center", fontsize=6.5, color=colour)
+    figure.colorbar(image, ax=axes, shrink=0.8, label="correlation")
+    if title:
+        figure.suptitle(title, fontsize=10)
+    return figure

@@ -1,0 +1,411 @@
+"""Limits, scans and fits: from a problem to a result in base units."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import chi2 as chi2_distribution
+
+from nuhf.errors import FitError, InputError, OpenRegionError
+from nuhf.stats.cls import Asymptotic, expected_limits, upper_limit
+from nuhf.stats.cross_check import Agreement, second_optimizer
+from nuhf.stats.intervals import ProfileIntervals, intervals, threshold
+from nuhf.stats.problem import Problem
+from nuhf.stats.results import FitResult, LimitResult, ScanResult, lost_note
+from nuhf.stats.uncertainties import at_bounds, correlation, counts, uncertainties
+from nuhf.toys.cls import toy_cls
+from nuhf.toys.executors import session
+from nuhf.toys.feldman_cousins import feldman_cousins
+from nuhf.toys.problem import asked, check_engine, conditional, toy_setup
+from nuhf.toys.sample import ToyOptions, blocks, converged_only
+from nuhf.units import percent
+
+__all__ = ["DEFAULT_TOYS", "METHODS", "fit", "limit", "scan"]
+
+FloatArray = NDArray[np.float64]
+
+#: Toys per tested value of a Feldman-Cousins construction.
+DEFAULT_TOYS: Final = 2000
+
+_POOR: Final = 0.01
+"""Probability of a fit as bad as that of the data below which a limit says so."""
+
+
+def _delta_chi2(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitResult:
+    if toys is not None:
+        raise InputError("delta-chi2 makes no toys: --toys is for --method cls or feldman-cousins")
+    found = _search(problem, cl)
+    second = second_optimizer(problem, found.best.value, np.ravel(found.pieces))
+    if second.deeper.size:
+        problem = replace(problem, seeds=second.deeper)
+        found = _search(problem, cl)
+        second = second_optimizer(problem, found.best.value, np.ravel(found.pieces))
+    convert = problem.parameter.from_fit
+    pieces = tuple((convert(low), convert(high)) for low, high in found.pieces)
+    bounded = problem.description.couplings[0].bounded
+    return _result(
+        problem,
+        cl,
+        "delta-chi2",
+        found.best.value,
+        pieces,
+        pieces[-1][1] if bounded else None,
+        found.best.twice_nll,
+        tuple((convert(m.value), m.twice_nll - found.best.twice_nll) for m in found.minima),
+        notes=(
+            *lost_note(found.lost, found.points, "a piece of the interval there would be missed"),
+            *_falling_note(problem, found.falling),
+        ),
+        second=second,
+    )
+
+
+def _search(problem: Problem, cl: float) -> ProfileIntervals:
+    """Find the interval; errors name the parameter and say what may help."""
+    what = f"{problem.parameter.name} at {percent(cl)} % CL"
+    try:
+        return intervals(problem.profiler(), problem.span(), cl)
+    except OpenRegionError as error:
+        hint = "widen --range or leave it out" if problem.options.search else "the data set no end"
+        raise FitError(f"{what}: {error}; {hint}") from None
+    except FitError as error:
+        raise FitError(f"{what}: {error}") from None
+
+
+def _falling_note(problem: Problem, ends: tuple[float, ...]) -> tuple[str, ...]:
+    """Say that the search ended where the profile still falls; a range asked for has its note."""
+    if not ends or problem.options.search is not None:
+        return ()
+    where = " and ".join(problem.parameter.show(end) for end in ends)
+    return (
+        f"the profile falls towards the end of the range searched, {where}: a piece of the "
+        "interval beyond would be missed",
+    )
+
+
+def _cls(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitResult:
+    threshold(cl)
+    if not problem.description.couplings[0].bounded:
+        raise InputError(
+            f"cls needs a parameter with a bound at 0; {problem.parameter.name} interferes and "
+            "its likelihood may have two minima: use --method delta-chi2 or feldman-cousins, "
+            "or name a moment with -p"
+        )
+    high = problem.span().high
+    cls, lowest = _asymptotic(problem, high)
+    limit_fit = upper_limit(cls, high, cl)
+    convert, value = problem.parameter.from_fit, cls.data_minimum[0]
+    extra: dict[str, Any] = {}
+    if toys is None:
+        expected = expected_limits(cls, high, cl)
+        extra["expected"] = {name: convert(theta) for name, theta in expected.items()}
+    else:
+        made = toy_cls(problem, cl, toys, (value, lowest), limit_fit)
+        limit_fit = made.limit
+        error = abs(convert(made.limit + made.error) - convert(made.limit))
+        extra["toys"] = {
+            "toys": toys.toys,
+            "seed": toys.seed,
+            "toys_in_all": made.toys,
+            "unconverged": made.unconverged,
+            "end_errors": [[0.0, error]],
+            "backend": made.backend,
+            "curve": {
+                "values": [convert(float(v)) for v in made.values],
+                "cls": made.cls,
+                "cls_error": made.errors,
+            },
+        }
+        extra["notes"] = (
+            f"CLs with {toys.toys} toys of each hypothesis at {len(made.values)} values, seed "
+            f"{toys.seed}; {made.unconverged} of {made.toys} toys without a converged fit; "
+            f"statistical error of the limit {error:.2g}",
+        )
+    upper = convert(limit_fit)
+    pieces = ((convert(0.0), upper),)
+    minima = ((convert(value), 0.0),)
+    return _result(problem, cl, "cls", value, pieces, upper, lowest, minima, **extra)
+
+
+def _asymptotic(problem: Problem, high: float) -> tuple[Asymptotic, float]:
+    """CLs of the data, and their lowest 2NLL."""
+    profiler = problem.profiler()
+    seeds = np.array([0.0, 0.02, 0.2]) * high
+    best, lowest = profiler.best(seeds)
+    fixed = profiler.free.copy()
+    fixed[profiler.index] = False
+    start = profiler.starts.copy()
+    start[:, profiler.index] = 0.0
+    points, heights = problem.engine.minimise(problem.data, start, fixed)
+    if not np.isfinite(heights).any():
+        raise FitError(f"no fit without a signal converged ({problem.engine.optimizer})")
+    null = points[int(np.argmin(heights))]
+    asimov = problem.profiler(problem.engine.compiled.expected_full(null))
+    best_asimov, lowest_asimov = asimov.best(seeds)
+    minimum = float(best[profiler.index]), lowest
+    minimum_asimov = float(best_asimov[profiler.index]), lowest_asimov
+    return Asymptotic(profiler, asimov, minimum, minimum_asimov), lowest
+
+
+def _feldman_cousins(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitResult:
+    made, record, notes = feldman_cousins(problem, cl, toys or ToyOptions(DEFAULT_TOYS))
+    convert, best = problem.parameter.from_fit, made.found.best
+    pieces = tuple((convert(low), convert(high)) for low, high in made.pieces)
+    bounded = problem.description.couplings[0].bounded
+    return _result(
+        problem,
+        cl,
+        "feldman-cousins",
+        best.value,
+        pieces,
+        pieces[-1][1] if bounded else None,
+        best.twice_nll,
+        tuple((convert(m.value), m.twice_nll - best.twice_nll) for m in made.found.minima),
+        notes=notes,
+        toys=record,
+    )
+
+
+METHODS: Final[dict[str, Callable[[Problem, float, ToyOptions | None], LimitResult]]] = {
+    "delta-chi2": _delta_chi2,
+    "cls": _cls,
+    "feldman-cousins": _feldman_cousins,
+}
+
+
+def _result(
+    problem: Problem,
+    cl: float,
+    method: str,
+    best: float,
+    pieces: tuple[tuple[float, float], ...],
+    upper: float | None,
+    lowest: float,
+    minima: tuple[tuple[float, float], ...],
+    notes: tuple[str, ...] = (),
+    expected: Mapping[str, float] | None = None,
+    toys: Mapping[str, Any] | None = None,
+    second: Agreement | None = None,
+) -> LimitResult:
+    ends = np.array([problem.parameter.to_fit(end) for piece in pieces for end in piece])
+    second = second or second_optimizer(problem, best, ends)
+    quality = goodness(problem, lowest)
+    poor = quality["degrees"] > 0 and quality["p_value"] < _POOR
+    return LimitResult(
+        experiments=problem.names,
+        analysis=problem.analysis,
+        parameter=problem.parameter.name,
+        unit=problem.parameter.unit,
+        convention=problem.convention,
+        cl=cl,
+        method=method,
+        best_fit=problem.parameter.from_fit(best),
+        intervals=pieces,
+        upper_limit=upper,
+        twice_nll_min=lowest,
+        minima=minima,
+        profiled=problem.profiled,
+        fixed=dict(problem.options.values),
+        status="converged",
+        optimizer=problem.engine.optimizer,
+        second_optimizer={"name": second.optimizer, "difference_2nll": second.difference},
+        goodness=quality,
+        notes=(*problem.notes, *notes, *second.notes, *([_poor_note(quality)] if poor else [])),
+        provenance=problem.provenance(),
+        expected=expected,
+        toys=toys,
+    )
+
+
+def limit(problem: Problem, cl: float, method: str, toys: ToyOptions | None = None) -> LimitResult:
+    """Return the interval of the parameter of interest.
+
+    With ``toys`` the methods ``cls`` and ``feldman-cousins`` use toys as they say; without,
+    ``cls`` is asymptotic, with its expected band, and ``feldman-cousins`` takes 2000 per value.
+
+    Raises
+    ------
+    InputError
+        If the method or the confidence level is not allowed.
+    FitError
+        If no fit converges or the region is not closed.
+    """
+    if method not in METHODS:
+        raise InputError(f"unknown method '{method}'; allowed: {', '.join(METHODS)}")
+    if toys is not None:
+        check_engine(problem)
+    return METHODS[method](problem, cl, toys)
+
+
+def scan(problem: Problem, points: int, found: LimitResult | None = None) -> ScanResult:
+    """Return the profile of the parameter of interest.
+
+    Without a range asked for, it covers the interval ``found`` and half its width on both sides.
+
+    Raises
+    ------
+    InputError
+        If fewer than two points are asked for, or no range is known.
+    """
+    if not 2 <= points <= 100_000:
+        raise InputError(f"--points {points}: between 2 and 100000 are possible")
+    low, high = _scan_ends(problem, found)
+    values = np.linspace(low, high, points)
+    profiler = problem.profiler()
+    grid = np.array([problem.parameter.to_fit(value) for value in values])
+    heights = profiler.at(grid)
+    seeds = np.array([grid[int(np.argmin(heights))]])
+    best, lowest = profiler.best(seeds)
+    best_value = problem.parameter.from_fit(float(best[profiler.index]))
+    if found is not None and found.twice_nll_min < lowest:
+        best_value, lowest = found.best_fit, found.twice_nll_min
+    return ScanResult(
+        experiments=problem.names,
+        analysis=problem.analysis,
+        parameter=problem.parameter.name,
+        unit=problem.parameter.unit,
+        convention=problem.convention,
+        values=values,
+        delta=heights - lowest,
+        best_fit=best_value,
+        profiled=problem.profiled,
+        fixed=dict(problem.options.values),
+        optimizer=problem.engine.optimizer,
+        notes=(
+            *problem.notes,
+            *lost_note(int((~np.isfinite(heights)).sum()), points, "no number is given"),
+        ),
+        provenance=problem.provenance(),
+    )
+
+
+def _scan_ends(problem: Problem, found: LimitResult | None) -> tuple[float, float]:
+    if problem.options.search is not None:
+        problem.span()
+        return problem.options.search
+    if found is None:
+        raise InputError("a scan needs a range or a limit to take it from")
+    low, high = found.intervals[0][0], found.intervals[-1][1]
+    margin = 0.5 * (high - low)
+    bounded = problem.description.couplings[0].bounded
+    ends = (0.0 if bounded else low - margin), high + margin
+    coupling, convert = problem.description.couplings[0], problem.parameter.from_fit
+    return max(ends[0], convert(coupling.low)), min(ends[1], convert(coupling.high))
+
+
+def fit(problem: Problem, toys: ToyOptions | None = None) -> FitResult:
+    """Fit all free parameters; errors from the curvature, or from profiles at a bound.
+
+    For a strength the significance of its discovery comes along; with ``toys`` the p-value of
+    the goodness of fit from toys, too.
+
+    Raises
+    ------
+    FitError
+        If no fit converges, or the data do not determine the parameters.
+    """
+    if toys is not None:
+        check_engine(problem)
+    compiled, profiler = problem.engine.compiled, problem.profiler()
+    coupling = problem.description.couplings[0]
+    span = coupling.high - coupling.low
+    seeds = np.clip(coupling.init + np.array([0.0, -0.1, 0.1]) * span, coupling.low, coupling.high)
+    if _degrees(problem) < 0:
+        names = ", ".join(compiled.names[i] for i in np.flatnonzero(_unconstrained(problem)))
+        raise FitError(
+            f"there are more parameters without a constraint ({names}) than bins "
+            f"({compiled.n_main}): the data do not determine them; leave some out or --set them"
+        )
+    best, lowest = profiler.best(seeds)
+    matrix, bounded = uncertainties(problem, best, lowest)
+    errors = np.sqrt(np.clip(np.diag(matrix), 0.0, None))
+    table: dict[str, tuple[float, float]] = {}
+    units: dict[str, str] = {}
+    couplings = {c.parameter.fit_name: c.parameter for c in problem.description.couplings}
+    factors = {factor.name for factor in problem.description.free}
+    for i, name in enumerate(compiled.names):
+        value, error = float(best[i]), float(errors[i])
+        if name not in couplings:
+            table[name], units[name] = (value, error), "1" if name in factors else "sigma"
+        elif (parameter := couplings[name]).squared:
+            # the square, whose error is defined at zero too
+            table[parameter.fit_stem] = value * parameter.scale, error * parameter.scale
+            units[parameter.fit_stem] = f"{parameter.unit}^2"
+        else:
+            table[parameter.name] = parameter.from_fit(value), error * parameter.scale
+            units[parameter.name] = parameter.unit
+    quality = goodness(problem, lowest)
+    statistic = quality["saturated_2nll"]
+    by_toys, notes = ({}, ()) if toys is None else _goodness(problem, best, statistic, toys)
+    return FitResult(
+        experiments=problem.names,
+        analysis=problem.analysis,
+        parameters=table,
+        units=units,
+        counts=counts(problem, best, matrix),
+        correlation=correlation(compiled.names, matrix),
+        twice_nll=lowest,
+        goodness={**quality, **by_toys},
+        status="converged",
+        optimizer=problem.engine.optimizer,
+        notes=(*problem.notes, *bounded, *notes),
+        at_bounds=tuple(list(table)[i] for i in at_bounds(problem, best)),
+        provenance=problem.provenance(),
+        significance=_discovery(problem, float(best[profiler.index]), lowest),
+    )
+
+
+def goodness(problem: Problem, lowest: float) -> dict[str, float]:
+    """2NLL of the best fit above saturation, degrees of freedom, and the p-value of chi2."""
+    saturated = problem.engine.compiled.saturated_twice_nll(problem.data[np.newaxis])[0]
+    statistic, degrees = lowest - float(saturated), _degrees(problem)
+    p_value = float(chi2_distribution.sf(statistic, degrees))
+    return {"saturated_2nll": statistic, "degrees": degrees, "p_value": p_value}
+
+
+def _poor_note(quality: Mapping[str, float]) -> str:
+    return (
+        f"the model does not describe the data: 2NLL {quality['saturated_2nll']:.1f} above "
+        f"saturation for {quality['degrees']:.0f} degrees of freedom at the best fit, p = "
+        f"{quality['p_value']:.1g}; nuhf fit shows what is pulled"
+    )
+
+
+def _unconstrained(problem: Problem) -> NDArray[np.bool_]:
+    """Which parameters float without a constraint term, (P,)."""
+    constraints, free = problem.engine.compiled.constraints, problem.profiler().free.copy()
+    free[constraints.normal_param] = free[constraints.poisson_param] = False
+    return free
+
+
+def _degrees(problem: Problem) -> int:
+    return int(problem.engine.compiled.n_main - _unconstrained(problem).sum())
+
+
+def _discovery(problem: Problem, best: float, lowest: float) -> dict[str, float] | None:
+    """Significance of a strength against 0 (arXiv:1007.1727 eqs 12, 52); None for others."""
+    if problem.parameter.kind != "strength":
+        return None
+    index = problem.profiler().index
+    _, height = conditional(problem, [index], np.array([[problem.parameter.to_fit(0.0)]]))
+    q0 = max(float(height[0]) - lowest, 0.0) if best > 0.0 else 0.0
+    return {"q0": q0, "sigma": float(np.sqrt(q0))}
+
+
+def _goodness(
+    problem: Problem, best: FloatArray, statistic: float, toys: ToyOptions
+) -> tuple[dict[str, float], tuple[str, ...]]:
+    """p-value of 2NLL above saturation from toys at the best fit, with its error, and a note."""
+    setup = toy_setup(problem, [float(best[problem.profiler().index])])
+    tasks = blocks({"kind": "goodness", "truth": best.tolist()}, toys.toys, [toys.seed, 0])
+    with session(setup, toys, asked(problem, 0.0, "goodness")) as opened:
+        t, lost = converged_only(opened.map(tasks))
+    counted = len(t) - lost
+    if lost > 0.01 * len(t):
+        raise FitError(f"{lost} of {len(t)} toys did not converge")
+    p = float((t >= statistic).sum()) / counted
+    error = float(np.sqrt(max(p * (1.0 - p), 0.25 / counted) / counted))
+    note = f"goodness of fit: {toys.toys} toys, seed {toys.seed}; {lost} without a converged fit"
+    return {"p_value_toys": p, "p_value_toys_error": error}, (note,)

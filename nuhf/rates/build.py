@@ -1,0 +1,277 @@
+"""Template builder: flux moments x cross-section algebra x response, one matrix product each."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nuhf.constants import ELECTRON_MASS
+from nuhf.errors import InputError
+from nuhf.physics import cevns, eves
+from nuhf.physics.couplings import WeakCouplings
+from nuhf.physics.neutron_radius import REFERENCE_FM, radius_weights
+from nuhf.physics.nuclei import Nuclide
+from nuhf.physics.shells import AtomicCorrection, Shells
+from nuhf.physics.spectra import Spectrum
+from nuhf.rates.moments import flux_moments
+from nuhf.rates.quadrature import Grid, panel_grid
+from nuhf.rates.templates import Axis, TemplateSet
+from nuhf.units import KEV
+
+__all__ = [
+    "Kernel",
+    "Label",
+    "Response",
+    "Source",
+    "Target",
+    "electrons",
+    "nucleus",
+    "recoil_grid",
+    "template_set",
+]
+
+FloatArray = NDArray[np.float64]
+Response = Callable[[FloatArray], FloatArray]
+"""Recoil energies in MeV (n,) to a response matrix (n_bins, n)."""
+
+Kernel = Callable[[FloatArray, Spectrum], Mapping[str, FloatArray]]
+"""Recoil energies in MeV (n,) and a species to the coefficients (3, n) of 1, 1/E, 1/E^2 of
+dsigma/dT in cm^2/MeV, by monomial."""
+
+Templates = dict[str, dict[str, FloatArray]]
+
+_RATIO: Final = 1.25
+"""Largest ratio of neighbouring panel edges, for the 1/T and 1/T^2 terms."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is hit: a nuclide, or the electrons of an element.
+
+    Attributes
+    ----------
+    mass : float
+        In MeV.
+    number : float
+        How many of them are in the detector.
+    kernel : Kernel
+        Cross section.
+    kinks : tuple of float
+        Recoil energies in MeV where the cross section is not smooth.
+    reference : mapping
+        Nominal values of variables that its kernel is expanded in, beside the couplings.
+    """
+
+    mass: float
+    number: float
+    kernel: Kernel
+    kinks: tuple[float, ...] = ()
+    reference: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One neutrino species.
+
+    Attributes
+    ----------
+    name : str
+        Such as ``numubar``.
+    spectrum : Spectrum
+        Per neutrino emitted.
+    fluence : float
+        Neutrinos per cm^2 at the detector.
+    time_fractions : ndarray
+        Share of them accepted in each time bin, (n_time,); ``[1.0]`` without time bins.
+    """
+
+    name: str
+    spectrum: Spectrum
+    fluence: float
+    time_fractions: FloatArray
+
+
+def nucleus(
+    nuclide: Nuclide,
+    number: float,
+    couplings: WeakCouplings,
+    form_factor: str,
+    neutron_radius: bool = False,
+) -> Target:
+    """Return a nuclide as a target of coherent scattering.
+
+    With ``neutron_radius`` the templates are expanded in powers of its neutron radius.
+    """
+
+    def kernel(recoil: FloatArray, species: Spectrum) -> Mapping[str, FloatArray]:
+        flavour = species.flavour
+        terms = cevns.coefficients(recoil, nuclide, flavour, couplings, form_factor)
+        if neutron_radius:
+            weak = cevns.weak_coefficients(recoil, nuclide.mass)
+            weights = radius_weights(recoil, nuclide, flavour, couplings, form_factor)
+            terms |= {name: weak * weight for name, weight in weights.items()}
+        return terms
+
+    reference = {f"x_{nuclide.name}": nuclide.rn_fm - REFERENCE_FM} if neutron_radius else {}
+    return Target(nuclide.mass, number, kernel, reference=reference)
+
+
+def electrons(shells: Shells, atoms: float, correction: AtomicCorrection | None = None) -> Target:
+    """Return the electrons of an element as a target of elastic scattering.
+
+    Parameters
+    ----------
+    shells : Shells
+        Binding energies; `nuhf.physics.shells.free_electrons` for none.
+    atoms : float
+        How many atoms are in the detector.
+    correction : AtomicCorrection, optional
+        Replaces the step function for the SM part, and only there; recoils below its table are
+        refused.
+    """
+
+    def kernel(recoil: FloatArray, species: Spectrum) -> Mapping[str, FloatArray]:
+        terms = eves.coefficients(recoil, species.flavour, species.antineutrino)
+        steps = shells.effective_electrons(recoil)
+        found = {name: steps * row for name, row in terms.items()}
+        if correction is not None:
+            found["1"] = correction.effective_electrons(recoil) * terms["1"]
+        return found
+
+    kinks = [*shells.kinks, *(correction.kinks if correction is not None else ())]
+    return Target(ELECTRON_MASS, atoms, kernel, tuple(float(kink) for kink in kinks))
+
+
+def recoil_grid(
+    targets: Sequence[Target],
+    sources: Sequence[Source],
+    recoil_min: float,
+    recoil_max: float = np.inf,
+    refine: int = 1,
+) -> Grid:
+    """Quadrature nodes in T (MeV): geometric panels, split at every kink.
+
+    Parameters
+    ----------
+    recoil_min, recoil_max : float
+        Ends in MeV; the response must be negligible outside. The upper one is the kinematic end
+        where that is lower.
+    refine : int
+        How many times finer than usual, to measure what the grid does to a result.
+
+    Raises
+    ------
+    InputError
+        If no source reaches ``recoil_min``, or that is not above 0.
+    """
+    if not recoil_min > 0.0:
+        raise InputError(f"the smallest recoil must be above 0, given: {recoil_min / KEV:g} keV")
+    kinks = np.concatenate(
+        [
+            cevns.maximum_recoil(source.spectrum.kinks, target.mass)
+            for target in targets
+            for source in sources
+        ]
+    )
+    highest = min(float(kinks.max()), recoil_max)
+    if highest <= recoil_min:
+        raise InputError(f"no neutrino gives a recoil above {recoil_min / KEV:g} keV")
+    kinks = np.append(kinks, [kink for target in targets for kink in target.kinks])
+    count = refine * int(np.ceil(np.log(highest / recoil_min) / np.log(_RATIO)))
+    edges = np.concatenate([np.geomspace(recoil_min, highest, count + 1), kinks])
+    edges = np.unique(edges[(edges >= recoil_min) & (edges <= highest)])
+    keep = np.append(np.diff(edges) > 1e-9 * highest, True)
+    return panel_grid(edges[keep])
+
+
+@dataclass(frozen=True)
+class Label:
+    """What a template set is called: the fields of `nuhf.rates.templates.TemplateSet`."""
+
+    region: str
+    process: str
+    interaction: str
+    axes: tuple[Axis, ...]
+
+
+def template_set(
+    label: Label,
+    targets: Sequence[Target],
+    sources: Sequence[Source],
+    nominal: Response,
+    varied: Mapping[tuple[str, str], Response],
+    grid: Grid,
+) -> TemplateSet:
+    """Build the templates of one process in one region.
+
+    Parameters
+    ----------
+    label : Label
+        Names and axes.
+    targets, sources
+        What scatters on what.
+    nominal : Response
+        Detector as it is.
+    varied : mapping
+        Detector by nuisance and direction, ``up`` or ``down``.
+    grid : Grid
+        From `recoil_grid`.
+
+    Returns
+    -------
+    TemplateSet
+        Events, (n_bins * n_time,), the time index running fastest, with the error estimate of
+        the nominal quadrature; units of the monomials as in `nuhf.physics.cevns.MONOMIALS`.
+    """
+    names, rates = _rates(grid.nodes, targets, sources)
+    weighted = rates * grid.fine
+    rows = [(s.name, m) for s in sources for m in names]
+    times = {source.name: source.time_fractions for source in sources}
+    matrix = nominal(grid.nodes)
+    difference = (rates * (grid.fine - grid.coarse)) @ matrix.T
+    # what lies below the grid, if the integrand went on as at its first node
+    below = np.abs(rates[:, :1] * matrix[:, 0]) * grid.nodes[0]
+    return TemplateSet(
+        label.region,
+        label.process,
+        label.interaction,
+        label.axes,
+        {source.name: source.spectrum.flavour for source in sources},
+        _outer(weighted @ matrix.T, rows, times),
+        {
+            key: _outer(weighted @ response(grid.nodes).T, rows, times)
+            for key, response in varied.items()
+        },
+        _outer(np.abs(difference) + below, rows, times),
+        {v: value for target in targets for v, value in target.reference.items()},
+    )
+
+
+def _rates(
+    recoil: FloatArray, targets: Sequence[Target], sources: Sequence[Source]
+) -> tuple[tuple[str, ...], FloatArray]:
+    """Names of the monomials, and events per MeV, (n_sources * n_monomials, n_recoil)."""
+    found: list[dict[str, FloatArray]] = []
+    for source in sources:
+        events = {name: np.zeros(recoil.size) for name in cevns.MONOMIALS}
+        for target in targets:
+            moments = flux_moments(source.spectrum, recoil, target.mass)
+            for name, terms in target.kernel(recoil, source.spectrum).items():
+                rate = target.number * source.fluence * (terms * moments).sum(axis=0)
+                events[name] = events.get(name, 0.0) + rate
+        found.append(events)
+    names = tuple(found[0])
+    return names, np.array([[events[name] for name in names] for events in found]).reshape(
+        -1, recoil.size
+    )
+
+
+def _outer(
+    counts: FloatArray, rows: Sequence[tuple[str, str]], times: Mapping[str, FloatArray]
+) -> Templates:
+    result: Templates = {}
+    for (source, monomial), row in zip(rows, counts, strict=True):
+        result.setdefault(source, {})[monomial] = np.outer(row, times[source]).ravel()
+    return result

@@ -1,0 +1,319 @@
+"""Template sets, and their text form under ``templates/``."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise, product
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nuhf import resources
+from nuhf.errors import InputError
+from nuhf.rates.polynomial import Polynomial
+
+__all__ = [
+    "Axis",
+    "TemplateSet",
+    "bin_columns",
+    "read_templates",
+    "to_json",
+    "write_templates",
+]
+
+FloatArray = NDArray[np.float64]
+Templates = Mapping[str, Mapping[str, FloatArray]]
+
+_FORMAT: Final = 2
+_MAX_BINS: Final = 100_000
+_VARIABLES: Final = ("q", "r", "qt2", "rt2", "munu2")
+_ROWS: Final[Mapping[str, tuple[Mapping[str, int], ...]]] = {
+    "1": ({},),
+    "q": ({"q": 1},),
+    "r": ({"r": 1},),
+    "q2": ({"q": 2}, {"qt2": 1}),
+    "qr": ({"q": 1, "r": 1},),
+    "r2": ({"r": 2}, {"rt2": 1}),
+    "munu2": ({"munu2": 1},),
+    "s2w": ({"s2w": 1},),
+}
+"""Powers of the variables by name of a template; a coupling squared also feeds a transition."""
+
+_MEASUREMENT: Final = "measurement"
+_DIGITS: Final = 13
+_DIGITS_POWERS: Final = 9
+"""Powers of a radius are corrections: 1e-9 of each is far below the 1e-7 of the expansion."""
+
+
+_UNITS: Final[Mapping[str, str]] = {
+    "_us": "us", "_kev": "keV", "_kev_ee": "keV_ee", "_kev_nr": "keV_nr"
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One binned axis: name with unit, such as ``time_us``, and edges (n + 1,)."""
+
+    name: str
+    edges: tuple[float, ...]
+
+    @property
+    def bins(self) -> int:
+        """Number of bins."""
+        return len(self.edges) - 1
+
+    @property
+    def unit(self) -> str:
+        """Unit at the end of the name; empty for a number."""
+        return next((unit for end, unit in _UNITS.items() if self.name.endswith(end)), "")
+
+    @property
+    def quantity(self) -> str:
+        """Name without the unit."""
+        end = next((end for end in _UNITS if self.name.endswith(end)), "")
+        return self.name.removesuffix(end)
+
+
+def bin_columns(axes: Sequence[Axis]) -> dict[str, list[float]]:
+    """Return the edges of every bin as columns of a table, the last axis fastest."""
+    cells = list(product(*(list(pairwise(axis.edges)) for axis in axes)))
+    columns = {}
+    for i, axis in enumerate(axes):
+        columns[f"{axis.name}_lo"] = [cell[i][0] for cell in cells]
+        columns[f"{axis.name}_hi"] = [cell[i][1] for cell in cells]
+    return columns
+
+
+@dataclass(frozen=True)
+class TemplateSet:
+    """Templates of one signal process in one region, nominal and varied.
+
+    Attributes
+    ----------
+    region : str
+        Region they belong to.
+    process : str
+        Unique in the region: ``cevns``, or ``eves_pp`` for one of several sources of EvES.
+    interaction : str
+        ``cevns`` or ``eves``: what ``norm_cevns`` and ``norm_eves`` scale; ``measurement`` for a
+        number that is no count of neutrinos.
+    axes : tuple of Axis
+        The last axis runs fastest.
+    flavours : mapping
+        Neutrino flavour of each source.
+    nominal : mapping
+        ``nominal[source][monomial]``, events (n_bins,); monomials in base units (e, cm^2,
+        mu_B^2). ``q*x_Cs133^2`` is a monomial times a power of a further variable, here of
+        x = (R_n - 5 fm)/fm of a nuclide.
+    varied : mapping
+        ``varied[nuisance, "up" or "down"][source][monomial]``.
+    errors : mapping
+        Quadrature error estimates of the nominal templates.
+    reference : mapping
+        Values of the further variables where no parameter moves them.
+    """
+
+    region: str
+    process: str
+    interaction: str
+    axes: tuple[Axis, ...]
+    flavours: Mapping[str, str]
+    nominal: Templates
+    varied: Mapping[tuple[str, str], Templates]
+    errors: Templates
+    reference: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def monomials(self) -> tuple[str, ...]:
+        """Names of the templates of every source."""
+        return tuple(next(iter(self.nominal.values())))
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """What `polynomial` depends on."""
+        base = () if self.interaction == _MEASUREMENT else _VARIABLES
+        used = [v for name in self.monomials for row in _rows(name) for v in row]
+        return tuple(dict.fromkeys([*base, *used]))
+
+    @property
+    def bins(self) -> int:
+        """Number of bins of all axes together."""
+        return int(np.prod([axis.bins for axis in self.axes]))
+
+    def polynomial(self, source: str, variation: tuple[str, str] | None = None) -> Polynomial:
+        """Return the counts of a source in q, r, qt2, rt2, munu2 of its flavour.
+
+        ``qt2`` and ``rt2`` are the incoherent sums of squared transition charges and radii. With
+        an expansion in neutron radii ``x_<nuclide>`` come after them; a measurement depends on
+        ``s2w``, the distance of sin^2(theta_W) from its nominal value, instead.
+        """
+        templates = (self.nominal if variation is None else self.varied[variation])[source]
+        names = self.variables
+        return Polynomial.from_terms(
+            names,
+            [
+                (tuple(row.get(v, 0) for v in names), templates[monomial])
+                for monomial in self.monomials
+                for row in _rows(monomial)
+            ],
+        )
+
+    def relative_error(self) -> float:
+        """Largest error estimate relative to the largest bin of the same template; 0 of nothing."""
+        return max(
+            (
+                float(self.errors[s][m].max() / np.abs(t).max())
+                for s, monomials in self.nominal.items()
+                for m, t in monomials.items()
+                if np.any(t)
+            ),
+            default=0.0,
+        )
+
+
+def _rows(monomial: str) -> tuple[dict[str, int], ...]:
+    """Powers of the variables in a template name, such as ``q2`` or ``1*x_Cs133^3``."""
+    head, *factors = monomial.split("*")
+    powers = {name: int(power) for name, _, power in (f.partition("^") for f in factors)}
+    return tuple({**row, **powers} for row in _ROWS[head])
+
+
+def _numbers(templates: Templates, digits: int = _DIGITS) -> dict[str, dict[str, list[float]]]:
+    def text(name: str, x: float) -> str:
+        return f"{x:.{min(digits, _DIGITS_POWERS) if '*' in name else digits}g}"
+
+    return {
+        source: {name: [float(text(name, x)) for x in row] for name, row in monomials.items()}
+        for source, monomials in templates.items()
+    }
+
+
+def _set_to_json(templates: TemplateSet) -> dict[str, Any]:
+    return {
+        "region": templates.region,
+        "process": templates.process,
+        "interaction": templates.interaction,
+        "axes": [{"name": a.name, "edges": list(a.edges)} for a in templates.axes],
+        "flavours": dict(templates.flavours),
+        "relative_error": float(f"{templates.relative_error():.2g}"),
+        "nominal": _numbers(templates.nominal),
+        "varied": {
+            f"{name}:{direction}": _numbers(varied)
+            for (name, direction), varied in templates.varied.items()
+        },
+        "errors": _numbers(templates.errors, 2),
+        **({"reference": dict(templates.reference)} if templates.reference else {}),
+    }
+
+
+def to_json(
+    experiment: str, analysis: str, sets: Sequence[TemplateSet], digests: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the content of a template file: plain lists, 13 significant digits.
+
+    Parameters
+    ----------
+    experiment, analysis : str
+        What the templates belong to.
+    sets : sequence of TemplateSet
+        All of them.
+    digests : mapping
+        SHA-256 of every input file, by its name.
+    """
+    return {
+        "format": _FORMAT,
+        "experiment": experiment,
+        "analysis": analysis,
+        "units": {"q": "e", "r": "cm2", "munu2": "mu_B^2", "templates": "events"},
+        "digests": dict(digests),
+        "sets": [_set_to_json(templates) for templates in sets],
+    }
+
+
+def write_templates(
+    path: Path,
+    experiment: str,
+    analysis: str,
+    sets: Sequence[TemplateSet],
+    digests: Mapping[str, str],
+) -> None:
+    """Write a template file atomically."""
+    resources.write_json(path, to_json(experiment, analysis, sets, digests))
+
+
+def _arrays(
+    path: Path,
+    where: str,
+    templates: Mapping[str, Mapping[str, list[float]]],
+    names: Sequence[str],
+    bins: int,
+) -> dict[str, dict[str, FloatArray]]:
+    result: dict[str, dict[str, FloatArray]] = {}
+    for source, monomials in templates.items():
+        result[source] = {}
+        for name in names:
+            row = np.asarray(monomials.get(name, []), dtype=float)
+            if row.shape != (bins,):
+                raise InputError(f"{path}: {where}.{source}.{name}: needs {bins} numbers")
+            result[source][name] = row
+    return result
+
+
+def _names(content: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the templates that a set must have: those of its first source, and the usual."""
+    given = tuple(next(iter(content["nominal"].values())))
+    usual = () if content["interaction"] == _MEASUREMENT else tuple(_ROWS)[:-1]
+    return tuple(dict.fromkeys([*usual, *given]))
+
+
+def _set_from_json(path: Path, content: Mapping[str, Any]) -> TemplateSet:
+    axes = tuple(Axis(a["name"], tuple(map(float, a["edges"]))) for a in content["axes"])
+    for axis in axes:
+        if axis.bins < 1 or any(b <= a for a, b in pairwise(axis.edges)):
+            raise InputError(f"{path}: the edges of {axis.name} do not increase")
+    bins = math.prod(axis.bins for axis in axes)
+    if bins > _MAX_BINS:
+        raise InputError(f"{path}: {bins} bins; at most {_MAX_BINS} are taken")
+    if not content["nominal"]:
+        raise InputError(f"{path}: {content['region']}, {content['process']}: no source")
+    for templates in (content["flavours"], content["errors"], *content["varied"].values()):
+        if set(templates) != set(content["nominal"]):
+            raise InputError(
+                f"{path}: the sources differ: {', '.join(content['nominal'])} in nominal, "
+                f"{', '.join(templates) or 'none'} elsewhere"
+            )
+    names = _names(content)
+    varied = {}
+    for label, templates in content["varied"].items():
+        name, direction = label.rsplit(":", 1)
+        varied[name, direction] = _arrays(path, label, templates, names, bins)
+    return TemplateSet(
+        region=content["region"],
+        process=content["process"],
+        interaction=content["interaction"],
+        axes=axes,
+        flavours=content["flavours"],
+        nominal=_arrays(path, "nominal", content["nominal"], names, bins),
+        varied=varied,
+        errors=_arrays(path, "errors", content["errors"], names, bins),
+        reference=content.get("reference", {}),
+    )
+
+
+def read_templates(path: Path) -> tuple[TemplateSet, ...]:
+    """Read a template file.
+
+    Raises
+    ------
+    InputError
+        If the file is not of this format or a list has the wrong length.
+    """
+    content = resources.read_json(path)
+    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        raise InputError(f"{path}: not a nuhf template file of format {_FORMAT}")
+    try:
+        return tuple(_set_from_json(path, entry) for entry in content["sets"])
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise InputError(f"{path}: broken template file: {error!r}") from None

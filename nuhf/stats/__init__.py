@@ -1,0 +1,1 @@
+"""Fits, intervals, contours and rankings, and what they return."""

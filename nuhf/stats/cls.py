@@ -1,0 +1,109 @@
+"""Asymptotic CLs upper limits of a parameter with a physical boundary at zero.
+
+Source: G. Cowan, K. Cranmer, E. Gross, O. Vitells, Eur. Phys. J. C 71, 1554 (2011),
+arXiv:1007.1727, eqs 16, 62 to 66, 89 (test statistic q-tilde).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.stats import norm
+
+from nuhf.errors import FitError
+from nuhf.stats.intervals import Profiler
+
+__all__ = ["BAND", "Asymptotic", "expected_limits", "upper_limit"]
+
+FloatArray = NDArray[np.float64]
+
+_SMALL: Final = 1e-3
+"""Where the search for a limit starts, relative to the range."""
+
+#: Names of the expected limits and their distance from the median in standard deviations.
+BAND: Final = {"minus2": -2.0, "minus1": -1.0, "median": 0.0, "plus1": 1.0, "plus2": 2.0}
+
+
+@dataclass(frozen=True)
+class Asymptotic:
+    """CLs as a function of the parameter, from a profile of the data and of the Asimov data.
+
+    Attributes
+    ----------
+    data, asimov : Profiler
+        Profiles; the Asimov data are those of the fit with the parameter at zero.
+    data_minimum, asimov_minimum : tuple of (float, float)
+        Best value (not below zero) and 2NLL.
+    """
+
+    data: Profiler
+    asimov: Profiler
+    data_minimum: tuple[float, float]
+    asimov_minimum: tuple[float, float]
+
+    def __call__(self, value: float) -> float:
+        """Return CLs at a value of the parameter."""
+        best, lowest = self.data_minimum
+        q = _above(self.data, value, lowest) if value > best else 0.0
+        q_asimov = _above(self.asimov, value, self.asimov_minimum[1])
+        root, root_asimov = np.sqrt(q), np.sqrt(q_asimov)
+        if q <= q_asimov:
+            above, expected = norm.sf(root), norm.cdf(root_asimov - root)
+        else:
+            above = norm.sf((q + q_asimov) / (2.0 * root_asimov))
+            expected = norm.sf((q - q_asimov) / (2.0 * root_asimov))
+        return float(above / expected) if expected > 0 else 0.0
+
+    def expected(self, value: float, pull: float) -> float:
+        """Return CLs where the data of no signal lie ``pull`` standard deviations from the median.
+
+        Eq 89: without a signal the best fit is normal around 0, with the width that the Asimov
+        data give.
+        """
+        q = _above(self.asimov, value, self.asimov_minimum[1])
+        return float(norm.sf(np.sqrt(q) - pull) / norm.cdf(pull))
+
+
+def _above(profiler: Profiler, value: float, lowest: float) -> float:
+    """2NLL above its minimum at a value of the parameter; `FitError` if no fit converges."""
+    height = float(profiler.at(np.array([value]))[0])
+    if not np.isfinite(height):
+        raise FitError(f"no fit converged at {value:.4g} (fit parameter)")
+    return max(height - lowest, 0.0)
+
+
+def upper_limit(cls: Callable[[float], float], high: float, cl: float) -> float:
+    """Return the value where CLs falls to 1 - ``cl``, by root finding between 0 and ``high``.
+
+    Raises
+    ------
+    FitError
+        If CLs is still above it at ``high``.
+    """
+    target = 1.0 - cl
+    # CLs is 1 at 0: from a small value outwards, as fits far outside are hard and need not converge
+    upper = _SMALL * high
+    while cls(upper) > target:
+        if upper >= high:
+            raise FitError(f"CLs is still above {target:g} at the end of the range, {high:g}")
+        upper = min(2.0 * upper, high)
+    while upper > 1e-12 * high and cls(0.5 * upper) < target:
+        upper *= 0.5
+    return float(brentq(lambda x: cls(x) - target, 0.5 * upper, upper, xtol=1e-9 * high, rtol=1e-8))
+
+
+def expected_limits(cls: Asymptotic, high: float, cl: float) -> dict[str, float]:
+    """Return the limits that data without a signal would give: median, and 1, 2 sigma around it.
+
+    Raises
+    ------
+    FitError
+        If one lies beyond ``high``.
+    """
+    return {
+        name: upper_limit(lambda x, pull=pull: cls.expected(x, pull), high, cl)  # type: ignore[misc]
+        for name, pull in BAND.items()
+    }

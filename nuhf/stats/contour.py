@@ -1,0 +1,212 @@
+"""Regions of two parameters: profile on a grid, boundaries refined by root finding."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import contourpy
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import RectBivariateSpline
+
+from nuhf.errors import InputError
+from nuhf.likelihood.engines import ModelProfiler
+from nuhf.stats.intervals import ScanRange, intervals, threshold
+from nuhf.stats.problem import Problem
+from nuhf.stats.results import lost_note, plain
+
+__all__ = ["ContourResult", "contour"]
+
+FloatArray = NDArray[np.float64]
+
+_MARGIN: Final = 0.12
+_SECANT_STEPS: Final = 6
+
+
+@dataclass(frozen=True)
+class ContourResult:
+    """Regions of two parameters, in base units.
+
+    Attributes
+    ----------
+    regions : tuple of (float, tuple of ndarray)
+        Confidence level and the boundary lines (n, 2) of its region, all pieces; closed lines
+        repeat their first point, open ones end at a physical bound.
+    best_fit : (float, float)
+        Global minimum.
+    x, y : ndarray
+        Grid (n,) and (m,).
+    delta : ndarray
+        2NLL above the minimum on the grid, (m, n).
+    """
+
+    experiments: tuple[str, ...]
+    analysis: str
+    parameters: tuple[str, str]
+    units: tuple[str, str]
+    convention: str | None
+    best_fit: tuple[float, float]
+    twice_nll_min: float
+    regions: tuple[tuple[float, tuple[FloatArray, ...]], ...]
+    x: FloatArray
+    y: FloatArray
+    delta: FloatArray
+    profiled: tuple[str, ...]
+    optimizer: str
+    notes: tuple[str, ...]
+    provenance: dict[str, Any] = field(repr=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain lists, dicts, strings and numbers (regions by confidence level)."""
+        content = {name: plain(getattr(self, name)) for name in self.__dataclass_fields__}
+        content["regions"] = [
+            {"cl": cl, "lines": [plain(line) for line in lines]} for cl, lines in self.regions
+        ]
+        return content
+
+
+@dataclass(frozen=True)
+class _Plane:
+    """The profile as a function of two fit parameters, in units of their ranges."""
+
+    profiler: ModelProfiler
+    indices: tuple[int, int]
+    low: FloatArray
+    width: FloatArray
+    floor: float
+
+    def __call__(self, points: FloatArray) -> FloatArray:
+        """2NLL above the floor at points (n, 2) of the unit square."""
+        inside = np.clip(points, 0.0, 1.0)
+        return self.profiler.at_points(self.indices, self.low + inside * self.width) - self.floor
+
+
+def contour(problem: Problem, levels: Sequence[float], points: int) -> ContourResult:
+    """Find the regions of the first two free parameters of a problem.
+
+    Parameters
+    ----------
+    problem : Problem
+        Its parameter of interest is x, the first profiled one y.
+    levels : sequence of float
+        Confidence levels, for two degrees of freedom.
+    points : int
+        Grid points along each axis.
+
+    Raises
+    ------
+    InputError
+        If a level or the number of points is not allowed.
+    FitError
+        If no fit converges or the region is not closed.
+    """
+    if not 10 <= points <= 400:
+        raise InputError(f"--points {points}: between 10 and 400 are possible")
+    levels = sorted(set(levels))
+    rises = [threshold(cl, 2) for cl in levels]
+    couplings = problem.description.couplings[:2]
+    compiled = problem.engine.compiled
+    first, second = (c.parameter for c in couplings)
+    indices = (compiled.index(first.fit_name), compiled.index(second.fit_name))
+    best, lowest, low, high = _extent(problem, indices, levels[-1])
+    plane = _Plane(problem.profiler(), indices, low, high - low, lowest)
+    unit = np.linspace(0.0, 1.0, points)
+    grid = np.stack(np.meshgrid(unit, unit), axis=-1)
+    heights = plane(grid.reshape(-1, 2)).reshape(points, points)
+    lines = [
+        tuple(_base(problem, low + line * (high - low)) for line in _lines(plane, heights, rise))
+        for rise in rises
+    ]
+    return ContourResult(
+        experiments=problem.names,
+        analysis=problem.analysis,
+        parameters=(first.name, second.name),
+        units=(first.unit, second.unit),
+        convention=problem.convention,
+        best_fit=(
+            first.from_fit(float(best[indices[0]])),
+            second.from_fit(float(best[indices[1]])),
+        ),
+        twice_nll_min=lowest,
+        regions=tuple(zip(levels, lines, strict=True)),
+        x=np.array([first.from_fit(v) for v in low[0] + unit * (high - low)[0]]),
+        y=np.array([second.from_fit(v) for v in low[1] + unit * (high - low)[1]]),
+        delta=heights,
+        profiled=problem.profiled[1:],
+        optimizer=problem.engine.optimizer,
+        notes=(
+            *problem.notes,
+            *lost_note(int((~np.isfinite(heights)).sum()), heights.size, "taken to be outside"),
+        ),
+        provenance=problem.provenance(),
+    )
+
+
+def _extent(
+    problem: Problem, indices: tuple[int, int], cl: float
+) -> tuple[FloatArray, float, FloatArray, FloatArray]:
+    """Best fit (P,), its 2NLL, and the corners (2,) of a frame around the region at ``cl``."""
+    profiler = problem.profiler()
+    fits, spans = [], []
+    for index, coupling in zip(indices, problem.description.couplings[:2], strict=True):
+        along = replace(profiler, index=index)
+        span = ScanRange(coupling.low, coupling.high, coupling.bounded, coupling.parameter.show)
+        found = intervals(along, span, cl, 2)
+        start, end = found.pieces[0][0], found.pieces[-1][1]
+        margin = _MARGIN * (end - start)
+        spans.append((max(start - margin, coupling.low), min(end + margin, coupling.high)))
+        fits.append(along.best(np.array([found.best.value])))
+    best, lowest = min(fits, key=lambda fit: fit[1])
+    low, high = np.array(spans).T
+    return best, lowest, low, high
+
+
+def _base(problem: Problem, line: FloatArray) -> FloatArray:
+    """Convert a line (n, 2) of fit parameters to base units."""
+    pair = [c.parameter for c in problem.description.couplings[:2]]
+    return np.array([[p.from_fit(v) for p, v in zip(pair, row, strict=True)] for row in line])
+
+
+def _lines(plane: _Plane, heights: FloatArray, rise: float) -> list[FloatArray]:
+    """Lines of the grid at a height, every vertex moved onto the height along the gradient."""
+    points = heights.shape[0]
+    unit = np.linspace(0.0, 1.0, points)
+    finite = np.where(np.isfinite(heights), heights, 1e6)
+    # far above the region the surface is steep and interpolation of it poor
+    capped = np.minimum(finite, 4.0 * rise + 20.0)
+    fine = np.linspace(0.0, 1.0, 2 * points - 1)
+    smooth = RectBivariateSpline(unit, unit, capped)(fine, fine)
+    generator = contourpy.contour_generator(fine, fine, smooth)
+    found = [np.asarray(line) for line in generator.lines(rise)]
+    if not found:
+        return []
+    vertices = np.concatenate(found)
+    refined = _refine(plane, vertices, rise, 1.0 / (points - 1))
+    return np.split(refined, np.cumsum([len(line) for line in found])[:-1])
+
+
+def _refine(plane: _Plane, start: FloatArray, rise: float, cell: float) -> FloatArray:
+    """Newton steps along the gradient, at most one cell away from the start.
+
+    Points (n, 2) beside a place without a number stay where they are.
+    """
+    x = start.copy()
+    step = 1e-3 * cell
+    # a line that ends at the frame, which may be a physical bound, stays on it
+    edge = (start <= 0.0) | (start >= 1.0)
+    offsets = step * np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]], dtype=float)
+    for _ in range(_SECANT_STEPS):
+        probes = (x + offsets[:, np.newaxis]).reshape(-1, 2)
+        values = plane(probes).reshape(5, -1)
+        values[:, ~np.isfinite(values).all(axis=0)] = rise
+        here, right, left, up, down = values
+        gradient = np.stack([right - left, up - down], axis=-1) / (2.0 * step)
+        gradient[edge] = 0.0
+        size = np.maximum((gradient**2).sum(axis=-1), 1e-12)
+        move = ((rise - here) / size)[:, np.newaxis] * gradient
+        length = np.maximum(np.abs(move).max(axis=-1, keepdims=True), 1e-300)
+        x = np.clip(x + move * np.minimum(1.0, 0.5 * cell / length), 0.0, 1.0)
+        x = start + np.clip(x - start, -cell, cell)
+        if np.abs(here - rise).max() < 1e-6 * rise:
+            break
+    return x

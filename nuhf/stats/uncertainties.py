@@ -1,0 +1,137 @@
+"""Errors of a free fit: the curvature at the minimum, and the profile where a bound is reached."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize.elementwise import find_root
+
+from nuhf.errors import FitError
+from nuhf.likelihood.engines import ModelProfiler
+from nuhf.stats.problem import Problem
+
+__all__ = ["at_bounds", "correlation", "counts", "covariance", "uncertainties"]
+
+FloatArray = NDArray[np.float64]
+
+_AT_BOUND = 1e-6
+"""Distance from a bound, relative to the range, at which a parameter counts as being there."""
+_FLAT = 1e-5
+"""Curvature, in units of those along the axes, that the derivatives cannot tell from 0."""
+_POINTS = 25
+"""Points of a profile on each side that bracket its rise by 1."""
+_STEP = 0.02
+"""Step of the numerical second derivative in expected errors: the gradient is exact."""
+
+
+def at_bounds(problem: Problem, best: FloatArray) -> tuple[int, ...]:
+    """Return the positions of the free parameters that are at one of their bounds in (P,)."""
+    low, high = problem.engine.compiled.bounds.T
+    margin = _AT_BOUND * (high - low)
+    stuck = (best <= low + margin) | (best >= high - margin)
+    return tuple(int(i) for i in np.flatnonzero(stuck & problem.profiler().free))
+
+
+def covariance(problem: Problem, best: FloatArray) -> FloatArray:
+    """Return the inverse of half the Hessian of 2NLL, (P, P).
+
+    Zero for what does not float and for what is at a bound: 2NLL has a slope there, and no
+    parabola describes it. The other entries are those of a fit that holds it.
+
+    Raises
+    ------
+    FitError
+        If 2NLL has no curvature in some direction.
+    """
+    compiled, free = problem.engine.compiled, problem.profiler().free.copy()
+    free[list(at_bounds(problem, best))] = False
+    index = np.flatnonzero(free)
+    half = 0.5 / np.sqrt(np.clip(np.diag(compiled.fisher(best)), 1e-300, None))
+    hessian = np.zeros((index.size, index.size))
+    for row, i in enumerate(index):
+        step = np.zeros_like(best)
+        step[i] = _STEP * half[i]
+        up = compiled.gradient(best + step, problem.data)[index]
+        down = compiled.gradient(best - step, problem.data)[index]
+        hessian[row] = (up - down) / (2.0 * step[i])
+    matrix = np.zeros((best.size, best.size))
+    symmetric = 0.25 * (hessian + hessian.T)
+    scale = np.sqrt(np.abs(np.diag(symmetric)))
+    # NaN fails the first comparison: where an expectation is not positive there is no gradient
+    if (
+        not (scale > 0.0).all()
+        or not (np.linalg.eigvalsh(symmetric / np.outer(scale, scale)) >= _FLAT).all()
+    ):
+        raise FitError("2NLL is flat at the best fit in some direction: the fit has no errors")
+    matrix[np.ix_(index, index)] = np.linalg.inv(symmetric)
+    return matrix
+
+
+def uncertainties(
+    problem: Problem, best: FloatArray, lowest: float
+) -> tuple[FloatArray, tuple[str, ...]]:
+    """Return the covariance of a fit, (P, P), and notes on parameters at a bound.
+
+    Where something is at a bound the others' errors at the minimum are those of a fit that holds
+    it there, which may be far too small. All errors then come from profiles: half the width of
+    where 2NLL is within 1 of its minimum, and the whole width for what is at its bound. The
+    correlations stay those of the curvature.
+    """
+    matrix, names = covariance(problem, best), problem.engine.compiled.names
+    stuck = at_bounds(problem, best)
+    if not stuck:
+        return matrix, ()
+    sigma = np.sqrt(np.clip(np.diag(matrix), 0.0, None))
+    widths = sigma.copy()
+    profiler = replace(problem.profiler(), starts=best[np.newaxis])
+    for i in np.flatnonzero(profiler.free):
+        along = replace(profiler, index=int(i))
+        width = sum(_distance(along, float(best[i]), lowest, side) for side in (0, 1))
+        widths[i] = width if i in stuck else 0.5 * width
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(sigma > 0.0, widths / sigma, 0.0)
+    matrix = matrix * np.outer(ratio, ratio)
+    matrix[stuck, stuck] = widths[list(stuck)] ** 2
+    return matrix, tuple(
+        f"{names[i]} is at its bound {best[i]:.4g}: its error goes to one side; here all errors "
+        "are (half) the widths of where the profile of 2NLL is within 1 of its minimum"
+        for i in stuck
+    )
+
+
+def _distance(profiler: ModelProfiler, value: float, lowest: float, side: int) -> float:
+    """How far below (0) or above (1) the best fit the profile rises by 1; to the bound at most."""
+    far = float(profiler.engine.compiled.bounds[profiler.index, side])
+    grid = value + (far - value) * np.linspace(0.0, 1.0, _POINTS) ** 3
+    above = np.flatnonzero(~(profiler.at(grid) - lowest <= 1.0))
+    if not above.size:
+        return abs(far - value)
+    if above[0] == 0:  # at a bound all points are the same but for rounding
+        return 0.0
+    root = find_root(
+        lambda x: profiler.at(np.ravel(x)).reshape(np.shape(x)) - lowest - 1.0,
+        (grid[above[0] - 1], grid[above[0]]),
+    )
+    return abs(float(root.x) - value)
+
+
+def correlation(names: tuple[str, ...], matrix: FloatArray) -> dict[str, Any]:
+    """Return the P names and the correlations of a covariance (P, P) as plain data."""
+    errors = np.sqrt(np.clip(np.diag(matrix), 0.0, None))
+    scale = np.where(errors > 0, errors, 1.0)
+    return {"names": list(names), "matrix": (matrix / np.outer(scale, scale)).round(12).tolist()}
+
+
+def counts(
+    problem: Problem, best: FloatArray, matrix: FloatArray
+) -> dict[str, tuple[float, float, float]]:
+    """Expected and fitted events of every process, with the error from the covariance (P, P)."""
+    found, scale = {}, problem.description.scale
+    for process in problem.description.processes:
+        part = problem.component(process)
+        before = float((part.expected(part.inits) / scale).sum())
+        fitted = float((part.expected(best) / scale).sum())
+        slope = (part.jacobian(best) / scale).sum(axis=-1)
+        found[process] = (before, fitted, float(np.sqrt(max(slope @ matrix @ slope, 0.0))))
+    return found

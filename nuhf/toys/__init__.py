@@ -1,0 +1,1 @@
+"""Toy data sets: Feldman-Cousins, CLs, coverage, and who runs them."""

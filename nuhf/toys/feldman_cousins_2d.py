@@ -1,0 +1,169 @@
+"""Feldman-Cousins regions of two parameters with profiled nuisances.
+
+The grid is that of the asymptotic contour. Where 2NLL is near enough to its minimum toys give
+the critical value; these are averaged over neighbours, and the boundaries are the lines where
+the data's t meets them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+import contourpy
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+from scipy.stats import chi2
+
+from nuhf.errors import FitError, InputError
+from nuhf.stats.contour import ContourResult, contour
+from nuhf.stats.intervals import intervals, threshold
+from nuhf.stats.problem import Problem
+from nuhf.toys.executors import session
+from nuhf.toys.problem import (
+    asked,
+    check_engine,
+    conditional,
+    negative_note,
+    start_values,
+    toy_setup,
+)
+from nuhf.toys.sample import Task, ToyOptions, blocks, converged_only, critical_value
+
+__all__ = ["feldman_cousins_contour", "region"]
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+#: Toys are made where t is below this many times the highest asymptotic threshold.
+_REACH: Final = 1.5
+#: Width of the average over neighbours, in grid cells.
+_WIDTH: Final = 0.7
+_MOST_POINTS: Final = 100
+
+
+def region(
+    problem: Problem, levels: Sequence[float], points: int, method: str, toys: ToyOptions | None
+) -> ContourResult:
+    """Find the regions of two parameters, by ``delta-chi2`` or ``feldman-cousins``.
+
+    Raises
+    ------
+    InputError
+        If the method is unknown, or toys do not go with it.
+    FitError
+        If fits fail or the region is not closed.
+    """
+    if method not in ("delta-chi2", "feldman-cousins"):
+        raise InputError(f"no contour by '{method}'; allowed: delta-chi2, feldman-cousins")
+    if method == "feldman-cousins" and toys is not None:
+        return feldman_cousins_contour(problem, levels, points, toys)
+    if toys is not None:
+        raise InputError("delta-chi2 makes no toys: --toys is for --method feldman-cousins")
+    return contour(problem, levels, points)
+
+
+def feldman_cousins_contour(
+    problem: Problem, levels: Sequence[float], points: int, options: ToyOptions
+) -> ContourResult:
+    """Find the regions of the first two free parameters with toys.
+
+    Parameters
+    ----------
+    problem : Problem
+        Its parameter of interest is x, the first profiled one y.
+    levels : sequence of float
+        Confidence levels; all use the same toys.
+    points : int
+        Grid points along each axis.
+    options : ToyOptions
+        Toys per grid point, seed, who works.
+
+    Raises
+    ------
+    InputError
+        If a level, the number of points or an option is not allowed.
+    FitError
+        If fits fail or the region is not closed.
+    """
+    check_engine(problem)
+    levels = sorted(set(levels))
+    if not 10 <= points <= _MOST_POINTS:
+        raise InputError(f"--points {points}: between 10 and {_MOST_POINTS} are possible with toys")
+    reach = _REACH * threshold(levels[-1], 2)
+    # this level only sets the grid's range
+    base = contour(problem, [float(chi2.cdf(reach, 2))], points)
+    inside = np.where(np.isfinite(base.delta), base.delta, np.inf) <= reach
+    values = _values(problem, base, inside)
+    critical, lost = _critical(problem, values, inside, levels, options)
+    lines = [_lines(base, inside, level) for level in critical]
+    number = int(inside.sum()) * options.toys
+    note = (
+        f"Feldman-Cousins with {options.toys} toys at each of {int(inside.sum())} grid points, "
+        f"seed {options.seed}; {lost} of {number} toys without a converged fit; critical values "
+        "averaged over neighbouring grid points"
+    )
+    compiled = problem.engine.compiled
+    pair = [compiled.index(c.parameter.fit_name) for c in problem.description.couplings[:2]]
+    also = negative_note(problem, pair, values)
+    return replace(
+        base, regions=tuple(zip(levels, lines, strict=True)), notes=(*base.notes, note, *also)
+    )
+
+
+def _values(problem: Problem, base: ContourResult, inside: BoolArray) -> FloatArray:
+    """Fit parameters (n, 2) of the grid points inside, row by row."""
+    first, second = (c.parameter for c in problem.description.couplings[:2])
+    rows, columns = np.nonzero(inside)
+    x = [first.to_fit(float(base.x[i])) for i in columns]
+    return np.array([x, [second.to_fit(float(base.y[j])) for j in rows]]).T
+
+
+def _critical(
+    problem: Problem,
+    values: FloatArray,
+    inside: BoolArray,
+    levels: Sequence[float],
+    options: ToyOptions,
+) -> tuple[list[FloatArray], int]:
+    """Critical values on the grid (m, n) of every level, NaN outside, and toys lost."""
+    found = intervals(problem.profiler(), problem.span(), levels[-1])
+    setup = toy_setup(problem, start_values(problem, found), pair=True)
+    truths, _ = conditional(problem, setup.indices, values)
+    tasks: list[Task] = []
+    per = 0
+    for k, (truth, value) in enumerate(zip(truths, values, strict=True)):
+        task = {"kind": "statistic", "truth": truth.tolist(), "values": value.tolist()}
+        made = blocks(task, options.toys, [options.seed, k])
+        tasks, per = tasks + made, len(made)
+    # the grid belongs to the digest
+    grid = {"grid": values.tolist(), "levels": list(levels)}
+    with session(setup, options, asked(problem, 0.0, "contour") | grid) as opened:
+        results = opened.map(tasks)
+    maps = [np.full(inside.shape, np.nan) for _ in levels]
+    lost = 0
+    for k, (j, i) in enumerate(np.argwhere(inside)):
+        toys, failed = converged_only(results[k * per : (k + 1) * per])
+        lost += failed
+        for values_map, cl in zip(maps, levels, strict=True):
+            values_map[j, i] = critical_value(toys, cl)[0]
+    if lost > 0.01 * options.toys * len(values):
+        raise FitError(f"{lost} of {options.toys * len(values)} toys did not converge")
+    return maps, lost
+
+
+def _lines(base: ContourResult, inside: BoolArray, critical: FloatArray) -> tuple[FloatArray, ...]:
+    """Lines (n, 2) in base units where t meets the critical values."""
+    weight = gaussian_filter(inside.astype(float), _WIDTH)
+    total = gaussian_filter(np.where(inside, critical, 0.0), _WIDTH)
+    # outside there are no toys, and t is far above what they could give
+    smooth = np.where(inside, total / np.maximum(weight, 1e-12), np.nanmax(critical))
+    height = np.where(np.isfinite(base.delta), base.delta, 1e6) - smooth
+    # unit square: the base units are tiny numbers; capped: t is steep far away
+    unit = np.linspace(0.0, 1.0, len(base.x)), np.linspace(0.0, 1.0, len(base.y))
+    generator = contourpy.contour_generator(*unit, np.minimum(height, 10.0))
+    axes = tuple(zip(unit, (base.x, base.y), strict=True))
+    return tuple(
+        np.stack([np.interp(line[:, k], *axes[k]) for k in range(2)], axis=1)
+        for line in (np.asarray(found) for found in generator.lines(0.0))
+    )

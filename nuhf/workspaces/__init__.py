@@ -1,0 +1,1 @@
+"""pyhf files: encodings, patch sets, combinations, checks, archives."""

@@ -1,0 +1,404 @@
+"""What can be wrong or strange in a pyhf workspace; see `nuhf.workspaces.validate`."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+import pyhf
+from numpy.typing import NDArray
+
+from nuhf.errors import NuhfError
+from nuhf.histfactory.describe import PEDESTAL
+from nuhf.parameters import PARAMETERS
+from nuhf.workspaces import names
+from nuhf.workspaces.native import load_model, load_workspace
+
+__all__ = ["Finding", "facts", "not_finite", "workspace_findings"]
+
+FloatArray = NDArray[np.float64]
+Json = Mapping[str, Any]
+Severity = Literal["error", "warning", "info"]
+
+_POINTS: Final = 61
+_LARGE: Final = 0.5
+"""Normalisation effects above this are reported."""
+_VISIBLE: Final = 0.01
+"""Effects in single bins below this are noise."""
+_STRENGTH: Final = "strength"
+"""POI of the patch grids: 0 is the SM, 1 the grid point, and nothing else has a meaning."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing found in a file.
+
+    Attributes
+    ----------
+    severity : str
+        ``error`` (wrong), ``warning`` (legal but suspicious) or ``info``.
+    check : str
+        Short name of the check.
+    where : str
+        Place in the file, in words.
+    message : str
+        What is there, and what it should be.
+    """
+
+    severity: Severity
+    check: str
+    where: str
+    message: str
+
+
+def not_finite(content: Any, where: str = "") -> Iterator[str]:
+    """Yield the places of NaN and Infinity in parsed JSON, such as ``channels[0].name``."""
+    if isinstance(content, float) and not math.isfinite(content):
+        yield f"{where} is {content}"
+    elif isinstance(content, Mapping):
+        for key, value in content.items():
+            yield from not_finite(value, f"{where}.{key}" if where else str(key))
+    elif isinstance(content, list):
+        for i, value in enumerate(content):
+            yield from not_finite(value, f"{where}[{i}]")
+
+
+def workspace_findings(spec: Json) -> list[Finding]:
+    """Check a workspace: schema, models, totals, names, uncertainties, bins.
+
+    Parameters
+    ----------
+    spec : mapping
+        Parsed JSON.
+
+    Returns
+    -------
+    list of Finding
+        Errors first found first; only the schema if that is broken.
+    """
+    broken = [Finding("error", "number", place, "only finite numbers are allowed")
+              for place in not_finite(spec)]  # fmt: skip
+    if broken:
+        return broken
+    try:
+        load_workspace(spec)
+    except NuhfError as error:
+        return [Finding("error", "schema", "workspace", str(error))]
+    found = list(_lengths(spec))
+    if found:
+        return found
+    seen: set[tuple[str, tuple[float, ...]]] = set()
+    for entry in spec["measurements"]:
+        where = f"measurement {entry['name']}"
+        try:
+            model, _ = load_model(spec, entry["name"])
+        except NuhfError as error:
+            found.append(Finding("error", "model", where, str(error)))
+            continue
+        except (KeyError, TypeError, ValueError) as error:
+            message = f"pyhf cannot build this model: {error!r}"
+            found.append(Finding("error", "model", where, message))
+            continue
+        points = _poi_points(model)
+        key = (str(model.config.poi_name), tuple(points))
+        if key not in seen:
+            seen.add(key)
+            found += _negative_totals(spec, model, points)
+            found += _without_background(spec, model.config.poi_name)
+    found += _names(spec)
+    for channel in spec["channels"]:
+        found += _uncertainties(channel)
+    return found
+
+
+def _lengths(spec: Json) -> Iterator[Finding]:
+    """Arrays of another length than their channel has bins."""
+    for channel in spec["channels"]:
+        bins = len(channel["samples"][0]["data"])
+        for sample in channel["samples"]:
+            rows = {"data": sample["data"]}
+            for modifier in sample["modifiers"]:
+                what = f"{modifier['type']} {modifier['name']}"
+                if modifier["type"] in ("staterror", "shapesys"):
+                    rows[what] = modifier["data"]
+                elif modifier["type"] == "histosys":
+                    rows |= {f"{what} {key}": row for key, row in modifier["data"].items()}
+            for what, row in rows.items():
+                if len(row) != bins:
+                    where = f"channel {channel['name']}, sample {sample['name']}, {what}"
+                    message = f"{len(row)} values for {bins} bins"
+                    yield Finding("error", "length", where, message)
+
+
+def _poi_points(model: pyhf.pdf.Model) -> FloatArray:
+    """Values of the POI over its bounds, densest around the initial value; (1,) without POI."""
+    if model.config.poi_index is None:
+        return np.zeros(1)
+    low, high = model.config.suggested_bounds()[model.config.poi_index]
+    start = model.config.suggested_init()[model.config.poi_index]
+    if model.config.poi_name == _STRENGTH:
+        low, high = max(low, 0.0), min(high, 1.0)
+    u = np.linspace(0.0, 1.0, _POINTS) ** 3
+    below, above = start - (start - low) * u[::-1], start + (high - start) * u
+    return np.unique(np.concatenate([below, above]))
+
+
+def _by_sample(model: pyhf.pdf.Model, points: FloatArray) -> FloatArray:
+    """Expected counts (n_points, n_samples, n_bins) at values of the POI, all else initial."""
+    start = np.asarray(model.config.suggested_init(), dtype=float)
+    found = []
+    for value in points:
+        parameters = start.copy()
+        if model.config.poi_index is not None:
+            parameters[model.config.poi_index] = value
+        found.append(model.main_model.expected_data(parameters, return_by_sample=True))
+    return np.asarray(found, dtype=float)
+
+
+def _negative_totals(spec: Json, model: pyhf.pdf.Model, points: FloatArray) -> Iterator[Finding]:
+    """Negative expectations inside the bounds of the POI.
+
+    An error for a whole channel, and for a process of ours in a channel of counts: its samples
+    are monomials and the pairs of the stock encoding, which may be negative one by one. A warning
+    for a single sample of other people's.
+    """
+    counts = _by_sample(model, points)
+    index = {name: i for i, name in enumerate(model.config.samples)}
+    for channel in spec["channels"]:
+        bins = model.config.channel_slices[channel["name"]]
+        mine = names.ours(channel)
+        groups: dict[str, list[int]] = {}
+        for sample in channel["samples"]:
+            process = names.process(channel, sample["name"])
+            groups.setdefault(process, []).append(index[sample["name"]])
+        everything = [i for rows in groups.values() for i in rows]
+        region = counts[:, :, bins]
+        scale = float(np.abs(region[:, everything].sum(axis=1)).max())
+        total = _lowest("error", "sum of all samples", region[:, everything], scale, model, points)
+        if total is not None:
+            yield _in_channel(channel, total)
+            continue
+        if mine and PEDESTAL in groups:
+            continue  # parts of a measured number, such as a weak charge, have any sign
+        for process, rows in groups.items():
+            severity: Severity = "error" if mine else "warning"
+            what = f"{'process' if mine else 'sample'} {process}"
+            found = _lowest(severity, what, region[:, rows], scale, model, points)
+            if found is not None:
+                yield _in_channel(channel, found)
+
+
+def _in_channel(channel: Json, found: Finding) -> Finding:
+    where = f"channel {channel['name']}, {found.where}"
+    return Finding(found.severity, found.check, where, found.message)
+
+
+def _lowest(
+    severity: Severity,
+    where: str,
+    parts: FloatArray,
+    scale: float,
+    model: pyhf.pdf.Model,
+    points: FloatArray,
+) -> Finding | None:
+    """Report the most negative sum of parts (n_points, n_parts, n_bins), if it is not rounding."""
+    total = parts.sum(axis=1)
+    rounding = 1e-12 * np.abs(parts).sum(axis=1) + 1e-9 * scale
+    below = total < -rounding
+    if not below.any():
+        return None
+    point, bin_ = np.unravel_index(np.argmin(np.where(below, total, np.inf)), total.shape)
+    poi = model.config.poi_name
+    at = f" at {poi} = {points[point]:.4g}" if poi else ""
+    bins = np.flatnonzero(below.any(axis=0))
+    message = (
+        f"expects {total[point, bin_]:.4g} events in bin {bin_}{at}; "
+        f"negative in {_bins(bins, total.shape[1])}"
+    )
+    if poi:
+        message += f" inside the bounds of {poi}: narrow the bounds"
+    return Finding(severity, "negative-total", where, message)
+
+
+def _bins(bins: NDArray[np.intp], of: int) -> str:
+    shown = ", ".join(str(i) for i in bins[:5]) + (", ..." if bins.size > 5 else "")
+    return f"{bins.size} of {of} bins ({shown})"
+
+
+def _names(spec: Json) -> Iterator[Finding]:
+    """Names in our channels that are forbidden, or lack their unit."""
+    seen = set()
+    for channel in spec["channels"]:
+        if not names.ours(channel):
+            continue
+        for _, _, modifier in names.modifiers([channel]):
+            name = modifier["name"]
+            if name in seen:
+                continue
+            seen.add(name)
+            where = f"channel {channel['name']}, parameter {name}"
+            if name in names.FORBIDDEN:
+                message = (
+                    f"never call a parameter {', '.join(names.FORBIDDEN)}: other people's "
+                    "workspaces do, and an equal name means full correlation"
+                )
+                yield Finding("error", "name", where, message)
+                continue
+            known = names.coupling(name) or PARAMETERS.get(name)
+            if known and known.exponent and names.split_unit(name)[1] == 0:
+                message = f"no unit in the name; write it as in {known.fit_name}"
+                yield Finding("error", "unit", where, message)
+
+
+@dataclass(frozen=True)
+class _Effect:
+    """One nuisance on one process: bin contents nominal, up and down, (n_bins,) each."""
+
+    nominal: FloatArray
+    up: FloatArray
+    down: FloatArray
+
+
+def _effects(channel: Json) -> dict[tuple[str, str], _Effect]:
+    """Effects of normsys and histosys on every process, by (process, nuisance).
+
+    Couplings are at the SM: our monomials count nothing, the pairs of the stock encoding cancel,
+    and the coupling's own normsys are no uncertainty.
+    """
+    mine = names.ours(channel)
+    parts: dict[str, list[tuple[FloatArray, dict[str, tuple[FloatArray, FloatArray]]]]] = {}
+    for sample in channel["samples"]:
+        known = [names.coupling(m["name"]) if mine else None for m in sample["modifiers"]]
+        if any(
+            p is not None and p.kind != "strength" and m["type"] in ("normfactor", "powerfactor")
+            for p, m in zip(known, sample["modifiers"], strict=True)
+        ):
+            continue
+        data = np.asarray(sample["data"], dtype=float)
+        varied: dict[str, tuple[FloatArray, FloatArray]] = {}
+        others = [m for p, m in zip(known, sample["modifiers"], strict=True) if p is None]
+        for modifier in sorted(others, key=lambda m: str(m["type"])):
+            up, down = varied.get(modifier["name"], (data, data))
+            if modifier["type"] == "histosys":
+                up, down = (np.asarray(modifier["data"][k]) for k in ("hi_data", "lo_data"))
+            elif modifier["type"] == "normsys":
+                up, down = modifier["data"]["hi"] * up, modifier["data"]["lo"] * down
+            else:
+                continue
+            varied[modifier["name"]] = (up, down)
+        process = names.process(channel, sample["name"])
+        parts.setdefault(process, []).append((data, varied))
+    found = {}
+    for process, samples in parts.items():
+        nominal = np.sum([data for data, _ in samples], axis=0)
+        for nuisance in dict.fromkeys(n for _, varied in samples for n in varied):
+            up, down = (
+                np.sum([v[nuisance][i] if nuisance in v else data for data, v in samples], axis=0)
+                for i in (0, 1)
+            )
+            found[process, nuisance] = _Effect(nominal, up, down)
+    return found
+
+
+def _uncertainties(channel: Json) -> Iterator[Finding]:
+    """Uncertainties that are large, or whose up and down are equal or on one side."""
+    for (process, nuisance), effect in _effects(channel).items():
+        where = f"channel {channel['name']}, process {process}, {nuisance}"
+        total = float(effect.nominal.sum())
+        size = float(np.abs(effect.nominal).max())
+        up, down = effect.up - effect.nominal, effect.down - effect.nominal
+        moved = max(float(np.abs(up).max()), float(np.abs(down).max()))
+        if moved <= 1e-9 * size:
+            yield Finding("info", "no-effect", where, "changes nothing")
+            continue
+        if np.allclose(effect.up, effect.down, rtol=1e-9, atol=1e-9 * size):
+            yield Finding("warning", "identical", where, "up and down are identical")
+        else:
+            yield from _one_sided(where, effect.nominal, up, down)
+        largest = max(up.sum(), down.sum(), key=abs)
+        if total > 0 and abs(largest) > _LARGE * total * (1 + 1e-9):
+            message = f"changes the normalisation by {100 * largest / total:+.0f} %"
+            yield Finding("warning", "large", where, message)
+
+
+def _one_sided(
+    where: str, nominal: FloatArray, up: FloatArray, down: FloatArray
+) -> Iterator[Finding]:
+    visible = (np.abs(up) > _VISIBLE * np.abs(nominal)) & (
+        np.abs(down) > _VISIBLE * np.abs(nominal)
+    )
+    bins = np.flatnonzero((up * down > 0) & visible)
+    sums = np.array([up.sum(), down.sum()])
+    if np.prod(sums) > 0 and np.abs(sums).min() > 0.1 * _VISIBLE * abs(float(nominal.sum())):
+        percent = 100 * sums / float(nominal.sum())
+        message = (
+            "up and down change the total in the same direction, "
+            f"{percent[0]:+.2g} % and {percent[1]:+.2g} %"
+        )
+        yield Finding("warning", "same-direction", where, message)
+    elif bins.size:
+        message = f"up and down go in the same direction in {_bins(bins, nominal.size)}"
+        yield Finding("warning", "same-direction", where, message)
+
+
+def _without_background(spec: Json, poi: str | None) -> Iterator[Finding]:
+    """Bins where only samples that the POI multiplies expect anything."""
+    for channel in spec["channels"]:
+        carriers = {
+            names.without_part(sample["name"])
+            for _, sample, modifier in names.modifiers([channel])
+            if modifier["name"] == poi
+        }
+        signal, rest = (
+            np.sum(
+                [
+                    np.zeros(len(channel["samples"][0]["data"])),
+                    *(
+                        np.abs(s["data"]) if moved else np.asarray(s["data"], dtype=float)
+                        for s in channel["samples"]
+                        if (names.without_part(s["name"]) in carriers) is moved
+                    ),
+                ],
+                axis=0,
+            )
+            for moved in (True, False)
+        )
+        bins = np.flatnonzero((signal > 0) & (rest <= 0))
+        if bins.size:
+            message = (
+                f"signal but no background in {_bins(bins, signal.size)}: the likelihood is not "
+                f"defined there where {poi} takes the signal to 0"
+            )
+            where = f"channel {channel['name']}"
+            yield Finding("warning", "no-background", where, message)
+
+
+def facts(spec: Json) -> dict[str, Any]:
+    """Count what a valid workspace has, and name its encoding."""
+    types: dict[str, set[str]] = {}
+    for _, _, modifier in names.modifiers(spec["channels"]):
+        types.setdefault(modifier["name"], set()).add(modifier["type"])
+    model, _ = load_model(spec)
+    return {
+        "channels": len(spec["channels"]),
+        "bins": sum(model.config.channel_nbins.values()),
+        "samples": sum(len(channel["samples"]) for channel in spec["channels"]),
+        "parameters": int(model.config.npars),
+        "poi": [entry["config"]["poi"] for entry in spec["measurements"]],
+        "encoding": _encoding(spec, types),
+    }
+
+
+def _encoding(spec: Json, types: Mapping[str, set[str]]) -> str:
+    if any("powerfactor" in kinds for kinds in types.values()):
+        return "native (powerfactor: read by nuhf)"
+    mine = [channel for channel in spec["channels"] if names.ours(channel)]
+    if not mine:
+        return "plain pyhf, not from nuhf"
+    own = {m["name"] for _, _, m in names.modifiers(mine)}
+    if _STRENGTH in own:
+        return "stock grid (plain pyhf, a patch per point)"
+    if any(names.coupling(name) and "normsys" in types[name] for name in own):
+        return "stock continuous (plain pyhf, pairs of samples)"
+    return "stock, exact (plain pyhf, normfactors only)"

@@ -1,0 +1,340 @@
+"""Combine workspaces: ours with each other and with other people's, into one measurement.
+
+Parameters of the same name and definition become one parameter. What only collides by name, and
+cannot mean the same thing, is renamed: channels, and uncertainties with one parameter per bin.
+Our monomials in different units are brought to one unit, theta^n T to (theta/s)^n s^n T.
+Everything else that shares a name is refused, with what to do.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nuhf import resources
+from nuhf.errors import InputError
+from nuhf.parameters import suggest
+from nuhf.workspaces import names
+from nuhf.workspaces.native import load_model
+from nuhf.workspaces.parts import PER_BIN, Part, Source, renamed, rescaled, take
+
+__all__ = ["Combined", "Source", "combine", "combine_files"]
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Combined:
+    """A combination.
+
+    Attributes
+    ----------
+    spec : dict
+        The workspace, with one measurement.
+    notes : tuple of str
+        What was renamed, rescaled or looks suspicious.
+    """
+
+    spec: Json
+    notes: tuple[str, ...]
+
+
+def combine_files(
+    files: Sequence[str | Path | Mapping[str, Any]],
+    measurement: str | None = None,
+    poi: str | None = None,
+) -> Combined:
+    """Combine workspaces given as files or as parsed JSON; see `combine`.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, or for what `combine` refuses.
+    ModelError
+        If a file is no valid workspace.
+    """
+    sources: list[Source] = []
+    for i, given in enumerate(files):
+        if isinstance(given, Mapping):
+            stem, spec = f"workspace_{i + 1}", given
+        else:
+            path = Path(given)
+            stem = re.sub(r"[^A-Za-z0-9]+", "_", path.name.removesuffix(".json")).strip("_")
+            spec = resources.read_json(path)
+            if not isinstance(spec, dict):
+                raise InputError(f"{path}: not a workspace but a JSON {type(spec).__name__}")
+        label = _free_name(stem or "workspace", {source.label for source in sources})
+        sources.append(Source(label, spec))
+    return combine(sources, measurement, poi)
+
+
+def combine(
+    sources: Sequence[Source], measurement: str | None = None, poi: str | None = None
+) -> Combined:
+    """Combine workspaces into one with a single, complete measurement.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+        Two or more workspaces, native or stock, ours or not; they are not changed.
+    measurement : str, optional
+        Which measurement to take of a workspace that has several, and the name of the result's.
+    poi : str, optional
+        Parameter of interest of the result; needed if the workspaces have different ones.
+
+    Raises
+    ------
+    InputError
+        For fewer than two workspaces, data given twice, and measurements, parameters of
+        interest or parameters of equal name that cannot be reconciled; says what to do.
+    ModelError
+        If a workspace, or the result, does not make a model.
+    """
+    if len(sources) < 2:
+        raise InputError("a combination needs at least two workspaces")
+    notes: list[str] = []
+    parts = [take(source, measurement) for source in sources]
+    parts = _one_unit(parts, poi, notes)
+    parts = _rename(parts, notes)
+    _compare_definitions(parts)
+    chosen = _poi(parts, poi)
+    _suspect_equal_data(parts, notes)
+    spec: Json = {
+        "channels": [channel for part in parts for channel in part.channels],
+        "observations": [
+            {"name": name, "data": list(data)}
+            for part in parts
+            for name, data in part.observations.items()
+        ],
+        "measurements": [
+            {
+                "name": measurement or "_".join(dict.fromkeys(part.title for part in parts)),
+                "config": {"poi": chosen, "parameters": _parameters(parts, chosen)},
+            }
+        ],
+        "version": "1.0.0",
+    }
+    load_model(spec)
+    return Combined(spec, tuple(notes))
+
+
+def _one_unit(parts: Sequence[Part], poi: str | None, notes: list[str]) -> list[Part]:
+    """Bring our monomials of one stem to one unit; refuse any other change of unit."""
+    done = list(parts)
+    for variants in _units(parts):
+        if not all(_scalable(part, variants) for part in parts):
+            raise InputError(_wrong_unit(parts, variants))
+        target = poi if poi in variants else variants[0]
+        for i, part in enumerate(parts):
+            for name in set(part.kinds) & set(variants) - {target}:
+                done[i] = rescaled(done[i], name, target)
+                notes.append(f"{part.label}: {name} is now in the unit of {target}")
+    return done
+
+
+def _units(parts: Sequence[Part]) -> list[list[str]]:
+    """Names that differ in nothing but their unit, for every stem with more than one."""
+    found: dict[str, list[str]] = {}
+    for name in dict.fromkeys(name for part in parts for name in part.kinds):
+        found.setdefault(names.split_unit(name)[0], []).append(name)
+    several = [variants for variants in found.values() if len(variants) > 1]
+    return [variants for variants in several if _same_quantity(parts, variants)]
+
+
+def _same_quantity(parts: Sequence[Part], variants: Sequence[str]) -> bool:
+    """A stem of the catalogue; or names that all have a unit, each file with one of them."""
+    if names.coupling(variants[0]) is not None:
+        return True
+    apart = all(len(set(part.kinds) & set(variants)) < 2 for part in parts)
+    return apart and all(names.split_unit(name)[1] for name in variants)
+
+
+def _scalable(part: Part, variants: Sequence[str]) -> bool:
+    """Tell whether at most one of the names is used, and only on our monomials."""
+    return len(set(part.kinds) & set(variants)) < 2 and all(
+        names.is_monomial(sample["name"], modifier)
+        for _, sample, modifier in names.modifiers(part.channels)
+        if modifier["name"] in variants
+    )
+
+
+def _wrong_unit(parts: Sequence[Part], variants: Sequence[str]) -> str:
+    uses = "; ".join(
+        f"'{name}' in {part.label}" for part in parts for name in variants if name in part.kinds
+    )
+    known = names.coupling(variants[0])
+    if known is not None and all(_written_by_us(part, variants) for part in parts):
+        advice = (
+            "a stock file cannot change its unit: combine the native files (--encoding native), "
+            "or write one stock file of all experiments with 'nuhf workspace EXP1 EXP2 -p "
+            f"{known.name} --encoding stock'; another name would not change the unit"
+        )
+    else:
+        advice = (
+            "only nuhf's own monomials are rescaled: write both in one unit, or, if they are "
+            "different things, rename one with 'nuhf pyhf rename -m OLD NEW'"
+        )
+    return f"one parameter in two units: {uses}; {advice}"
+
+
+def _written_by_us(part: Part, variants: Sequence[str]) -> bool:
+    """Tell whether the names are, in this file, on nothing but samples named as our signals."""
+    return all(
+        names.process(channel, sample["name"]) != sample["name"]
+        for channel, sample, modifier in names.modifiers(part.channels)
+        if modifier["name"] in variants
+    )
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    if name not in taken:
+        return name
+    return next(f"{name}_{i}" for i in range(2, len(taken) + 3) if f"{name}_{i}" not in taken)
+
+
+def _rename(parts: Sequence[Part], notes: list[str]) -> list[Part]:
+    """Give channels and per-bin parameters that collide with an earlier file a new name."""
+    done: list[Part] = []
+    taken = {name for part in parts for name in (*part.observations, *part.kinds)}
+    for part in parts:
+        channels: dict[str, str] = {}
+        parameters: dict[str, str] = {}
+        for channel, counts in part.observations.items():
+            for other in done:
+                if other.observations.get(channel) == counts:
+                    raise InputError(_same_data(channel, other.label, part.label))
+            if any(channel in other.observations for other in done):
+                channels[channel] = _free_name(f"{channel}_{part.label}", taken)
+        for name in part.kinds:
+            owners = [other for other in done if name in other.kinds]
+            local = all(owner.kind(name) == PER_BIN for owner in (part, *owners))
+            if owners and local:
+                parameters[name] = _free_name(f"{name}_{part.label}", taken)
+        taken |= {*channels.values(), *parameters.values()}
+        notes += [f"{part.label}: channel {old} is now {new}" for old, new in channels.items()]
+        notes += [
+            f"{part.label}: {old} (one parameter per bin) is now {new}"
+            for old, new in parameters.items()
+        ]
+        done.append(renamed(part, channels, parameters))
+    return done
+
+
+def _same_data(channel: str, one: str, other: str) -> str:
+    return (
+        f"channel '{channel}' has the same observed counts in {one} and {other}: the same data "
+        "would count twice; to fit several parameters of one experiment write one file with "
+        "'nuhf workspace EXP -p ONE -p TWO', and if the data differ after all, rename the "
+        "channel with 'nuhf pyhf rename -c OLD NEW'"
+    )
+
+
+def _compare_definitions(parts: Sequence[Part]) -> None:
+    """Refuse equal names with different definitions."""
+    for name in dict.fromkeys(name for part in parts for name in part.kinds):
+        owners = [part for part in parts if name in part.kinds]
+        first = owners[0]
+        for other in owners[1:]:
+            where = f"'{name}' in {first.label} and in {other.label}"
+            if first.kind(name) != other.kind(name):
+                types = [", ".join(sorted(part.kinds[name])) for part in (first, other)]
+                raise InputError(
+                    f"{where}: {first.kind(name)} ({types[0]}) in one, {other.kind(name)} "
+                    f"({types[1]}) in the other; an equal name means the same parameter: rename "
+                    f"one with 'nuhf pyhf rename -m {name} NEW'"
+                )
+            for key, one, two in _differences(name, first, other):
+                raise InputError(
+                    f"{where}: different {key}, {one} and {two}; if it is the same parameter, "
+                    "give both files the same, and if not, rename one with "
+                    f"'nuhf pyhf rename -m {name} NEW'"
+                )
+
+
+def _differences(name: str, one: Part, two: Part) -> list[tuple[str, Any, Any]]:
+    """Return (setting, value, value) where two uses of a name are not the same parameter."""
+    first, second = one.settings(name), two.settings(name)
+    keys = ["fixed", "auxdata", "sigmas", "factors"]
+    if first.get("fixed"):
+        keys.append("inits")
+    if one.kind(name) == "free" and names.coupling(name) is None:
+        keys.append("bounds")
+    return [
+        (key, first.get(key), second.get(key))
+        for key in keys
+        if _floats(first.get(key)) != _floats(second.get(key))
+    ]
+
+
+def _floats(value: Any) -> Any:
+    """Make 1 and 1.0 the same in nested lists."""
+    if isinstance(value, list):
+        return [_floats(item) for item in value]
+    return value if value is None else float(value)
+
+
+def _parameters(parts: Sequence[Part], poi: str) -> list[Json]:
+    """Return the settings of all parameters that have any, the parameter of interest first."""
+    wanted = [poi, *(part.poi for part in parts), *(n for part in parts for n in part.configs)]
+    found = []
+    for name in dict.fromkeys(name for name in wanted if name):
+        owners = [part for part in parts if name in part.kinds]
+        explicit = [part for part in owners if name in part.configs]
+        entry = (explicit or owners)[0].settings(name)
+        bounds = [s["bounds"] for s in (part.settings(name) for part in owners) if "bounds" in s]
+        if len(bounds) > 1:
+            entry["bounds"] = _common(name, bounds)
+        if "inits" in entry and "bounds" in entry:
+            entry["inits"] = [
+                min(max(value, low), high)
+                for value, (low, high) in zip(entry["inits"], entry["bounds"], strict=True)
+            ]
+        if not entry.get("fixed"):
+            entry.pop("fixed", None)
+        found.append({"name": name, **{k: v for k, v in entry.items() if k != "name"}})
+    return found
+
+
+def _common(name: str, bounds: Sequence[list[list[float]]]) -> list[list[float]]:
+    """Return the range where all files are declared: outside it, one of them is not valid."""
+    found = []
+    for pairs in zip(*bounds, strict=True):
+        low, high = max(pair[0] for pair in pairs), min(pair[1] for pair in pairs)
+        if low >= high:
+            raise InputError(f"'{name}': the bounds {' and '.join(map(str, pairs))} do not overlap")
+        found.append([low, high])
+    return found
+
+
+def _poi(parts: Sequence[Part], poi: str | None) -> str:
+    candidates = list(dict.fromkeys(part.poi for part in parts if part.poi))
+    if poi is None:
+        if len(candidates) > 1:
+            uses = ", ".join(f"'{part.poi}' in {part.label}" for part in parts if part.poi)
+            raise InputError(
+                f"the files have different parameters of interest: {uses}; choose with --poi, "
+                "the others stay parameters"
+            )
+        return candidates[0] if candidates else ""
+    available = {n: part.kind(n) for part in parts for n in part.kinds}
+    if poi not in available:
+        raise InputError(f"--poi {poi}: no such parameter; {suggest(poi, available)}")
+    if available[poi] == PER_BIN:
+        raise InputError(f"--poi {poi}: has one value per bin; choose a parameter with one value")
+    return poi
+
+
+def _suspect_equal_data(parts: Sequence[Part], notes: list[str]) -> None:
+    """Note channels of different name with equal counts: perhaps the same data."""
+    seen: dict[tuple[float, ...], str] = {}
+    for part in parts:
+        for channel, counts in part.observations.items():
+            key = tuple(float(value) for value in counts)
+            if len(set(key)) < 4:
+                continue
+            if key in seen:
+                notes.append(
+                    f"channels {seen[key]} and {channel} have equal counts: are they the same data?"
+                )
+            seen.setdefault(key, channel)

@@ -1,0 +1,370 @@
+"""The pyhf modifier ``powerfactor``: a sample multiplied by theta to an integer power.
+
+A rate that is a polynomial in its couplings has one sample per monomial. With ``powerfactor``
+the sample of q^2 r carries ``{"name": "q", "type": "powerfactor", "data": {"exponent": 2}}``
+and the same for r with exponent 1: exact, and any number of couplings. The exponent belongs to
+the sample: one name may have different exponents on different samples, and may also be a plain
+``normfactor`` elsewhere, because both ask pyhf for the same kind of parameter.
+
+Files are validated as strictly as pyhf validates its own: the schema is the installed one plus
+this modifier. Files without the modifier load through the same functions.
+"""
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyhf
+from numpy.typing import NDArray
+from pyhf import events
+from pyhf.modifiers import histfactory_set
+from pyhf.modifiers.normfactor import required_parset
+from pyhf.parameters import ParamViewer
+
+from nuhf.errors import ModelError
+from nuhf.workspaces.impossible import places, refuse_content, refuse_shape
+
+__all__ = [
+    "INTERPOLATION",
+    "MAX_EXPONENT",
+    "PowerfactorBuilder",
+    "PowerfactorCombined",
+    "extended_schema",
+    "load_model",
+    "load_workspace",
+    "modifier_set",
+]
+
+FloatArray = NDArray[np.float64]
+
+#: Largest exponent: the neutron-radius templates need degree 8.
+MAX_EXPONENT = 8
+
+#: Interpolation of normsys and histosys; pyhf's own defaults, written down because exactness
+#: at alpha = 0 and +-1 and the linearity of symmetric histosys rest on them.
+INTERPOLATION: Mapping[str, Mapping[str, str]] = {
+    "normsys": {"interpcode": "code4"},
+    "histosys": {"interpcode": "code4p"},
+}
+
+
+class PowerfactorBuilder:
+    """Collect the exponents of all powerfactors (pyhf's builder protocol).
+
+    Parameters
+    ----------
+    config : pyhf model configuration
+        Gives the number of bins of each channel.
+    """
+
+    is_shared = True
+
+    def __init__(self, config: Any) -> None:
+        self.builder_data: dict[str, Any] = {}
+        self.config = config
+        self.required_parsets: dict[str, Any] = {}
+
+    def append(
+        self,
+        key: str,
+        channel: str,
+        sample: str,
+        thismod: Mapping[str, Any] | None,
+        defined_samp: Mapping[str, Any] | None,
+    ) -> None:
+        """Add one (modifier, channel, sample); exponent 0 where the modifier is absent."""
+        exponent = int(thismod["data"]["exponent"]) if thismod else 0
+        entry = self.builder_data.setdefault(key, {}).setdefault(sample, {"data": {"exponent": []}})
+        n_bins = len(defined_samp["data"]) if defined_samp else self.config.channel_nbins[channel]
+        entry["data"]["exponent"] += [exponent] * n_bins
+        if thismod and defined_samp:
+            self.required_parsets.setdefault(
+                thismod["name"], [required_parset(defined_samp["data"], None)]
+            )
+
+    def finalize(self) -> dict[str, Any]:
+        """Return what was collected."""
+        return self.builder_data
+
+
+class PowerfactorCombined:
+    """Apply all powerfactors of a model at once (pyhf's applier protocol).
+
+    Parameters
+    ----------
+    modifiers : list of (str, str)
+        Names and types of the modifiers.
+    pdfconfig : pyhf model configuration
+        Parameter map and sample names.
+    builder_data : dict
+        Result of :meth:`PowerfactorBuilder.finalize`.
+    batch_size : int, optional
+        Number of parameter sets evaluated together.
+    """
+
+    name = "powerfactor"
+    op_code = "multiplication"
+
+    def __init__(
+        self,
+        modifiers: list[tuple[str, str]],
+        pdfconfig: Any,
+        builder_data: Mapping[str, Any],
+        batch_size: int | None = None,
+    ) -> None:
+        self.batch_size = batch_size
+        shape = (batch_size, pdfconfig.npars) if batch_size else (pdfconfig.npars,)
+        self.param_viewer = ParamViewer(shape, pdfconfig.par_map, [name for name, _ in modifiers])
+        self._exponents = [
+            [[builder_data[f"{kind}/{name}"][s]["data"]["exponent"]] for s in pdfconfig.samples]
+            for name, kind in modifiers
+        ]
+        self._precompute()
+        events.subscribe("tensorlib_changed")(self._precompute)
+
+    def _precompute(self) -> None:
+        if not self.param_viewer.index_selection:
+            return
+        tensorlib, _ = pyhf.get_backend()
+        exponents = np.tile(np.asarray(self._exponents), (1, 1, self.batch_size or 1, 1))
+        self.ones = tensorlib.ones(exponents.shape)
+        # One mask per multiplication: bin b is multiplied in step n if its exponent is >= n.
+        self.steps = [
+            tensorlib.astensor(exponents >= n, dtype="bool")
+            for n in range(1, int(exponents.max()) + 1)
+        ]
+
+    def apply(self, pars: Any) -> Any:
+        """Return the factors.
+
+        Parameters
+        ----------
+        pars : tensor
+            Parameters, ``[npars]`` or ``[batch, npars]``.
+
+        Returns
+        -------
+        tensor or None
+            Factors ``[modifier, sample, batch, bin]``; None if the model has no powerfactor.
+        """
+        if not self.param_viewer.index_selection:
+            return None
+        tensorlib, _ = pyhf.get_backend()
+        theta = self.param_viewer.get(pars)
+        pattern = "msab,m->msab" if self.batch_size is None else "msab,ma->msab"
+        theta = tensorlib.einsum(pattern, self.ones, theta)
+        # Multiplied out, because the gradient of power() at theta = 0 is NaN on jax.
+        result = self.ones
+        for step in self.steps:
+            result = result * tensorlib.where(step, theta, self.ones)
+        return result
+
+
+def modifier_set() -> dict[str, tuple[Any, Any]]:
+    """Return pyhf's modifiers plus ``powerfactor``, for ``pyhf.Model(modifier_set=...)``.
+
+    Returns
+    -------
+    dict
+        Type name to (builder class, applier class).
+    """
+    return {**histfactory_set, "powerfactor": (PowerfactorBuilder, PowerfactorCombined)}
+
+
+def _powerfactor_schema() -> dict[str, Any]:
+    exponent = {"type": "integer", "minimum": 1, "maximum": MAX_EXPONENT}
+    return {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string"},
+            "type": {"const": "powerfactor"},
+            "data": {
+                "type": "object",
+                "properties": {"exponent": exponent},
+                "required": ["exponent"],
+                "additionalProperties": False,
+            },
+        },
+        "required": ["name", "type", "data"],
+        "additionalProperties": False,
+    }
+
+
+def _write_schemas(target: Path) -> None:
+    """Copy the installed pyhf schemas to ``target``, ``powerfactor`` added to each defs.json."""
+    version = pyhf.schema.version
+    (target / version).mkdir()
+    # The folder is asked for by attribute so that another package's extension is kept.
+    for source in pyhf.schema.path.joinpath(version).iterdir():
+        if not source.name.endswith(".json"):
+            continue
+        text = source.read_text(encoding="utf-8")
+        if source.name == "defs.json":
+            schema = json.loads(text)
+            definitions = schema["definitions"]
+            allowed = definitions["sample"]["properties"]["modifiers"]["items"]["anyOf"]
+            reference = {"$ref": "#/definitions/modifier/powerfactor"}
+            if reference not in allowed:
+                allowed.append(reference)
+            definitions["modifier"]["powerfactor"] = _powerfactor_schema()
+            text = json.dumps(schema)
+        (target / version / source.name).write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def extended_schema() -> Iterator[None]:
+    """Let pyhf validate against its installed schema plus ``powerfactor`` inside the block.
+
+    pyhf keeps its schema folder per process, so the block is not safe against other threads
+    that validate at the same time. Nested blocks are fine.
+
+    Raises
+    ------
+    ModelError
+        If no temporary folder can be written.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            name = tempfile.TemporaryDirectory(prefix="nuhf-schema-", ignore_cleanup_errors=True)
+            folder = stack.enter_context(name)
+            _write_schemas(Path(folder))
+        except OSError as error:
+            raise ModelError(
+                f"no temporary folder can be written: {error.strerror or error}; make room, or "
+                "name another folder with TMPDIR"
+            ) from None
+        # pyhf remembers only one folder and cache to return to; these survive nesting.
+        outer = (getattr(pyhf.schema, "orig_path", None), getattr(pyhf.schema, "orig_cache", None))
+        try:
+            with pyhf.schema(Path(folder)):
+                # Loaded first: otherwise the reference to defs.json goes to the network.
+                pyhf.schema.load_schema(f"{pyhf.schema.version}/defs.json")
+                yield
+        finally:
+            pyhf.schema.orig_path, pyhf.schema.orig_cache = outer
+
+
+def _explain(spec: Mapping[str, Any], error: Exception) -> str:
+    """Put a schema violation into words; powerfactors first, as pyhf's text hides them."""
+    try:
+        for where, sample in places(spec):
+            for modifier in sample["modifiers"]:
+                if modifier.get("type") != "powerfactor":
+                    continue
+                data = modifier.get("data")
+                exponent = data.get("exponent") if isinstance(data, Mapping) else None
+                if exponent not in range(1, MAX_EXPONENT + 1) or exponent is True:
+                    return (
+                        f"powerfactor '{modifier.get('name')}' on {where} has data {data!r}; "
+                        f'allowed is {{"exponent": n}} with an integer n from 1 to {MAX_EXPONENT}'
+                    )
+    except (AttributeError, KeyError, TypeError):
+        pass  # Not even shaped like a workspace: pyhf's own words are the better ones.
+    return f"the specification does not follow the pyhf schema: {error}"
+
+
+def load_workspace(spec: Mapping[str, Any]) -> pyhf.Workspace:
+    """Validate a workspace specification and wrap it.
+
+    Parameters
+    ----------
+    spec : mapping
+        The parsed JSON of a pyhf workspace, with or without ``powerfactor``.
+
+    Returns
+    -------
+    pyhf.Workspace
+        The workspace; it holds a copy of ``spec``.
+
+    Raises
+    ------
+    ModelError
+        If the specification breaks the schema, or for what `nuhf.workspaces.impossible` refuses.
+    """
+    refuse_shape(spec)
+    with extended_schema():
+        try:
+            workspace = pyhf.Workspace(dict(spec))
+        except (
+            pyhf.exceptions.InvalidSpecification,
+            pyhf.exceptions.SchemaNotFound,
+        ) as error:
+            raise ModelError(_explain(spec, error)) from error
+    refuse_content(workspace)
+    return workspace
+
+
+def load_model(
+    spec: Mapping[str, Any], measurement: str | None = None
+) -> tuple[pyhf.Model, FloatArray]:
+    """Build model and data of a workspace specification.
+
+    Parameters
+    ----------
+    spec : mapping
+        The parsed JSON of a pyhf workspace, with or without ``powerfactor``.
+    measurement : str, optional
+        Name of the measurement; the first one by default.
+
+    Returns
+    -------
+    model : pyhf.Model
+        The model, interpolated with code4 (normsys) and code4p (histosys).
+    data : ndarray, shape (n_bins + n_auxiliary,)
+        Observed counts followed by the auxiliary data, in the order of the model.
+
+    Raises
+    ------
+    ModelError
+        If the specification, its measurement or its observations cannot make a model.
+    """
+    workspace = load_workspace(spec)
+    if measurement is not None and measurement not in workspace.measurement_names:
+        raise ModelError(
+            f"no measurement '{measurement}' in the workspace; "
+            f"it has {', '.join(map(repr, workspace.measurement_names))}"
+        )
+    settings = {kind: dict(setting) for kind, setting in INTERPOLATION.items()}
+    # pyhf squares and divides the uncertainties of shapesys and staterror
+    with extended_schema(), np.errstate(over="raise"):
+        try:
+            model = workspace.model(
+                measurement_name=measurement,
+                modifier_set=modifier_set(),
+                modifier_settings=settings,
+            )
+            model.config.suggested_bounds()
+        except TypeError as error:
+            # pyhf takes null for bounds, and trips over it later
+            raise ModelError(f"pyhf cannot build this model, {error}: bounds of null?") from error
+        except (
+            pyhf.exceptions.InvalidModel,
+            pyhf.exceptions.InvalidModifier,
+            pyhf.exceptions.InvalidNameReuse,
+            pyhf.exceptions.InvalidSpecification,
+        ) as error:
+            raise ModelError(f"pyhf cannot build this model: {error}") from error
+        except ArithmeticError as error:
+            raise ModelError(
+                f"pyhf cannot build this model, numbers in it are too small or too large: {error}"
+            ) from error
+    return model, _observed(workspace, model)
+
+
+def _observed(workspace: pyhf.Workspace, model: pyhf.Model) -> FloatArray:
+    counts: list[float] = []
+    for channel, n_bins in model.config.channel_nbins.items():
+        observed = workspace.observations.get(channel)
+        if observed is None or len(observed) != n_bins:
+            given = "none" if observed is None else str(len(observed))
+            raise ModelError(
+                f"channel '{channel}' has {n_bins} bins and {given} observed counts; "
+                "one count per bin is needed"
+            )
+        counts += observed
+    return np.asarray([*counts, *model.config.auxdata], dtype=np.float64)
