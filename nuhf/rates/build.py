@@ -62,6 +62,8 @@ class Target:
         Recoil energies in MeV where the cross section is not smooth.
     reference : mapping
         Nominal values of variables that its kernel is expanded in, beside the couplings.
+    lowest : float
+        Recoil energy in MeV below which the cross section is not known; 0 if everywhere.
     """
 
     mass: float
@@ -69,6 +71,7 @@ class Target:
     kernel: Kernel
     kinks: tuple[float, ...] = ()
     reference: Mapping[str, float] = field(default_factory=dict)
+    lowest: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,8 @@ def electrons(shells: Shells, atoms: float, correction: AtomicCorrection | None 
         return found
 
     kinks = [*shells.kinks, *(correction.kinks if correction is not None else ())]
-    return Target(ELECTRON_MASS, atoms, kernel, tuple(float(kink) for kink in kinks))
+    lowest = correction.tabulated_range[0] if correction is not None else 0.0
+    return Target(ELECTRON_MASS, atoms, kernel, tuple(float(kink) for kink in kinks), lowest=lowest)
 
 
 def recoil_grid(
