@@ -209,7 +209,7 @@ def spectrum(problem: Problem, fitted: bool = True) -> "tuple[Figure, str]":
         point, _ = problem.profiler().best(start)
     regions = region_spectra(problem, point)
     parameter = problem.parameter
-    free = "SM strength" if parameter.kind == "strength" else parameter.name
+    free = "SM strength" if parameter.strength_of else parameter.name
     what = f"data and best fit, {free} free" if fitted else "data and expectation before the fit"
     figure = plots.spectra(regions, f"{regions[0].experiment}: {what}")
     notes = (f"note: {note}" for note in problem.notes)

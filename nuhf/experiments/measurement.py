@@ -9,6 +9,7 @@ from nuhf.experiments.measurement_schema import ExternalRadius, Measurement
 from nuhf.experiments.region import Prepared, Region
 from nuhf.physics.apv import WeakChargeInputs, apv_polynomial, read_inputs
 from nuhf.physics.neutron_radius import REFERENCE_FM
+from nuhf.physics.polynomial import monomial
 from nuhf.rates.templates import Axis, TemplateSet
 
 __all__ = ["prepare"]
@@ -41,8 +42,8 @@ def _region(
     """One bin with a prediction by template name, a value and its error."""
     nuclide = inputs.nuclide
     source = nuclide.name.lower()
-    rows = {monomial: np.array([value]) for monomial, value in terms.items()}
-    errors = {monomial: np.array([error if monomial == "1" else 0.0]) for monomial in terms}
+    rows = {name: np.array([value]) for name, value in terms.items()}
+    errors = {name: np.array([error if name == "1" else 0.0]) for name in terms}
     templates = TemplateSet(
         region=name,
         process=process,
@@ -72,12 +73,12 @@ def _weak_charge(name: str, inputs: WeakChargeInputs) -> Region:
     found = apv_polynomial(inputs)
     terms = {"1": float(found.powers[0]), "s2w": found.slope}
     for power, row in enumerate(found.powers[1:], start=1):
-        terms[f"1*x_{inputs.nuclide.name}^{power}"] = float(row)
+        terms[monomial([f"x_{inputs.nuclide.name}"], (power,))] = float(row)
     title, datum = "weak charge", (found.value, found.error)
     return _region(name, "weak_charge", title, inputs, terms, datum, found.worst)
 
 
 def _radius(name: str, inputs: WeakChargeInputs, radius: ExternalRadius) -> Region:
-    terms = {"1": 0.0, f"1*x_{inputs.nuclide.name}^1": 1.0}
+    terms = {"1": 0.0, f"x_{inputs.nuclide.name}": 1.0}
     datum = radius.value_fm - REFERENCE_FM, radius.error_fm
     return _region(name, "neutron_radius", "neutron radius", inputs, terms, datum)

@@ -29,6 +29,7 @@ from nuhf.physics.cevns import maximum_recoil
 from nuhf.physics.couplings import weak_couplings
 from nuhf.physics.nuclei import read_nuclides
 from nuhf.physics.reactor_models import CAPTURES
+from nuhf.physics.settings import Physics
 from nuhf.rates import build
 from nuhf.rates.templates import Axis, TemplateSet
 from nuhf.tables import bin_edges, read_table
@@ -319,8 +320,7 @@ def _coherent(case: _Case, _run: _Run) -> tuple[list[build.Target], _Yield, floa
     targets = nuclear_targets(
         target.mass_kg,
         case.analysis.formula or target.formula,
-        weak_couplings(case.analysis.couplings),
-        case.analysis.form_factor,
+        Physics(weak_couplings(case.analysis.couplings), case.analysis.form_factor),
         f"{case.loaded.path}: formula",
     )
     curve = germanium.quenching(case.analysis.quenching)

@@ -139,7 +139,7 @@ def _target(case: _Case) -> build.Target:
             f"{case.loaded.path}: analyses.{case.loaded.analysis_name}.electrons = 'rrpa' is for "
             f"xenon, not {section.element}"
         )
-    return build.electrons(steps, atoms, shells.rrpa_ratio())
+    return build.electrons(steps, atoms, correction=shells.rrpa_ratio())
 
 
 def _sources(case: _Case, names: tuple[str, ...]) -> list[build.Source]:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from nuhf.constants import AVOGADRO
 from nuhf.errors import InputError
-from nuhf.physics.couplings import WeakCouplings
 from nuhf.physics.nuclei import read_nuclides
+from nuhf.physics.settings import Physics
 from nuhf.rates.build import Target, nucleus
 from nuhf.units import G_PER_KG
 
@@ -15,10 +15,8 @@ __all__ = ["nuclear_targets"]
 def nuclear_targets(
     mass_kg: float,
     formula: Mapping[str, float],
-    couplings: WeakCouplings,
-    form_factor: str,
+    physics: Physics,
     where: str,
-    neutron_radius: bool = False,
 ) -> list[Target]:
     """Return the nuclides of a detector as targets of coherent scattering.
 
@@ -28,7 +26,7 @@ def nuclear_targets(
         Mass of the detector.
     formula : mapping
         Number of each nuclide per molecule, or share of each isotope of an element.
-    couplings, form_factor, neutron_radius
+    physics : Physics
         As in `nuhf.rates.build.nucleus`.
     where : str
         File and key, for the message.
@@ -44,7 +42,4 @@ def nuclear_targets(
             raise InputError(f"{where}: unknown nuclide '{name}'; allowed: {', '.join(nuclides)}")
     molar = sum(n * nuclides[name].atomic_mass_u for name, n in formula.items())
     molecules = mass_kg * G_PER_KG / molar * AVOGADRO
-    return [
-        nucleus(nuclides[name], n * molecules, couplings, form_factor, neutron_radius)
-        for name, n in formula.items()
-    ]
+    return [nucleus(nuclides[name], n * molecules, physics) for name, n in formula.items()]

@@ -48,33 +48,11 @@ _COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4
 _PARTICLES: Final = {
     "nu_e": r"\nu_e", "nu_mu": r"\nu_\mu", "nu_tau": r"\nu_\tau", "R_n": "R_n",
 }  # fmt: skip
-_GREEK: Final = {"e": "e", "mu": r"\mu", "tau": r"\tau", "eff": r"\mathrm{eff}"}
 
 
 def symbol(name: str) -> str:
     """Return the mathematical symbol of a parameter (without dollar signs)."""
-    stem, _, flavours = name.removeprefix("abs_").rpartition("_")
-    special = {
-        "sin2thetaW": r"\sin^2\theta_W",
-        "norm_cevns": r"\mathrm{norm}_{\mathrm{CE}\nu\mathrm{NS}}",
-        "norm_eves": r"\mathrm{norm}_{\mathrm{E}\nu\mathrm{ES}}",
-    }
-    if name in special:
-        return special[name]
-    if stem == "Rn":
-        return f"R_n(\\mathrm{{{flavours}}})"
-    pair, rest = "", flavours
-    while rest:
-        part = next((g for g in ("eff", "mu", "tau", "e") if rest.startswith(g)), rest)
-        pair, rest = pair + _GREEK.get(part, part), rest[len(part) :]
-    letters = {
-        "qnu": f"q_{{\\nu_{{{pair}}}}}",
-        "r2nu": f"\\langle r^2_{{\\nu_{{{pair}}}}}\\rangle",
-        "munu": f"\\mu_{{\\nu_{{{pair}}}}}",
-        "anu": f"a_{{\\nu_{{{pair}}}}}",
-    }
-    text = letters.get(stem, name)
-    return f"|{text}|" if name.startswith("abs_") else text
+    return PARAMETERS[name].symbol or rf"\mathrm{{{name}}}" if name in PARAMETERS else name
 
 
 def mathematical(text: str) -> str:

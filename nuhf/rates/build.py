@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from nuhf.constants import ELECTRON_MASS
 from nuhf.errors import InputError
 from nuhf.physics import cevns, eves
-from nuhf.physics.couplings import WeakCouplings
-from nuhf.physics.neutron_radius import REFERENCE_FM, radius_weights
+from nuhf.physics.neutron_radius import REFERENCE_FM, in_radius
 from nuhf.physics.nuclei import Nuclide
+from nuhf.physics.polynomial import Polynomial
+from nuhf.physics.settings import Physics
 from nuhf.physics.shells import AtomicCorrection, Shells
 from nuhf.physics.spectra import Spectrum
 from nuhf.rates.moments import flux_moments
@@ -36,9 +37,9 @@ FloatArray = NDArray[np.float64]
 Response = Callable[[FloatArray], FloatArray]
 """Recoil energies in MeV (n,) to a response matrix (n_bins, n)."""
 
-Kernel = Callable[[FloatArray, Spectrum], Mapping[str, FloatArray]]
-"""Recoil energies in MeV (n,) and a species to the coefficients (3, n) of 1, 1/E, 1/E^2 of
-dsigma/dT in cm^2/MeV, by monomial."""
+Kernel = Callable[[FloatArray, Spectrum], Polynomial]
+"""Recoil energies in MeV (n,) and a species to dsigma/dT in cm^2/MeV, a polynomial in the couplings
+with the coefficients (3, n) of 1, 1/E, 1/E^2."""
 
 Templates = dict[str, dict[str, FloatArray]]
 
@@ -93,32 +94,29 @@ class Source:
     time_fractions: FloatArray
 
 
-def nucleus(
-    nuclide: Nuclide,
-    number: float,
-    couplings: WeakCouplings,
-    form_factor: str,
-    neutron_radius: bool = False,
-) -> Target:
+def nucleus(nuclide: Nuclide, number: float, physics: Physics) -> Target:
     """Return a nuclide as a target of coherent scattering.
 
-    With ``neutron_radius`` the templates are expanded in powers of its neutron radius.
+    With ``physics.neutron_radius`` the templates are expanded in powers of its neutron radius.
     """
 
-    def kernel(recoil: FloatArray, species: Spectrum) -> Mapping[str, FloatArray]:
-        flavour = species.flavour
-        terms = cevns.coefficients(recoil, nuclide, flavour, couplings, form_factor)
-        if neutron_radius:
-            weak = cevns.weak_coefficients(recoil, nuclide.mass)
-            weights = radius_weights(recoil, nuclide, flavour, couplings, form_factor)
-            terms |= {name: weak * weight for name, weight in weights.items()}
-        return terms
+    def kernel(recoil: FloatArray, species: Spectrum) -> Polynomial:
+        section = cevns.cross_section(
+            recoil, nuclide, species.flavour, physics, species.antineutrino
+        ).expand()
+        return in_radius(section, physics.form_factor, recoil, nuclide) if expanded else section
 
-    reference = {f"x_{nuclide.name}": nuclide.rn_fm - REFERENCE_FM} if neutron_radius else {}
+    expanded = physics.neutron_radius
+    reference = {f"x_{nuclide.name}": nuclide.rn_fm - REFERENCE_FM} if expanded else {}
     return Target(nuclide.mass, number, kernel, reference=reference)
 
 
-def electrons(shells: Shells, atoms: float, correction: AtomicCorrection | None = None) -> Target:
+def electrons(
+    shells: Shells,
+    atoms: float,
+    physics: Physics = eves.ELECTRONS,
+    correction: AtomicCorrection | None = None,
+) -> Target:
     """Return the electrons of an element as a target of elastic scattering.
 
     Parameters
@@ -127,18 +125,21 @@ def electrons(shells: Shells, atoms: float, correction: AtomicCorrection | None 
         Binding energies; `nuhf.physics.shells.free_electrons` for none.
     atoms : float
         How many atoms are in the detector.
+    physics : Physics
+        Variables and settings.
     correction : AtomicCorrection, optional
         Replaces the step function for the SM part, and only there; recoils below its table are
         refused.
     """
 
-    def kernel(recoil: FloatArray, species: Spectrum) -> Mapping[str, FloatArray]:
-        terms = eves.coefficients(recoil, species.flavour, species.antineutrino)
-        steps = shells.effective_electrons(recoil)
-        found = {name: steps * row for name, row in terms.items()}
-        if correction is not None:
-            found["1"] = correction.effective_electrons(recoil) * terms["1"]
-        return found
+    def kernel(recoil: FloatArray, species: Spectrum) -> Polynomial:
+        section = eves.cross_section(recoil, species.flavour, species.antineutrino, physics)
+        bound = section.expand() * shells.effective_electrons(recoil)
+        if correction is None:
+            return bound
+        standard = section.at({})
+        change = correction.effective_electrons(recoil) - shells.effective_electrons(recoil)
+        return bound + change * standard
 
     kinks = [*shells.kinks, *(correction.kinks if correction is not None else ())]
     return Target(ELECTRON_MASS, atoms, kernel, tuple(float(kink) for kink in kinks))
@@ -223,7 +224,7 @@ def template_set(
     -------
     TemplateSet
         Events, (n_bins * n_time,), the time index running fastest, with the error estimate of
-        the nominal quadrature; units of the monomials as in `nuhf.physics.cevns.MONOMIALS`.
+        the nominal quadrature; variables in their base units.
     """
     names, rates = _rates(grid.nodes, targets, sources)
     weighted = rates * grid.fine
@@ -255,17 +256,17 @@ def _rates(
     """Names of the monomials, and events per MeV, (n_sources * n_monomials, n_recoil)."""
     found: list[dict[str, FloatArray]] = []
     for source in sources:
-        events = {name: np.zeros(recoil.size) for name in cevns.MONOMIALS}
+        events = {"1": np.zeros(recoil.size)}
         for target in targets:
             moments = flux_moments(source.spectrum, recoil, target.mass)
-            for name, terms in target.kernel(recoil, source.spectrum).items():
+            for name, terms in target.kernel(recoil, source.spectrum).by_name().items():
                 rate = target.number * source.fluence * (terms * moments).sum(axis=0)
                 events[name] = events.get(name, 0.0) + rate
         found.append(events)
-    names = tuple(found[0])
-    return names, np.array([[events[name] for name in names] for events in found]).reshape(
-        -1, recoil.size
-    )
+    names = tuple(dict.fromkeys(name for events in found for name in events))
+    nothing = np.zeros(recoil.size)
+    rows = [[events.get(name, nothing) for name in names] for events in found]
+    return names, np.array(rows).reshape(-1, recoil.size)
 
 
 def _outer(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,6 @@ from nuhf.workspaces.native import load_model
 __all__ = ["Options", "Problem", "pose", "profile_group"]
 
 FloatArray = NDArray[np.float64]
-
-_GROUPS: Final[Mapping[str, str]] = {"charges": "charge", "radii": "radius", "moments": "moment"}
 
 
 @dataclass(frozen=True)
@@ -140,8 +138,8 @@ class Problem:
     @property
     def convention(self) -> str | None:
         """Anapole convention, where it matters."""
-        kinds = {self.parameter.kind, *(parameters.get(n).kind for n in self.profiled)}
-        return self.options.anapole if "anapole" in kinds else None
+        free = (self.parameter, *(parameters.get(name) for name in self.profiled))
+        return self.options.anapole if any(p.conventions for p in free) else None
 
     def provenance(self) -> dict[str, Any]:
         """Versions, digests and options."""
@@ -227,10 +225,10 @@ def _starts(description: Description, inits: FloatArray, names: Sequence[str]) -
 def profile_group(
     requested: Sequence[str], interest: str, experiments: Sequence[Prepared]
 ) -> tuple[str, ...]:
-    """Resolve ``--profile``: names stay, groups become couplings of a kind.
+    """Resolve ``--profile``: names stay, groups become their members.
 
     Which ones is what the analysis says for the parameter of interest, else every other
-    parameter of the kind that it has.
+    parameter of the group that it has.
 
     Raises
     ------
@@ -240,20 +238,21 @@ def profile_group(
     if interest in requested:
         raise InputError(f"--profile {interest}: it is the parameter of interest; name another")
     found: list[str] = []
+    groups = list(dict.fromkeys(p.group.name for p in parameters.PARAMETERS.values()))
     for name in requested:
-        if name in _GROUPS:
+        if name in groups:
             members: list[str] = []
             for one in experiments:
                 analysis = one.loaded.analysis
-                kind = [p for p in analysis.parameters if parameters.get(p).kind == _GROUPS[name]]
-                members += analysis.profiled.get(interest, {}).get(name, kind)
+                same = [p for p in analysis.parameters if parameters.get(p).group.name == name]
+                members += analysis.profiled.get(interest, {}).get(name, same)
             if not set(members) - {interest}:
                 raise InputError(f"--profile {name}: no other parameter of this kind here")
             found += members
         elif name in parameters.PARAMETERS:
             found.append(name)
         else:
-            allowed = [*_GROUPS, *parameters.PARAMETERS]
+            allowed = [*groups, *parameters.PARAMETERS]
             raise InputError(f"--profile: unknown '{name}'; {parameters.suggest(name, allowed)}")
     return tuple(dict.fromkeys(p for p in found if p != interest))
 
