@@ -468,7 +468,7 @@ def test_summary_bars_are_where_the_intervals_are():
     ("bound", "words"),
     [
         (None, "no bounds"),
-        (Bound("mass_e", "A", ((0.0, 1.0),)), "moment, charge, radius, anapole"),
+        (Bound("mass_e", "A", ((0.0, 1.0),)), "unknown parameter 'mass_e'"),
         (Bound("qnu_ee", "A", ((1e-8, -1e-8),)), "lower end first"),
         (Bound("qnu_ee", "A", ()), "lower end first"),
         (Bound("qnu_ee", "A", ((0.0, 1.0),), role="past"), "ours, combined, future"),
