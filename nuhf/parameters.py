@@ -11,7 +11,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Final
 
-from nuhf.couplings import electromagnetic, weak
+from nuhf.couplings import electromagnetic, light_scalar, light_vector, nsi, weak
 from nuhf.couplings.model import (
     FLAVOURS,
     CouplingModel,
@@ -55,7 +55,8 @@ def models() -> tuple[CouplingModel, ...]:
         If an entry point of the group ``nuhf.couplings`` is no `CouplingModel`, or two models give
         a variable or a parameter the same name.
     """
-    found = [weak.MODEL, electromagnetic.MODEL]
+    modules = (weak, electromagnetic, nsi, light_vector, light_scalar)
+    found = [module.MODEL for module in modules]
     for entry in entry_points(group=_ENTRY_POINTS):
         model = entry.load()
         if not isinstance(model, CouplingModel):

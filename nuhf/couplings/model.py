@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nuhf.errors import InputError
+
 if TYPE_CHECKING:
     from nuhf.physics.polynomial import Polynomial
 
@@ -93,6 +95,12 @@ class Vertex:
     proton: "FloatArray"
     neutron: "FloatArray | Polynomial"
     settings: Mapping[str, float] = field(default_factory=dict)
+
+    def setting(self, name: str) -> float:
+        """Return a number that the model needs (`InputError` if it is not given)."""
+        if name not in self.settings:
+            raise InputError(f"this coupling needs the setting {name}, which is not given")
+        return self.settings[name]
 
 
 @dataclass(frozen=True)
@@ -276,6 +284,8 @@ class CouplingModel:
     kinematics : callable, optional
         Vertex to the coefficients (3, n_recoil) of 1, 1/E, 1/E^2, in cm^2/MeV, that multiply the
         square of each component which the SM does not have.
+    settings : tuple of str
+        Numbers that it needs, none negative; the unit is in the name.
     """
 
     name: str
@@ -283,6 +293,7 @@ class CouplingModel:
     amplitude: Callable[[Vertex], Amplitudes] | None = None
     parameters: tuple[Parameter, ...] = ()
     kinematics: Callable[[Vertex], Mapping[str, FloatArray]] | None = None
+    settings: tuple[str, ...] = ()
 
 
 def unit_suffix(exponent: int) -> str:
