@@ -142,6 +142,7 @@ def problems(
     engine: str = "compiled",
     asimov: bool = False,
     search: tuple[float, float] | None = None,
+    settings: Mapping[str, float] | None = None,
 ) -> list[Any]:
     """Pose one problem per parameter; without one, for all parameters of the experiments.
 
@@ -170,7 +171,14 @@ def problems(
         )
     experiments = [prepare(one) for one in measured]
     options = Options(
-        anapole, dict(values or {}), tuple(profile), tuple(fix), engine, asimov, search
+        anapole,
+        dict(values or {}),
+        tuple(profile),
+        tuple(fix),
+        engine,
+        asimov,
+        search,
+        dict(settings or {}),
     )
     return [pose(experiments, name, options) for name in wanted]
 
@@ -206,7 +214,8 @@ def limit(
     **options
         ``analysis``, ``anapole``, ``values`` (parameters set to values), ``profile`` (couplings
         left free), ``fix`` (nuisances held), ``engine`` (``compiled`` or ``pyhf``), ``asimov``,
-        ``search`` (range in base units); for toys ``toys`` (number per tested value), ``seed``,
+        ``search`` (range in base units), ``settings`` (numbers of the coupling models, such as
+        ``mediator_mass_mev``); for toys ``toys`` (number per tested value), ``seed``,
         ``points`` (tested values), ``jobs`` (processes, default all cores) or ``scheduler``
         (dask address), ``checkpoint`` (file of finished blocks), ``progress`` (a terminal).
 

@@ -72,6 +72,7 @@ MODEL: Final = CouplingModel(
             f"g_scalar_{name}", "1", SCALARS, f"g4_scalar_{name}", -20, (Feed(f"gs2_{name}"),),
             r"g_\phi", f"coupling of a light scalar mediator, scalar charges of {name}",
             power=4, interferes=False,
+            note=f"scalar charges of nucleons: {name.replace('_', ', ')}, recalled",
         )
         for name in _NUCLEONS
     ),

@@ -114,6 +114,7 @@ def _parameter(name: str, charges: _Charges) -> Parameter:
     return Parameter(
         f"g_{name}", "1", VECTORS, f"g2_{name}", -10, (Feed(f"g2_{name}"),), charges.symbol,
         f"coupling of a light vector mediator, {charges.title}", power=2,
+        propagates=list(charges.neutrinos.values()) not in ([1.0] * 3, [-1.0] * 3),
     )  # fmt: skip
 
 

@@ -195,6 +195,10 @@ class Parameter:
         Interaction whose whole rate it multiplies, SM = 1; empty for all others.
     contains : tuple of str
         Parameters that it stands for at once, which must not float beside it.
+    note : str
+        What every result must say.
+    propagates : bool
+        Whether it changes oscillations, which are not polynomial and held as they are.
     """
 
     name: str
@@ -211,6 +215,8 @@ class Parameter:
     limits: tuple[float, float] | None = None
     strength_of: str = ""
     contains: tuple[str, ...] = ()
+    note: str = ""
+    propagates: bool = False
 
     @property
     def fit_name(self) -> str:

@@ -55,7 +55,7 @@ def _parameter(on: str, one: str, other: str) -> Parameter:
         feeds = Feed(variable, 1.0, (one,), other), Feed(variable, 1.0, (other,), one)
     symbol = rf"\epsilon^{{{on}}}_{{{_GREEK[one]}{_GREEK[other]}}}"
     meaning = f"coupling of nu_{one} and nu_{other} to {_ON[on]}, in units of G_F"
-    return Parameter(name, "1", NSI, name, 0, feeds, symbol, meaning)
+    return Parameter(name, "1", NSI, name, 0, feeds, symbol, meaning, propagates=True)
 
 
 MODEL: Final = CouplingModel(

@@ -1,7 +1,7 @@
 """Find experiments by name or path, and read their files."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +16,8 @@ from nuhf.experiments.schema import BaseAnalysis, BaseExperiment
 from nuhf.experiments.solar_schema import Solar
 from nuhf.experiments.spallation_released_schema import Released
 from nuhf.experiments.spallation_schema import Spallation
+from nuhf.physics.couplings import weak_couplings
+from nuhf.physics.settings import ELECTROMAGNETIC, Physics
 
 __all__ = ["KINDS", "Loaded", "list_experiments", "load", "parse_experiment"]
 
@@ -41,11 +43,27 @@ class Loaded:
         Its content.
     analysis_name : str
         Which of the analyses is used.
+    variables : tuple of str
+        Variables that its templates are expanded in.
+    settings : mapping
+        Numbers of the models of couplings, such as ``mediator_mass_mev``.
     """
 
     path: Path
     experiment: BaseExperiment
     analysis_name: str
+    variables: tuple[str, ...] = ELECTROMAGNETIC
+    settings: Mapping[str, float] = field(default_factory=dict)
+
+    def physics(self, form_factor: str = "point", neutron_radius: bool = False) -> Physics:
+        """Return what its cross sections depend on."""
+        return Physics(
+            weak_couplings(self.analysis.couplings),
+            form_factor,
+            neutron_radius,
+            self.variables,
+            self.settings,
+        )
 
     @property
     def analysis(self) -> BaseAnalysis:

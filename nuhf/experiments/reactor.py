@@ -26,10 +26,8 @@ from nuhf.experiments.schema import ShapeNuisance
 from nuhf.experiments.targets import nuclear_targets
 from nuhf.physics import reactor, shells
 from nuhf.physics.cevns import maximum_recoil
-from nuhf.physics.couplings import weak_couplings
 from nuhf.physics.nuclei import read_nuclides
 from nuhf.physics.reactor_models import CAPTURES
-from nuhf.physics.settings import Physics
 from nuhf.rates import build
 from nuhf.rates.templates import Axis, TemplateSet
 from nuhf.tables import bin_edges, read_table
@@ -320,7 +318,7 @@ def _coherent(case: _Case, _run: _Run) -> tuple[list[build.Target], _Yield, floa
     targets = nuclear_targets(
         target.mass_kg,
         case.analysis.formula or target.formula,
-        Physics(weak_couplings(case.analysis.couplings), case.analysis.form_factor),
+        case.loaded.physics(case.analysis.form_factor),
         f"{case.loaded.path}: formula",
     )
     curve = germanium.quenching(case.analysis.quenching)
@@ -340,7 +338,11 @@ def _electrons(case: _Case, run: _Run) -> tuple[list[build.Target], _Yield, floa
     top = run.edges[-1] * KEV
     width = germanium.FanoResolution(run.section.noise_kev, detector.pair_energy_kev, detector.fano)
     light = _Yield(germanium.Unquenched(), detector.e_ee_min_kev * KEV)
-    return [build.electrons(steps, atoms)], light, float(top + _FAR * width(np.asarray(top)))
+    return (
+        [build.electrons(steps, atoms, case.loaded.physics())],
+        light,
+        float(top + _FAR * width(np.asarray(top))),
+    )
 
 
 # -------------------------------------------------------------- backgrounds

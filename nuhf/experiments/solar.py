@@ -130,16 +130,17 @@ def _target(case: _Case) -> build.Target:
     grams = section.exposure_tonne_year * _KG_PER_TONNE * G_PER_KG
     atoms = grams / section.molar_mass_g_per_mol * AVOGADRO
     steps = shells.read_shells(case.loaded.table(section.shells_table))
+    physics = case.loaded.physics()
     if case.analysis.electrons == "free":
-        return build.electrons(shells.free_electrons(steps.total), atoms)
+        return build.electrons(shells.free_electrons(steps.total), atoms, physics)
     if case.analysis.electrons == "step":
-        return build.electrons(steps, atoms)
+        return build.electrons(steps, atoms, physics)
     if section.element != "xenon":
         raise InputError(
             f"{case.loaded.path}: analyses.{case.loaded.analysis_name}.electrons = 'rrpa' is for "
             f"xenon, not {section.element}"
         )
-    return build.electrons(steps, atoms, correction=shells.rrpa_ratio())
+    return build.electrons(steps, atoms, physics, shells.rrpa_ratio())
 
 
 def _sources(case: _Case, names: tuple[str, ...]) -> list[build.Source]:

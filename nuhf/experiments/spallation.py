@@ -27,8 +27,6 @@ from nuhf.experiments.spallation_schema import (
 )
 from nuhf.experiments.targets import nuclear_targets
 from nuhf.physics import sns
-from nuhf.physics.couplings import weak_couplings
-from nuhf.physics.settings import Physics
 from nuhf.rates import build
 from nuhf.rates.templates import Axis, TemplateSet
 from nuhf.tables import Table, read_table
@@ -193,11 +191,7 @@ def _templates(case: _Case, region: str, axes: tuple[Axis, ...]) -> TemplateSet:
     targets = nuclear_targets(
         target.mass_kg,
         target.formula,
-        Physics(
-            weak_couplings(case.analysis.couplings),
-            case.analysis.form_factor,
-            case.analysis.neutron_radius,
-        ),
+        case.loaded.physics(case.analysis.form_factor, case.analysis.neutron_radius),
         f"{case.loaded.path}: target.formula",
     )
     sources = _sources(case)

@@ -23,8 +23,6 @@ from nuhf.experiments.schema import ShapeNuisance
 from nuhf.experiments.spallation_released_schema import Released, TemplateVariation
 from nuhf.experiments.targets import nuclear_targets
 from nuhf.physics import sns
-from nuhf.physics.couplings import weak_couplings
-from nuhf.physics.settings import Physics
 from nuhf.rates import build
 from nuhf.rates.templates import Axis, TemplateSet
 from nuhf.tables import Table, read_table
@@ -162,10 +160,7 @@ def engine_templates(loaded: Loaded, experiment: Released) -> TemplateSet:
     targets = nuclear_targets(
         target.mass_kg,
         target.formula,
-        Physics(
-            weak_couplings(loaded.analysis.couplings),
-            experiment.analyses[loaded.analysis_name].form_factor,
-        ),
+        loaded.physics(experiment.analyses[loaded.analysis_name].form_factor),
         f"{loaded.path}: target.formula",
     )
     return build.template_set(

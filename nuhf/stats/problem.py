@@ -1,15 +1,16 @@
 """A question posed to the data: experiments, parameter of interest, options, model."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nuhf import parameters
 from nuhf.errors import InputError
+from nuhf.experiments.prepare import prepare
 from nuhf.experiments.region import Prepared
 from nuhf.histfactory import assemble
 from nuhf.histfactory.describe import Description
@@ -21,9 +22,13 @@ from nuhf.stats.results import provenance
 from nuhf.workspaces import encode
 from nuhf.workspaces.native import load_model
 
-__all__ = ["Options", "Problem", "pose", "profile_group"]
+__all__ = ["Options", "Problem", "expanded", "pose", "profile_group"]
 
 FloatArray = NDArray[np.float64]
+
+_PROPAGATION: Final = (
+    "acts on the propagation of neutrinos, too, which is not polynomial; it is held at the SM here"
+)
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,8 @@ class Options:
         Replace the data by the expectation at the SM.
     search : (float, float) or None
         Range of the parameter of interest in base units.
+    settings : mapping
+        Numbers of the models of couplings, such as ``mediator_mass_mev``.
     """
 
     anapole: str = "standard"
@@ -55,6 +62,7 @@ class Options:
     engine: str = "compiled"
     asimov: bool = False
     search: tuple[float, float] | None = None
+    settings: Mapping[str, float] = field(default_factory=dict)
 
     def summary(self) -> dict[str, Any]:
         """Return the options as plain data for the provenance."""
@@ -66,6 +74,7 @@ class Options:
             "engine": self.engine,
             "asimov": self.asimov,
             "range": list(self.search) if self.search else None,
+            **({"settings": dict(self.settings)} if self.settings else {}),
         }
 
 
@@ -117,6 +126,13 @@ class Problem:
         for one in self.experiments:
             for other in set(one.loaded.experiment.contained_in) & set(self.names):
                 found.append(f"the events of {one.name} are among those of {other}: counted twice")
+        moved = (self.parameter.name, *self.profiled, *self.options.values)
+        oscillated = any("tau" in one.flavours for one in self.experiments)
+        for name in moved:
+            entry = parameters.get(name)
+            found += [entry.note] if entry.note else []
+            found += [f"{name}: {_PROPAGATION}"] if entry.propagates and oscillated else []
+        found += [f"{name} = {value:g}" for name, value in self.options.settings.items()]
         if self.options.search is not None:
             found.append("searched within --range only: minima and pieces outside are not seen")
         if self.options.asimov:
@@ -257,6 +273,42 @@ def profile_group(
     return tuple(dict.fromkeys(p for p in found if p != interest))
 
 
+def expanded(
+    experiments: Sequence[Prepared], names: Sequence[str], settings: Mapping[str, float]
+) -> Sequence[Prepared]:
+    """Return experiments whose templates are expanded in what some parameters feed.
+
+    Raises
+    ------
+    InputError
+        If a parameter needs a setting that is not given, or one is given that none needs.
+    """
+    needed: dict[str, str] = {}
+    for model in parameters.models():
+        entries = {p.name for p in model.parameters} & set(names)
+        needed |= {setting: min(entries) for setting in model.settings if entries}
+    for setting, name in needed.items():
+        if setting not in settings:
+            raise InputError(f"{name} needs a value of the setting {setting}")
+    for setting, value in settings.items():
+        if setting not in needed:
+            raise InputError(
+                f"no parameter here has a setting '{setting}'; "
+                f"{parameters.suggest(setting, needed or ['none'])}"
+            )
+        if not 0.0 <= value < np.inf:
+            raise InputError(f"{setting} = {value:g}: give a number that is not negative")
+    found = []
+    for one in experiments:
+        fed = [f.variable for n in (*names, *one.loaded.analysis.reference)
+               for f in parameters.get(n).feeds]  # fmt: skip
+        wanted = tuple(dict.fromkeys(v for v in fed if v in parameters.variables()))
+        usual = set(wanted) <= set(one.loaded.variables)
+        more = replace(one.loaded, variables=wanted, settings=dict(settings))
+        found.append(one if usual and not settings else prepare(more))
+    return found
+
+
 def pose(experiments: Sequence[Prepared], interest: str, options: Options) -> Problem:
     """Build model and data for one parameter of interest.
 
@@ -279,6 +331,7 @@ def pose(experiments: Sequence[Prepared], interest: str, options: Options) -> Pr
     floating = [name for one in experiments for name in one.loaded.analysis.floating]
     known = {interest, *profiled, *options.values}
     profiled += tuple(dict.fromkeys(name for name in floating if name not in known))
+    experiments = expanded(experiments, [interest, *profiled, *options.values], options.settings)
     description = assemble.describe(
         experiments, [interest, *profiled], options.values, options.anapole
     )
