@@ -17,6 +17,7 @@ from nuhf.rates.templates import TemplateSet
 __all__ = [
     "contour",
     "coverage",
+    "exclusion",
     "experiment",
     "fit",
     "limit",
@@ -309,6 +310,30 @@ def scan(
     problem = _problem(names, parameter, **options)
     found = None if options.get("search") else questions.limit(problem, cl, "delta-chi2")
     return questions.scan(problem, points, found)
+
+
+def exclusion(
+    names: Names,
+    parameter: str,
+    setting: str,
+    at: Sequence[float] | FloatArray,
+    *,
+    cl: float = 0.9,
+    method: str = "delta-chi2",
+    step: Callable[[str], None] = lambda text: None,
+    **options: Any,
+) -> Any:
+    """Return intervals at values of a setting (`nuhf.exclusion.ExclusionResult`).
+
+    ``setting`` is a number of the model of a coupling, such as ``mediator_mass_mev``, ``at`` its
+    values. Other options as in `limit`.
+    """
+    from nuhf.exclusion import exclusion as find
+    from nuhf.stats.problem import Options
+
+    check(cl, method)
+    prepared = [prepare(one) for one in loaded(names, options.pop("analysis", "default"))]
+    return find(prepared, parameter, Options(**options), setting, at, cl, method, step)
 
 
 def contour(

@@ -336,7 +336,7 @@ def pose(experiments: Sequence[Prepared], interest: str, options: Options) -> Pr
         experiments, [interest, *profiled], options.values, options.anapole
     )
     spec = encode.native(description)
-    model, data = load_model(spec)
+    model, data = load_model(spec, validate=False)
     chosen = engine(options.engine, model)
     free = {coupling.parameter.fit_name for coupling in description.couplings}
     nuisances = [name for name in chosen.compiled.names if name not in free]
