@@ -11,7 +11,14 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Final
 
-from nuhf.couplings import electromagnetic, light_scalar, light_vector, nsi, weak
+from nuhf.couplings import (
+    dipole_portal,
+    electromagnetic,
+    light_scalar,
+    light_vector,
+    nsi,
+    weak,
+)
 from nuhf.couplings.model import (
     FLAVOURS,
     CouplingModel,
@@ -55,7 +62,7 @@ def models() -> tuple[CouplingModel, ...]:
         If an entry point of the group ``nuhf.couplings`` is no `CouplingModel`, or two models give
         a variable or a parameter the same name.
     """
-    modules = (weak, electromagnetic, nsi, light_vector, light_scalar)
+    modules = (weak, electromagnetic, nsi, light_vector, light_scalar, dipole_portal)
     found = [module.MODEL for module in modules]
     for entry in entry_points(group=_ENTRY_POINTS):
         model = entry.load()

@@ -1,5 +1,6 @@
 """Models of couplings: golden numbers, limits into each other, slow twins."""
 
+import dataclasses
 import math
 
 import mpmath
@@ -9,12 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nuhf import constants, parameters
+from nuhf.couplings import dipole_portal
 from nuhf.couplings.light_vector import loop
 from nuhf.errors import InputError
-from nuhf.physics import cevns, eves
+from nuhf.physics import cevns, eves, sns
 from nuhf.physics.couplings import tree_level
 from nuhf.physics.nuclei import read_nuclides
 from nuhf.physics.settings import Physics
+from nuhf.rates import build
+from nuhf.rates.templates import Axis
 
 CS = read_nuclides()["Cs133"]
 S2W = 0.23857
@@ -243,6 +247,78 @@ def test_the_scalar_charges_differ_as_stated():
         for name in ("atzori2022", "cerdeno2016")
     ]
     assert 1.3 < ratio[0] / ratio[1] < 1.55
+
+
+# ------------------------------------------------------------------- dipole portal
+
+
+@pytest.mark.parametrize(
+    ("mass", "golden"),
+    [(0.0, 4.558952e-38), (1.0, 4.558239e-38), (10.0, 4.484777e-38), (30.0, 3.684131e-38)],
+)
+def test_golden_dipole_portal(mass, golden):
+    added = on_caesium({"dipole": 1e-9}, sterile_mass_mev=mass) - on_caesium()
+    assert added == pytest.approx(golden, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("mass", "golden", "least"),
+    [(0.0, 4.926977e-45, 0.03833), (0.01, 4.924970e-45, 0.03908), (0.05, 4.867724e-45, 0.05708),
+     (0.1, 4.576665e-45, 0.11334)],
+)  # fmt: skip
+def test_golden_dipole_portal_on_an_electron(mass, golden, least):
+    added = on_electron({"dipole": 1e-11}, sterile_mass_mev=mass) - on_electron()
+    assert added == pytest.approx(golden, rel=1e-5)
+    for energy, reached in ((1.001 * least, True), (0.999 * least, False)):
+        at = {"energy": np.array([energy]), "sterile_mass_mev": mass}
+        assert (on_electron({"dipole": 1e-11}, **at) > on_electron(**at)) is reached
+
+
+def test_without_mass_the_portal_is_the_magnetic_moment():
+    found = on_caesium({"dipole": 3e-10}, sterile_mass_mev=0.0)
+    assert found == pytest.approx(on_caesium({"munu": 3e-10}), rel=1e-13)
+    found = on_electron({"dipole": 3e-12}, sterile_mass_mev=0.0)
+    assert found == pytest.approx(on_electron({"munu": 3e-12}), rel=1e-13)
+
+
+@settings(deadline=None)
+@given(mass=st.floats(0.5, 28), energy=st.floats(29, 53))
+def test_ends_of_the_recoils_are_where_the_threshold_is(mass, energy):
+    low, high = dipole_portal.recoil_ends(np.array([energy]), CS.mass, {"sterile_mass_mev": mass})
+    assert low < high
+    for recoil in (low, high):
+        elastic = float(cevns.minimum_energy(np.array(recoil), CS.mass))
+        least = elastic * (1 + mass**2 / (2 * CS.mass * recoil))
+        assert least == pytest.approx(energy, rel=1e-9)
+
+
+def test_templates_of_a_heavy_state_equal_a_plain_sum():
+    # the line of the pion ends at both sides of its recoils: panels must be split there
+    mass, light = 20.0, sns.decay_at_rest()
+    physics = Physics(variables=("dipole",), settings={"sterile_mass_mev": mass})
+    target = build.nucleus(CS, 1e25, physics)
+    sources = [build.Source(n, s, 1e8, np.ones(1)) for n, s in light.items()]
+    edges = np.array([1e-3, 4e-3, 9e-3, 1.5e-2])
+
+    def response(recoil):
+        return ((recoil >= edges[:-1, None]) & (recoil < edges[1:, None])).astype(float)
+
+    cuts = dataclasses.replace(target, kinks=tuple(edges))
+    grid = build.recoil_grid([cuts], sources, 1e-4)
+    label = build.Label("r", "cevns", "cevns", (Axis("n", (0.0, 1.0, 2.0, 3.0)),))
+    found = build.template_set(label, [cuts], sources, response, {}, grid)
+    ((energy, number),) = light["numu"].lines
+    for i in range(3):
+        recoil = np.linspace(edges[i], edges[i + 1], 20001)
+        middle = 0.5 * (recoil[1:] + recoil[:-1])
+        section = [
+            cevns.differential_cross_section(
+                middle, np.full_like(middle, energy), CS, "mu", physics, {"dipole": mu}
+            )
+            for mu in (1.0, 0.0)
+        ]
+        plain = (section[0] - section[1]).sum() * (recoil[1] - recoil[0]) * number * 1e33
+        assert found.nominal["numu"]["dipole^2"][i] == pytest.approx(plain, rel=2e-4)
 
 
 # ----------------------------------------------------------------------- catalogue

@@ -344,16 +344,16 @@ PHYSICS = {
     "cevns.maximum_recoil": gives(E, ENERGY, MASS),
     "cevns.weak_coefficients": gives(BY_POWER, T, MASS),
     "electromagnetic.magnetic_coefficients": gives(BY_POWER, T, 0.0),
+    "light_vector.loop": gives(ONE, Q(np.array([10.0, 5e3]), 2 * E)),
+    "dipole_portal.recoil_ends": gives(
+        E, ENERGY, MASS, lambda n, s: {"sterile_mass_mev": s(0.2, E)}
+    ),
     "electromagnetic.RADIUS_SHIFT": gives(-AREA),
     "electromagnetic.charge_shift": gives(ONE, T, MASS),
     "cevns.form_factors": gives([ONE, ONE], "klein-nystrand", T, cs),
     "cevns.cross_section": gives(
         SECTION, T, cs, "mu", choices("symmetrised-fermi"),
         pick=lambda found, s: found.expand().by_name(),
-    ),
-    "cevns.section_at": gives(
-        AREA - E, lambda n, s: n.cevns.weak_coefficients(s(T.value, E), s(MASS.value, E)),
-        T, ENERGY, MASS,
     ),
     "cevns.differential_cross_section": gives(AREA - E, T, ENERGY, cs, "e", choices(), values),
     "couplings.sm_charge_radius": gives(AREA, "mu"),
@@ -655,12 +655,12 @@ ENGINE = {
     "build.nucleus": gives(
         SECTION, cs, 1.0, choices(), pick=lambda found, s: found.kernel(
             s(T.value, E), SimpleNamespace(flavour="mu", antineutrino=False)
-        ).by_name(),
+        )[0][0].by_name(),
     ),
     "build.electrons": gives(
         SECTION, shells, 1.0, choices(), corrected, pick=lambda found, s: found.kernel(
             s(HIGH_T.value, E), SimpleNamespace(flavour="e", antineutrino=True)
-        ).by_name(),
+        )[0][0].by_name(),
     ),
     "build.recoil_grid": gives(
         E, part(reactor, 0), part(reactor, 1), Q(1e-4, E), pick=lambda found, s: found.nodes
@@ -691,7 +691,8 @@ NOT_COVERED = {
         "model.Parameter.acts", "model.Parameter.conventions", "model.Parameter.fit_name",
         "model.Parameter.from_fit", "model.Parameter.one_sided", "model.Parameter.scale",
         "model.Parameter.scales", "model.Parameter.show", "model.Parameter.squared",
-        "model.Parameter.to_fit", "model.unit_suffix", "weak.RN_RANGE_FM", "weak.RN_REFERENCE_FM",
+        "model.Parameter.to_fit", "model.unit_suffix", "model.Vertex.setting",
+        "weak.RN_RANGE_FM", "weak.RN_REFERENCE_FM",
     ),
     DECLARED: ("germanium.Quenching.recoil_range", "germanium.Quenching.__call__"),
     ALGEBRA: (
@@ -702,6 +703,8 @@ NOT_COVERED = {
         "polynomial.monomial", "polynomial.powers", "polynomial.Polynomial.by_name",
         "polynomial.Polynomial.replace", "amplitude.CrossSection.at",
         "amplitude.CrossSection.expand", "amplitude.with_couplings",
+        "amplitude.CrossSection.differential",
+        "amplitude.CrossSection.parts",
         "templates.TemplateSet.polynomial", "templates.TemplateSet.relative_error",
     ),
     FILES: (

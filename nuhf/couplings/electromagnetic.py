@@ -17,6 +17,7 @@ from nuhf.couplings.model import (
     CouplingModel,
     Feed,
     Group,
+    Kinematics,
     Parameter,
     Variable,
     Vertex,
@@ -95,9 +96,9 @@ def _amplitude(vertex: Vertex) -> Amplitudes:
     }
 
 
-def _kinematics(vertex: Vertex) -> dict[str, FloatArray]:
+def _kinematics(vertex: Vertex) -> dict[str, Kinematics]:
     spin = 0.5 if vertex.interaction == "eves" else 0.0
-    return {"magnetic": magnetic_coefficients(vertex.recoil, spin)}
+    return {"magnetic": Kinematics(magnetic_coefficients(vertex.recoil, spin))}
 
 
 def _letters(pair: str) -> dict[str, str]:

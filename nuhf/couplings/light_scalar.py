@@ -18,7 +18,6 @@ name of the parameter:
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuhf.constants import CM2_PER_MEV_M2
 from nuhf.couplings.light_vector import MASS
@@ -27,14 +26,13 @@ from nuhf.couplings.model import (
     CouplingModel,
     Feed,
     Group,
+    Kinematics,
     Parameter,
     Variable,
     Vertex,
 )
 
 __all__ = ["MODEL"]
-
-FloatArray = NDArray[np.float64]
 
 SCALARS: Final = Group("light_scalars", "Light scalar mediators", 90, r"g_\phi", modulus=True)
 
@@ -54,13 +52,14 @@ def _amplitude(vertex: Vertex) -> Amplitudes:
     }
 
 
-def _kinematics(vertex: Vertex) -> dict[str, FloatArray]:
+def _kinematics(vertex: Vertex) -> dict[str, Kinematics]:
     recoil, mass = vertex.recoil, vertex.mass
     propagator = 2.0 * mass * recoil + vertex.setting(MASS) ** 2
     row = mass**2 * recoil / (4.0 * np.pi * propagator**2) * CM2_PER_MEV_M2
     if vertex.interaction == "eves":
         row = row * (1.0 + recoil / (2.0 * mass))
-    return {"scalar": np.stack([np.zeros_like(row), np.zeros_like(row), row])}
+    zero = np.zeros_like(row)
+    return {"scalar": Kinematics(np.stack([zero, zero, row]))}
 
 
 MODEL: Final = CouplingModel(

@@ -26,6 +26,7 @@ __all__ = [
     "Factor",
     "Feed",
     "Group",
+    "Kinematics",
     "Parameter",
     "Variable",
     "Vertex",
@@ -101,6 +102,22 @@ class Vertex:
         if name not in self.settings:
             raise InputError(f"this coupling needs the setting {name}, which is not given")
         return self.settings[name]
+
+
+@dataclass(frozen=True)
+class Kinematics:
+    """What multiplies the square of an amplitude that the SM does not have.
+
+    Attributes
+    ----------
+    coefficients : ndarray
+        Of 1, 1/E, 1/E^2, in cm^2/MeV, (3, n_recoil).
+    threshold : ndarray or None
+        Least neutrino energy in MeV, (n_recoil,); None for that of elastic scattering.
+    """
+
+    coefficients: FloatArray
+    threshold: FloatArray | None = None
 
 
 @dataclass(frozen=True)
@@ -288,8 +305,10 @@ class CouplingModel:
     parameters : tuple of Parameter
         Catalogue entries.
     kinematics : callable, optional
-        Vertex to the coefficients (3, n_recoil) of 1, 1/E, 1/E^2, in cm^2/MeV, that multiply the
-        square of each component which the SM does not have.
+        Vertex to the `Kinematics` of each component which the SM does not have.
+    ends : callable, optional
+        Neutrino energies (n,) in MeV, the mass of the target in MeV, and settings, to recoil
+        energies in MeV where scattering on it begins or ends, if not elastic.
     settings : tuple of str
         Numbers that it needs, none negative; the unit is in the name.
     """
@@ -298,7 +317,8 @@ class CouplingModel:
     variables: tuple[Variable, ...] = ()
     amplitude: Callable[[Vertex], Amplitudes] | None = None
     parameters: tuple[Parameter, ...] = ()
-    kinematics: Callable[[Vertex], Mapping[str, FloatArray]] | None = None
+    kinematics: Callable[[Vertex], Mapping[str, Kinematics]] | None = None
+    ends: Callable[[FloatArray, float, Mapping[str, float]], FloatArray] | None = None
     settings: tuple[str, ...] = ()
 
 

@@ -9,13 +9,13 @@ F. Nothing here lists monomials: they are what the product has.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nuhf import parameters
-from nuhf.couplings.model import Amplitudes, Vertex
+from nuhf.couplings.model import Amplitudes, Kinematics, Vertex
 from nuhf.errors import InputError
 from nuhf.physics.polynomial import Polynomial, total
 
@@ -37,10 +37,13 @@ class CrossSection:
     forms : mapping
         ``forms[c, d]``: coefficients (3, n_recoil) of 1, 1/E, 1/E^2 that multiply A_c A_d, in
         cm^2/MeV. Components without a common form do not interfere.
+    inelastic : mapping
+        Components with a threshold of their own.
     """
 
     amplitudes: Amplitudes
     forms: Forms
+    inelastic: Mapping[str, Kinematics] = field(default_factory=dict)
 
     def _sum(self, component: str) -> Polynomial:
         """Return the amplitude of a component as a polynomial in its variables."""
@@ -51,7 +54,10 @@ class CrossSection:
         return total(terms)
 
     def expand(self) -> Polynomial:
-        """Return dsigma/dT as a polynomial in all variables, coefficients (3, n_recoil)."""
+        """Return dsigma/dT as a polynomial in all variables, coefficients (3, n_recoil).
+
+        Without the components that have a threshold of their own, see `parts`.
+        """
         found = {name: self._sum(name) for name, terms in self.amplitudes.items() if terms}
         products = [
             found[one] * found[two] * form
@@ -60,10 +66,18 @@ class CrossSection:
         ]
         return total(products)
 
+    def parts(self) -> list[tuple[Polynomial, FloatArray | None]]:
+        """Return polynomials with the least neutrino energy of each; None: elastic scattering."""
+        inelastic = [
+            (self._sum(name) * self._sum(name) * own.coefficients, own.threshold)
+            for name, own in self.inelastic.items()
+        ]
+        return [(self.expand(), None), *inelastic]
+
     def at(
         self, values: Mapping[str, float], partners: Sequence[Mapping[str, float]] = ()
     ) -> FloatArray:
-        """Return coefficients (3, n_recoil) of 1, 1/E, 1/E^2 at values of the variables.
+        """Return coefficients (3, n_recoil) of 1, 1/E, 1/E^2 of elastic scattering at a point.
 
         The amplitudes are summed before they are squared: zeros of an amplitude are exact.
 
@@ -83,20 +97,52 @@ class CrossSection:
         for name in {name for one in (values, *partners) for name in one}:
             if name not in known:
                 raise InputError(f"unknown coupling '{name}'; allowed: {', '.join(sorted(known))}")
-        names = list(dict.fromkeys(["", *known]))
         rates = []
-        for point in ({"": 1.0, **values}, *partners):
-            sums = {
-                component: np.sum(
-                    [point.get(n, 0.0) * _plain(terms[n]) for n in names if n in terms], axis=0
-                )
-                for component, terms in self.amplitudes.items()
-            }
+        for sums in self._sums(values, partners):
             rates += [
                 form * sums[one] * sums[two]
                 for (one, two), form in self.forms.items()
                 if one in sums and two in sums
             ]
+        return np.asarray(np.sum(rates, axis=0))
+
+    def _sums(
+        self, values: Mapping[str, float], partners: Sequence[Mapping[str, float]]
+    ) -> list[dict[str, FloatArray]]:
+        """Amplitudes at a point, by component, of each final state."""
+        return [
+            {
+                component: np.sum([point.get(n, 0.0) * _plain(f) for n, f in terms.items()], axis=0)
+                for component, terms in self.amplitudes.items()
+            }
+            for point in ({"": 1.0, **values}, *partners)
+        ]
+
+    def differential(
+        self,
+        energy: FloatArray,
+        threshold: FloatArray,
+        values: Mapping[str, float],
+        partners: Sequence[Mapping[str, float]] = (),
+    ) -> FloatArray:
+        """Return dsigma/dT in cm^2/MeV, (n_recoil,), at one neutrino energy for each recoil.
+
+        Parameters
+        ----------
+        energy, threshold : ndarray
+            Neutrino energies and the least ones of elastic scattering, in MeV, (n_recoil,).
+        values, partners
+            As in `at`.
+        """
+        parts = [(self.at(values, partners), threshold)]
+        for name, own in self.inelastic.items():
+            squares = np.sum([sums[name] ** 2 for sums in self._sums(values, partners)], axis=0)
+            parts.append((own.coefficients * squares, np.asarray(own.threshold)))
+        inverse = 1.0 / energy
+        rates = [
+            np.where(energy >= least, a + inverse * (b + inverse * c), 0.0)
+            for (a, b, c), least in parts
+        ]
         return np.asarray(np.sum(rates, axis=0))
 
 
@@ -133,7 +179,7 @@ def with_couplings(
         if name not in known:
             raise InputError(f"unknown variable '{name}'; {parameters.suggest(name, known)}")
     amplitudes = {component: dict(terms) for component, terms in standard.amplitudes.items()}
-    forms = dict(standard.forms)
+    forms, inelastic = dict(standard.forms), dict(standard.inelastic)
     for model in parameters.models():
         if model.amplitude is None or not {v.name for v in model.variables} & set(variables):
             continue
@@ -141,5 +187,9 @@ def with_couplings(
             kept = {name: factor for name, factor in terms.items() if name in variables}
             amplitudes.setdefault(component, {}).update(kept)
         if model.kinematics is not None:
-            forms |= {(name, name): form for name, form in model.kinematics(vertex).items()}
-    return replace(standard, amplitudes=amplitudes, forms=forms)
+            for name, own in model.kinematics(vertex).items():
+                if own.threshold is None:
+                    forms[name, name] = own.coefficients
+                elif name in amplitudes:
+                    inelastic[name] = own
+    return CrossSection(amplitudes, forms, inelastic)

@@ -33,7 +33,6 @@ __all__ = [
     "form_factors",
     "maximum_recoil",
     "minimum_energy",
-    "section_at",
     "weak_coefficients",
 ]
 
@@ -156,24 +155,6 @@ def differential_cross_section(
     recoil, energy = np.broadcast_arrays(np.asarray(recoil, float), np.asarray(energy, float))
     fixed = replace(physics, neutron_radius=False)
     section = cross_section(recoil.ravel(), nuclide, flavour, fixed)
-    return section_at(section.at(values or {}, partners), recoil, energy, nuclide.mass)
-
-
-def section_at(
-    terms: FloatArray, recoil: FloatArray, energy: FloatArray, mass: float
-) -> FloatArray:
-    """Sum coefficients (3, n) of 1, 1/E, 1/E^2 at energies; zero where a recoil is not reachable.
-
-    Parameters
-    ----------
-    terms : ndarray
-        Of all recoils, flattened.
-    recoil, energy : ndarray
-        In MeV, of one shape.
-    mass : float
-        Of the target, in MeV.
-    """
-    inverse = 1.0 / energy.ravel()
-    section = terms[0] + inverse * (terms[1] + inverse * terms[2])
-    reachable = recoil.ravel() <= maximum_recoil(energy.ravel(), mass)
-    return np.where(reachable, section, 0.0).reshape(recoil.shape)
+    least = minimum_energy(recoil.ravel(), nuclide.mass)
+    found = section.differential(energy.ravel(), least, values or {}, partners)
+    return found.reshape(recoil.shape)

@@ -27,7 +27,7 @@ from nuhf.constants import (
 from nuhf.couplings.model import Vertex
 from nuhf.errors import InputError
 from nuhf.physics.amplitude import CrossSection, with_couplings
-from nuhf.physics.cevns import section_at
+from nuhf.physics.cevns import minimum_energy
 from nuhf.physics.settings import Physics
 
 __all__ = [
@@ -167,4 +167,6 @@ def differential_cross_section(
     """
     recoil, energy = np.broadcast_arrays(np.asarray(recoil, float), np.asarray(energy, float))
     section = cross_section(recoil.ravel(), flavour, antineutrino, physics, sin2_theta_w)
-    return section_at(section.at(values or {}, partners), recoil, energy, ELECTRON_MASS)
+    least = minimum_energy(recoil.ravel(), ELECTRON_MASS)
+    found = section.differential(energy.ravel(), least, values or {}, partners)
+    return found.reshape(recoil.shape)

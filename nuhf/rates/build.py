@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nuhf import parameters
 from nuhf.constants import ELECTRON_MASS
 from nuhf.errors import InputError
 from nuhf.physics import cevns, eves
@@ -37,10 +38,12 @@ FloatArray = NDArray[np.float64]
 Response = Callable[[FloatArray], FloatArray]
 """Recoil energies in MeV (n,) to a response matrix (n_bins, n)."""
 
-Kernel = Callable[[FloatArray, Spectrum], Polynomial]
-"""Recoil energies in MeV (n,) and a species to dsigma/dT in cm^2/MeV, a polynomial in the couplings
-with the coefficients (3, n) of 1, 1/E, 1/E^2."""
+Kernel = Callable[[FloatArray, Spectrum], Sequence[tuple[Polynomial, FloatArray | None]]]
+"""Recoil energies in MeV (n,) and a species to dsigma/dT in cm^2/MeV: polynomials in the couplings
+with the coefficients (3, n) of 1, 1/E, 1/E^2, and their thresholds (n,) if not elastic."""
 
+Parts = list[tuple[Polynomial, FloatArray | None]]
+Ends = Callable[[FloatArray, float], FloatArray]
 Templates = dict[str, dict[str, FloatArray]]
 
 _RATIO: Final = 1.25
@@ -63,6 +66,9 @@ class Target:
         Recoil energies in MeV where the cross section is not smooth.
     reference : mapping
         Nominal values of variables that its kernel is expanded in, beside the couplings.
+    ends : callable, optional
+        Neutrino energies and the mass to the recoils, all in MeV, where inelastic scattering
+        begins and ends.
     """
 
     mass: float
@@ -70,6 +76,7 @@ class Target:
     kernel: Kernel
     kinks: tuple[float, ...] = ()
     reference: Mapping[str, float] = field(default_factory=dict)
+    ends: Ends | None = None
 
 
 @dataclass(frozen=True)
@@ -100,15 +107,18 @@ def nucleus(nuclide: Nuclide, number: float, physics: Physics) -> Target:
     With ``physics.neutron_radius`` the templates are expanded in powers of its neutron radius.
     """
 
-    def kernel(recoil: FloatArray, species: Spectrum) -> Polynomial:
+    def kernel(recoil: FloatArray, species: Spectrum) -> Parts:
         section = cevns.cross_section(
             recoil, nuclide, species.flavour, physics, species.antineutrino
-        ).expand()
-        return in_radius(section, physics.form_factor, recoil, nuclide) if expanded else section
+        )
+        return [
+            (in_radius(part, physics.form_factor, recoil, nuclide) if expanded else part, least)
+            for part, least in section.parts()
+        ]
 
     expanded = physics.neutron_radius
     reference = {f"x_{nuclide.name}": nuclide.rn_fm - REFERENCE_FM} if expanded else {}
-    return Target(nuclide.mass, number, kernel, reference=reference)
+    return Target(nuclide.mass, number, kernel, reference=reference, ends=_ends(physics))
 
 
 def electrons(
@@ -132,17 +142,33 @@ def electrons(
         refused.
     """
 
-    def kernel(recoil: FloatArray, species: Spectrum) -> Polynomial:
+    def kernel(recoil: FloatArray, species: Spectrum) -> Parts:
         section = eves.cross_section(recoil, species.flavour, species.antineutrino, physics)
-        bound = section.expand() * shells.effective_electrons(recoil)
-        if correction is None:
-            return bound
-        standard = section.at({})
-        change = correction.effective_electrons(recoil) - shells.effective_electrons(recoil)
-        return bound + change * standard
+        steps = shells.effective_electrons(recoil)
+        (elastic, _), *others = [(part * steps, least) for part, least in section.parts()]
+        if correction is not None:
+            change = correction.effective_electrons(recoil) - steps
+            elastic = elastic + change * section.at({})
+        return [(elastic, None), *others]
 
     kinks = [*shells.kinks, *(correction.kinks if correction is not None else ())]
-    return Target(ELECTRON_MASS, atoms, kernel, tuple(float(kink) for kink in kinks))
+    return Target(
+        ELECTRON_MASS, atoms, kernel, tuple(float(kink) for kink in kinks), ends=_ends(physics)
+    )
+
+
+def _ends(physics: Physics) -> Ends:
+    """Ends of the recoils of the models that have their own, for neutrino energies."""
+    own = [
+        model.ends
+        for model in parameters.models()
+        if model.ends is not None and {v.name for v in model.variables} & set(physics.variables)
+    ]
+
+    def ends(energy: FloatArray, mass: float) -> FloatArray:
+        return np.concatenate([np.zeros(0), *(f(energy, mass, physics.settings) for f in own)])
+
+    return ends
 
 
 def recoil_grid(
@@ -180,6 +206,13 @@ def recoil_grid(
     if highest <= recoil_min:
         raise InputError(f"no neutrino gives a recoil above {recoil_min / KEV:g} keV")
     kinks = np.append(kinks, [kink for target in targets for kink in target.kinks])
+    inelastic = [
+        target.ends(source.spectrum.kinks, target.mass)
+        for target in targets
+        for source in sources
+        if target.ends is not None
+    ]
+    kinks = np.concatenate([kinks, *inelastic])
     count = refine * int(np.ceil(np.log(highest / recoil_min) / np.log(_RATIO)))
     edges = np.concatenate([np.geomspace(recoil_min, highest, count + 1), kinks])
     edges = np.unique(edges[(edges >= recoil_min) & (edges <= highest)])
@@ -258,10 +291,11 @@ def _rates(
     for source in sources:
         events = {"1": np.zeros(recoil.size)}
         for target in targets:
-            moments = flux_moments(source.spectrum, recoil, target.mass)
-            for name, terms in target.kernel(recoil, source.spectrum).by_name().items():
-                rate = target.number * source.fluence * (terms * moments).sum(axis=0)
-                events[name] = events.get(name, 0.0) + rate
+            number = target.number * source.fluence
+            for part, least in target.kernel(recoil, source.spectrum):
+                moments = flux_moments(source.spectrum, recoil, target.mass, least)
+                for name, terms in part.by_name().items():
+                    events[name] = events.get(name, 0.0) + number * (terms * moments).sum(axis=0)
         found.append(events)
     names = tuple(dict.fromkeys(name for events in found for name in events))
     nothing = np.zeros(recoil.size)
