@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from nuhf.api import (
         contour,
         coverage,
+        exclusion,
         experiment,
         fit,
         limit,
@@ -25,6 +26,7 @@ __all__ = [
     "combine",
     "contour",
     "coverage",
+    "exclusion",
     "experiment",
     "fit",
     "limit",

@@ -17,6 +17,7 @@ from nuhf.rates.templates import TemplateSet
 __all__ = [
     "contour",
     "coverage",
+    "exclusion",
     "experiment",
     "fit",
     "limit",
@@ -142,6 +143,7 @@ def problems(
     engine: str = "compiled",
     asimov: bool = False,
     search: tuple[float, float] | None = None,
+    settings: Mapping[str, float] | None = None,
 ) -> list[Any]:
     """Pose one problem per parameter; without one, for all parameters of the experiments.
 
@@ -170,7 +172,14 @@ def problems(
         )
     experiments = [prepare(one) for one in measured]
     options = Options(
-        anapole, dict(values or {}), tuple(profile), tuple(fix), engine, asimov, search
+        anapole,
+        dict(values or {}),
+        tuple(profile),
+        tuple(fix),
+        engine,
+        asimov,
+        search,
+        dict(settings or {}),
     )
     return [pose(experiments, name, options) for name in wanted]
 
@@ -206,7 +215,8 @@ def limit(
     **options
         ``analysis``, ``anapole``, ``values`` (parameters set to values), ``profile`` (couplings
         left free), ``fix`` (nuisances held), ``engine`` (``compiled`` or ``pyhf``), ``asimov``,
-        ``search`` (range in base units); for toys ``toys`` (number per tested value), ``seed``,
+        ``search`` (range in base units), ``settings`` (numbers of the coupling models, such as
+        ``mediator_mass_mev``); for toys ``toys`` (number per tested value), ``seed``,
         ``points`` (tested values), ``jobs`` (processes, default all cores) or ``scheduler``
         (dask address), ``checkpoint`` (file of finished blocks), ``progress`` (a terminal).
 
@@ -300,6 +310,30 @@ def scan(
     problem = _problem(names, parameter, **options)
     found = None if options.get("search") else questions.limit(problem, cl, "delta-chi2")
     return questions.scan(problem, points, found)
+
+
+def exclusion(
+    names: Names,
+    parameter: str,
+    setting: str,
+    at: Sequence[float] | FloatArray,
+    *,
+    cl: float = 0.9,
+    method: str = "delta-chi2",
+    step: Callable[[str], None] = lambda text: None,
+    **options: Any,
+) -> Any:
+    """Return intervals at values of a setting (`nuhf.exclusion.ExclusionResult`).
+
+    ``setting`` is a number of the model of a coupling, such as ``mediator_mass_mev``, ``at`` its
+    values. Other options as in `limit`.
+    """
+    from nuhf.exclusion import exclusion as find
+    from nuhf.stats.problem import Options
+
+    check(cl, method)
+    prepared = [prepare(one) for one in loaded(names, options.pop("analysis", "default"))]
+    return find(prepared, parameter, Options(**options), setting, at, cl, method, step)
 
 
 def contour(

@@ -386,7 +386,7 @@ def _degrees(problem: Problem) -> int:
 
 def _discovery(problem: Problem, best: float, lowest: float) -> dict[str, float] | None:
     """Significance of a strength against 0 (arXiv:1007.1727 eqs 12, 52); None for others."""
-    if problem.parameter.kind != "strength":
+    if not problem.parameter.strength_of:
         return None
     index = problem.profiler().index
     _, height = conditional(problem, [index], np.array([[problem.parameter.to_fit(0.0)]]))

@@ -6,6 +6,7 @@ the unit of each column in square brackets.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Final
 
@@ -165,7 +166,7 @@ def _parse(path: Path, number: int, text: str, header: Sequence[str]) -> list[fl
             value = float(cell)
         except ValueError:
             value = float("nan")
-        if not np.isfinite(value):
+        if not isfinite(value):
             given = repr(cell.strip()[:60])
             raise InputError(
                 f"{path}: line {number}, column '{name}': {given} is not a finite number"

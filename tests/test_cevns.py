@@ -7,12 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
+from variables import at
 
 from nuhf import constants
+from nuhf.couplings import electromagnetic
+from nuhf.couplings.electromagnetic import RADIUS_SHIFT, charge_shift
 from nuhf.errors import InputError
 from nuhf.physics import cevns, couplings, sns
-from nuhf.physics.couplings import RADIUS_SHIFT, WeakCouplings, charge_shift, tree_level
+from nuhf.physics.couplings import WeakCouplings, tree_level
 from nuhf.physics.nuclei import Nuclide, read_nuclides
+from nuhf.physics.settings import Physics
 from nuhf.resources import write_text
 
 CS, I = (read_nuclides()[name] for name in ("Cs133", "I127"))  # noqa: E741
@@ -22,7 +26,7 @@ ENERGY = 30.0
 
 def section(recoil, energy=ENERGY, nuclide=CS, flavour="mu", weak=TREE, form="helm", **values):
     return cevns.differential_cross_section(
-        np.asarray(recoil), np.asarray(energy), nuclide, flavour, weak, form, values
+        np.asarray(recoil), np.asarray(energy), nuclide, flavour, Physics(weak, form), *at(**values)
     )
 
 
@@ -187,15 +191,20 @@ def weak_integral(top, energy, *, keep):
     return quad(factor, 0, top)[0]
 
 
-@pytest.mark.parametrize("kind", ["weak_coefficients", "magnetic_coefficients"])
-def test_bound_on_the_dropped_recoil_terms_of_the_templates(monkeypatch, kind):
+@pytest.mark.parametrize(
+    ("module", "kind", "name"),
+    [
+        (cevns, "weak_coefficients", "1"),
+        (electromagnetic, "magnetic_coefficients", "munu^2"),
+    ],
+)
+def test_bound_on_the_dropped_recoil_terms_of_the_templates(monkeypatch, module, kind, name):
     # The papers drop T/E (weak) and T/4E^2 (magnetic; eq 34, giunti_ternes2023 eq 6): on the
     # counts of the analysis that is below 0.2 % of the largest bin. Ours keep them.
     import nuhf
 
-    name = "1" if kind.startswith("weak") else "munu2"
     (full,) = nuhf.templates("coherent-csi-2021")
-    original = getattr(cevns, kind)
+    original = getattr(module, kind)
     row = 1 if name == "1" else 2
 
     def without(*args):
@@ -203,7 +212,7 @@ def test_bound_on_the_dropped_recoil_terms_of_the_templates(monkeypatch, kind):
         coefficients[row] = 0.0
         return coefficients
 
-    monkeypatch.setattr(cevns, kind, without)
+    monkeypatch.setattr(module, kind, without)
     (dropped,) = nuhf.templates("coherent-csi-2021")
     for source in full.nominal:
         ours, theirs = full.nominal[source][name], dropped.nominal[source][name]
@@ -297,7 +306,7 @@ def test_coupling_schemes():
 
 def test_anapole_conventions():
     # Khan (2023) eq 23: a = -<r^2>/6; the replacement of its eq 25: a = -6 <r^2>
-    assert couplings.ANAPOLE_CONVENTIONS == {"standard": -6.0, "khan": -1 / 6}
+    assert electromagnetic.ANAPOLE_CONVENTIONS == {"standard": -6.0, "khan": -1 / 6}
 
 
 # ------------------------------------------------------------------- nuclides

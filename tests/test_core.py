@@ -90,10 +90,10 @@ def test_fit_names_are_unique():
 def test_fit_zero_is_the_standard_model():
     assert parameters.get("sin2thetaW").from_fit(0.0) == constants.SIN2_THETA_W
     # neutron radii have no SM value: their fit parameter is the distance from a reference
-    kinds = ("angle", "strength", "neutron_radius")
-    others = [p for p in parameters.PARAMETERS.values() if p.kind not in kinds]
+    groups = ("angle", "strengths", "neutron_radii")
+    others = [p for p in parameters.PARAMETERS.values() if p.group.name not in groups]
     assert all(p.from_fit(0.0) == 0.0 for p in others)
-    radii = [p for p in parameters.PARAMETERS.values() if p.kind == "neutron_radius"]
+    radii = [p for p in parameters.PARAMETERS.values() if p.group.name == "neutron_radii"]
     assert {p.from_fit(0.0) for p in radii} == {parameters.RN_REFERENCE_FM}
 
 

@@ -229,12 +229,7 @@ def test_electrons_left_out_would_decide_on_charges_alone():
     recoil = np.geomspace(low, high, 400)
 
     def events(**couplings):
-        kernel = eves.coefficients(recoil, "mu")
-        powers = {"q": "q", "q2": "q", "munu2": "munu"}
-        total = kernel["1"][0].copy()
-        for name, coupling in powers.items():
-            value = couplings.get(coupling, 0.0)
-            total += kernel[name][0] * (value if name == "q" else value**2)
+        total = eves.cross_section(recoil, "mu").at(couplings)[0]
         return 2.0 * flux * electrons * np.trapezoid(total, recoil)
 
     observed = prepare(loaded).regions[0].observed.sum()

@@ -107,7 +107,7 @@ def test_acceptance_varies_all_that_is_seen_alike(counts, tmp_path):
         assert region.variations.keys() == region.backgrounds.keys()
         for made in region.signals:
             nominal, varied = made.nominal["nuebar"], made.varied[ACCEPTANCE, "up"]["nuebar"]
-            np.testing.assert_allclose(varied["munu2"], nominal["munu2"] * up, rtol=1e-12)
+            np.testing.assert_allclose(varied["munu^2"], nominal["munu^2"] * up, rtol=1e-12)
         for name, pair in region.variations.items():
             nominal = region.backgrounds[name]
             np.testing.assert_allclose(pair[ACCEPTANCE][0], nominal * up, rtol=1e-12)
@@ -231,7 +231,7 @@ def test_fit_equals_that_with_the_exact_background(default, counts):
     edges = np.asarray(default.regions[0].axes[0].edges)
     signals = [s.nominal["nuebar"] for s in default.regions[0].signals]
     signal = sum(s["1"] for s in signals)
-    moment = sum(s["munu2"] for s in signals) * 1e-20
+    moment = sum(s["munu^2"] for s in signals) * 1e-20
     start = np.array(
         [1390.0, 14100.0, 3.91, 1475.0, 1.2924, 0.0695, 333.0, 6370.0, 6.03, 3198.0, 1.3007, 0.0675]
     )

@@ -427,12 +427,12 @@ def test_command_lists_and_draws_all(monkeypatch, tmp_path, capsys, paper):
 
 
 BOUNDS = [
-    Bound("moment", "e", "A", ((0.0, 3e-9),)),
-    Bound("moment", "e", "B", ((0.0, 2e-11),), role="literature"),
-    Bound("charge", "ee", "A", ((-2e-7, -1e-7), (-1e-8, 3e-8))),
-    Bound("charge", "emu", "C", ((0.0, 1e-12),)),
-    Bound("radius", "ee", "A", ((-6e-31, 1e-31),)),
-    Bound("radius", "ee", "all", ((-5e-31, 1e-31),), role="combined"),
+    Bound("munu_e", "A", ((0.0, 3e-9),)),
+    Bound("munu_e", "B", ((0.0, 2e-11),), role="literature"),
+    Bound("qnu_ee", "A", ((-2e-7, -1e-7), (-1e-8, 3e-8))),
+    Bound("abs_qnu_emu", "C", ((0.0, 1e-12),)),
+    Bound("r2nu_ee", "A", ((-6e-31, 1e-31),)),
+    Bound("r2nu_ee", "all", ((-5e-31, 1e-31),), role="combined"),
 ]
 
 
@@ -468,11 +468,11 @@ def test_summary_bars_are_where_the_intervals_are():
     ("bound", "words"),
     [
         (None, "no bounds"),
-        (Bound("mass", "e", "A", ((0.0, 1.0),)), "moment, charge, radius, anapole"),
-        (Bound("charge", "ee", "A", ((1e-8, -1e-8),)), "lower end first"),
-        (Bound("charge", "ee", "A", ()), "lower end first"),
-        (Bound("charge", "ee", "A", ((0.0, 1.0),), role="past"), "ours, combined, future"),
-        (Bound("moment", "e", "A", ((-1e-9, 1e-9),)), "not below 0"),
+        (Bound("mass_e", "A", ((0.0, 1.0),)), "unknown parameter 'mass_e'"),
+        (Bound("qnu_ee", "A", ((1e-8, -1e-8),)), "lower end first"),
+        (Bound("qnu_ee", "A", ()), "lower end first"),
+        (Bound("qnu_ee", "A", ((0.0, 1.0),), role="past"), "ours, combined, future"),
+        (Bound("munu_e", "A", ((-1e-9, 1e-9),)), "not below 0"),
     ],
 )
 def test_summary_refuses(bound, words):

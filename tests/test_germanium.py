@@ -20,6 +20,7 @@ from nuhf.physics import cevns, reactor
 from nuhf.physics.couplings import tree_level
 from nuhf.physics.nuclei import read_nuclides
 from nuhf.physics.reactor_models import ISOTOPES, Piece, add, piece_spectrum
+from nuhf.physics.settings import Physics
 from nuhf.rates.moments import flux_moments
 from nuhf.rates.quadrature import panel_grid
 from nuhf.tables import read_table
@@ -64,9 +65,8 @@ def counts(
         panels = int(np.ceil(np.log(high / low) / np.log(1.2)))
         grid = panel_grid(np.geomspace(low, high, panels + 1))
         moments = flux_moments(spectrum, grid.nodes, nuclide.mass)
-        weak = cevns.coefficients(
-            grid.nodes, nuclide, "e", tree_level(sin2), "klein-nystrand"
-        )["1"]  # fmt: skip
+        physics = Physics(tree_level(sin2), "klein-nystrand")
+        weak = cevns.cross_section(grid.nodes, nuclide, "e", physics).at({})
         number = SETUP["detector"]["mass_kg"] * G_PER_KG * AVOGADRO * share / molar
         rate = number * (weak * moments).sum(axis=0) * grid.fine
         total = total + response(grid.nodes) @ rate
@@ -430,7 +430,7 @@ def test_twin_by_brute_force():
     width = np.diff(recoil_edges)
     energy = np.arange(0.005, 10.1, 0.01)
     section = cevns.differential_cross_section(
-        recoil[:, np.newaxis], energy, nuclide, "e", tree_level(), "klein-nystrand"
+        recoil[:, np.newaxis], energy, nuclide, "e", Physics(form_factor="klein-nystrand")
     )
     rate = (section * found.density(energy)).sum(axis=1) * 0.01
     mean = model(recoil) / KEV

@@ -13,9 +13,11 @@ import mpmath
 import numpy as np
 import pytest
 from mpmath import mp, mpf
+from variables import at
 
 from nuhf import constants
 from nuhf.constants import ALPHA, ELECTRON_MASS, FERMI_CONSTANT, HBAR_C, HBAR_C_FM, MUON_MASS
+from nuhf.couplings import electromagnetic
 from nuhf.detector import germanium
 from nuhf.detector.efficiency import (
     ExponentialTimeEfficiency,
@@ -30,6 +32,7 @@ from nuhf.detector.tabulated import PowerWidth, TabulatedEfficiency, accepted_bi
 from nuhf.physics import apv, cevns, couplings, eves, form_factors, reactor, sns, solar
 from nuhf.physics import neutron_radius as radius
 from nuhf.physics.nuclei import read_nuclides
+from nuhf.physics.settings import Physics
 from nuhf.rates import build, signal
 from nuhf.rates.moments import flux_moments
 from nuhf.rates.quadrature import panel_grid
@@ -109,9 +112,14 @@ def test_kinematics(mass):
 
 def test_shifts():
     exact = [mpmath.sqrt(2) * mp.pi * A / (G * mpf(MASSES[2]) * t) for t in numbers(*DECADES)]
-    check("couplings.charge_shift", couplings.charge_shift(DECADES, MASSES[2]), exact, 8 * EPS)
+    check(
+        "electromagnetic.charge_shift",
+        electromagnetic.charge_shift(DECADES, MASSES[2]),
+        exact,
+        8 * EPS,
+    )
     k = mpmath.sqrt(2) * mp.pi * A / (3 * G) / HC**2
-    check("couplings.RADIUS_SHIFT", couplings.RADIUS_SHIFT, [k], 8 * EPS)
+    check("electromagnetic.RADIUS_SHIFT", electromagnetic.RADIUS_SHIFT, [k], 8 * EPS)
     for flavour, lepton in constants.LEPTON_MASS.items():
         log = mpmath.log((mpf(lepton) / mpf(constants.W_MASS)) ** 2)
         exact = -G / (2 * mpmath.sqrt(2) * mp.pi**2) * (3 - 2 * log) * HC**2
@@ -183,10 +191,9 @@ COUPLINGS = [
 def test_coherent_section(values):
     # 1 - T/E - M T/2E^2 -> 0 at the end, and the interference, leave roundings of their terms; 30
     # of them, for the square of a form factor just above its series
-    tree = couplings.tree_level()
     for t in RECOILS:
         found = cevns.differential_cross_section(
-            np.array([t]), np.array([ENERGY]), CS, "e", tree, values=values
+            np.array([t]), np.array([ENERGY]), CS, "e", Physics(), *at(**values)
         )
         exact, terms = coherent(t, ENERGY, **values)
         check("cevns.differential_cross_section", found, [exact], 30 * EPS, [terms])
@@ -198,7 +205,7 @@ def test_coherent_section_where_the_amplitude_cancels(off):
     for t in (1e-5, 1e-3, 1e-2):
         q = cancelling(t) * (1 + off)
         found = cevns.differential_cross_section(
-            np.array([t]), np.array([ENERGY]), CS, "e", couplings.tree_level(), values={"q": q}
+            np.array([t]), np.array([ENERGY]), CS, "e", Physics(), {"q": q}
         )
         exact, terms = coherent(t, ENERGY, q=q)
         assert exact < 1e-6 * terms
@@ -229,7 +236,9 @@ def test_electron_section(values, flavour, anti):
     for energy in (0.3, 5.0, 1e4):
         top = float(cevns.maximum_recoil(np.array(energy), ELECTRON_MASS))
         t = np.array([1e-12, 1e-6, 1e-3 * top, 0.5 * top, top * (1 - 1e-9), top * (1 - 1e-14)])
-        found = eves.differential_cross_section(t, np.full(6, energy), flavour, anti, values=values)
+        found = eves.differential_cross_section(
+            t, np.full(6, energy), flavour, anti, eves.ELECTRONS, *at(**values)
+        )
         exact, terms = zip(*(scattered(x, energy, flavour, anti, **values) for x in t), strict=True)
         check("eves.differential_cross_section", found, exact, 4 * EPS, terms)
 
@@ -702,7 +711,7 @@ def test_claimed_errors_of_expansions_in_the_radius():
 @pytest.fixture(scope="module")
 def one_line():
     """Templates of the line of the pion in three bins of recoil, and how to sum over the nodes."""
-    targets = [build.nucleus(CS, 1e25, couplings.tree_level(), "helm")]
+    targets = [build.nucleus(CS, 1e25, Physics())]
     line = sns.decay_at_rest()["numu"]
     sources = [build.Source("numu", line, 1e12, np.ones(1))]
     grid = build.recoil_grid(targets, sources, 1e-4)

@@ -19,10 +19,11 @@ from nuhf.experiments import (
 from nuhf.experiments.catalogue import KINDS, list_experiments, load
 from nuhf.experiments.keys import Key, allowed, parts, type_of
 from nuhf.experiments.targets import nuclear_targets
-from nuhf.physics.couplings import coupling_schemes, weak_couplings
+from nuhf.physics.couplings import coupling_schemes
 from nuhf.physics.form_factors import FORM_FACTORS
 from nuhf.physics.nuclei import read_nuclides
 from nuhf.physics.reactor_models import MODELS as MODELS_OF_REACTORS
+from nuhf.physics.settings import Physics
 from nuhf.tables import read_table
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -197,7 +198,7 @@ def test_names_that_exist_are_told():
         assert told[kind, "couplings"] == list(coupling_schemes())
         assert {*FORM_FACTORS} < set(told[kind, "form_factor"])
         for name in told[kind, "form_factor"]:
-            nuclear_targets(1.0, {"Cs133": 1.0}, weak_couplings("tree"), name, "here")
+            nuclear_targets(1.0, {"Cs133": 1.0}, Physics(form_factor=name), "here")
 
 
 def test_the_counts_of_a_solar_table_are_in_the_column_that_is_told():

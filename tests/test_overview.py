@@ -154,11 +154,11 @@ def test_other_parameters_are_refused():
 
 
 def test_order_of_the_couplings():
-    kinds = ["moment"] * 4 + ["charge"] * 6 + ["radius"] * 6
-    assert [nuhf.parameters.get(name).kind for name in COUPLINGS] == kinds
+    groups = ["moments"] * 4 + ["charges"] * 6 + ["radii"] * 6
+    assert [nuhf.parameters.get(name).group.name for name in COUPLINGS] == groups
     for one, other in pairwise(COUPLINGS):
         if one.startswith("abs_") and not other.startswith("abs_"):
-            assert nuhf.parameters.get(one).kind != nuhf.parameters.get(other).kind
+            assert nuhf.parameters.get(one).group != nuhf.parameters.get(other).group
 
 
 def test_a_fit_that_fails_is_told_and_not_drawn(monkeypatch):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nuhf.errors import InputError
-from nuhf.rates.polynomial import Polynomial, total
+from nuhf.physics.polynomial import Polynomial, total
 
 NAMES = ("x", "y", "z")
 BINS = 3

@@ -16,8 +16,8 @@ from nuhf.errors import InputError
 from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare
 from nuhf.physics import neutron_radius, sns
-from nuhf.physics.couplings import tree_level
 from nuhf.physics.nuclei import read_nuclides
+from nuhf.physics.settings import Physics
 from nuhf.rates import build
 from nuhf.rates.signal import acts_on, expected
 from nuhf.rates.templates import read_templates, write_templates
@@ -44,7 +44,7 @@ def templates(radii=None, expand=False):
     nuclides = [NUCLIDES[name] for name in PAIR]
     if radii is not None:
         nuclides = [replace(n, rn_fm=r) for n, r in zip(nuclides, radii, strict=True)]
-    targets = [build.nucleus(n, 1e26, tree_level(), "helm", expand) for n in nuclides]
+    targets = [build.nucleus(n, 1e26, Physics(neutron_radius=expand)) for n in nuclides]
     sources = [
         build.Source(name, spectrum, 1e14, np.ones(1))
         for name, spectrum in sns.decay_at_rest().items()
@@ -94,11 +94,11 @@ def test_one_radius_leaves_the_other_nuclide():
 def test_squares_of_couplings_do_not_depend_on_the_radius():
     polynomial = EXPANDED.polynomial("nue")
     with_radius = {
-        tuple(row[polynomial.names.index(v)] for v in ("q", "r", "qt2", "rt2", "munu2"))
+        tuple(row[polynomial.names.index(v)] for v in ("q", "r", "munu"))
         for row in polynomial.exponents
         if any(row[i] for i, v in enumerate(polynomial.names) if v.startswith("x_"))
     }
-    assert with_radius == {(0, 0, 0, 0, 0), (1, 0, 0, 0, 0), (0, 1, 0, 0, 0)}
+    assert with_radius == {(0, 0, 0), (1, 0, 0), (0, 1, 0)}
 
 
 def test_files_hold_the_expansion(tmp_path):

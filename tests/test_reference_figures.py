@@ -13,14 +13,14 @@ from nuhf.plots.summary import Bound, summary
 KEPT = {"tolerance": 4, "savefig_kwargs": {"dpi": 45}, "deterministic": True}
 
 BOUNDS = (
-    Bound("moment", "e", "one", ((0.0, 3e-9),)),
-    Bound("moment", "e", "both", ((0.0, 2e-9),), role="combined"),
-    Bound("moment", "e", "next", ((0.0, 2e-11),), role="future"),
-    Bound("charge", "ee", "one", ((-2e-7, -1e-7), (-1e-8, 3e-8))),
-    Bound("charge", "ee", "two", ((-1e-12, 2e-12),)),
-    Bound("charge", "emu", "two", ((0.0, 1e-12),)),
-    Bound("radius", "ee", "one", ((-6e-31, -5e-31), (-1e-31, 1e-31))),
-    Bound("radius", "ee", "quoted", ((-4e-31, 1e-31),), role="literature"),
+    Bound("munu_e", "one", ((0.0, 3e-9),)),
+    Bound("munu_e", "both", ((0.0, 2e-9),), role="combined"),
+    Bound("munu_e", "next", ((0.0, 2e-11),), role="future"),
+    Bound("qnu_ee", "one", ((-2e-7, -1e-7), (-1e-8, 3e-8))),
+    Bound("qnu_ee", "two", ((-1e-12, 2e-12),)),
+    Bound("abs_qnu_emu", "two", ((0.0, 1e-12),)),
+    Bound("r2nu_ee", "one", ((-6e-31, -5e-31), (-1e-31, 1e-31))),
+    Bound("r2nu_ee", "quoted", ((-4e-31, 1e-31),), role="literature"),
 )
 
 

@@ -10,7 +10,7 @@ from nuhf.constants import ALPHA, AVOGADRO, ELECTRON_MASS, FERMI_CONSTANT, HBAR_
 from nuhf.errors import InputError
 from nuhf.physics import solar
 from nuhf.physics.cevns import maximum_recoil, minimum_energy
-from nuhf.physics.eves import coefficients
+from nuhf.physics.eves import cross_section
 from nuhf.physics.shells import free_electrons, read_shells
 from nuhf.rates.moments import flux_moments
 from nuhf.resources import find, read_text, write_text
@@ -398,7 +398,7 @@ def events_per_tonne_year(component, survival, per_cm2_s, electrons):
     recoil = 0.5 * (edges[1:] + edges[:-1])
     rate = np.zeros_like(recoil)
     for spectrum in solar.flavour_spectra(component, survival, 0.5).values():
-        weak = coefficients(recoil, spectrum.flavour, sin2_theta_w=0.23863)["1"]
+        weak = cross_section(recoil, spectrum.flavour, sin2_theta_w=0.23863).at({})
         rate += np.sum(weak * flux_moments(spectrum, recoil, ELECTRON_MASS), axis=0)
     total = np.sum(electrons.effective_electrons(recoil) * rate * np.diff(edges))
     atoms, year = 1e6 / 131.293 * AVOGADRO, 365.25 * 86400

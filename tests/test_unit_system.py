@@ -142,7 +142,7 @@ def toml_in(factors, read, path):
 NUHF = next(iter(importlib.import_module("nuhf").__path__))
 KERNELS = [
     f"nuhf.{part}.{module.name}"
-    for part in ("physics", "detector", "rates")
+    for part in ("couplings", "physics", "detector", "rates")
     for module in pkgutil.iter_modules([f"{NUHF}/{part}"])
 ]
 
@@ -243,14 +243,13 @@ MASS = Q(123800.0, E)
 ATOM = 132.905451961
 RADII = np.array([4.0, 5.0, 6.5])
 COUPLED = {
-    "q": Q(1e-8, ONE), "r": Q(3e-32, AREA), "munu2": Q(1e-18, ONE), "qt2": Q(1e-15, ONE),
-    "rt2": Q(1e-63, 2 * AREA),
+    "q": Q(1e-8, ONE), "r": Q(3e-32, AREA), "munu": Q(1e-9, ONE),
 }  # fmt: skip
 FUEL = {"u235": 0.58, "u238": 0.08, "pu239": 0.29, "pu241": 0.05}
 FISSION = np.array([0.513, 1.21, 2.513, 3.77, 6.63, 7.91])
 
 BY_MONOMIAL = {
-    "1": ONE, "q": ONE, "r": -AREA, "q2": ONE, "qr": -AREA, "r2": -2 * AREA, "munu2": ONE
+    "1": ONE, "q": ONE, "r": -AREA, "q^2": ONE, "q*r": -AREA, "r^2": -2 * AREA, "munu^2": ONE
 }  # fmt: skip
 BY_POWER = [AREA - E, AREA, AREA + E]  # coefficients of 1, 1/E, 1/E^2 of dsigma/dT
 SECTION = {m: [power + d for power in BY_POWER] for m, d in BY_MONOMIAL.items()}
@@ -265,8 +264,25 @@ def cs(n, _s):
     return n.nuclei.Nuclide("Cs133", 55, 133, ATOM, 4.8041, 5.01)
 
 
-def tree(n, _s):
-    return n.couplings.tree_level()
+def choices(form_factor="helm", expand=False):
+    return lambda n, s: n.settings.Physics(n.couplings.tree_level(), form_factor, expand)
+
+
+def expanded(n, s):
+    """A cross section in the form factor of the neutrons."""
+    return n.cevns.cross_section(
+        s(HIGH_T.value, E), cs(n, s), "e", choices(expand=True)(n, s)
+    ).expand()
+
+
+def by_coupling(found, s):
+    """Sum over the powers of a neutron radius."""
+    rows = {}
+    for name, row in found.by_name().items():
+        base, _, power = name.removeprefix("1*").rpartition("x_Cs133")
+        key = base.rstrip("*") or ("1" if "x_" in name else name)
+        rows.setdefault(key, []).append((int(power.strip("^") or 1) if "x_" in name else 0, row))
+    return {key: sum(0.7**k * row for k, row in terms) for key, terms in rows.items()}
 
 
 def probe(spectrum, s, at=ENERGIES):
@@ -327,23 +343,28 @@ PHYSICS = {
     "cevns.minimum_energy": gives(E, T, MASS),
     "cevns.maximum_recoil": gives(E, ENERGY, MASS),
     "cevns.weak_coefficients": gives(BY_POWER, T, MASS),
-    "cevns.magnetic_coefficients": gives(BY_POWER, T),
-    "cevns.form_factors": gives([ONE, ONE], "klein-nystrand", T, cs),
-    "cevns.monomial_weights": gives(BY_MONOMIAL, T, cs, "e", tree, "helm"),
-    "cevns.coefficients": gives(SECTION, T, cs, "mu", tree, "symmetrised-fermi"),
-    "cevns.differential_cross_section": gives(
-        AREA - E, T, ENERGY, cs, "e", tree, "helm", values
+    "electromagnetic.magnetic_coefficients": gives(BY_POWER, T, 0.0),
+    "light_vector.loop": gives(ONE, Q(np.array([10.0, 5e3]), 2 * E)),
+    "dipole_portal.recoil_ends": gives(
+        E, ENERGY, MASS, lambda n, s: {"sterile_mass_mev": s(0.2, E)}
     ),
-    "couplings.RADIUS_SHIFT": gives(-AREA),
-    "couplings.charge_shift": gives(ONE, T, MASS),
+    "electromagnetic.RADIUS_SHIFT": gives(-AREA),
+    "electromagnetic.charge_shift": gives(ONE, T, MASS),
+    "cevns.form_factors": gives([ONE, ONE], "klein-nystrand", T, cs),
+    "cevns.cross_section": gives(
+        SECTION, T, cs, "mu", choices("symmetrised-fermi"),
+        pick=lambda found, s: found.expand().by_name(),
+    ),
+    "cevns.differential_cross_section": gives(AREA - E, T, ENERGY, cs, "e", choices(), values),
     "couplings.sm_charge_radius": gives(AREA, "mu"),
     "couplings.tree_level": gives(ONE, pick=lambda found, s: found.gp["e"]),
     "couplings.weak_couplings": gives(ONE, "tree", pick=lambda found, s: found.gp["mu"]),
     "couplings.coupling_schemes": gives(ONE, pick=lambda found, s: [c.gn for c in found.values()]),
     "eves.electron_couplings": gives([ONE, ONE], "e", True),
-    "eves.magnetic_coefficients": gives(BY_POWER, T),
-    "eves.coefficients": gives(SECTION, T, "mu"),
-    "eves.differential_cross_section": gives(AREA - E, T, ENERGY, "e", True, 0.23, values),
+    "eves.cross_section": gives(SECTION, T, "mu", pick=lambda found, s: found.expand().by_name()),
+    "eves.differential_cross_section": gives(
+        AREA - E, T, ENERGY, "e", True, choices(), values
+    ),
     # momentum transfers are in MeV, lengths in fm
     "form_factors.point": gives(ONE, ENERGY),
     "form_factors.helm": gives(ONE, ENERGY, 4.8),
@@ -361,12 +382,7 @@ PHYSICS = {
     "neutron_radius.radius_powers": gives(
         [ONE, ONE], "helm", HIGH_T, cs, pick=lambda found, s: [summed(one) for one in found]
     ),
-    "neutron_radius.radius_weights": gives(
-        {m: BY_MONOMIAL[m] for m in "1qr"}, HIGH_T, cs, "e", tree, "helm",
-        pick=lambda found, s: {
-            m: summed([row for name, row in found.items() if name[0] == m]) for m in "1qr"
-        },
-    ),
+    "neutron_radius.in_radius": gives(SECTION, expanded, "helm", HIGH_T, cs, pick=by_coupling),
     "neutron_radius.radius_error": gives(
         [ONE, ONE], "helm", Q(T.value[3:], E), cs, (2.0, 8.0), 1
     ),
@@ -595,7 +611,7 @@ def reactor(n, s):
     """A reactor and germanium, in ionisation energy."""
     ge = n.nuclei.read_nuclides()["Ge74"]
     number_of = atoms(s(2.9, M), ge.atomic_mass_u)
-    targets = [n.build.nucleus(ge, number_of, tree(n, s), "klein-nystrand")]
+    targets = [n.build.nucleus(ge, number_of, choices("klein-nystrand")(n, s))]
     seconds = 96 * number("units", "DAY")
     fluence = n.reactor.fluence_from_power(2.96, s(205.0, E), 10.39, seconds)
     spectrum = n.reactor.spectrum("huber", FUEL, 0.6)
@@ -637,14 +653,14 @@ ENGINE = {
         pick=lambda found, s: found.nominal["nuebar"],
     ),
     "build.nucleus": gives(
-        SECTION, cs, 1.0, tree, "helm", pick=lambda found, s: found.kernel(
-            s(T.value, E), SimpleNamespace(flavour="mu")
-        ),
+        SECTION, cs, 1.0, choices(), pick=lambda found, s: found.kernel(
+            s(T.value, E), SimpleNamespace(flavour="mu", antineutrino=False)
+        )[0][0].by_name(),
     ),
     "build.electrons": gives(
-        SECTION, shells, 1.0, corrected, pick=lambda found, s: found.kernel(
+        SECTION, shells, 1.0, choices(), corrected, pick=lambda found, s: found.kernel(
             s(HIGH_T.value, E), SimpleNamespace(flavour="e", antineutrino=True)
-        ),
+        )[0][0].by_name(),
     ),
     "build.recoil_grid": gives(
         E, part(reactor, 0), part(reactor, 1), Q(1e-4, E), pick=lambda found, s: found.nodes
@@ -662,6 +678,7 @@ CASES = {**PHYSICS, **DETECTOR, **ENGINE}
 ALGEBRA = "algebra of polynomials and names, that knows of no unit; `signal.expected` runs it"
 FILES = "reads or writes templates, which are in base units (e, cm2, mu_B^2) by definition"
 NO_NUMBER = "names and numbers of bins, no quantity"
+CATALOGUE = "parameters, in base units (e, cm2, mu_B, fm) by definition"
 DECLARED = "declares what a quenching model has; no code"
 NOT_COVERED = {
     NO_NUMBER: (
@@ -670,15 +687,30 @@ NOT_COVERED = {
         "templates.Axis.quantity", "templates.Axis.unit", "templates.TemplateSet.bins",
         "templates.TemplateSet.monomials", "templates.TemplateSet.variables",
     ),
+    CATALOGUE: (
+        "model.Parameter.acts", "model.Parameter.conventions", "model.Parameter.fit_name",
+        "model.Parameter.from_fit", "model.Parameter.one_sided", "model.Parameter.scale",
+        "model.Parameter.scales", "model.Parameter.show", "model.Parameter.squared",
+        "model.Parameter.to_fit", "model.unit_suffix", "model.Vertex.setting",
+        "weak.RN_RANGE_FM", "weak.RN_REFERENCE_FM",
+    ),
     DECLARED: ("germanium.Quenching.recoil_range", "germanium.Quenching.__call__"),
     ALGEBRA: (
         "polynomial.total", "polynomial.Polynomial.evaluate",
         "polynomial.Polynomial.from_terms", "polynomial.Polynomial.restrict",
         "polynomial.Polynomial.substitute", "signal.acts_on", "signal.check_together",
-        "signal.fit_values", "signal.flavour_polynomial", "signal.monomial_forms",
+        "signal.fit_values", "signal.flavour_polynomial", "signal.proportion",
+        "polynomial.monomial", "polynomial.powers", "polynomial.Polynomial.by_name",
+        "polynomial.Polynomial.replace", "amplitude.CrossSection.at",
+        "amplitude.CrossSection.expand", "amplitude.with_couplings",
+        "amplitude.CrossSection.differential",
+        "amplitude.CrossSection.parts",
         "templates.TemplateSet.polynomial", "templates.TemplateSet.relative_error",
     ),
-    FILES: ("templates.bin_columns", "templates.read_templates", "templates.to_json", "templates.write_templates"),
+    FILES: (
+        "templates.bin_columns", "templates.read_templates", "templates.to_json",
+        "templates.write_templates",
+    ),
 }  # fmt: skip
 """Public functions without a case, by the reason."""
 
@@ -769,7 +801,7 @@ FAULTS = [
     "_LINEAR_TO_MEV",
 ]  # fmt: skip
 WATCHED = (
-    "cevns.differential_cross_section", "eves.coefficients", "couplings.sm_charge_radius",
+    "cevns.differential_cross_section", "eves.cross_section", "couplings.sm_charge_radius",
     "form_factors.helm", "nuclei.Nuclide.mass", "sns.PROMPT_ENERGY",
     "solar.AdiabaticSurvival.__call__",
     "reactor_models.add", "reactor.fluence_from_power", "germanium.FanoResolution.__call__",
@@ -817,9 +849,12 @@ def events(factors, name, forget=()):
                 sets = {"nominal": one.nominal, **one.varied}
                 for (which, rows), source in product(sets.items(), one.flavours):
                     for monomial, row in rows[source].items():
-                        base, _, power = monomial.partition("*")
+                        factors_of = monomial.split("*")
+                        base = "*".join(f for f in factors_of if not f.startswith("x_")) or "1"
                         key = f"{region.name} {one.process} {which} {source} {base}"
-                        row = row * 0.7 ** float(power.partition("^")[2] or 0)
+                        for factor in factors_of:
+                            if factor.startswith("x_"):
+                                row = row * 0.7 ** float(factor.partition("^")[2] or 1)
                         before, dimension = found.get(key, (0.0, BY_MONOMIAL.get(base, ONE)))
                         found[key] = (before + row, dimension)
             rows = {"observed": region.observed, **region.backgrounds}

@@ -10,6 +10,7 @@ import numpy as np
 from nuhf import resources
 from nuhf.cli import options, summaries
 from nuhf.errors import InputError
+from nuhf.exclusion import ExclusionResult
 from nuhf.plots import figures as plots
 from nuhf.questions import scan as scan_problem
 from nuhf.stats.contour import ContourResult
@@ -30,6 +31,7 @@ __all__ = [
     "scan_csv",
     "spectrum",
     "write_contour",
+    "write_exclusion",
     "write_figures",
     "write_fit",
     "write_limits",
@@ -83,6 +85,17 @@ def write_scan(path: Path, found: ScanResult, cl: float) -> None:
         path,
         scan_csv(found),
         lambda: {"": plots.profiles([curve(found, ())], threshold(cl), cl, title)},
+    )
+
+
+def write_exclusion(path: Path, found: ExclusionResult) -> None:
+    """Write the figure of an exclusion and its CSV, as `write_figures` does."""
+    title = f"{', '.join(found.experiments)} ({found.analysis})"
+    curve = title, found.at, found.intervals
+    write_figures(
+        path,
+        found.to_csv(),
+        lambda: {"": plots.exclusion([curve], found.parameter, found.setting, found.cl)},
     )
 
 
@@ -209,7 +222,7 @@ def spectrum(problem: Problem, fitted: bool = True) -> "tuple[Figure, str]":
         point, _ = problem.profiler().best(start)
     regions = region_spectra(problem, point)
     parameter = problem.parameter
-    free = "SM strength" if parameter.kind == "strength" else parameter.name
+    free = "SM strength" if parameter.strength_of else parameter.name
     what = f"data and best fit, {free} free" if fitted else "data and expectation before the fit"
     figure = plots.spectra(regions, f"{regions[0].experiment}: {what}")
     notes = (f"note: {note}" for note in problem.notes)

@@ -164,7 +164,21 @@ def _band_text(result: Any) -> str:
     shell_complete=options.complete_parameter,
     help="Parameter to scan.",
 )
-@click.option("--points", default=121, show_default=True, help="Number of points.")
+@click.option("--points", type=int, show_default="121, with --over 31", help="Number of points.")
+@click.option(
+    "--over",
+    metavar="SETTING",
+    help="Find the interval at each value of a setting, such as mediator_mass_mev.",
+)
+@click.option(
+    "--between",
+    nargs=2,
+    type=float,
+    metavar="LO HI",
+    default=(1e-2, 1e4),
+    show_default=True,
+    help="First and last value of --over, at equal ratios.",
+)
 @options.confidence
 @options.search
 @options.common
@@ -173,7 +187,9 @@ def _band_text(result: Any) -> str:
 def scan(
     experiments: tuple[str, ...],
     parameter: str,
-    points: int,
+    points: int | None,
+    over: str | None,
+    between: tuple[float, float],
     cl: float,
     as_json: bool,
     output: Path | None,
@@ -182,20 +198,57 @@ def scan(
     """Scan the profile likelihood: print a summary; with -o write figure and CSV.
 
     Example:  nuhf scan coherent-csi-2021 -p qnu_ee -o qnu_ee.png
+
+    With --over it is the interval as a function of a setting:
+
+    Example:  nuhf scan coherent-csi-2021 -p g_b_l --over mediator_mass_mev -o b_l.png
     """
     from nuhf import api, resources
     from nuhf.cli import artefacts, summaries
 
     keywords = options.keywords(**chosen)
     options.one_stdout(output, as_json)
+    if over is not None:
+        _exclusion(experiments, parameter, over, between, points or 31, cl, as_json, output,
+                   keywords)  # fmt: skip
+        return
     with progress.shown("scan"):
-        found = api.scan(experiments, parameter, points=points, cl=cl, **keywords)
+        found = api.scan(experiments, parameter, points=points or 121, cl=cl, **keywords)
     if output is not None:
         artefacts.write_scan(output, found, cl)
     if as_json:
         click.echo(resources.dump_json(found.to_json()))
     elif str(output) != "-":
         click.echo("\n".join(summaries.scan(found)))
+        options.notes(found.notes)
+
+
+def _exclusion(
+    experiments: tuple[str, ...],
+    parameter: str,
+    over: str,
+    between: tuple[float, float],
+    points: int,
+    cl: float,
+    as_json: bool,
+    output: Path | None,
+    keywords: dict[str, Any],
+) -> None:
+    """Print, write or draw the intervals of a parameter as a function of a setting."""
+    from nuhf import api, resources
+    from nuhf.cli import artefacts, summaries
+    from nuhf.exclusion import spaced
+
+    with progress.shown("scan"):
+        found = api.exclusion(
+            experiments, parameter, over, spaced(*between, points), cl=cl, **keywords
+        )
+    if output is not None:
+        artefacts.write_exclusion(output, found)
+    if as_json:
+        click.echo(resources.dump_json(found.to_json()))
+    elif str(output) != "-":
+        click.echo("\n".join(summaries.exclusion(found)))
         options.notes(found.notes)
 
 

@@ -125,6 +125,8 @@ common = _stack(
     click.option("--engine", default="compiled", show_default=True, metavar="compiled|pyhf",
                  help="Compiled likelihood, or pyhf itself with minuit (slower, the reference)."),
     click.option("--asimov", is_flag=True, help="Use the SM expectation instead of the data."),
+    click.option("--setting", "numbers", multiple=True, metavar="NAME=VALUE",
+                 help="Number of a model of couplings, such as mediator_mass_mev=30; repeatable."),
 )  # fmt: skip
 
 search = click.option(
@@ -240,6 +242,7 @@ def keywords(
     engine: str,
     asimov: bool,
     search: tuple[float, float] | None = None,
+    numbers: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """Turn the common options into keywords of the functions in `nuhf.api`."""
     return {
@@ -251,6 +254,7 @@ def keywords(
         "search": search,
         "engine": engine,
         "asimov": asimov,
+        "settings": _parse(numbers, "--setting", "mediator_mass_mev=30", lambda name: name),
     }
 
 

@@ -11,11 +11,12 @@ from nuhf.parameters import PARAMETERS
 from nuhf.units import percent
 
 if TYPE_CHECKING:  # heavy, and a limit needs none of them
+    from nuhf.exclusion import ExclusionResult
     from nuhf.stats.contour import ContourResult
     from nuhf.stats.ranking import RankingResult
     from nuhf.stats.results import ScanResult
 
-__all__ = ["choices", "contour", "ranking", "scan"]
+__all__ = ["choices", "contour", "exclusion", "ranking", "scan"]
 
 FloatArray = NDArray[np.float64]
 
@@ -59,6 +60,19 @@ def scan(found: "ScanResult") -> list[str]:
         f"{'local minima on the grid':{width}s}  "
         + ", ".join(f"{values[i]:.3g} ({delta[i]:.3g})" for i in lowest),
     ]
+
+
+def exclusion(found: "ExclusionResult") -> list[str]:
+    """Say what is allowed at each value of the setting."""
+    unit = _unit(found.unit)
+    lines = [
+        f"{', '.join(found.experiments)}, analysis {found.analysis}, {percent(found.cl)} % CL, "
+        f"{found.method}: {found.parameter} allowed{choices(found)}"
+    ]
+    for at, pieces in zip(found.at, found.intervals, strict=True):
+        words = " or ".join(f"{low:.3g} to {high:.3g}" for low, high in pieces)
+        lines.append(f"{found.setting} = {at:<9.3g}  {words}{unit}")
+    return lines
 
 
 def contour(found: "ContourResult", method: str) -> list[str]:

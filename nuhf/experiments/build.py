@@ -1,9 +1,8 @@
 """From an experiment file to regions: one loop over signals, backgrounds and variations."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -25,7 +24,6 @@ from nuhf.experiments.region import Region
 from nuhf.experiments.responses import BuiltResponse
 from nuhf.experiments.scattering import Case, Templates, scattering_templates
 from nuhf.experiments.signals import Measurement, Scattering
-from nuhf.inputs import Inputs
 from nuhf.rates.signal import expected
 from nuhf.rates.templates import TemplateSet
 
@@ -33,6 +31,7 @@ __all__ = ["build_regions"]
 
 FloatArray = NDArray[np.float64]
 Pair = tuple[FloatArray, FloatArray]
+Parse = Callable[[Mapping[str, Any], str], ExperimentFile]
 Rows = Mapping[str, Mapping[str, FloatArray]]
 """Templates by source and monomial."""
 
@@ -63,7 +62,7 @@ class _Build:
     case: Case
     analysis: Analysis
     content: Mapping[str, Any]
-    parse: Any
+    parse: Parse
     files: dict[str, ExperimentFile] = field(default_factory=dict)
 
     @property
@@ -96,23 +95,14 @@ class _Build:
 
 
 def build_regions(
-    path: Path,
-    inputs: Inputs,
-    file: ExperimentFile,
-    content: Mapping[str, Any],
-    analysis: Analysis,
-    parse: Any,
+    case: Case, content: Mapping[str, Any], analysis: Analysis, parse: Parse
 ) -> tuple[Region, ...]:
     """Build templates, backgrounds and data of all regions of an analysis.
 
     Parameters
     ----------
-    path : Path
-        The experiment file, for messages.
-    inputs : Inputs
-        Reads and records tables.
-    file : ExperimentFile
-        The file with the changes of the analysis.
+    case : Case
+        The file with the changes of the analysis, and what its templates are expanded in.
     content : mapping
         The same as plain tables.
     analysis : Analysis
@@ -126,7 +116,7 @@ def build_regions(
         If a table is missing or broken, a nuclide, form factor or coupling scheme unknown, a
         bin edge cuts a cell of the data, or a number that comes out is impossible.
     """
-    build = _Build(Case(path, inputs, file), analysis, content, parse)
+    build, file = _Build(case, analysis, content, parse), case.file
     names = file.regions if analysis.regions is None else analysis.regions
     regions = tuple(_region(build, file.regions[name], name) for name in names)
     _check_variations(build, regions)

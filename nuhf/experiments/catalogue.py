@@ -1,8 +1,7 @@
 """Find experiments by name or path, read their files, and choose an analysis."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from nuhf.experiments.file import Analysis, ExperimentFile, Nuisance
 from nuhf.experiments.parts import overlay
 from nuhf.experiments.signals import Scattering
 from nuhf.inputs import Inputs
+from nuhf.physics.settings import ELECTROMAGNETIC
 
 __all__ = ["Loaded", "list_experiments", "load", "read_content"]
 
@@ -38,6 +38,10 @@ class Loaded:
         The same as plain tables, names included.
     inputs : Inputs
         Reads and records the tables, the file itself and those it extends included.
+    variables : tuple of str
+        Variables that its templates are expanded in.
+    settings : mapping
+        Numbers of the models of couplings, such as ``mediator_mass_mev``.
     """
 
     path: Path
@@ -45,13 +49,15 @@ class Loaded:
     analysis_name: str
     content: Mapping[str, Any]
     inputs: Inputs
+    variables: tuple[str, ...] = ELECTROMAGNETIC
+    settings: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def analysis(self) -> Analysis:
         """The analysis chosen."""
         return self.experiment.analyses[self.analysis_name]
 
-    def replace(self, changes: Mapping[str, Any]) -> "Loaded":
+    def changed(self, changes: Mapping[str, Any]) -> "Loaded":
         """Return the experiment with other values of some keys, checked like a file.
 
         Parameters
@@ -69,7 +75,7 @@ class Loaded:
         inputs = Inputs(self.inputs.folders)
         for record in self.inputs.records[:1]:
             inputs.toml(record.name)
-        return Loaded(self.path, experiment, self.analysis_name, content, inputs)
+        return replace(self, experiment=experiment, content=content, inputs=inputs)
 
     @property
     def nuisances(self) -> tuple[Nuisance, ...]:
@@ -165,7 +171,7 @@ def load(name: str, analysis: str = "default") -> Loaded:
             f"{path.name}: no analysis '{analysis}'; {parameters.suggest(analysis, analyses)}"
         )
     parse(path, content)
-    resolved = changed(path, content, analysis)
+    resolved = laid_over(path, content, analysis)
     experiment = parse(path, resolved, f"analyses.{analysis}.changes")
     return Loaded(path, experiment, analysis, resolved, inputs)
 
@@ -240,7 +246,7 @@ def _with_extended_analyses(path: Path, content: dict[str, Any]) -> dict[str, An
     return content | {"analyses": {name: whole(name, (name,)) for name in analyses}}
 
 
-def changed(path: Path, content: dict[str, Any], analysis: str) -> dict[str, Any]:
+def laid_over(path: Path, content: dict[str, Any], analysis: str) -> dict[str, Any]:
     """Return the content with the changes of an analysis laid over it."""
     table = content["analyses"][analysis]
     changes = table.get("changes", {}) if isinstance(table, Mapping) else {}
@@ -259,8 +265,3 @@ def parse(path: Path, content: Mapping[str, Any], where: str = "") -> Experiment
     except ValidationError as error:
         place = f"{where}: " if where else ""
         raise InputError(f"{path}: {place}{in_words(error, content)}") from None
-
-
-def parser(path: Path) -> Any:
-    """Return a function that parses varied contents of a file."""
-    return partial(parse, path)

@@ -1,7 +1,7 @@
 """Templates of scattering: targets, sources and response of a signal, put together."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -14,9 +14,10 @@ from nuhf.errors import InputError
 from nuhf.experiments.data import Bins, row_per_bin
 from nuhf.experiments.file import ExperimentFile
 from nuhf.experiments.responses import BuiltResponse
-from nuhf.experiments.signals import Nuclei, Physics, Released, Scattering
+from nuhf.experiments.signals import Nuclei, Released, Scattering
 from nuhf.inputs import Inputs
 from nuhf.physics.cevns import maximum_recoil
+from nuhf.physics.settings import ELECTROMAGNETIC, Physics
 from nuhf.rates import build
 from nuhf.rates.quadrature import Grid
 from nuhf.rates.templates import TemplateSet
@@ -51,11 +52,17 @@ class Case:
         Reads and records tables.
     file : ExperimentFile
         Its content, the changes of an analysis or of a nuisance included.
+    variables : tuple of str
+        Variables that templates are expanded in.
+    settings : mapping
+        Numbers of the models of couplings, such as ``mediator_mass_mev``.
     """
 
     path: Path
     inputs: Inputs
     file: ExperimentFile
+    variables: tuple[str, ...] = ELECTROMAGNETIC
+    settings: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -159,6 +166,8 @@ def scattering_templates(case: Case, name: str, bins: Bins, region: str) -> Scat
         library.weak_couplings(section.couplings, case.inputs),
         section.form_factor,
         section.neutron_radius,
+        case.variables,
+        case.settings,
     )
     targets = signal.targets(case.inputs, target, physics, where)
     sources = _sources(case, signal, bins)

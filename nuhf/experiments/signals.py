@@ -1,7 +1,6 @@
 """Signals in experiment files: what scatters on what, or which number is measured."""
 
 from abc import abstractmethod
-from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final, Literal
 
 import numpy as np
@@ -12,8 +11,9 @@ from nuhf.experiments.parts import Name, Part, Positive, Section
 from nuhf.experiments.target import Target
 from nuhf.inputs import Inputs
 from nuhf.physics.apv import WeakChargeInputs, apv_polynomial
-from nuhf.physics.couplings import WeakCouplings
 from nuhf.physics.neutron_radius import REFERENCE_FM
+from nuhf.physics.polynomial import monomial
+from nuhf.physics.settings import Physics
 from nuhf.rates import build
 from nuhf.rates.templates import Axis, TemplateSet
 
@@ -43,15 +43,6 @@ class PhysicsSection(Section):
     neutron_radius: bool = Field(
         False, description="Whether templates are expanded in neutron radii, as free parameters"
     )
-
-
-@dataclass(frozen=True)
-class Physics:
-    """The section of the file with its scheme of couplings looked up."""
-
-    couplings: WeakCouplings
-    form_factor: str
-    neutron_radius: bool
 
 
 class Signal(Part):
@@ -134,9 +125,7 @@ class Nuclei(Scattering):
     ) -> list[build.Target]:
         """Return the nuclides."""
         return [
-            build.nucleus(
-                nuclide, number, physics.couplings, physics.form_factor, physics.neutron_radius
-            )
+            build.nucleus(nuclide, number, physics)
             for nuclide, number in target.nuclei(inputs, where, self.nuclides)
         ]
 
@@ -165,7 +154,7 @@ class Electrons(Scattering):
     ) -> list[build.Target]:
         """Return the electrons of each element."""
         atoms = target.atoms(inputs, where, self.nuclides, self.binding)
-        return [build.electrons(shells, n, correction) for shells, correction, n in atoms]
+        return [build.electrons(shells, n, physics, correction) for shells, correction, n in atoms]
 
     def protons(self, inputs: Inputs, target: Target, where: str) -> int | None:
         """Return None: electrons are not quenched."""
@@ -188,7 +177,7 @@ class Measurement(Signal):
         """One bin with a prediction by template name."""
         nuclide = inputs.nuclide
         source = nuclide.name.lower()
-        errors = {monomial: np.array([error if monomial == "1" else 0.0]) for monomial in terms}
+        errors = {name: np.array([error if name == "1" else 0.0]) for name in terms}
         return TemplateSet(
             region=region,
             process=self.name,
@@ -196,7 +185,7 @@ class Measurement(Signal):
             axes=DATUM,
             # no neutrino: a flavour of its own, so that no coupling of a neutrino acts here
             flavours={source: source},
-            nominal={source: {monomial: np.array([value]) for monomial, value in terms.items()}},
+            nominal={source: {name: np.array([value]) for name, value in terms.items()}},
             varied={},
             errors={source: errors},
             reference={f"x_{nuclide.name}": nuclide.rn_fm - REFERENCE_FM},
@@ -217,7 +206,7 @@ class WeakCharge(Measurement):
         polynomial = apv_polynomial(numbers)
         terms = {"1": float(polynomial.powers[0]), "s2w": polynomial.slope}
         for power, row in enumerate(polynomial.powers[1:], start=1):
-            terms[f"1*x_{numbers.nuclide.name}^{power}"] = float(row)
+            terms[monomial([f"x_{numbers.nuclide.name}"], (power,))] = float(row)
         templates = self._templates(region, numbers, terms, polynomial.worst)
         return templates, polynomial.value, polynomial.error
 
@@ -233,6 +222,6 @@ class NeutronRadius(Measurement):
     def measured(self, inputs: Inputs, region: str) -> tuple[TemplateSet, float, float]:
         """Return prediction, radius and error."""
         numbers = library.read_weak_charge(self.inputs, inputs)
-        terms = {"1": 0.0, f"1*x_{numbers.nuclide.name}^1": 1.0}
+        terms = {"1": 0.0, f"x_{numbers.nuclide.name}": 1.0}
         templates = self._templates(region, numbers, terms)
         return templates, self.value_fm - REFERENCE_FM, self.error_fm

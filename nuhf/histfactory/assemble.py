@@ -21,14 +21,16 @@ from nuhf.histfactory.describe import (
     couplings,
 )
 from nuhf.parameters import Parameter
-from nuhf.physics.couplings import ANAPOLE_CONVENTIONS
-from nuhf.rates.signal import acts_on, check_together
+from nuhf.rates.signal import acts_on, check_together, proportion
 
 __all__ = ["check_effect", "describe", "reference_values", "refuse_absurd"]
 
 _ABSURD: Final = 1e3
 _FEW: Final = 30.0
 """Events per observed one (and this many more) beyond which a coupling is a slip of the unit."""
+
+_SAME: Final = 1e-9
+"""Singular values of unit vectors below this are zero."""
 
 Values = Mapping[Parameter, float]
 FloatArray = NDArray[np.float64]
@@ -90,8 +92,8 @@ def reference_values(
     one : Prepared
         Experiment with its analysis.
     chosen : sequence of Parameter
-        Parameters that are free or set to a value: they replace the reference, and so does the
-        anapole moment of a flavour its charge radius.
+        Parameters that are free or set to a value: they replace the reference of whatever is the
+        same direction, as the anapole moment of a flavour that of its charge radius.
     anapole : str
         Convention of the anapole moment.
 
@@ -100,16 +102,15 @@ def reference_values(
     fixed, starts : dict
         Values in base units.
     """
-    by_name = {parameter.name: parameter for parameter in chosen}
-    fixed, starts = {}, {}
+    fixed: dict[Parameter, float] = {}
+    starts: dict[Parameter, float] = {}
     for name, value in one.loaded.analysis.reference.items():
-        twin = name.replace("r2nu_", "anu_") if name.startswith("r2nu_") else ""
-        if name in by_name:
-            starts[by_name[name]] = value
-        elif twin in by_name:
-            starts[by_name[twin]] = value / ANAPOLE_CONVENTIONS[anapole]
-        else:
-            fixed[parameters.get(name)] = value
+        own = parameters.get(name)
+        ratios = {p: proportion(own, p, anapole) for p in chosen}
+        twins = {p: ratio for p, ratio in ratios.items() if ratio is not None}
+        starts |= {p: value * ratio for p, ratio in twins.items()}
+        if not twins:
+            fixed[own] = value
     return fixed, starts
 
 
@@ -122,8 +123,13 @@ def check_effect(experiments: Sequence[Prepared], chosen: Sequence[Parameter]) -
     _check_radii(experiments, chosen)
 
 
+def _nuclides(parameter: Parameter) -> set[str]:
+    """Nuclides whose neutron radius a parameter is."""
+    return {f.variable[2:] for f in parameter.feeds if f.variable.startswith("x_")}
+
+
 def _hint(parameter: Parameter) -> str:
-    if not parameter.nuclides:
+    if not _nuclides(parameter):
         return ""
     return "; only analyses with neutron_radius = true are expanded in it (nuhf show EXP)"
 
@@ -132,7 +138,7 @@ def _check_radii(experiments: Sequence[Prepared], chosen: Sequence[Parameter]) -
     """Refuse a neutron radius that would move one experiment and not another with the nuclide."""
     for parameter in chosen:
         for one in experiments:
-            shared = set(parameter.nuclides) & one.loaded.nuclides
+            shared = _nuclides(parameter) & one.loaded.nuclides
             if shared and not any(acts_on(parameter, t) for t in one.templates):
                 raise InputError(
                     f"{parameter.name}: analysis '{one.loaded.analysis_name}' of {one.name} holds "
@@ -140,14 +146,29 @@ def _check_radii(experiments: Sequence[Prepared], chosen: Sequence[Parameter]) -
                 )
 
 
-def _check_angle(experiments: Sequence[Prepared], free: Sequence[Parameter]) -> None:
-    """Refuse sin2thetaW beside the radii of every flavour: it is their common direction."""
-    flavours = frozenset[str]().union(*(one.flavours for one in experiments))
-    radial = [p for p in free if p.kind in ("radius", "anapole") and not p.squared]
-    if any(p.kind == "angle" for p in free) and flavours <= {p.flavours[0] for p in radial}:
+def _check_directions(experiments: Sequence[Prepared], free: Sequence[Parameter]) -> None:
+    """Refuse parameters that are one direction: sin2thetaW beside the radii of all flavours."""
+    rows: dict[tuple[str, str, str], dict[str, float]] = {}
+    linear = [p for p in free if p.interferes and not p.strength_of]
+    for one in experiments:
+        for signal in one.templates:
+            for flavour in set(signal.flavours.values()):
+                for parameter in linear:
+                    convention = next(iter(sorted(parameter.conventions)), "")
+                    for (partner, variable), factor in parameter.acts(flavour, convention).items():
+                        if variable in signal.variables:
+                            key = flavour, partner, variable
+                            rows.setdefault(key, {})[parameter.name] = factor * parameter.scale
+    matrix = np.array([[row.get(p.name, 0.0) for p in linear] for row in rows.values()])
+    if not linear or not rows:
+        return
+    lengths = np.sqrt((matrix**2).sum(axis=0))
+    _, singular, directions = np.linalg.svd(matrix / lengths)
+    weights = directions[int((singular > _SAME).sum()) :]
+    if weights.size:
+        names = [p.name for p, w in zip(linear, np.abs(weights[0]), strict=True) if w > _SAME]
         raise InputError(
-            "sin2thetaW and the charge radii of every flavour here are one direction: "
-            f"leave one of {', '.join(p.name for p in radial)} out"
+            f"{', '.join(names)} together are one direction here: leave one of them out"
         )
 
 
@@ -182,7 +203,7 @@ def refuse_absurd(
 def _held(made: Channel, region: Region, free: Sequence[Parameter]) -> list[FloatArray]:
     """Events of the parts of the signal that no free coupling multiplies; strengths are at one."""
     processes = {templates.process for templates in region.signals}
-    moving = {p.fit_name for p in free if p.kind != "strength"}
+    moving = {p.fit_name for p in free if not p.strength_of}
     return [
         sample.counts / made.scale
         for sample in made.samples
@@ -232,7 +253,7 @@ def describe(
     chosen = [*free, *fixed]
     check_together(chosen)
     check_effect(experiments, chosen)
-    _check_angle(experiments, free)
+    _check_directions(experiments, free)
     starts: dict[Parameter, float] = {}
     channels: list[Channel] = []
     for one in experiments:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from nuhf.errors import InputError
 from nuhf.experiments.region import Region
 from nuhf.parameters import Parameter
-from nuhf.rates.polynomial import Polynomial
+from nuhf.physics.polynomial import Polynomial
 from nuhf.rates.signal import fit_values, flavour_polynomial
 from nuhf.rates.templates import TemplateSet
 
@@ -220,11 +220,11 @@ def _signal_samples(
     templates: TemplateSet, question: Question, factors: Mapping[str, int], norms: Norms
 ) -> list[Sample]:
     """Samples of one scattering process: one per flavour and monomial."""
-    moving = [p for p in (*question.floated, *question.values) if p.kind != "strength"]
+    moving = [p for p in (*question.floated, *question.values) if not p.strength_of]
     strengths = [p for p in question.floated if p.scales(templates.interaction)]
     factors = dict(factors) | {p.fit_name: 1 for p in strengths}
     size = next((v for p, v in question.values.items() if p.scales(templates.interaction)), 1.0)
-    values = fit_values({p.name: v for p, v in question.values.items() if p.kind != "strength"})
+    values = fit_values({p.name: v for p, v in question.values.items() if not p.strength_of})
     nuisances = sorted({name for name, _ in templates.varied})
     ratios = {key: _sm_ratio(templates, key) for key in templates.varied}
     common = dict(norms) | {n: Norm(ratios[n, "up"], ratios[n, "down"]) for n in nuisances}
@@ -382,7 +382,7 @@ def couplings(
     """
     events = max(sum(region.events for region in channels), _expected(channels))
     names = {parameter.fit_name for parameter in floated}
-    strengths = {p.fit_name for p in floated if p.kind == "strength"}
+    strengths = {p.fit_name for p in floated if p.strength_of}
     found = []
     for parameter in floated:
         name = parameter.fit_name
@@ -400,12 +400,11 @@ def couplings(
         if highest > 1:
             limit = max(limit, 2.0 * sums.get(1, 0.0) / sums[highest])
         limit = _round_up(limit)
-        one_sided = parameter.squared or parameter.kind == "strength"
-        ends = (0.0 if one_sided else -limit), limit
+        ends = (0.0 if parameter.one_sided else -limit), limit
         own = (limits or {}).get(parameter.name, parameter.limits)
         if own is not None:
             ends = parameter.to_fit(own[0]), parameter.to_fit(own[1])
-        init = 1.0 if parameter.kind == "strength" else 0.0
+        init = 1.0 if parameter.strength_of else 0.0
         if parameter in inits:
             init = parameter.to_fit(inits[parameter])
         found.append(Coupling(parameter, *ends, min(max(init, ends[0]), ends[1])))

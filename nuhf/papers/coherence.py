@@ -42,7 +42,7 @@ def loss_of_coherence(one: Prepared) -> float:
         "physics": {"form_factor": "point", "neutron_radius": False},
         "analyses": {one.loaded.analysis_name: {"floating": (), "limits": {}}},
     }
-    coherent = pose([prepare(one.loaded.replace(changes))], "norm_cevns", Options())
+    coherent = pose([prepare(one.loaded.changed(changes))], "norm_cevns", Options())
     height = coherent.profiler().at(np.array([1.0]))[0]
     best = questions.limit(pose([one], "Rn_CsI", Options()), 0.5, "delta-chi2")
     return float(height - best.twice_nll_min)

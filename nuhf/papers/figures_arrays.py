@@ -83,7 +83,7 @@ class Bench:
         asked = (
             set(choice.experiment or ()), choice.analysis or "default", set(choice.profile or ())
         )  # fmt: skip
-        anapole = parameters.get(parameter).kind == "anapole"
+        anapole = bool(parameters.get(parameter).conventions)
         return [
             row
             for row in self.rows

@@ -7,9 +7,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from nuhf.constants import ELECTRON_MASS, SIN2_THETA_W
+from nuhf.couplings.electromagnetic import ANAPOLE_CONVENTIONS, charge_shift
 from nuhf.library import read_nuclides, weak_couplings
 from nuhf.physics.cevns import differential_cross_section
-from nuhf.physics.couplings import ANAPOLE_CONVENTIONS, charge_shift
+from nuhf.physics.settings import Physics
 from nuhf.plots import figures as plots
 from nuhf.tables import format_csv
 from nuhf.units import KEV
@@ -43,7 +44,7 @@ def cross_section_ratio(kind: str, values: FloatArray, flavour: str = "e") -> Fl
     flavour : str
         Neutrino flavour.
     """
-    couplings = weak_couplings("khan2023")
+    physics = Physics(weak_couplings("khan2023"), "klein-nystrand")
     nuclides = [n for n in read_nuclides().values() if n.name in ("Cs133", "I127")]
 
     def section(given: dict[str, float]) -> float:
@@ -51,20 +52,20 @@ def cross_section_ratio(kind: str, values: FloatArray, flavour: str = "e") -> Fl
             float(
                 differential_cross_section(
                     np.array([RECOIL_KEV * KEV]), np.array([ENERGY_MEV]), nuclide, flavour,
-                    couplings, "klein-nystrand", given,
+                    physics, given,
                 )[0]
             )
             for nuclide in nuclides
         )  # fmt: skip
 
     standard = section({})
-    return np.array([section(_monomials(kind, float(v))) / standard for v in values])
+    return np.array([section(_variables(kind, float(v))) / standard for v in values])
 
 
-def _monomials(kind: str, value: float) -> dict[str, float]:
+def _variables(kind: str, value: float) -> dict[str, float]:
     if kind == "anu":
         return {"r": ANAPOLE_CONVENTIONS["khan"] * value}
-    return {"qnu": {"q": value}, "munu": {"munu2": value**2}, "r2nu": {"r": value}}[kind]
+    return {"qnu": {"q": value}, "munu": {"munu": value}, "r2nu": {"r": value}}[kind]
 
 
 def millicharge_term(values: FloatArray, mass: float = ELECTRON_MASS) -> FloatArray:

@@ -13,7 +13,7 @@ from nuhf.experiments.data import Asimov
 from nuhf.experiments.prepare import prepare
 from nuhf.experiments.region import Prepared
 from nuhf.parameters import PARAMETERS, Parameter
-from nuhf.plots.summary import Bound, summary
+from nuhf.plots.summary import Bound, panel_order, summary
 from nuhf.rates.signal import acts_on
 from nuhf.stats.problem import Options, pose
 from nuhf.stats.results import plain
@@ -24,7 +24,6 @@ __all__ = ["COUPLINGS", "STATUS", "Entry", "Overview", "overview", "read_literat
 
 COMBINED: Final = "all combined"
 _CL: Final = 0.9
-_KINDS: Final = ("moment", "charge", "radius")
 _KEYS: Final = {
     "experiment", "parameter", "cl", "lower", "upper", "source", "checked_in", "status",
 }  # fmt: skip
@@ -36,8 +35,8 @@ STATUS: Final[Mapping[str, str]] = {
 
 COUPLINGS: Final = tuple(
     sorted(
-        (name for name, entry in PARAMETERS.items() if entry.kind in _KINDS),
-        key=lambda name: (_KINDS.index(PARAMETERS[name].kind), name.startswith("abs_")),
+        (name for name, entry in PARAMETERS.items() if entry.group.pictured),
+        key=lambda name: (panel_order(PARAMETERS[name].group), name.startswith("abs_")),
     )
 )
 """Moments, charges, radii; of each kind those of one flavour before those of two."""
@@ -133,10 +132,7 @@ class Overview:
 
 
 def _bound(entry: Entry) -> Bound:
-    flavour = entry.parameter.rpartition("_")[2]
-    return Bound(
-        PARAMETERS[entry.parameter].kind, flavour, entry.label, entry.intervals, entry.role
-    )
+    return Bound(entry.parameter, entry.label, entry.intervals, entry.role)
 
 
 def read_literature() -> list[Entry]:
@@ -191,7 +187,7 @@ def overview(couplings: Sequence[str] = COUPLINGS, step: Step = lambda text: Non
     """
     chosen = [parameters.get(name) for name in couplings]
     for one in chosen:
-        if one.kind not in _KINDS:
+        if not one.group.pictured:
             raise InputError(f"{one.name} is none of {', '.join(COUPLINGS)}")
     step("templates")
     experiments = [prepare(load(name)) for name in list_experiments()]

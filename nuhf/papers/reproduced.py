@@ -3,13 +3,14 @@
 import csv
 import io
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Final
 
 import numpy as np
 
 from nuhf import parameters, questions
+from nuhf.couplings.model import Group
 from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare
 from nuhf.experiments.region import Prepared
@@ -34,9 +35,6 @@ __all__ = [
 
 VERDICTS: Final = ("agrees", "close", "differs", "no number")
 """In the order in which they are counted."""
-
-#: powers of ten in which the field quotes a kind of parameter; others follow from the values
-_CUSTOMARY: Final[Mapping[str, int]] = {"radius": -32, "anapole": -32, "moment": -11}
 
 _NAME: Final = 28
 _HEAD_TEXT: Final = ("parameter", "published", "ours", "diff.", "verdict")
@@ -119,18 +117,18 @@ def _named(row: PublishedRow) -> str:
     )
 
 
-def exponent(kind: str, ends: Sequence[float]) -> int:
+def exponent(group: Group | None, ends: Sequence[float]) -> int:
     """Power of ten in which values are quoted: the customary one, or that of the largest end.
 
     Parameters
     ----------
-    kind : str
-        Of the parameter, as in `nuhf.parameters.Parameter`.
+    group : Group or None
+        Of the parameter, if it is in the catalogue.
     ends : sequence of float
         Values in base units.
     """
-    if kind in _CUSTOMARY:
-        return _CUSTOMARY[kind]
+    if group is not None and group.quoted is not None:
+        return group.quoted
     largest = float(np.abs(np.asarray([*ends, 0.0])).max())
     found = int(np.floor(np.log10(largest))) if largest > 0 else 0
     return 0 if -2 <= found <= 2 else found
@@ -188,8 +186,7 @@ def _powers(group: Sequence[Comparison]) -> dict[str, tuple[float, str]]:
     found = {}
     for name in dict.fromkeys(c.row.parameter for c in group):
         rows = [c.row for c in group if c.row.parameter == name]
-        known = parameters.PARAMETERS.get(name)
-        power = exponent(known.kind if known else "", [e for r in rows for e in r.hull])
+        power = exponent(parameters.group_of(name), [e for r in rows for e in r.hull])
         parts = (f"1e{power}" if power else "", "" if rows[0].unit == "1" else rows[0].unit)
         found[name] = 10.0**power, " ".join(part for part in parts if part)
     return found

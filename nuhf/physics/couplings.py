@@ -1,17 +1,15 @@
-"""Weak couplings of neutrinos to nucleons and the shifts that EM properties add to them.
+"""Weak couplings of neutrinos to nucleons, and the charge radii of the SM.
 
-Source: M. Cadeddu et al., arXiv:1908.06045, eqs 27, 34; A. N. Khan (2023), eqs 9, 19, 25.
+Source: M. Cadeddu et al., arXiv:1908.06045, eq 27; A. N. Khan (2023), eqs 9, 17.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuhf.constants import (
-    ALPHA,
     CM2_PER_MEV_M2,
     FERMI_CONSTANT,
     LEPTON_MASS,
@@ -21,37 +19,11 @@ from nuhf.constants import (
 from nuhf.errors import InputError
 
 __all__ = [
-    "ANAPOLE_CONVENTIONS",
-    "RADIUS_SHIFT",
     "WeakCouplings",
-    "charge_shift",
     "parse_schemes",
     "sm_charge_radius",
     "tree_level",
 ]
-
-FloatArray = NDArray[np.float64]
-
-RADIUS_SHIFT: Final = float(np.sqrt(2.0) * np.pi * ALPHA / (3.0 * FERMI_CONSTANT) / CM2_PER_MEV_M2)
-"""d = -RADIUS_SHIFT * r2nu: shift of g_p per cm^2 of charge radius (0.023796 per 1e-32 cm^2)."""
-
-ANAPOLE_CONVENTIONS: Final[Mapping[str, float]] = {"standard": -6.0, "khan": -1.0 / 6.0}
-"""<r^2> per anapole moment: ``standard`` a = -<r^2>/6 (eq 23 of Khan 2023); ``khan`` follows
-from the replacement in its eq 25, a = -6 <r^2>."""
-
-
-def charge_shift(recoil: FloatArray, mass: float) -> FloatArray:
-    """Shift of g_p per elementary charge of the neutrino, sqrt(2) pi alpha / (G_F M T).
-
-    Parameters
-    ----------
-    recoil : ndarray
-        Recoil energy T in MeV, positive.
-    mass : float
-        Nuclear mass M in MeV.
-    """
-    recoil = np.asarray(recoil, dtype=float)
-    return np.asarray(np.sqrt(2.0) * np.pi * ALPHA / FERMI_CONSTANT / (mass * recoil))
 
 
 def sm_charge_radius(flavour: str) -> float:

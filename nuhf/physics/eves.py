@@ -12,31 +12,35 @@ Ternes, arXiv:2309.17380, eqs 3 to 16. The magnetic term is complete: the T/4E^2
 target is absent for spin 1/2. Bound electrons: `nuhf.physics.shells`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nuhf.constants import (
-    ALPHA,
     CM2_PER_MEV_M2,
     ELECTRON_MASS,
     FERMI_CONSTANT,
     SIN2_THETA_W,
 )
+from nuhf.couplings.model import Vertex
 from nuhf.errors import InputError
-from nuhf.physics.cevns import maximum_recoil
-from nuhf.physics.couplings import RADIUS_SHIFT, charge_shift
+from nuhf.physics.amplitude import CrossSection, with_couplings
+from nuhf.physics.cevns import minimum_energy
+from nuhf.physics.settings import Physics
 
 __all__ = [
-    "coefficients",
+    "ELECTRONS",
+    "cross_section",
     "differential_cross_section",
     "electron_couplings",
-    "magnetic_coefficients",
 ]
 
 FloatArray = NDArray[np.float64]
+
+ELECTRONS: Final = Physics()
+"""Electromagnetic couplings at tree level."""
 
 # nu_e scatters by the charged current too, which adds 1 to the -1/2 of the neutral current
 _AXIAL: Final[Mapping[str, float]] = {"e": 0.5, "mu": -0.5, "tau": -0.5}
@@ -77,32 +81,16 @@ def _kinematics(recoil: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]
     )
 
 
-def magnetic_coefficients(recoil: FloatArray) -> FloatArray:
-    """Coefficients of 1, 1/E, 1/E^2 of the magnetic-moment term, for munu = 1 mu_B.
-
-    Source: arXiv:2309.17380, eq 6.
-
-    Returns
-    -------
-    ndarray
-        Shape (3, n_recoil); times E^-n and munu^2: cm^2/MeV.
-    """
-    recoil = np.asarray(recoil, dtype=float)
-    front = np.pi * ALPHA**2 / ELECTRON_MASS**2 * CM2_PER_MEV_M2
-    return front * np.stack([1.0 / recoil, -np.ones_like(recoil), np.zeros_like(recoil)])
-
-
-def coefficients(
+def cross_section(
     recoil: FloatArray,
     flavour: str,
     antineutrino: bool = False,
+    physics: Physics = ELECTRONS,
     sin2_theta_w: float = SIN2_THETA_W,
-) -> dict[str, FloatArray]:
-    """Coefficients of 1, 1/E, 1/E^2 of dsigma/dT on one free electron, for every monomial.
+) -> CrossSection:
+    """dsigma/dT on one free electron as amplitudes: gV, gA, and those of the models of couplings.
 
-    ``q2``, ``qr`` and ``r2`` hold no SM coupling: they are also the factors of the squares of the
-    transition charges and radii (arXiv:2309.17380, eqs 9, 16). The charge is that of the
-    neutrino, with the same shift of gV for antineutrinos.
+    The charge is that of the neutrino, with the same shift of gV for antineutrinos.
 
     Parameters
     ----------
@@ -112,15 +100,16 @@ def coefficients(
         ``e``, ``mu`` or ``tau``.
     antineutrino : bool
         Changes the sign of gA.
+    physics : Physics
+        Variables and settings; its weak couplings are those of nucleons.
     sin2_theta_w : float
         sin^2(theta_W); a change by delta is the radius 2 delta/`RADIUS_SHIFT`.
 
     Returns
     -------
-    dict
-        Arrays (3, n_recoil) in cm^2/MeV by the names in `nuhf.physics.cevns.MONOMIALS`, q in e,
-        r in cm^2, munu2 in mu_B^2. They hold up to the largest recoil of an energy
-        (`maximum_recoil`, with the mass of the electron).
+    CrossSection
+        It holds up to the largest recoil of an energy (`maximum_recoil`, with the mass of the
+        electron).
 
     Raises
     ------
@@ -130,17 +119,19 @@ def coefficients(
     recoil = np.asarray(recoil, dtype=float)
     vector, axial = electron_couplings(flavour, antineutrino, sin2_theta_w)
     vector_part, mixed_part, axial_part = _kinematics(recoil)
-    slope_q, slope_r = -charge_shift(recoil, ELECTRON_MASS), RADIUS_SHIFT
-    linear = 2.0 * (vector * vector_part + axial * mixed_part)
-    return {
-        "1": vector**2 * vector_part + 2.0 * vector * axial * mixed_part + axial**2 * axial_part,
-        "q": slope_q * linear,
-        "r": slope_r * linear,
-        "q2": slope_q**2 * vector_part,
-        "qr": 2.0 * slope_q * slope_r * vector_part,
-        "r2": slope_r**2 * vector_part,
-        "munu2": magnetic_coefficients(recoil),
-    }
+    one, none = np.ones_like(recoil), np.zeros_like(recoil)
+    standard = CrossSection(
+        {"vector": {"": vector * one}, "axial": {"": axial * one}},
+        {
+            ("vector", "vector"): vector_part,
+            ("vector", "axial"): 2.0 * mixed_part,
+            ("axial", "axial"): axial_part,
+        },
+    )
+    vertex = Vertex(
+        "eves", recoil, ELECTRON_MASS, flavour, antineutrino, none, none, physics.settings
+    )
+    return with_couplings(standard, vertex, physics.variables)
 
 
 def differential_cross_section(
@@ -148,8 +139,10 @@ def differential_cross_section(
     energy: FloatArray,
     flavour: str,
     antineutrino: bool = False,
-    sin2_theta_w: float = SIN2_THETA_W,
+    physics: Physics = ELECTRONS,
     values: Mapping[str, float] | None = None,
+    partners: Sequence[Mapping[str, float]] = (),
+    sin2_theta_w: float = SIN2_THETA_W,
 ) -> FloatArray:
     """dsigma/dT on one free electron in cm^2/MeV, for plots and checks.
 
@@ -157,11 +150,10 @@ def differential_cross_section(
     ----------
     recoil, energy : ndarray
         T and E in MeV, positive, broadcast against each other.
-    flavour, antineutrino, sin2_theta_w
-        As in `coefficients`.
-    values : mapping, optional
-        ``q`` in e, ``r`` in cm^2, ``munu2`` in mu_B^2 and the incoherent ``qt2`` (e^2) and
-        ``rt2`` (cm^4) of the transition couplings; missing ones are zero.
+    flavour, antineutrino, physics, sin2_theta_w
+        As in `cross_section`.
+    values, partners
+        Variables in base units, as in `nuhf.physics.amplitude.CrossSection.at`.
 
     Returns
     -------
@@ -171,23 +163,10 @@ def differential_cross_section(
     Raises
     ------
     InputError
-        If the flavour or a name in ``values`` is unknown.
+        If the flavour or a variable is unknown.
     """
-    given = {"q": 0.0, "r": 0.0, "munu2": 0.0, "qt2": 0.0, "rt2": 0.0}
-    for name, value in (values or {}).items():
-        if name not in given:
-            raise InputError(f"unknown coupling '{name}'; allowed: {', '.join(given)}")
-        given[name] = value
     recoil, energy = np.broadcast_arrays(np.asarray(recoil, float), np.asarray(energy, float))
-    flat = recoil.ravel()
-    terms = coefficients(flat, flavour, antineutrino, sin2_theta_w)
-    q, r = given["q"], given["r"]
-    total = (
-        terms["1"] + q * terms["q"] + r * terms["r"] + q * r * terms["qr"]
-        + (q**2 + given["qt2"]) * terms["q2"] + (r**2 + given["rt2"]) * terms["r2"]
-        + given["munu2"] * terms["munu2"]
-    )  # fmt: skip
-    inverse = 1.0 / energy.ravel()
-    section = total[0] + inverse * (total[1] + inverse * total[2])
-    reachable = flat <= maximum_recoil(energy.ravel(), ELECTRON_MASS)
-    return np.where(reachable, section, 0.0).reshape(recoil.shape)
+    section = cross_section(recoil.ravel(), flavour, antineutrino, physics, sin2_theta_w)
+    least = minimum_energy(recoil.ravel(), ELECTRON_MASS)
+    found = section.differential(energy.ravel(), least, values or {}, partners)
+    return found.reshape(recoil.shape)

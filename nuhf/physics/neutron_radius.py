@@ -15,19 +15,19 @@ from numpy.typing import NDArray
 
 from nuhf.errors import InputError
 from nuhf.parameters import RN_RANGE_FM, RN_REFERENCE_FM
-from nuhf.physics.cevns import form_factors
-from nuhf.physics.couplings import RADIUS_SHIFT, WeakCouplings, charge_shift
+from nuhf.physics.cevns import NEUTRON
 from nuhf.physics.form_factors import FORM_FACTORS
 from nuhf.physics.nuclei import Nuclide
+from nuhf.physics.polynomial import Polynomial
 
 __all__ = [
     "RADIUS_RANGE_FM",
     "REFERENCE_FM",
+    "in_radius",
     "neutron_form_factors",
     "power_fit",
     "radius_error",
     "radius_powers",
-    "radius_weights",
 ]
 
 FloatArray = NDArray[np.float64]
@@ -190,42 +190,24 @@ def radius_powers(
     return both[:, 0], both[:, 1]
 
 
-def radius_weights(
-    recoil: FloatArray,
-    nuclide: Nuclide,
-    flavour: str,
-    couplings: WeakCouplings,
-    form_factor: str,
-) -> dict[str, FloatArray]:
-    """Expand the monomials that contain F_n in powers of x = (R_n - 5 fm)/fm of the nuclide.
+def in_radius(
+    section: Polynomial, form_factor: str, recoil: FloatArray, nuclide: Nuclide
+) -> Polynomial:
+    """Replace F_n and F_n^2 in a cross section by powers of x_<nuclide> = (R_n - 5 fm)/fm.
 
-    The amplitude is a + b F_n with a = g_p Z F_p and b = g_n N, so ``1`` is a^2 + 2 a b F_n +
-    b^2 F_n^2 and the interferences ``q`` and ``r`` are linear in F_n; the others do not contain
-    it.
-
-    Returns
-    -------
-    dict
-        Arrays (n_recoil,) that multiply `nuhf.physics.cevns.weak_coefficients`: ``1``, ``q``,
-        ``r`` at x = 0, and ``1*x_Cs133^2`` for the coefficient of x^2, and so on.
+    Parameters
+    ----------
+    section : Polynomial
+        In `nuhf.physics.cevns.NEUTRON` and any couplings, coefficients (3, n_recoil).
+    form_factor, recoil, nuclide
+        As in `neutron_form_factors`.
     """
-    linear, square = radius_powers(form_factor, recoil, nuclide)
-    proton, _ = form_factors(form_factor, recoil, nuclide)
-    charge, neutrons = nuclide.protons * proton, couplings.gn * nuclide.neutrons
-    weak = neutrons * linear
-    weak[0] += couplings.gp[flavour] * charge
-    squared = neutrons**2 * square + 2.0 * couplings.gp[flavour] * charge * neutrons * linear
-    squared[0] += (couplings.gp[flavour] * charge) ** 2
-    rows = {
-        "1": squared,
-        "q": 2.0 * charge * charge_shift(recoil, nuclide.mass) * weak,
-        "r": -2.0 * charge * RADIUS_SHIFT * weak,
+    variable = (f"x_{nuclide.name}",)
+    series = {
+        power: Polynomial(variable, tuple((k,) for k in range(len(rows))), rows)
+        for power, rows in enumerate(radius_powers(form_factor, recoil, nuclide), start=1)
     }
-    return {
-        name if power == 0 else f"{name}*x_{nuclide.name}^{power}": row
-        for name, powers in rows.items()
-        for power, row in enumerate(powers)
-    }
+    return section.replace(NEUTRON, series)
 
 
 def radius_error(

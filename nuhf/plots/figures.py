@@ -26,6 +26,7 @@ __all__ = [
     "AXIS_LABELS",
     "UNIT_LABELS",
     "component_colours",
+    "exclusion",
     "mathematical",
     "profiles",
     "ratios",
@@ -36,6 +37,7 @@ __all__ = [
 ]
 
 FloatArray = NDArray[np.float64]
+ExclusionCurve = tuple[str, FloatArray, Sequence[Sequence[tuple[float, float]]]]
 
 UNIT_LABELS: Final = {
     "e": "e",
@@ -44,37 +46,16 @@ UNIT_LABELS: Final = {
     "fm": r"\mathrm{fm}",
     "1": "",
 }
+_SETTING_UNITS: Final = {"mev": "MeV", "kev": "keV", "ev": "eV"}
 _COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555")
 _PARTICLES: Final = {
     "nu_e": r"\nu_e", "nu_mu": r"\nu_\mu", "nu_tau": r"\nu_\tau", "R_n": "R_n",
 }  # fmt: skip
-_GREEK: Final = {"e": "e", "mu": r"\mu", "tau": r"\tau", "eff": r"\mathrm{eff}"}
 
 
 def symbol(name: str) -> str:
     """Return the mathematical symbol of a parameter (without dollar signs)."""
-    stem, _, flavours = name.removeprefix("abs_").rpartition("_")
-    special = {
-        "sin2thetaW": r"\sin^2\theta_W",
-        "norm_cevns": r"\mathrm{norm}_{\mathrm{CE}\nu\mathrm{NS}}",
-        "norm_eves": r"\mathrm{norm}_{\mathrm{E}\nu\mathrm{ES}}",
-    }
-    if name in special:
-        return special[name]
-    if stem == "Rn":
-        return f"R_n(\\mathrm{{{flavours}}})"
-    pair, rest = "", flavours
-    while rest:
-        part = next((g for g in ("eff", "mu", "tau", "e") if rest.startswith(g)), rest)
-        pair, rest = pair + _GREEK.get(part, part), rest[len(part) :]
-    letters = {
-        "qnu": f"q_{{\\nu_{{{pair}}}}}",
-        "r2nu": f"\\langle r^2_{{\\nu_{{{pair}}}}}\\rangle",
-        "munu": f"\\mu_{{\\nu_{{{pair}}}}}",
-        "anu": f"a_{{\\nu_{{{pair}}}}}",
-    }
-    text = letters.get(stem, name)
-    return f"|{text}|" if name.startswith("abs_") else text
+    return PARAMETERS[name].symbol or rf"\mathrm{{{name}}}" if name in PARAMETERS else name
 
 
 def mathematical(text: str) -> str:
@@ -122,6 +103,44 @@ def profiles(
             axes.set_ylabel(r"$-2\,\Delta\ln L$")
     if title:
         figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def exclusion(curves: Sequence[ExclusionCurve], parameter: str, setting: str, cl: float) -> Figure:
+    """Draw what is excluded in the plane of a setting and a coupling, both logarithmic.
+
+    Parameters
+    ----------
+    curves : sequence of (str, ndarray, sequence)
+        Label, values of the setting (n,), and the allowed pieces at each of them, in the base unit,
+        of a parameter that is not negative.
+    parameter, setting : str
+        Names for the axes; the unit of the setting is in its name.
+    cl : float
+        Confidence level.
+    """
+    figure = _figure(5.4, 4.2)
+    axes = figure.add_subplot()
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    lowest = [np.array([pieces[0][1] for pieces in intervals]) for _, _, intervals in curves]
+    floor, top = min(row.min() for row in lowest) / 10.0, max(row.max() for row in lowest) * 30.0
+    for number, ((label, at, intervals), first) in enumerate(zip(curves, lowest, strict=True)):
+        colour = _COLOURS[number % len(_COLOURS)]
+        axes.fill_between(at, first, top, color=colour, alpha=0.18, lw=0)
+        axes.plot(at, first, color=colour, lw=1.6, label=label)
+        for k in range(1, max(len(pieces) for pieces in intervals)):
+            nothing = (np.nan, np.nan)
+            ends = np.array([p[k] if k < len(p) else nothing for p in intervals])
+            axes.fill_between(at, ends[:, 0], ends[:, 1], color="white", lw=0)
+            axes.plot(at, ends, color=colour, lw=1.0, ls="--")
+    axes.set_ylim(floor, top)
+    axes.set_xlim(min(at.min() for _, at, _ in curves), max(at.max() for _, at, _ in curves))
+    name, _, unit = setting.rpartition("_")
+    axes.set_xlabel(f"{name.replace('_', ' ')} [{_SETTING_UNITS.get(unit, unit)}]")
+    axes.set_ylabel(f"{_axis_label(parameter, get(parameter).unit, 0)}, {percent(cl)} % CL")
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    _plain_axes(axes)
     return figure
 
 

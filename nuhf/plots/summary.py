@@ -11,13 +11,13 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from nuhf.errors import InputError
-from nuhf.parameters import PARAMETERS
-from nuhf.plots.figures import _COLOURS, UNIT_LABELS, _exponent, _figure, _plain_axes, symbol
+from nuhf.parameters import Group, get
+from nuhf.plots.figures import _COLOURS, UNIT_LABELS, _exponent, _figure, _plain_axes
 from nuhf.units import percent
 
 FloatArray = NDArray[np.float64]
 
-__all__ = ["ROLES", "Bound", "summary"]
+__all__ = ["ROLES", "Bound", "panel_order", "summary"]
 
 
 @dataclass(frozen=True)
@@ -26,22 +26,19 @@ class Bound:
 
     Attributes
     ----------
-    coupling : str
-        ``moment``, ``charge``, ``radius`` or ``anapole``.
-    flavour : str
-        End of the parameter's name, such as ``e``, ``eff``, ``mumu`` or ``emu``: groups the bars.
+    parameter : str
+        Name of the coupling: its group is the panel.
     experiment : str
         Title of the bar.
     pieces : tuple of (float, float)
-        All pieces, in the base unit (mu_B, e, cm2, cm2); of a modulus they start at 0.
+        All pieces, in the base unit; of a modulus they start at 0.
     role : str
         One of `ROLES`: ``ours``, ``combined`` (ours, of several experiments), ``future`` (ours,
         without data), ``literature`` (read in its source), ``second-hand`` (read elsewhere) or
         ``unverified`` (recalled).
     """
 
-    coupling: str
-    flavour: str
+    parameter: str
     experiment: str
     pieces: tuple[tuple[float, float], ...]
     role: str = "ours"
@@ -65,24 +62,8 @@ _SPREAD: Final = 30.0
 """Ratio of the widest to the narrowest interval from which a signed axis is logarithmic."""
 
 
-_UNITS: Final[Mapping[str, str]] = {
-    "moment": "mu_B", "charge": "e", "radius": "cm2", "anapole": "cm2"
-}  # fmt: skip
-_SYMBOLS: Final[Mapping[str, str]] = {
-    "moment": r"|\mu_\nu|", "charge": r"q_\nu", "radius": r"\langle r^2_\nu\rangle",
-    "anapole": r"a_\nu",
-}  # fmt: skip
-_STEMS: Final[Mapping[str, str]] = {
-    "moment": "munu", "charge": "qnu", "radius": "r2nu", "anapole": "anu"
-}  # fmt: skip
-_NAMES: Final[Mapping[str, str]] = {
-    "moment": "magnetic moments", "charge": "millicharges", "radius": "charge radii",
-    "anapole": "anapole moments",
-}  # fmt: skip
-
-
 def summary(bounds: Sequence[Bound], title: str = "", cl: float = 0.9, caption: str = "") -> Figure:
-    """Draw intervals as horizontal bars, one panel per kind of coupling, side by side.
+    """Draw intervals as horizontal bars, one panel per group of couplings, side by side.
 
     Moments are on a logarithmic axis, where a bar from zero starts at the left edge; others on one
     that is linear around zero and logarithmic outside, or linear if their sizes are alike.
@@ -103,11 +84,13 @@ def summary(bounds: Sequence[Bound], title: str = "", cl: float = 0.9, caption: 
     Raises
     ------
     InputError
-        If there is no bound, a coupling is unknown, or a piece is reversed.
+        If there is no bound, a parameter is unknown, or a piece is reversed.
     """
     _check(bounds)
-    kinds = [kind for kind in _UNITS if any(bound.coupling == kind for bound in bounds)]
-    groups = {kind: _grouped([b for b in bounds if b.coupling == kind]) for kind in kinds}
+    kinds = sorted({get(bound.parameter).group for bound in bounds}, key=panel_order)
+    groups = {
+        kind: _grouped([b for b in bounds if get(b.parameter).group == kind]) for kind in kinds
+    }
     height = max(_height(group) for group in groups.values())
     figure = _figure(5.2 * len(kinds), 0.17 * height + 1.7)
     panels = figure.subplots(1, len(kinds), squeeze=False)[0]
@@ -143,41 +126,40 @@ def _handle(role: str) -> Line2D:
 def _flavour_colours(bounds: Sequence[Bound]) -> dict[str, str]:
     """Give every flavour its colour; ``e`` of a moment and ``ee`` of a charge share theirs."""
     chosen: dict[str, str] = {}
-    for flavour in dict.fromkeys(bound.flavour for bound in bounds):
-        chosen.setdefault(_single(flavour), _COLOURS[len(chosen) % len(_COLOURS)])
-    return {bound.flavour: chosen[_single(bound.flavour)] for bound in bounds}
+    for name in dict.fromkeys(bound.parameter for bound in bounds):
+        chosen.setdefault(_flavour(name), _COLOURS[len(chosen) % len(_COLOURS)])
+    return {bound.parameter: chosen[_flavour(bound.parameter)] for bound in bounds}
 
 
-def _single(flavour: str) -> str:
+def panel_order(group: Group) -> tuple[bool, int]:
+    """Return the place of a group among the panels: moduli first."""
+    return not group.modulus, group.order
+
+
+def _flavour(name: str) -> str:
+    """Return the flavour at the end of the name of a parameter; ``e`` for ``ee``."""
+    flavour = name.rpartition("_")[2]
     half = flavour[: len(flavour) // 2]
     return half if half + half == flavour else flavour
-
-
-def _label(kind: str, flavour: str) -> str:
-    """Symbol of the parameter; couplings between two flavours are known by their modulus."""
-    known = f"abs_{_STEMS[kind]}_{flavour}"
-    return symbol(known if known in PARAMETERS else f"{_STEMS[kind]}_{flavour}")
 
 
 def _check(bounds: Sequence[Bound]) -> None:
     if not bounds:
         raise InputError("summary: no bounds are given")
     for bound in bounds:
-        here = f"summary: {bound.coupling} of {bound.flavour}, {bound.experiment}"
-        if bound.coupling not in _UNITS:
-            raise InputError(f"{here}: no such coupling; allowed: {', '.join(_UNITS)}")
+        here = f"summary: {bound.parameter}, {bound.experiment}"
         if bound.role not in ROLES:
             raise InputError(f"{here}: no role '{bound.role}'; allowed: {', '.join(ROLES)}")
         if not bound.pieces or any(not low < high for low, high in bound.pieces):
             raise InputError(f"{here}: pieces are pairs, the lower end first: {bound.pieces}")
-        if bound.coupling == "moment" and bound.pieces[0][0] < 0.0:
-            raise InputError(f"{here}: a magnetic moment is a modulus, not below 0")
+        if get(bound.parameter).squared and bound.pieces[0][0] < 0.0:
+            raise InputError(f"{here}: a modulus is not below 0")
 
 
 def _grouped(bounds: Sequence[Bound]) -> dict[str, list[Bound]]:
     found: dict[str, list[Bound]] = {}
     for bound in bounds:
-        found.setdefault(bound.flavour, []).append(bound)
+        found.setdefault(bound.parameter, []).append(bound)
     return found
 
 
@@ -188,7 +170,7 @@ def _height(group: Mapping[str, Sequence[Bound]]) -> float:
 
 def _panel(
     axes: Axes,
-    kind: str,
+    kind: Group,
     group: Mapping[str, Sequence[Bound]],
     colours: Mapping[str, str],
     cl: float,
@@ -199,26 +181,28 @@ def _panel(
     exponent = _set_scale(axes, kind, ends, outer)
     scale = 10.0**exponent
     ticks, labels, y = [], [], 0.0
-    for number, (flavour, rows) in enumerate(group.items()):
+    common = any(get(name).contains for name in group)
+    for number, (name, rows) in enumerate(group.items()):
         if number:
             axes.axhline(y, color="#dddddd", lw=0.7)
             y -= 1.0
         else:
             y -= 0.7
         middle = y - 0.5 * (len(rows) - 1)
-        _name_group(axes, f"${_label(kind, flavour)}$", middle, colours[flavour], 0)
-        if "eff" in group:
-            _name_group(axes, _COMMON if flavour == "eff" else _ALONE, middle, colours[flavour], 1)
+        _name_group(axes, f"${get(name).symbol}$", middle, colours[name], 0)
+        if common:
+            words = _COMMON if get(name).contains else _ALONE
+            _name_group(axes, words, middle, colours[name], 1)
         for bound in rows:
-            _bar(axes, bound, y, scale, colours[flavour])
+            _bar(axes, bound, y, scale, colours[name])
             ticks.append(y)
             labels.append(bound.experiment)
             y -= 1.0
     axes.set_yticks(ticks, labels, fontsize=7.5)
     power = f"10^{{{exponent}}}" if exponent else ""
-    inside = r"\,".join(part for part in (power, UNIT_LABELS[_UNITS[kind]]) if part)
-    axes.set_xlabel(f"${_SYMBOLS[kind]}$ [${inside}$], {percent(cl)} % CL", fontsize=9)
-    axes.set_title(_NAMES[kind], fontsize=9.5, loc="left")
+    inside = r"\,".join(part for part in (power, UNIT_LABELS[get(every[0].parameter).unit]) if part)
+    axes.set_xlabel(f"${kind.symbol}$ [${inside}$], {percent(cl)} % CL", fontsize=9)
+    axes.set_title(kind.title.lower(), fontsize=9.5, loc="left")
     _plain_axes(axes)
     axes.tick_params(axis="y", length=0)
     axes.tick_params(axis="x", labelsize=8)
@@ -233,10 +217,10 @@ def _name_group(axes: Axes, text: str, y: float, colour: str, below: int) -> Non
                   fontsize=7 if below else 11)  # fmt: skip
 
 
-def _set_scale(axes: Axes, kind: str, ends: FloatArray, outer: FloatArray) -> int:
+def _set_scale(axes: Axes, kind: Group, ends: FloatArray, outer: FloatArray) -> int:
     """Set the scale of the axis and return the power of ten in its label."""
     largest, smallest = float(outer.max()), float(outer.min())
-    if kind == "moment":
+    if kind.modulus:
         axes.set_xscale("log")
         axes.set_xlim(10.0 ** np.floor(np.log10(0.5 * smallest)), 2.0 * largest)
         return 0

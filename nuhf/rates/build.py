@@ -7,12 +7,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nuhf import parameters
 from nuhf.constants import ELECTRON_MASS
 from nuhf.errors import InputError
 from nuhf.physics import cevns, eves
-from nuhf.physics.couplings import WeakCouplings
-from nuhf.physics.neutron_radius import REFERENCE_FM, radius_weights
+from nuhf.physics.neutron_radius import REFERENCE_FM, in_radius
 from nuhf.physics.nuclei import Nuclide
+from nuhf.physics.polynomial import Polynomial
+from nuhf.physics.settings import Physics
 from nuhf.physics.shells import AtomicCorrection, Shells
 from nuhf.physics.spectra import Spectrum
 from nuhf.rates.moments import flux_moments
@@ -36,10 +38,12 @@ FloatArray = NDArray[np.float64]
 Response = Callable[[FloatArray], FloatArray]
 """Recoil energies in MeV (n,) to a response matrix (n_bins, n)."""
 
-Kernel = Callable[[FloatArray, Spectrum], Mapping[str, FloatArray]]
-"""Recoil energies in MeV (n,) and a species to the coefficients (3, n) of 1, 1/E, 1/E^2 of
-dsigma/dT in cm^2/MeV, by monomial."""
+Kernel = Callable[[FloatArray, Spectrum], Sequence[tuple[Polynomial, FloatArray | None]]]
+"""Recoil energies in MeV (n,) and a species to dsigma/dT in cm^2/MeV: polynomials in the couplings
+with the coefficients (3, n) of 1, 1/E, 1/E^2, and their thresholds (n,) if not elastic."""
 
+Parts = list[tuple[Polynomial, FloatArray | None]]
+Ends = Callable[[FloatArray, float], FloatArray]
 Templates = dict[str, dict[str, FloatArray]]
 
 _RATIO: Final = 1.25
@@ -64,6 +68,9 @@ class Target:
         Nominal values of variables that its kernel is expanded in, beside the couplings.
     lowest : float
         Recoil energy in MeV below which the cross section is not known; 0 if everywhere.
+    ends : callable, optional
+        Neutrino energies and the mass to the recoils, all in MeV, where inelastic scattering
+        begins and ends.
     """
 
     mass: float
@@ -72,6 +79,7 @@ class Target:
     kinks: tuple[float, ...] = ()
     reference: Mapping[str, float] = field(default_factory=dict)
     lowest: float = 0.0
+    ends: Ends | None = None
 
 
 @dataclass(frozen=True)
@@ -96,32 +104,32 @@ class Source:
     time_fractions: FloatArray
 
 
-def nucleus(
-    nuclide: Nuclide,
-    number: float,
-    couplings: WeakCouplings,
-    form_factor: str,
-    neutron_radius: bool = False,
-) -> Target:
+def nucleus(nuclide: Nuclide, number: float, physics: Physics) -> Target:
     """Return a nuclide as a target of coherent scattering.
 
-    With ``neutron_radius`` the templates are expanded in powers of its neutron radius.
+    With ``physics.neutron_radius`` the templates are expanded in powers of its neutron radius.
     """
 
-    def kernel(recoil: FloatArray, species: Spectrum) -> Mapping[str, FloatArray]:
-        flavour = species.flavour
-        terms = cevns.coefficients(recoil, nuclide, flavour, couplings, form_factor)
-        if neutron_radius:
-            weak = cevns.weak_coefficients(recoil, nuclide.mass)
-            weights = radius_weights(recoil, nuclide, flavour, couplings, form_factor)
-            terms |= {name: weak * weight for name, weight in weights.items()}
-        return terms
+    def kernel(recoil: FloatArray, species: Spectrum) -> Parts:
+        section = cevns.cross_section(
+            recoil, nuclide, species.flavour, physics, species.antineutrino
+        )
+        return [
+            (in_radius(part, physics.form_factor, recoil, nuclide) if expanded else part, least)
+            for part, least in section.parts()
+        ]
 
-    reference = {f"x_{nuclide.name}": nuclide.rn_fm - REFERENCE_FM} if neutron_radius else {}
-    return Target(nuclide.mass, number, kernel, reference=reference)
+    expanded = physics.neutron_radius
+    reference = {f"x_{nuclide.name}": nuclide.rn_fm - REFERENCE_FM} if expanded else {}
+    return Target(nuclide.mass, number, kernel, reference=reference, ends=_ends(physics))
 
 
-def electrons(shells: Shells, atoms: float, correction: AtomicCorrection | None = None) -> Target:
+def electrons(
+    shells: Shells,
+    atoms: float,
+    physics: Physics = eves.ELECTRONS,
+    correction: AtomicCorrection | None = None,
+) -> Target:
     """Return the electrons of an element as a target of elastic scattering.
 
     Parameters
@@ -130,22 +138,46 @@ def electrons(shells: Shells, atoms: float, correction: AtomicCorrection | None 
         Binding energies; `nuhf.physics.shells.free_electrons` for none.
     atoms : float
         How many atoms are in the detector.
+    physics : Physics
+        Variables and settings.
     correction : AtomicCorrection, optional
         Replaces the step function for the SM part, and only there; recoils below its table are
         refused.
     """
 
-    def kernel(recoil: FloatArray, species: Spectrum) -> Mapping[str, FloatArray]:
-        terms = eves.coefficients(recoil, species.flavour, species.antineutrino)
+    def kernel(recoil: FloatArray, species: Spectrum) -> Parts:
+        section = eves.cross_section(recoil, species.flavour, species.antineutrino, physics)
         steps = shells.effective_electrons(recoil)
-        found = {name: steps * row for name, row in terms.items()}
+        (elastic, _), *others = [(part * steps, least) for part, least in section.parts()]
         if correction is not None:
-            found["1"] = correction.effective_electrons(recoil) * terms["1"]
-        return found
+            change = correction.effective_electrons(recoil) - steps
+            elastic = elastic + change * section.at({})
+        return [(elastic, None), *others]
 
     kinks = [*shells.kinks, *(correction.kinks if correction is not None else ())]
     lowest = correction.tabulated_range[0] if correction is not None else 0.0
-    return Target(ELECTRON_MASS, atoms, kernel, tuple(float(kink) for kink in kinks), lowest=lowest)
+    return Target(
+        ELECTRON_MASS,
+        atoms,
+        kernel,
+        tuple(float(kink) for kink in kinks),
+        lowest=lowest,
+        ends=_ends(physics),
+    )
+
+
+def _ends(physics: Physics) -> Ends:
+    """Ends of the recoils of the models that have their own, for neutrino energies."""
+    own = [
+        model.ends
+        for model in parameters.models()
+        if model.ends is not None and {v.name for v in model.variables} & set(physics.variables)
+    ]
+
+    def ends(energy: FloatArray, mass: float) -> FloatArray:
+        return np.concatenate([np.zeros(0), *(f(energy, mass, physics.settings) for f in own)])
+
+    return ends
 
 
 def recoil_grid(
@@ -183,6 +215,13 @@ def recoil_grid(
     if highest <= recoil_min:
         raise InputError(f"no neutrino gives a recoil above {recoil_min / KEV:g} keV")
     kinks = np.append(kinks, [kink for target in targets for kink in target.kinks])
+    inelastic = [
+        target.ends(source.spectrum.kinks, target.mass)
+        for target in targets
+        for source in sources
+        if target.ends is not None
+    ]
+    kinks = np.concatenate([kinks, *inelastic])
     count = refine * int(np.ceil(np.log(highest / recoil_min) / np.log(_RATIO)))
     edges = np.concatenate([np.geomspace(recoil_min, highest, count + 1), kinks])
     edges = np.unique(edges[(edges >= recoil_min) & (edges <= highest)])
@@ -227,7 +266,7 @@ def template_set(
     -------
     TemplateSet
         Events, (n_bins * n_time,), the time index running fastest, with the error estimate of
-        the nominal quadrature; units of the monomials as in `nuhf.physics.cevns.MONOMIALS`.
+        the nominal quadrature; variables in their base units.
     """
     names, rates = _rates(grid.nodes, targets, sources)
     weighted = rates * grid.fine
@@ -259,17 +298,18 @@ def _rates(
     """Names of the monomials, and events per MeV, (n_sources * n_monomials, n_recoil)."""
     found: list[dict[str, FloatArray]] = []
     for source in sources:
-        events = {name: np.zeros(recoil.size) for name in cevns.MONOMIALS}
+        events = {"1": np.zeros(recoil.size)}
         for target in targets:
-            moments = flux_moments(source.spectrum, recoil, target.mass)
-            for name, terms in target.kernel(recoil, source.spectrum).items():
-                rate = target.number * source.fluence * (terms * moments).sum(axis=0)
-                events[name] = events.get(name, 0.0) + rate
+            number = target.number * source.fluence
+            for part, least in target.kernel(recoil, source.spectrum):
+                moments = flux_moments(source.spectrum, recoil, target.mass, least)
+                for name, terms in part.by_name().items():
+                    events[name] = events.get(name, 0.0) + number * (terms * moments).sum(axis=0)
         found.append(events)
-    names = tuple(found[0])
-    return names, np.array([[events[name] for name in names] for events in found]).reshape(
-        -1, recoil.size
-    )
+    names = tuple(dict.fromkeys(name for events in found for name in events))
+    nothing = np.zeros(recoil.size)
+    rows = [[events.get(name, nothing) for name in names] for events in found]
+    return names, np.array(rows).reshape(-1, recoil.size)
 
 
 def _outer(

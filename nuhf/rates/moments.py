@@ -13,7 +13,9 @@ FloatArray = NDArray[np.float64]
 _POWERS = 3
 
 
-def flux_moments(spectrum: Spectrum, recoil: FloatArray, mass: float) -> FloatArray:
+def flux_moments(
+    spectrum: Spectrum, recoil: FloatArray, mass: float, threshold: FloatArray | None = None
+) -> FloatArray:
     """Return the three moments on a recoil grid.
 
     Parameters
@@ -24,13 +26,15 @@ def flux_moments(spectrum: Spectrum, recoil: FloatArray, mass: float) -> FloatAr
         T in MeV, (n_recoil,).
     mass : float
         Target mass in MeV.
+    threshold : ndarray, optional
+        Least energies in MeV, (n_recoil,); those of elastic scattering by default.
 
     Returns
     -------
     ndarray
         Shape (3, n_recoil), in neutrinos x MeV^-n.
     """
-    threshold = minimum_energy(recoil, mass)
+    threshold = minimum_energy(recoil, mass) if threshold is None else threshold
     total = np.zeros((_POWERS, threshold.size))
     if spectrum.edges.size > 1:
         total += _smooth_moments(spectrum, threshold)

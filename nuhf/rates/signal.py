@@ -1,15 +1,16 @@
 """From templates to a polynomial in named parameters."""
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nuhf import parameters
+from nuhf.couplings.electromagnetic import ANAPOLE_CONVENTIONS
 from nuhf.errors import InputError
 from nuhf.parameters import Parameter
-from nuhf.physics.couplings import ANAPOLE_CONVENTIONS, RADIUS_SHIFT
-from nuhf.rates.polynomial import Polynomial, total
+from nuhf.physics.polynomial import Polynomial, total
 from nuhf.rates.templates import TemplateSet
 
 __all__ = [
@@ -18,38 +19,38 @@ __all__ = [
     "expected",
     "fit_values",
     "flavour_polynomial",
-    "monomial_forms",
+    "proportion",
 ]
 
 FloatArray = NDArray[np.float64]
-
-
-def _acts(parameter: Parameter, flavour: str, anapole: str) -> dict[str, float]:
-    """Return the template variables that a fit parameter feeds, and the factors."""
-    if parameter.kind == "neutron_radius":
-        return {f"x_{nuclide}": parameter.scale for nuclide in parameter.nuclides}
-    if parameter.kind == "angle":
-        # g_p falls by 2 per unit of sin^2(theta_W), by RADIUS_SHIFT per unit of r2nu
-        return {"r": parameter.scale * 2.0 / RADIUS_SHIFT, "s2w": parameter.scale}
-    if flavour not in parameter.flavours:
-        return {}
-    if parameter.kind == "charge":
-        return {("qt2" if parameter.squared else "q"): parameter.scale}
-    if parameter.kind == "radius":
-        return {("rt2" if parameter.squared else "r"): parameter.scale}
-    if parameter.kind == "anapole":
-        return {"r": parameter.scale * ANAPOLE_CONVENTIONS[anapole]}
-    if parameter.kind == "moment":
-        return {"munu2": parameter.scale}
-    return {}
+Forms = dict[str, dict[str, dict[Parameter, float]]]
+"""Factors by partner, variable and parameter."""
 
 
 def acts_on(parameter: Parameter, templates: TemplateSet) -> bool:
     """Whether a parameter changes what these templates predict."""
-    if parameter.kind == "strength":
+    if parameter.strength_of:
         return parameter.scales(templates.interaction)
     flavours, variables = set(templates.flavours.values()), set(templates.variables)
-    return any(variables & set(_acts(parameter, flavour, "standard")) for flavour in flavours)
+    convention = next(iter(sorted(parameter.conventions)), "")
+    return any(
+        variable in variables
+        for flavour in flavours
+        for _, variable in parameter.acts(flavour, convention)
+    )
+
+
+def proportion(one: Parameter, other: Parameter, anapole: str = "standard") -> float | None:
+    """Return how much of ``other`` does what a unit of ``one`` does, or None if nothing does."""
+    if one.power != other.power or one.interferes != other.interferes:
+        return None
+    ratios = set()
+    for flavour in parameters.FLAVOURS:
+        first, second = one.acts(flavour, anapole), other.acts(flavour, anapole)
+        if set(first) != set(second):
+            return None
+        ratios |= {first[key] / second[key] for key in first}
+    return ratios.pop() if len(ratios) == 1 else None
 
 
 def check_together(floated: Sequence[Parameter]) -> None:
@@ -58,52 +59,72 @@ def check_together(floated: Sequence[Parameter]) -> None:
     Raises
     ------
     InputError
-        For radius and anapole moment of one flavour (the same direction), a common moment with
-        a single one, or a transition charge with a transition radius (no relative phase given).
+        For two that are the same direction (radius and anapole moment of one flavour), one that
+        contains another, or moduli of two couplings to one final state (no relative phase given).
     """
     names = [parameter.name for parameter in floated]
     if len(set(names)) != len(names):
         raise InputError(f"a parameter is given twice: {', '.join(names)}")
-    for flavour in ("e", "mu", "tau"):
-        radius, anapole = f"r2nu_{flavour}{flavour}", f"anu_{flavour}{flavour}"
-        if radius in names and anapole in names:
-            raise InputError(f"{radius} and {anapole} are the same direction: float one of them")
-    if "munu_eff" in names and any(n.startswith("munu_") and n != "munu_eff" for n in names):
-        raise InputError("munu_eff already is the moment of every flavour: float it alone")
-    nuclides = [n for p in floated for n in p.nuclides]
-    if len(set(nuclides)) != len(nuclides):
-        raise InputError("Rn_CsI already is the neutron radius of Cs and of I: float it alone")
-    transitions = [p for p in floated if p.squared and p.kind in ("charge", "radius")]
-    if len({p.kind for p in transitions}) > 1:
-        raise InputError(
-            "a transition charge and a transition radius together need a relative phase, "
-            "which is not defined here: float one kind at a time"
-        )
+    for one, other in combinations(floated, 2):
+        if proportion(one, other) is not None:
+            raise InputError(
+                f"{one.name} and {other.name} are the same direction: float one of them"
+            )
+        for whole, part in ((one, other), (other, one)):
+            if part.name in whole.contains:
+                raise InputError(
+                    f"{whole.name} already stands for {', '.join(whole.contains)}: float it alone"
+                )
+    for flavour in parameters.FLAVOURS:
+        moduli: dict[str, Parameter] = {}
+        for parameter in floated:
+            for partner, _ in () if parameter.interferes else parameter.acts(flavour, "standard"):
+                first = moduli.setdefault(partner, parameter) if partner else parameter
+                if first is not parameter:
+                    raise InputError(
+                        f"{first.name} and {parameter.name} together need a relative phase, "
+                        "which is not defined here: float one of them"
+                    )
 
 
-def monomial_forms(
-    floated: Sequence[Parameter],
-    flavour: str,
-    anapole: str = "standard",
-    variables: Sequence[str] = ("q", "r", "qt2", "rt2", "munu2"),
-) -> dict[str, dict[str, float]]:
-    """Return the template variables of one flavour as linear forms in the fit parameters.
-
-    Raises
-    ------
-    InputError
-        If the anapole convention is unknown.
-    """
+def _forms(floated: Sequence[Parameter], flavour: str, anapole: str) -> Forms:
+    """Return what the parameters feed in one flavour (`InputError` for an unknown convention)."""
     if anapole not in ANAPOLE_CONVENTIONS:
         raise InputError(
             f"unknown anapole convention '{anapole}'; allowed: {', '.join(ANAPOLE_CONVENTIONS)}"
         )
-    forms: dict[str, dict[str, float]] = {name: {} for name in variables}
+    forms: Forms = {"": {}}
     for parameter in floated:
-        for variable, factor in _acts(parameter, flavour, anapole).items():
-            if variable in forms:
-                forms[variable][parameter.fit_name] = factor
+        for (partner, variable), factor in parameter.acts(flavour, anapole).items():
+            forms.setdefault(partner, {}).setdefault(variable, {})[parameter] = factor
     return forms
+
+
+def _in_parameters(rate: Polynomial, fed: Mapping[str, Mapping[Parameter, float]]) -> Polynomial:
+    """Replace the variables of a rate by fit parameters; those that nothing feeds are zero."""
+    still = [i for i, name in enumerate(rate.names) if name not in fed]
+    terms = [
+        (row, counts)
+        for row, counts in zip(rate.exponents, rate.coefficients, strict=True)
+        if not any(row[i] for i in still)
+    ]
+    linear: dict[str, dict[str, float]] = {}
+    for i, name in enumerate(rate.names):
+        factors = fed.get(name, {})
+        linear[name] = {p.fit_name: f * p.scale for p, f in factors.items() if p.interferes}
+        moduli = [(p, f) for p, f in factors.items() if not p.interferes]
+        if not moduli:
+            continue
+        (parameter, factor), *others = moduli
+        if others or linear[name] or any(row[i] % 2 for row, _ in terms):
+            raise InputError(
+                f"{parameter.name} is a modulus: its interference needs a phase, which is not "
+                "defined here"
+            )
+        linear[name] = {parameter.fit_name: factor**2 * parameter.scale}
+        terms = [((*row[:i], row[i] // 2, *row[i + 1 :]), counts) for row, counts in terms]
+    nothing = [((0,) * len(rate.names), np.zeros(rate.coefficients.shape[1:]))]
+    return Polynomial.from_terms(rate.names, terms or nothing).substitute(linear)
 
 
 def flavour_polynomial(
@@ -115,16 +136,28 @@ def flavour_polynomial(
 ) -> Polynomial:
     """Return the counts of all sources of a flavour as a polynomial in the fit parameters.
 
-    Strengths (``norm_cevns``, ``norm_eves``) are not among its variables: they multiply whole
-    samples.
+    What turns the neutrino into a partner does so with the squares of the amplitudes alone:
+    those terms of the templates that have degree 2 in the couplings. Strengths (``norm_cevns``,
+    ``norm_eves``) are not among its variables: they multiply whole samples.
     """
-    forms = monomial_forms(floated, flavour, anapole, templates.variables)
-    resting = {v: value for v, value in templates.reference.items() if not forms[v]}
-    moving = {v: form for v, form in forms.items() if v not in resting}
+    forms = _forms(floated, flavour, anapole)
+    shared = {v: forms[""][v] for v in templates.reference if v in forms[""]}
+    resting = {v: value for v, value in templates.reference.items() if v not in shared}
     sources = [s for s, f in templates.flavours.items() if f == flavour]
-    return total(
-        templates.polynomial(s, variation).restrict(resting).substitute(moving) for s in sources
-    )
+    rate = total(templates.polynomial(s, variation).restrict(resting) for s in sources)
+    couplings = [i for i, name in enumerate(rate.names) if name not in templates.reference]
+    found = [_in_parameters(rate, forms[""])]
+    for partner, fed in forms.items():
+        squares = [
+            (row, counts)
+            for row, counts in zip(rate.exponents, rate.coefficients, strict=True)
+            if sum(row[i] for i in couplings) == 2
+        ]
+        if partner and squares and set(fed) & set(rate.names):
+            found.append(
+                _in_parameters(Polynomial.from_terms(rate.names, squares), {**fed, **shared})
+            )
+    return total(found)
 
 
 def fit_values(values: Mapping[str, float]) -> dict[str, float]:
@@ -145,7 +178,7 @@ def expected(
     """
     given = [parameters.get(name) for name in values]
     size = next((values[p.name] for p in given if p.scales(templates.interaction)), 1.0)
-    moving = [p for p in given if p.kind != "strength"]
+    moving = [p for p in given if not p.strength_of]
     theta = fit_values({p.name: values[p.name] for p in moving})
     found = {}
     for flavour in sorted(set(templates.flavours.values())):

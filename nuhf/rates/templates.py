@@ -1,7 +1,7 @@
 """Template sets, and their text form under ``templates/``."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise, product
 from pathlib import Path
@@ -10,9 +10,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nuhf import resources
+from nuhf import parameters, resources
 from nuhf.errors import InputError
-from nuhf.rates.polynomial import Polynomial
+from nuhf.physics.polynomial import Polynomial, powers
 
 __all__ = [
     "Axis",
@@ -26,22 +26,8 @@ __all__ = [
 FloatArray = NDArray[np.float64]
 Templates = Mapping[str, Mapping[str, FloatArray]]
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 _MAX_BINS: Final = 100_000
-_VARIABLES: Final = ("q", "r", "qt2", "rt2", "munu2")
-_ROWS: Final[Mapping[str, tuple[Mapping[str, int], ...]]] = {
-    "1": ({},),
-    "q": ({"q": 1},),
-    "r": ({"r": 1},),
-    "q2": ({"q": 2}, {"qt2": 1}),
-    "qr": ({"q": 1, "r": 1},),
-    "r2": ({"r": 2}, {"rt2": 1}),
-    "munu2": ({"munu2": 1},),
-    "s2w": ({"s2w": 1},),
-}
-"""Powers of the variables by name of a template; a coupling squared also feeds a transition."""
-
-_MEASUREMENT: Final = "measurement"
 _DIGITS: Final = 13
 _DIGITS_POWERS: Final = 9
 """Powers of a radius are corrections: 1e-9 of each is far below the 1e-7 of the expansion."""
@@ -120,8 +106,8 @@ class TemplateSet:
     flavours : mapping
         Neutrino flavour of each source.
     nominal : mapping
-        ``nominal[source][monomial]``, events (n_bins,); monomials in base units (e, cm^2,
-        mu_B^2). ``q*x_Cs133^2`` is a monomial times a power of a further variable, here of
+        ``nominal[source][monomial]``, events (n_bins,). Monomials are products of variables in
+        base units, such as ``1``, ``q``, ``q^2*r``; in ``q*x_Cs133^2`` the further variable is
         x = (R_n - 5 fm)/fm of a nuclide.
     varied : mapping
         ``varied[nuisance, "up" or "down"][source][monomial]``.
@@ -149,9 +135,7 @@ class TemplateSet:
     @property
     def variables(self) -> tuple[str, ...]:
         """What `polynomial` depends on."""
-        base = () if self.interaction == _MEASUREMENT else _VARIABLES
-        used = [v for name in self.monomials for row in _rows(name) for v in row]
-        return tuple(dict.fromkeys([*base, *used]))
+        return tuple(dict.fromkeys(v for name in self.monomials for v in powers(name)))
 
     @property
     def bins(self) -> int:
@@ -159,20 +143,14 @@ class TemplateSet:
         return int(np.prod([axis.bins for axis in self.axes]))
 
     def polynomial(self, source: str, variation: tuple[str, str] | None = None) -> Polynomial:
-        """Return the counts of a source in q, r, qt2, rt2, munu2 of its flavour.
-
-        ``qt2`` and ``rt2`` are the incoherent sums of squared transition charges and radii. With
-        an expansion in neutron radii ``x_<nuclide>`` come after them; a measurement depends on
-        ``s2w``, the distance of sin^2(theta_W) from its nominal value, instead.
-        """
+        """Return the counts of a source as a polynomial in the variables of its flavour."""
         templates = (self.nominal if variation is None else self.varied[variation])[source]
         names = self.variables
         return Polynomial.from_terms(
             names,
             [
-                (tuple(row.get(v, 0) for v in names), templates[monomial])
+                (tuple(powers(monomial).get(v, 0) for v in names), templates[monomial])
                 for monomial in self.monomials
-                for row in _rows(monomial)
             ],
         )
 
@@ -189,20 +167,18 @@ class TemplateSet:
         )
 
 
-def _rows(monomial: str) -> tuple[dict[str, int], ...]:
-    """Powers of the variables in a template name, such as ``q2`` or ``1*x_Cs133^3``."""
-    head, *factors = monomial.split("*")
-    powers = {name: int(power) for name, _, power in (f.partition("^") for f in factors)}
-    return tuple({**row, **powers} for row in _ROWS[head])
+def _numbers(
+    templates: Templates, series: Iterable[str], digits: int = _DIGITS
+) -> dict[str, dict[str, list[float]]]:
+    """Rows that are not zero; powers of a variable of ``series`` with fewer digits."""
 
-
-def _numbers(templates: Templates, digits: int = _DIGITS) -> dict[str, dict[str, list[float]]]:
-    def text(name: str, x: float) -> str:
-        return f"{x:.{min(digits, _DIGITS_POWERS) if '*' in name else digits}g}"
+    def row(name: str, values: FloatArray) -> list[float]:
+        short = min(digits, _DIGITS_POWERS) if set(powers(name)) & set(series) else digits
+        return [float(f"{x:.{short}g}") for x in values]
 
     return {
-        source: {name: [float(text(name, x)) for x in row] for name, row in monomials.items()}
-        for source, monomials in templates.items()
+        source: {name: row(name, values) for name, values in rows.items() if np.any(values)}
+        for source, rows in templates.items()
     }
 
 
@@ -214,12 +190,13 @@ def _set_to_json(templates: TemplateSet) -> dict[str, Any]:
         "axes": [{"name": a.name, "edges": list(a.edges)} for a in templates.axes],
         "flavours": dict(templates.flavours),
         "relative_error": float(f"{templates.relative_error():.2g}"),
-        "nominal": _numbers(templates.nominal),
+        "monomials": list(templates.monomials),
+        "nominal": _numbers(templates.nominal, templates.reference),
         "varied": {
-            f"{name}:{direction}": _numbers(varied)
+            f"{name}:{direction}": _numbers(varied, templates.reference)
             for (name, direction), varied in templates.varied.items()
         },
-        "errors": _numbers(templates.errors, 2),
+        "errors": _numbers(templates.errors, templates.reference, 2),
         **({"reference": dict(templates.reference)} if templates.reference else {}),
     }
 
@@ -227,7 +204,7 @@ def _set_to_json(templates: TemplateSet) -> dict[str, Any]:
 def to_json(
     experiment: str, analysis: str, sets: Sequence[TemplateSet], digests: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Return the content of a template file: plain lists, 13 significant digits.
+    """Return the content of a template file: plain lists, 13 significant digits, no zero rows.
 
     Parameters
     ----------
@@ -238,11 +215,12 @@ def to_json(
     digests : mapping
         SHA-256 of every input file, by its name.
     """
+    used = {n: v for n, v in parameters.variables().items() if any(n in t.variables for t in sets)}
     return {
         "format": _FORMAT,
         "experiment": experiment,
         "analysis": analysis,
-        "units": {"q": "e", "r": "cm2", "munu2": "mu_B^2", "templates": "events"},
+        "units": {name: variable.unit for name, variable in used.items()} | {"templates": "events"},
         "digests": dict(digests),
         "sets": [_set_to_json(templates) for templates in sets],
     }
@@ -269,19 +247,15 @@ def _arrays(
     result: dict[str, dict[str, FloatArray]] = {}
     for source, monomials in templates.items():
         result[source] = {}
+        unknown = set(monomials) - set(names)
+        if unknown:
+            raise InputError(f"{path}: {where}.{source}: {min(unknown)} is not in 'monomials'")
         for name in names:
-            row = np.asarray(monomials.get(name, []), dtype=float)
+            row = np.asarray(monomials.get(name, np.zeros(bins)), dtype=float)
             if row.shape != (bins,):
                 raise InputError(f"{path}: {where}.{source}.{name}: needs {bins} numbers")
             result[source][name] = row
     return result
-
-
-def _names(content: Mapping[str, Any]) -> tuple[str, ...]:
-    """Names of the templates that a set must have: those of its first source, and the usual."""
-    given = tuple(next(iter(content["nominal"].values())))
-    usual = () if content["interaction"] == _MEASUREMENT else tuple(_ROWS)[:-1]
-    return tuple(dict.fromkeys([*usual, *given]))
 
 
 def _set_from_json(path: Path, content: Mapping[str, Any]) -> TemplateSet:
@@ -300,7 +274,7 @@ def _set_from_json(path: Path, content: Mapping[str, Any]) -> TemplateSet:
                 f"{path}: the sources differ: {', '.join(content['nominal'])} in nominal, "
                 f"{', '.join(templates) or 'none'} elsewhere"
             )
-    names = _names(content)
+    names = tuple(content["monomials"])
     varied = {}
     for label, templates in content["varied"].items():
         name, direction = label.rsplit(":", 1)

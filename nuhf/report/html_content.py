@@ -151,16 +151,15 @@ def measure(experiments: Sequence[Prepared], parameter: str, cl: float, step: St
 
 
 def _pairs(names: Sequence[str]) -> list[tuple[str, str]]:
-    """Choose pairs for regions: the first two of a kind, charges and radii before others."""
-    by_kind: dict[str, list[str]] = {}
-    for name in names:
-        if name != "munu_eff":
-            by_kind.setdefault(parameters.get(name).kind, []).append(name)
-    order = sorted(by_kind, key=lambda kind: ("charge", "radius", "moment").index(kind)
-                   if kind in ("charge", "radius", "moment") else 3)  # fmt: skip
-    found = [(by_kind[kind][0], by_kind[kind][1]) for kind in order if len(by_kind[kind]) > 1]
-    if not found and len(order) > 1:
-        found = [(by_kind[order[0]][0], by_kind[order[1]][0])]
+    """Choose pairs for regions: the first two of a group, charges and radii before others."""
+    grouped: dict[str, list[str]] = {}
+    for name in sorted(names, key=lambda n: parameters.get(n).group.order):
+        if not parameters.get(name).contains:
+            grouped.setdefault(parameters.get(name).group.name, []).append(name)
+    found = [(members[0], members[1]) for members in grouped.values() if len(members) > 1]
+    if not found and len(grouped) > 1:
+        first, second = list(grouped.values())[:2]
+        found = [(first[0], second[0])]
     return found[:_CONTOURS]
 
 

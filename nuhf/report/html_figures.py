@@ -8,6 +8,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from nuhf.experiments.region import Region
+from nuhf.parameters import variables
+from nuhf.physics.polynomial import powers
 from nuhf.plots import figures as plots
 from nuhf.plots import nuisances
 from nuhf.rates.templates import TemplateSet
@@ -39,20 +41,6 @@ _CORRELATIONS: Final = 14
 _SPELLED: Final = 12
 """How many rows of a long list an alternative text repeats."""
 
-#: monomial: coupling, its unit, its power
-_MONOMIALS: Final = {
-    "1": ("", "", 0), "q": ("q", "e", 1), "q2": ("q", "e", 2), "r": ("r", "cm2", 1),
-    "r2": ("r", "cm2", 2), "qr": ("qr", "", 2), "munu2": ("munu", "mu_B", 2),
-}  # fmt: skip
-_SYMBOLS: Final = {
-    "1": "SM", "q": r"$q_\nu$", "q2": r"$q_\nu^2$", "r": r"$\langle r^2\rangle$",
-    "r2": r"$\langle r^2\rangle^2$", "qr": r"$q_\nu\langle r^2\rangle$", "munu2": r"$\mu_\nu^2$",
-}  # fmt: skip
-_WORDS: Final = {
-    "1": "SM", "q": "charge", "q2": "charge squared", "r": "radius", "r2": "radius squared",
-    "qr": "charge times radius", "munu2": "moment squared",
-}  # fmt: skip
-
 
 def spectrum_picture(regions: Sequence[RegionSpectrum], what: str) -> Picture:
     """Draw data and expectation of all regions; ``what`` says at which point."""
@@ -81,7 +69,7 @@ def template_pictures(region: Region) -> list[Picture]:
     rows = _shortened(_source_rows(region.signals))
     axis = next((i for i, a in enumerate(region.axes) if a.bins > 1), 0)
     exponents = _exponents(rows)
-    shown = [m for m in _MONOMIALS if any(np.any(row[m]) for row in rows.values())]
+    shown = [m for m in next(iter(rows.values())) if any(np.any(row[m]) for row in rows.values())]
     edges = np.asarray(region.axes[axis].edges)
     shape = [a.bins for a in region.axes]
     others = tuple(i for i in range(len(shape)) if i != axis)
@@ -94,7 +82,7 @@ def template_pictures(region: Region) -> list[Picture]:
     words = []
     for m in shown:
         sums = ", ".join(f"{name} {number(float(scaled[name, m].sum()))}" for name in rows)
-        words.append(f"{_WORDS[m]}{_at(m, exponents)}: {sums}")
+        words.append(f"{_words(m)}{_at(m, exponents)}: {sums}")
     summed = [region.axes[i].quantity.replace("_", " ") for i in others if shape[i] > 1]
     more = f", summed over {' and '.join(summed)}" if summed else ""
     text = f"Signal templates of {region.name} in events by source. {'. '.join(words)}."
@@ -111,12 +99,14 @@ def _source_rows(signals: Sequence[TemplateSet]) -> dict[str, dict[str, FloatArr
     A monomial that a source does not have is zero; powers of neutron radii, which correct the
     others by little, are left out.
     """
+    known = variables()
+    every = [m for signal in signals for m in signal.monomials if set(powers(m)) <= set(known)]
     found: dict[str, dict[str, FloatArray]] = {}
     for signal in signals:
         for source, monomials in signal.nominal.items():
             name = source if len(signals) == 1 else f"{signal.process} {source}"
             nothing = np.zeros(signal.bins)
-            found[name] = {m: np.asarray(monomials.get(m, nothing)) for m in _MONOMIALS}
+            found[name] = {m: np.asarray(monomials.get(m, nothing)) for m in dict.fromkeys(every)}
     return found
 
 
@@ -134,25 +124,31 @@ def _exponents(rows: dict[str, dict[str, FloatArray]]) -> dict[str, int]:
     """Powers of ten of the couplings at which their squares are of the size of the SM."""
     standard = sum(float(np.abs(row["1"]).sum()) for row in rows.values())
     found = {}
-    for coupling, monomial in (("q", "q2"), ("r", "r2"), ("munu", "munu2")):
-        square = sum(float(np.abs(row[monomial]).sum()) for row in rows.values())
+    for name in variables():
+        square = sum(float(np.abs(row.get(f"{name}^2", 0.0)).sum()) for row in rows.values())
         known = square > 0 and standard > 0
-        found[coupling] = int(np.floor(0.5 * np.log10(standard / square))) if known else 0
+        found[name] = int(np.floor(0.5 * np.log10(standard / square))) if known else 0
     return found
 
 
 def _scale(monomial: str, exponents: dict[str, int]) -> float:
-    coupling, _, degree = _MONOMIALS[monomial]
-    if monomial == "qr":
-        return float(10.0 ** (exponents["q"] + exponents["r"]))
-    return float(10.0 ** (degree * exponents[coupling])) if degree else 1.0
+    return float(10.0 ** sum(degree * exponents[name] for name, degree in powers(monomial).items()))
+
+
+def _words(monomial: str) -> str:
+    """Name a monomial: charge squared, charge times radius."""
+    known = variables()
+    parts = [
+        known[name].meaning + ("" if degree == 1 else " squared")
+        for name, degree in powers(monomial).items()
+    ]
+    return " times ".join(parts) or "SM"
 
 
 def _at(monomial: str, exponents: dict[str, int]) -> str:
-    coupling, unit, degree = _MONOMIALS[monomial]
-    if monomial == "qr":
-        return f" at {power(exponents['q'], 'e')}, {power(exponents['r'], 'cm2')}"
-    return f" at {power(exponents[coupling], unit)}" if degree else ""
+    known = variables()
+    values = [power(exponents[name], known[name].unit) for name in powers(monomial)]
+    return f" at {', '.join(values)}" if values else ""
 
 
 def _template_figure(
@@ -175,7 +171,7 @@ def _template_figure(
             axes.stairs(height, edges, color=colour, lw=1.3, label=name, baseline=None)
         axes.axhline(0.0, color="#999999", lw=0.6)
         axes.set_xlim(edges[0], edges[-1])
-        axes.set_title(f"{_SYMBOLS[monomial]}{_title_at(monomial, exponents)}", fontsize=8.5)
+        axes.set_title(_title(monomial, exponents), fontsize=8.5)
         axes.tick_params(labelsize=7)
         plots._plain_axes(axes)
         if i % columns == 0:
@@ -188,13 +184,17 @@ def _template_figure(
     return figure
 
 
-def _title_at(monomial: str, exponents: dict[str, int]) -> str:
-    coupling, unit, degree = _MONOMIALS[monomial]
-    if not degree:
-        return ""
-    if monomial == "qr":
-        return f", $10^{{{exponents['q']}}}$ e, $10^{{{exponents['r']}}}$ cm$^2$"
-    return f" at $10^{{{exponents[coupling]}}}\\,{plots.UNIT_LABELS[unit]}$"
+def _title(monomial: str, exponents: dict[str, int]) -> str:
+    """Symbol of a monomial, and the values at which it is drawn."""
+    known, degrees = variables(), powers(monomial)
+    symbols = [
+        known[name].symbol + ("" if degree == 1 else f"^{degree}")
+        for name, degree in degrees.items()
+    ]
+    values = [
+        f"$10^{{{exponents[name]}}}\\,{plots.UNIT_LABELS[known[name].unit]}$" for name in degrees
+    ]
+    return f"${''.join(symbols)}$ at {', '.join(values)}" if degrees else "SM"
 
 
 # ------------------------------------------------------------------------------------ nuisances

@@ -1,7 +1,6 @@
 """Tables of limits, ours and the published ones."""
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -28,20 +27,12 @@ from nuhf.units import percent
 
 __all__ = ["headline", "kinds", "limit_tables", "overview", "published_table", "together"]
 
-_KINDS: Final[Mapping[str, str]] = {
-    "charge": "Millicharges", "radius": "Charge radii", "moment": "Magnetic moments",
-    "anapole": "Anapole moments", "angle": "Weak mixing angle", "neutron_radius": "Neutron radii",
-    "strength": "Strengths",
-}  # fmt: skip
-
 
 def kinds(names: Sequence[str]) -> dict[str, list[str]]:
-    """Group parameters by the title of their kind, in a fixed order."""
-    order = list(_KINDS)
+    """Group parameters by the title of their group, in a fixed order."""
     found: dict[str, list[str]] = {}
-    rank = {name: parameters.get(name).kind for name in names}
-    for name in sorted(names, key=lambda n: order.index(rank[n]) if rank[n] in order else 99):
-        found.setdefault(_KINDS.get(rank[name], rank[name].capitalize()), []).append(name)
+    for name in sorted(names, key=lambda n: parameters.get(n).group.order):
+        found.setdefault(parameters.get(name).group.title, []).append(name)
     return found
 
 
@@ -109,7 +100,7 @@ def _signal(fitted: Fitted) -> str:
 def _quoted(measured: Sequence[Measured]) -> tuple[float, str]:
     """Scale and unit in which the intervals of a kind of parameter are quoted."""
     parameter = parameters.get(measured[0].parameter)
-    found = exponent(parameter.kind, _ends(measured))
+    found = exponent(parameter.group, _ends(measured))
     return 10.0**found, power(found, parameter.unit)
 
 
@@ -189,7 +180,7 @@ def _comparison_row(one: Comparison) -> tuple[str, ...]:
     row = one.row
     known = parameters.PARAMETERS.get(row.parameter)
     unit = known.unit if known else QUANTITIES[row.parameter].unit
-    quoted = exponent(known.kind if known else "", [row.lower, row.upper])
+    quoted = exponent(known.group if known else None, [row.lower, row.upper])
     scale = 10.0**quoted
     single = row.lower == row.upper
     printed = number(row.lower / scale) if single else interval([(row.lower, row.upper)], scale)

@@ -11,11 +11,11 @@ from typing import Any, Final
 import numpy as np
 
 from nuhf import questions, resources
+from nuhf.couplings.electromagnetic import RADIUS_SHIFT
 from nuhf.errors import NuhfError
 from nuhf.experiments.catalogue import list_experiments, load
 from nuhf.experiments.prepare import prepare
 from nuhf.papers.published import list_papers
-from nuhf.physics.couplings import RADIUS_SHIFT
 from nuhf.rates.templates import TemplateSet, read_templates
 from nuhf.stats.problem import Options, pose
 from nuhf.stats.spectra import region_spectra

@@ -1,7 +1,7 @@
 """A question posed to the data: experiments, parameter of interest, options, model."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nuhf import parameters
 from nuhf.errors import InputError
+from nuhf.experiments.prepare import prepare
 from nuhf.experiments.region import Prepared
 from nuhf.histfactory import assemble
 from nuhf.histfactory.describe import Description
@@ -21,11 +22,13 @@ from nuhf.stats.results import provenance
 from nuhf.workspaces import encode
 from nuhf.workspaces.native import load_model
 
-__all__ = ["Options", "Problem", "pose", "profile_group"]
+__all__ = ["Options", "Problem", "expanded", "pose", "profile_group"]
 
 FloatArray = NDArray[np.float64]
 
-_GROUPS: Final[Mapping[str, str]] = {"charges": "charge", "radii": "radius", "moments": "moment"}
+_PROPAGATION: Final = (
+    "acts on the propagation of neutrinos, too, which is not polynomial; it is held at the SM here"
+)
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ class Options:
         Replace the data by the expectation at the SM.
     search : (float, float) or None
         Range of the parameter of interest in base units.
+    settings : mapping
+        Numbers of the models of couplings, such as ``mediator_mass_mev``.
     """
 
     anapole: str = "standard"
@@ -57,6 +62,7 @@ class Options:
     engine: str = "compiled"
     asimov: bool = False
     search: tuple[float, float] | None = None
+    settings: Mapping[str, float] = field(default_factory=dict)
 
     def summary(self) -> dict[str, Any]:
         """Return the options as plain data for the provenance."""
@@ -68,6 +74,7 @@ class Options:
             "engine": self.engine,
             "asimov": self.asimov,
             "range": list(self.search) if self.search else None,
+            **({"settings": dict(self.settings)} if self.settings else {}),
         }
 
 
@@ -119,6 +126,13 @@ class Problem:
         for one in self.experiments:
             for other in set(one.loaded.experiment.contained_in) & set(self.names):
                 found.append(f"the events of {one.name} are among those of {other}: counted twice")
+        moved = (self.parameter.name, *self.profiled, *self.options.values)
+        oscillated = any("tau" in one.flavours for one in self.experiments)
+        for name in moved:
+            entry = parameters.get(name)
+            found += [entry.note] if entry.note else []
+            found += [f"{name}: {_PROPAGATION}"] if entry.propagates and oscillated else []
+        found += [f"{name} = {value:g}" for name, value in self.options.settings.items()]
         if self.options.search is not None:
             found.append("searched within --range only: minima and pieces outside are not seen")
         if self.options.asimov:
@@ -140,8 +154,8 @@ class Problem:
     @property
     def convention(self) -> str | None:
         """Anapole convention, where it matters."""
-        kinds = {self.parameter.kind, *(parameters.get(n).kind for n in self.profiled)}
-        return self.options.anapole if "anapole" in kinds else None
+        free = (self.parameter, *(parameters.get(name) for name in self.profiled))
+        return self.options.anapole if any(p.conventions for p in free) else None
 
     def provenance(self) -> dict[str, Any]:
         """Versions, digests and options."""
@@ -227,10 +241,10 @@ def _starts(description: Description, inits: FloatArray, names: Sequence[str]) -
 def profile_group(
     requested: Sequence[str], interest: str, experiments: Sequence[Prepared]
 ) -> tuple[str, ...]:
-    """Resolve ``--profile``: names stay, groups become couplings of a kind.
+    """Resolve ``--profile``: names stay, groups become their members.
 
     Which ones is what the analysis says for the parameter of interest, else every other
-    parameter of the kind that it has.
+    parameter of the group that it has.
 
     Raises
     ------
@@ -240,22 +254,59 @@ def profile_group(
     if interest in requested:
         raise InputError(f"--profile {interest}: it is the parameter of interest; name another")
     found: list[str] = []
+    groups = list(dict.fromkeys(p.group.name for p in parameters.PARAMETERS.values()))
     for name in requested:
-        if name in _GROUPS:
+        if name in groups:
             members: list[str] = []
             for one in experiments:
                 analysis = one.loaded.analysis
-                kind = [p for p in analysis.parameters if parameters.get(p).kind == _GROUPS[name]]
-                members += analysis.profiled.get(interest, {}).get(name, kind)
+                same = [p for p in analysis.parameters if parameters.get(p).group.name == name]
+                members += analysis.profiled.get(interest, {}).get(name, same)
             if not set(members) - {interest}:
                 raise InputError(f"--profile {name}: no other parameter of this kind here")
             found += members
         elif name in parameters.PARAMETERS:
             found.append(name)
         else:
-            allowed = [*_GROUPS, *parameters.PARAMETERS]
+            allowed = [*groups, *parameters.PARAMETERS]
             raise InputError(f"--profile: unknown '{name}'; {parameters.suggest(name, allowed)}")
     return tuple(dict.fromkeys(p for p in found if p != interest))
+
+
+def expanded(
+    experiments: Sequence[Prepared], names: Sequence[str], settings: Mapping[str, float]
+) -> Sequence[Prepared]:
+    """Return experiments whose templates are expanded in what some parameters feed.
+
+    Raises
+    ------
+    InputError
+        If a parameter needs a setting that is not given, or one is given that none needs.
+    """
+    needed: dict[str, str] = {}
+    for model in parameters.models():
+        entries = {p.name for p in model.parameters} & set(names)
+        needed |= {setting: min(entries) for setting in model.settings if entries}
+    for setting, name in needed.items():
+        if setting not in settings:
+            raise InputError(f"{name} needs a value of the setting {setting}")
+    for setting, value in settings.items():
+        if setting not in needed:
+            raise InputError(
+                f"no parameter here has a setting '{setting}'; "
+                f"{parameters.suggest(setting, needed or ['none'])}"
+            )
+        if not 0.0 <= value < np.inf:
+            raise InputError(f"{setting} = {value:g}: give a number that is not negative")
+    found = []
+    for one in experiments:
+        fed = [f.variable for n in (*names, *one.loaded.analysis.reference)
+               for f in parameters.get(n).feeds]  # fmt: skip
+        wanted = tuple(dict.fromkeys(v for v in fed if v in parameters.variables()))
+        usual = set(wanted) <= set(one.loaded.variables)
+        more = replace(one.loaded, variables=wanted, settings=dict(settings))
+        found.append(one if usual and not settings else prepare(more))
+    return found
 
 
 def pose(experiments: Sequence[Prepared], interest: str, options: Options) -> Problem:
@@ -280,11 +331,12 @@ def pose(experiments: Sequence[Prepared], interest: str, options: Options) -> Pr
     floating = [name for one in experiments for name in one.loaded.analysis.floating]
     known = {interest, *profiled, *options.values}
     profiled += tuple(dict.fromkeys(name for name in floating if name not in known))
+    experiments = expanded(experiments, [interest, *profiled, *options.values], options.settings)
     description = assemble.describe(
         experiments, [interest, *profiled], options.values, options.anapole
     )
     spec = encode.native(description)
-    model, data = load_model(spec)
+    model, data = load_model(spec, validate=False)
     chosen = engine(options.engine, model)
     free = {coupling.parameter.fit_name for coupling in description.couplings}
     nuisances = [name for name in chosen.compiled.names if name not in free]

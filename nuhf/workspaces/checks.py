@@ -271,7 +271,7 @@ def _effects(channel: Json) -> dict[tuple[str, str], _Effect]:
     for sample in channel["samples"]:
         known = [names.coupling(m["name"]) if mine else None for m in sample["modifiers"]]
         if any(
-            p is not None and p.kind != "strength" and m["type"] in ("normfactor", "powerfactor")
+            p is not None and not p.strength_of and m["type"] in ("normfactor", "powerfactor")
             for p, m in zip(known, sample["modifiers"], strict=True)
         ):
             continue

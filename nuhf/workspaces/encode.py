@@ -146,7 +146,7 @@ def _aliases(description: Description) -> dict[str, _Alias]:
             exponent = stock_exponent(coupling)
             name = parameter.fit_stem + unit_suffix(exponent)
             found[parameter.fit_name] = _Alias(name, 10.0 ** (exponent - parameter.exponent))
-        elif parameter.kind != "strength":
+        elif not parameter.strength_of:
             error = _statistical_error(description, parameter.fit_name)
             if not _PLAIN_ERRORS[0] <= error <= _PLAIN_ERRORS[1]:
                 power = int(np.floor(np.log10(error)))
@@ -157,7 +157,7 @@ def _aliases(description: Description) -> dict[str, _Alias]:
 
 def _statistical_error(description: Description, name: str) -> float:
     """Error of a linear coupling from the counts alone: strengths at 1, other couplings at 0."""
-    moving = (c.parameter for c in description.couplings if c.parameter.kind != "strength")
+    moving = (c.parameter for c in description.couplings if not c.parameter.strength_of)
     others = {parameter.fit_name for parameter in moving} - {name}
     information = 0.0
     for region in description.channels:

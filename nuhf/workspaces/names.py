@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, Final
 
 from nuhf.parameters import PARAMETERS, Parameter
@@ -29,7 +30,10 @@ _SIGNAL: Final = re.compile(
     r"(?P<process>(?:cevns|eves)(?:_[a-z0-9]+)*?)_(?:e|mu|tau)(?P<rest>_.+)?"
 )
 
-_STEMS: Final[Mapping[str, Parameter]] = {p.fit_stem: p for p in PARAMETERS.values()}
+
+@cache
+def _stems() -> Mapping[str, Parameter]:
+    return {parameter.fit_stem: parameter for parameter in PARAMETERS.values()}
 
 
 def split_unit(name: str) -> tuple[str, int]:
@@ -46,7 +50,7 @@ def split_unit(name: str) -> tuple[str, int]:
 
 def coupling(name: str) -> Parameter | None:
     """Return the parameter of the catalogue that a fit parameter stands for, in any unit."""
-    return _STEMS.get(split_unit(name)[0])
+    return _stems().get(split_unit(name)[0])
 
 
 def without_part(sample: str) -> str:
@@ -83,7 +87,7 @@ def _signal(sample: str) -> str | None:
     if match is None:
         return None
     rest = (match["rest"] or "_").removeprefix("_")
-    if rest and not any(rest.startswith(stem) for stem in _STEMS):
+    if rest and not any(rest.startswith(stem) for stem in _stems()):
         return None
     return match["process"]
 
@@ -95,7 +99,7 @@ def ours(channel: Json) -> bool:
             return True
         for modifier in sample["modifiers"]:
             known = coupling(modifier["name"])
-            if modifier["type"] == "powerfactor" or (known and known.kind != "strength"):
+            if modifier["type"] == "powerfactor" or (known and not known.strength_of):
                 return True
     return False
 

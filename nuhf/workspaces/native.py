@@ -268,13 +268,15 @@ def _explain(spec: Mapping[str, Any], error: Exception) -> str:
     return f"the specification does not follow the pyhf schema: {error}"
 
 
-def load_workspace(spec: Mapping[str, Any]) -> pyhf.Workspace:
+def load_workspace(spec: Mapping[str, Any], validate: bool = True) -> pyhf.Workspace:
     """Validate a workspace specification and wrap it.
 
     Parameters
     ----------
     spec : mapping
         The parsed JSON of a pyhf workspace, with or without ``powerfactor``.
+    validate : bool
+        Whether to hold it against the schema; what nuhf itself encoded follows it.
 
     Returns
     -------
@@ -289,7 +291,7 @@ def load_workspace(spec: Mapping[str, Any]) -> pyhf.Workspace:
     refuse_shape(spec)
     with extended_schema():
         try:
-            workspace = pyhf.Workspace(dict(spec))
+            workspace = pyhf.Workspace(dict(spec), validate=validate)
         except (
             pyhf.exceptions.InvalidSpecification,
             pyhf.exceptions.SchemaNotFound,
@@ -300,7 +302,7 @@ def load_workspace(spec: Mapping[str, Any]) -> pyhf.Workspace:
 
 
 def load_model(
-    spec: Mapping[str, Any], measurement: str | None = None
+    spec: Mapping[str, Any], measurement: str | None = None, validate: bool = True
 ) -> tuple[pyhf.Model, FloatArray]:
     """Build model and data of a workspace specification.
 
@@ -310,6 +312,8 @@ def load_model(
         The parsed JSON of a pyhf workspace, with or without ``powerfactor``.
     measurement : str, optional
         Name of the measurement; the first one by default.
+    validate : bool
+        As in `load_workspace`.
 
     Returns
     -------
@@ -323,7 +327,7 @@ def load_model(
     ModelError
         If the specification, its measurement or its observations cannot make a model.
     """
-    workspace = load_workspace(spec)
+    workspace = load_workspace(spec, validate)
     if measurement is not None and measurement not in workspace.measurement_names:
         raise ModelError(
             f"no measurement '{measurement}' in the workspace; "
@@ -337,6 +341,7 @@ def load_model(
                 measurement_name=measurement,
                 modifier_set=modifier_set(),
                 modifier_settings=settings,
+                validate=validate,
             )
             model.config.suggested_bounds()
         except TypeError as error:

@@ -18,6 +18,7 @@ import numpy as np
 import pyhf
 from numpy.typing import NDArray
 
+from nuhf.couplings.weak import STRENGTHS
 from nuhf.errors import InputError
 from nuhf.histfactory.describe import Channel, Coupling, Description, Sample, Shape
 from nuhf.parameters import Parameter
@@ -37,8 +38,8 @@ FloatArray = NDArray[np.float64]
 Json = dict[str, Any]
 
 STRENGTH: Final = Parameter(
-    "strength", "1", "strength", (), "strength", 0,
-    meaning="1: the model at the grid point, 0: the SM",
+    "strength", "1", STRENGTHS, "strength", 0,
+    meaning="1: the model at the grid point, 0: the SM", strength_of="signal",
 )  # fmt: skip
 """The POI of the background-only workspace."""
 

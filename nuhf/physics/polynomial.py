@@ -1,4 +1,4 @@
-"""Polynomials in the couplings with one coefficient per bin: the one form of a prediction."""
+"""Polynomials in the couplings with arrays as coefficients: the one form of a prediction."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from nuhf.errors import InputError
 
-__all__ = ["Polynomial", "total"]
+__all__ = ["Polynomial", "monomial", "powers", "total"]
 
 FloatArray = NDArray[np.float64]
 Exponents = tuple[int, ...]
@@ -25,8 +25,11 @@ class Polynomial:
     exponents : tuple of tuple of int
         One row per term, all different, non-negative.
     coefficients : ndarray
-        Shape (n_terms, n_bins).
+        Shape (n_terms, ...): one number per bin, or per recoil energy.
     """
+
+    # numpy leaves ``array * polynomial`` and ``array + polynomial`` to the polynomial
+    __array_ufunc__ = None
 
     names: tuple[str, ...]
     exponents: tuple[Exponents, ...]
@@ -43,7 +46,7 @@ class Polynomial:
         names : sequence of str
             Variables.
         terms : iterable of (exponents, ndarray)
-            One exponent per variable, and coefficients (n_bins,).
+            One exponent per variable, and coefficients of any one shape.
 
         Raises
         ------
@@ -68,7 +71,7 @@ class Polynomial:
         return [float(values.get(name, 0.0)) for name in self.names]
 
     def evaluate(self, values: Mapping[str, float]) -> FloatArray:
-        """Return the counts (n_bins,) at given values; variables not named are zero."""
+        """Return the sum at given values; variables not named are zero."""
         theta = self._vector(values)
         weights = []
         for row in self.exponents:
@@ -76,7 +79,7 @@ class Polynomial:
             for base, power in zip(theta, row, strict=True):
                 weight *= base**power
             weights.append(weight)
-        return np.asarray(np.asarray(weights) @ self.coefficients)
+        return np.asarray(np.tensordot(np.asarray(weights), self.coefficients, axes=1))
 
     def restrict(self, values: Mapping[str, float]) -> "Polynomial":
         """Fix some variables; the result depends on the others only."""
@@ -108,7 +111,7 @@ class Polynomial:
             raise InputError(f"no substitution given for {sorted(missing)}")
         new = tuple(dict.fromkeys(name for form in linear.values() for name in form))
         terms: list[tuple[Exponents, FloatArray]] = [
-            ((0,) * len(new), np.zeros(self.coefficients.shape[1]))
+            ((0,) * len(new), np.zeros(self.coefficients.shape[1:]))
         ]
         for row, coefficients in zip(self.exponents, self.coefficients, strict=True):
             expanded: dict[Exponents, float] = {(0,) * len(new): 1.0}
@@ -118,15 +121,89 @@ class Polynomial:
             terms += [(key, factor * coefficients) for key, factor in expanded.items()]
         return Polynomial.from_terms(new, terms)
 
-    def __add__(self, other: "Polynomial") -> "Polynomial":
-        """Add two polynomials; variables are matched by name."""
+    def _on(self, names: Sequence[str]) -> list[Exponents]:
+        """Exponents of the terms in other variables, among which are all of these."""
+        place = [self.names.index(n) if n in self.names else -1 for n in names]
+        return [tuple(0 if i < 0 else row[i] for i in place) for row in self.exponents]
+
+    def __add__(self, other: "Polynomial | FloatArray") -> "Polynomial":
+        """Add a polynomial, whose variables are matched by name, or a constant."""
+        if not isinstance(other, Polynomial):
+            other = Polynomial((), ((),), np.asarray(other)[np.newaxis])
         names = tuple(dict.fromkeys([*self.names, *other.names]))
-        terms = []
-        for part in (self, other):
-            place = [part.names.index(n) if n in part.names else -1 for n in names]
-            for row, coefficients in zip(part.exponents, part.coefficients, strict=True):
-                terms.append((tuple(0 if i < 0 else row[i] for i in place), coefficients))
+        terms = [
+            term
+            for part in (self, other)
+            for term in zip(part._on(names), part.coefficients, strict=True)
+        ]
         return Polynomial.from_terms(names, terms)
+
+    def __mul__(self, other: "Polynomial | FloatArray | float") -> "Polynomial":
+        """Multiply by a polynomial, whose variables are matched by name, or by an array."""
+        if not isinstance(other, Polynomial):
+            rows = np.array([row * np.asarray(other) for row in self.coefficients])
+            return Polynomial(self.names, self.exponents, rows)
+        names = tuple(dict.fromkeys([*self.names, *other.names]))
+        ours = list(zip(self._on(names), self.coefficients, strict=True))
+        theirs = list(zip(other._on(names), other.coefficients, strict=True))
+        terms = [
+            (tuple(i + j for i, j in zip(one, two, strict=True)), x * y)
+            for one, x in ours
+            for two, y in theirs
+        ]
+        return Polynomial.from_terms(names, terms)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def replace(self, name: str, powers_of: Mapping[int, "Polynomial"]) -> "Polynomial":
+        """Replace each power of a variable by a polynomial.
+
+        Parameters
+        ----------
+        name : str
+            The variable; a polynomial without it stays as it is.
+        powers_of : mapping
+            What stands for its first power, its second, and so on.
+        """
+        if name not in self.names:
+            return self
+        i = self.names.index(name)
+        rest = self.names[:i] + self.names[i + 1 :]
+        parts = []
+        for row, coefficients in zip(self.exponents, self.coefficients, strict=True):
+            part = Polynomial(rest, (row[:i] + row[i + 1 :],), coefficients[np.newaxis])
+            parts.append(part * powers_of[row[i]] if row[i] else part)
+        return total(parts)
+
+    def by_name(self) -> dict[str, FloatArray]:
+        """Return the coefficients by the names of their monomials, such as ``q^2*x_Cs133``."""
+        return {
+            monomial(self.names, row): coefficients
+            for row, coefficients in zip(self.exponents, self.coefficients, strict=True)
+        }
+
+
+def monomial(names: Sequence[str], exponents: Exponents) -> str:
+    """Return the name of a monomial: ``1``, ``q``, ``q^2*r``."""
+    factors = [
+        name if power == 1 else f"{name}^{power}"
+        for name, power in zip(names, exponents, strict=True)
+        if power
+    ]
+    return "*".join(factors) or "1"
+
+
+def powers(monomial: str) -> dict[str, int]:
+    """Return the exponents by variable of a monomial such as ``q^2*r`` (`InputError` if broken)."""
+    if monomial == "1":
+        return {}
+    found = {}
+    for factor in monomial.split("*"):
+        name, _, power = factor.partition("^")
+        if not name.isidentifier() or not (power or "1").isdecimal() or name in found:
+            raise InputError(f"'{monomial}' is no monomial such as 1, q or q^2*r")
+        found[name] = int(power or 1)
+    return found
 
 
 def _times_linear(

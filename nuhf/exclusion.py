@@ -1,0 +1,148 @@
+"""Intervals of a coupling as a function of a setting, such as the mass of a mediator."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nuhf import questions
+from nuhf.errors import InputError
+from nuhf.experiments.region import Prepared
+from nuhf.stats.problem import Options, pose
+from nuhf.stats.results import plain
+from nuhf.tables import format_csv
+from nuhf.units import percent
+
+__all__ = ["ExclusionResult", "exclusion", "spaced"]
+
+FloatArray = NDArray[np.float64]
+Intervals = tuple[tuple[float, float], ...]
+
+MAX_POINTS = 1000
+
+
+@dataclass(frozen=True)
+class ExclusionResult:
+    """Intervals of one parameter at each value of a setting.
+
+    Attributes
+    ----------
+    setting : str
+        Name of the setting, with its unit.
+    at : ndarray
+        Its values, (n,).
+    intervals : tuple
+        All pieces that are allowed at each of them, in the base unit of the parameter.
+    best_fit : ndarray
+        (n,), in the base unit.
+    """
+
+    experiments: tuple[str, ...]
+    analysis: str
+    parameter: str
+    unit: str
+    setting: str
+    cl: float
+    method: str
+    at: FloatArray
+    intervals: tuple[Intervals, ...]
+    best_fit: FloatArray
+    profiled: tuple[str, ...]
+    fixed: Mapping[str, float]
+    notes: tuple[str, ...]
+    provenance: Mapping[str, Any] = field(repr=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain lists, dicts, strings and numbers."""
+        return {key: plain(value) for key, value in asdict(self).items()}
+
+    def to_csv(self) -> str:
+        """Return one row per allowed piece, with the circumstances in comments."""
+        unit = "" if self.unit == "1" else f"_{self.unit}"
+        columns: dict[str, list[object]] = {
+            self.setting: [], "piece": [], f"lower{unit}": [], f"upper{unit}": [],
+            f"best_fit{unit}": [],
+        }  # fmt: skip
+        for at, pieces, best in zip(self.at, self.intervals, self.best_fit, strict=True):
+            for number, (low, high) in enumerate(pieces, start=1):
+                row = (float(at), number, low, high, float(best))
+                for name, value in zip(columns, row, strict=True):
+                    columns[name].append(value)
+        first = (
+            f"{self.parameter} allowed at {percent(self.cl)} % CL ({self.method}): "
+            f"{', '.join(self.experiments)}, analysis {self.analysis}"
+        )
+        return format_csv(columns, [first, *(f"note: {note}" for note in self.notes)])
+
+
+def spaced(low: float, high: float, points: int) -> FloatArray:
+    """Return values of a setting at equal ratios, (points,).
+
+    Raises
+    ------
+    InputError
+        If the range is reversed or not positive, or there are fewer than two points.
+    """
+    if not 0.0 < low < high < np.inf:
+        raise InputError(f"{low:g} to {high:g}: give two positive numbers, the lower one first")
+    if not 2 <= points <= MAX_POINTS:
+        raise InputError(f"{points} points: between 2 and {MAX_POINTS} are possible")
+    return np.geomspace(low, high, points)
+
+
+def exclusion(
+    experiments: Sequence[Prepared],
+    parameter: str,
+    options: Options,
+    setting: str,
+    at: Sequence[float] | FloatArray,
+    cl: float = 0.9,
+    method: str = "delta-chi2",
+    step: Callable[[str], None] = lambda text: None,
+) -> ExclusionResult:
+    """Find the interval of a parameter at each value of a setting.
+
+    Parameters
+    ----------
+    experiments : sequence of Prepared
+        Experiments with their analyses.
+    parameter : str
+        Parameter of interest.
+    options : Options
+        All other choices.
+    setting : str
+        What is varied, such as ``mediator_mass_mev``.
+    at : sequence of float
+        Its values.
+    cl : float
+        Confidence level.
+    method : str
+        ``delta-chi2`` or ``cls`` (asymptotic).
+    step : callable
+        Is told which value comes next.
+
+    Raises
+    ------
+    InputError
+        If the setting is also given a value, or is none of the parameter.
+    """
+    if setting in options.settings:
+        raise InputError(f"{setting} is varied and set to {options.settings[setting]:g}: do one")
+    if not len(at):
+        raise InputError(f"give at least one value of {setting}")
+    found = []
+    for value in at:
+        step(f"{setting} = {value:.3g}")
+        here = replace(options, settings={**options.settings, setting: float(value)})
+        problem = pose(experiments, parameter, here)
+        found.append(questions.limit(problem, cl, method))
+    last, varied = found[-1], f"{setting} = "
+    return ExclusionResult(
+        last.experiments, last.analysis, last.parameter, last.unit, setting, cl, method,
+        np.asarray(at, dtype=float), tuple(one.intervals for one in found),
+        np.array([one.best_fit for one in found]), last.profiled, last.fixed,
+        tuple(dict.fromkeys(n for one in found for n in one.notes if not n.startswith(varied))),
+        last.provenance,
+    )  # fmt: skip

@@ -1,0 +1,195 @@
+"""Cross sections as quadratic forms of amplitudes that are linear in the couplings.
+
+For one neutrino species on one target
+
+    dsigma/dT = sum_{n=0,1,2} E^-n sum_{c,d} F_cdn(T) A_c A_d,     A_c = a_c(T) + sum_v a_cv(T) v,
+
+with components c such as ``vector``, variables v such as the millicharge, and the kinematic forms
+F. Nothing here lists monomials: they are what the product has.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nuhf import parameters
+from nuhf.couplings.model import Amplitudes, Kinematics, Vertex
+from nuhf.errors import InputError
+from nuhf.physics.polynomial import Polynomial, total
+
+__all__ = ["CrossSection", "with_couplings"]
+
+FloatArray = NDArray[np.float64]
+Forms = Mapping[tuple[str, str], FloatArray]
+
+
+@dataclass(frozen=True)
+class CrossSection:
+    """dsigma/dT of one neutrino species on one target.
+
+    Attributes
+    ----------
+    amplitudes : mapping
+        ``amplitudes[component][variable]``, (n_recoil,) or a polynomial with such coefficients; the
+        SM is the variable "".
+    forms : mapping
+        ``forms[c, d]``: coefficients (3, n_recoil) of 1, 1/E, 1/E^2 that multiply A_c A_d, in
+        cm^2/MeV. Components without a common form do not interfere.
+    inelastic : mapping
+        Components with a threshold of their own.
+    """
+
+    amplitudes: Amplitudes
+    forms: Forms
+    inelastic: Mapping[str, Kinematics] = field(default_factory=dict)
+
+    def _sum(self, component: str) -> Polynomial:
+        """Return the amplitude of a component as a polynomial in its variables."""
+        terms = []
+        for name, factor in self.amplitudes[component].items():
+            variable = Polynomial((name,), ((1,),), np.ones(1)) if name else _ONE
+            terms.append(variable * factor)
+        return total(terms)
+
+    def expand(self) -> Polynomial:
+        """Return dsigma/dT as a polynomial in all variables, coefficients (3, n_recoil).
+
+        Without the components that have a threshold of their own, see `parts`.
+        """
+        found = {name: self._sum(name) for name, terms in self.amplitudes.items() if terms}
+        products = [
+            found[one] * found[two] * form
+            for (one, two), form in self.forms.items()
+            if one in found and two in found
+        ]
+        return total(products)
+
+    def parts(self) -> list[tuple[Polynomial, FloatArray | None]]:
+        """Return polynomials with the least neutrino energy of each; None: elastic scattering."""
+        inelastic = [
+            (self._sum(name) * self._sum(name) * own.coefficients, own.threshold)
+            for name, own in self.inelastic.items()
+        ]
+        return [(self.expand(), None), *inelastic]
+
+    def at(
+        self, values: Mapping[str, float], partners: Sequence[Mapping[str, float]] = ()
+    ) -> FloatArray:
+        """Return coefficients (3, n_recoil) of 1, 1/E, 1/E^2 of elastic scattering at a point.
+
+        The amplitudes are summed before they are squared: zeros of an amplitude are exact.
+
+        Parameters
+        ----------
+        values : mapping
+            Variables by name in base units; those not named are zero.
+        partners : sequence of mapping
+            The same of each state that a transition leads to: without the SM, and incoherent.
+
+        Raises
+        ------
+        InputError
+            If a variable is in no amplitude.
+        """
+        known = {name for terms in self.amplitudes.values() for name in terms if name}
+        for name in {name for one in (values, *partners) for name in one}:
+            if name not in known:
+                raise InputError(f"unknown coupling '{name}'; allowed: {', '.join(sorted(known))}")
+        rates = []
+        for sums in self._sums(values, partners):
+            rates += [
+                form * sums[one] * sums[two]
+                for (one, two), form in self.forms.items()
+                if one in sums and two in sums
+            ]
+        return np.asarray(np.sum(rates, axis=0))
+
+    def _sums(
+        self, values: Mapping[str, float], partners: Sequence[Mapping[str, float]]
+    ) -> list[dict[str, FloatArray]]:
+        """Amplitudes at a point, by component, of each final state."""
+        return [
+            {
+                component: np.sum([point.get(n, 0.0) * _plain(f) for n, f in terms.items()], axis=0)
+                for component, terms in self.amplitudes.items()
+            }
+            for point in ({"": 1.0, **values}, *partners)
+        ]
+
+    def differential(
+        self,
+        energy: FloatArray,
+        threshold: FloatArray,
+        values: Mapping[str, float],
+        partners: Sequence[Mapping[str, float]] = (),
+    ) -> FloatArray:
+        """Return dsigma/dT in cm^2/MeV, (n_recoil,), at one neutrino energy for each recoil.
+
+        Parameters
+        ----------
+        energy, threshold : ndarray
+            Neutrino energies and the least ones of elastic scattering, in MeV, (n_recoil,).
+        values, partners
+            As in `at`.
+        """
+        parts = [(self.at(values, partners), threshold)]
+        for name, own in self.inelastic.items():
+            squares = np.sum([sums[name] ** 2 for sums in self._sums(values, partners)], axis=0)
+            parts.append((own.coefficients * squares, np.asarray(own.threshold)))
+        inverse = 1.0 / energy
+        rates = [
+            np.where(energy >= least, a + inverse * (b + inverse * c), 0.0)
+            for (a, b, c), least in parts
+        ]
+        return np.asarray(np.sum(rates, axis=0))
+
+
+def _plain(factor: FloatArray | Polynomial) -> FloatArray:
+    if isinstance(factor, Polynomial):
+        raise InputError("an amplitude that contains the neutron radius has no value: expand it")
+    return factor
+
+
+_ONE = Polynomial((), ((),), np.ones(1))
+
+
+def with_couplings(
+    standard: CrossSection, vertex: Vertex, variables: Sequence[str]
+) -> CrossSection:
+    """Add the amplitudes of the models that some variables belong to.
+
+    Parameters
+    ----------
+    standard : CrossSection
+        The SM.
+    vertex : Vertex
+        The collision.
+    variables : sequence of str
+        Variables to expand in; those of other models, and those that do nothing here, stay out.
+
+    Raises
+    ------
+    InputError
+        If no model has one of the variables.
+    """
+    known = parameters.variables()
+    for name in variables:
+        if name not in known:
+            raise InputError(f"unknown variable '{name}'; {parameters.suggest(name, known)}")
+    amplitudes = {component: dict(terms) for component, terms in standard.amplitudes.items()}
+    forms, inelastic = dict(standard.forms), dict(standard.inelastic)
+    for model in parameters.models():
+        if model.amplitude is None or not {v.name for v in model.variables} & set(variables):
+            continue
+        for component, terms in model.amplitude(vertex).items():
+            kept = {name: factor for name, factor in terms.items() if name in variables}
+            amplitudes.setdefault(component, {}).update(kept)
+        if model.kinematics is not None:
+            for name, own in model.kinematics(vertex).items():
+                if own.threshold is None:
+                    forms[name, name] = own.coefficients
+                elif name in amplitudes:
+                    inelastic[name] = own
+    return CrossSection(amplitudes, forms, inelastic)
