@@ -80,11 +80,13 @@ def nucleus(name):
     return mass, n["protons"], n["nucleons"] - n["protons"], n
 
 
-def cevns(t, flux, name, s2w=c.SIN2_THETA_W, q=0.0, r2=0.0, munu=0.0, radius=None):
+def cevns(
+    t, flux, name, s2w=c.SIN2_THETA_W, q=0.0, r2=0.0, munu=0.0, radius=None, neutron_radius=None
+):
     """cm2 per MeV times the flux, one nuclide, flavours with one and the same coupling."""
     mass, z, n, entry = nucleus(name)
     momentum = np.sqrt(2 * mass * t)
-    rp, rn = (entry["rp_fm"], entry["rn_fm"]) if radius is None else (radius, radius)
+    rp, rn = radius or entry["rp_fm"], neutron_radius or radius or entry["rn_fm"]
     protons, neutrons = z * helm(momentum, rp), n * helm(momentum, rn)
     m0, m1, m2 = flux.moments(0.5 * (t + np.sqrt(t**2 + 2 * mass * t)))
     d = CHARGE * (q / (mass * t) - r2 / RADIUS_UNIT / 3)
@@ -395,35 +397,3 @@ def cross_section(flux, name, **couplings):
     end = flux.high[-1]
     t, w = panels(1e-3 * KEV, 2 * end**2 / (mass + 2 * end), [])
     return w @ cevns(t, flux, name, **couplings)
-
-
-class CsIElectrons:
-    """Electron scattering in CsI 2021: photoelectrons below 60, 0 to 6 us with the time efficiency.
-
-    ``base``: the twin of nuclear scattering, whose smearing, efficiencies and times are the same;
-    ``light`` scales the light of electrons.
-    """
-
-    top = 30 * KEV
-
-    def __init__(self, base, atoms="step", light=1.0):
-        cuts = [read(f"electrons/{n}_shells.csv")["edge_kev"] * KEV for n in ("caesium", "iodine")]
-        t, w = panels(0.05 * KEV, self.top, np.concatenate(cuts), nodes=12, per_decade=24)
-        if atoms == "step":
-            electrons = z_eff(t, "caesium") + z_eff(t, "iodine")
-        else:
-            electrons = np.full(t.size, 55.0 + 53.0)
-        molar = NUCLIDES["Cs133"]["atomic_mass_u"] + NUCLIDES["I127"]["atomic_mass_u"]
-        fluence = 3.198e23 * 0.0848 / (4 * np.pi * 1930.0**2)
-        self.t, self.time = t, base.time
-        self.front = 14600 / molar * c.AVOGADRO * fluence * electrons * w
-        self.responses = base.electron_responses(t, light)
-
-    def by_source(self, flavour=None, **couplings):
-        """{source: (3, n_pe)}: nominal, efficiency up, down; couplings of one flavour or all."""
-        found = {}
-        for name, (flux, own, anti) in decay_at_rest().items():
-            now = couplings if flavour in (None, own) else {}
-            rate = self.front * eves(self.t, flux, own, anti, **now)
-            found[name] = self.responses @ rate * self.time[name].sum()
-        return found

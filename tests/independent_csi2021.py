@@ -192,17 +192,6 @@ class Csi2021:
             found.append(np.stack([weighted[index == i].sum(0) for i in range(self.pe.size - 1)]))
         return np.stack(found)
 
-    def electron_responses(self, recoil, light=1.0):
-        """PE bins x electron recoil, (3, n_pe, n): nominal, efficiency up and down."""
-        eff = self.toml["detector"]["efficiency"]
-        x, kernel = self._kernel(recoil, [light])
-        index = np.searchsorted(self.pe, x) - 1
-        found = []
-        for p in (eff["nominal"], *(eff["variations"]["release"][d] for d in ("up", "down"))):
-            weighted = kernel * (self._efficiency(x, p) * self.pe_step)[:, None]
-            found.append([weighted[index == i].sum(0) for i in range(self.pe.size - 1)])
-        return np.array(found)
-
     @staticmethod
     def _averaged(source, recoil, mass):
         """Spectrum average of the two kinematic factors at each recoil (tested against E)."""

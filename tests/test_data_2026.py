@@ -19,7 +19,6 @@ from independent_2026 import (
     RADIUS_UNIT,
     SOLAR,
     ConusPlus,
-    CsIElectrons,
     Flux,
     Xenon2Only,
     Xenon8B,
@@ -38,7 +37,7 @@ from independent_2026 import (
     xenon_rate,
     z_eff,
 )
-from independent_csi2021 import Csi2021
+from independent_csi_electrons import Csi2021
 from scipy.optimize import brentq
 
 from nuhf import constants as c
@@ -351,15 +350,20 @@ CSI_BINS = {
 
 
 def csi_terms(atoms):
-    twin = CsIElectrons(Csi2021(), atoms)
-    sm, up, down = twin.by_source(), twin.by_source(q=1e-10), twin.by_source(q=-1e-10)
-    moment = twin.by_source(munu=1e-9)
+    """{term, source: photoelectron bins}, with the fractions of time in 0 to 6 us."""
+    twin = Csi2021(atoms)
+    time = {s: fractions.sum() for s, fractions in twin.time.items()}
+
+    def counts(**now):
+        return {s: n[0] * time[s] for s, n in twin.counts("eves", lambda flavour: now).items()}
+
+    sm, up, down, moment = counts(), counts(q=1e-10), counts(q=-1e-10), counts(munu=1e-9)
     found = {}
     for s in sm:
-        found["sm", s] = sm[s][0]
-        found["q2", s] = (up[s][0] + down[s][0]) / 2 - sm[s][0]
-        found["q", s] = (up[s][0] - down[s][0]) / 2
-        found["munu2", s] = moment[s][0] - sm[s][0]
+        found["sm", s] = sm[s]
+        found["q2", s] = (up[s] + down[s]) / 2 - sm[s]
+        found["q", s] = (up[s] - down[s]) / 2
+        found["munu2", s] = moment[s] - sm[s]
     return found
 
 
