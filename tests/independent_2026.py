@@ -34,6 +34,12 @@ def read(name):
     )
 
 
+def matrix(name, bins):
+    """Probabilities of a response, (bins, energies)."""
+    table = read(f"{name}.csv")
+    return np.stack([table[f"p_{i}"] for i in range(bins)])
+
+
 def golden_radius(nucleons):
     """Radius of xenon, protons and neutrons, behind the golden numbers of XENONnT (fm)."""
     return 4.77 + 0.004 * (nucleons - 131)
@@ -110,9 +116,15 @@ def eves(t, flux, flavour, anti=False, s2w=c.SIN2_THETA_W, q=0.0, r2=0.0, munu=0
     return weak + MOMENT * (m0 / t - m1) * munu**2
 
 
+def shells_of(element):
+    old = {"Ge": "germanium", "Xe": "xenon"}.get(element)
+    name = f"electrons/{element}_shells.csv"
+    return read(name if (DATA / name).exists() else f"electrons/{old}_shells.csv")
+
+
 def z_eff(t, element):
     """Electrons of an atom that can be freed with energy ``t`` (MeV)."""
-    shells = read(f"electrons/{element}_shells.csv")
+    shells = shells_of(element)
     return (shells["electrons"] * (t[:, None] > shells["edge_kev"] * KEV)).sum(1)
 
 
@@ -243,16 +255,13 @@ class Xenon8B(Search):
         self.runs = runs
         counts = read("xenonnt-8b/counts_derived.csv")
         self.counts = np.concatenate([counts[f"sr{k}"] for k in runs])
-        bins = [f"b{i:02d}" for i in range(81)]
         self.responses, self.backgrounds = [], []
         weight = np.full(46, 0.1)
         weight[[0, -1]] = 0.05
         for k in runs:
-            table = read(f"xenonnt-8b/response_sr{k}.csv")
-            block = np.stack([table[b] for b in bins]).reshape(81, 5, 46)
-            settings = list(zip(table["t_ly"][::46], table["t_qy"][::46], strict=True))
-            order = [settings.index(s) for s in ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))]
-            self.responses.append(self.exposures[k] * block[:, order] * weight)
+            settings = ("", "_ly_up", "_ly_dn", "_qy_up", "_qy_dn")
+            block = np.stack([matrix(f"xenonnt-8b/response_sr{k}{s}", 81) for s in settings], 1)
+            self.responses.append(self.exposures[k] * block * weight)
             table = read(f"xenonnt-8b/backgrounds_sr{k}.csv")
             self.backgrounds.append(
                 self.exposures[k] * np.stack([table[n] for n in ("ac", "er", "rg")])
@@ -291,11 +300,11 @@ class Xenon2Only(Search):
         self.templates = [read(f"xenonnt-s2-only/templates_sr{k}.csv") for k in range(3)]
         self.responses = []
         for k in range(3):
-            table = read(f"xenonnt-s2-only/response_sr{k}.csv")
-            block = np.stack([table[f"c{i}"] for i in range(7)]).reshape(7, 3, 50)
-            self.responses.append(block[:, [1, 2, 0]])  # nominal, up, down
-            energies = table["e_kev_nr"][:50]
-        assert np.array_equal(table["t_qy"][::50], [-1, 0, 1])
+            parts = [
+                matrix(f"xenonnt-s2-only/response_sr{k}{s}", 7) for s in ("", "_qy_up", "_qy_dn")
+            ]
+            self.responses.append(np.stack(parts, 1))
+        energies = read("xenonnt-s2-only/response_sr0.csv")["t_kev_nr"]
         middle = 0.5 * (energies[1:] + energies[:-1])
         borders = [2 * energies[0] - middle[0], *middle, 2 * energies[-1] - middle[-1]]
         self.width, self.energies = np.diff(borders), energies * KEV
@@ -336,7 +345,7 @@ class ConusPlus:
 
     def __init__(self):
         table = read("conus-plus/excess_digitised.csv")
-        self.edges = np.append(table["e_lo_ev_ee"], table["e_hi_ev_ee"][-1])
+        self.edges = 1e3 * np.append(table["e_lo_kev_ee"], table["e_hi_kev_ee"][-1])
         self.excess, self.error = table["excess"], table["error"]
         spectrum = read("reactor/bestiole2023.csv")
         shares = {"u235": 0.53, "u238": 0.08, "pu239": 0.32, "pu241": 0.07}
@@ -362,9 +371,9 @@ class ConusPlus:
         return self._smeared(quenched * 1e6, rate * w * self.scale)
 
     def electrons(self, **couplings):
-        cuts = read("electrons/germanium_shells.csv")["edge_kev"] * KEV
+        cuts = shells_of("Ge")["edge_kev"] * KEV
         t, w = panels(2.96e-6, 0.6 * KEV, cuts)
-        rate = z_eff(t, "germanium") * eves(t, self.flux, "e", anti=True, **couplings)
+        rate = z_eff(t, "Ge") * eves(t, self.flux, "e", anti=True, **couplings)
         return self._smeared(t * 1e6, rate * w * self.scale)
 
     def chi2(self, prediction):

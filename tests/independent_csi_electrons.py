@@ -18,6 +18,7 @@ from independent_2026 import (
     eves,
     panels,
     read,
+    shells_of,
     z_eff,
 )
 from independent_csi2021 import code4, code4p
@@ -58,7 +59,7 @@ class Csi:
 
     @cached_property
     def electron_grid(self):
-        cuts = [read(f"electrons/{n}_shells.csv")["edge_kev"] * KEV for n in ("caesium", "iodine")]
+        cuts = [shells_of(n)["edge_kev"] * KEV for n in ("Cs", "I")]
         return panels(0.05 * KEV, 30 * KEV, np.concatenate(cuts), nodes=12, per_decade=24)
 
     @cached_property
@@ -80,7 +81,7 @@ class Csi:
                 ]
                 found[name] = front * sum(parts)
             else:
-                free = 108.0 if self.atoms == "free" else z_eff(t, "caesium") + z_eff(t, "iodine")
+                free = 108.0 if self.atoms == "free" else z_eff(t, "Cs") + z_eff(t, "I")
                 found[name] = front * free * eves(t, flux, flavour, anti, **coupling(flavour))
         return found
 

@@ -34,6 +34,7 @@ from independent_2026 import (
     mass_states,
     panels,
     read,
+    shells_of,
     survival,
     xenon_rate,
     z_eff,
@@ -54,17 +55,10 @@ WEIGHTS = {  # IUPAC standard atomic weights 2021, abridged; argon as of the air
     "Zn": 65.38, "Ga": 69.723, "Ge": 72.630, "Y": 88.906, "I": 126.90, "Cs": 132.91,
     "Xe": 131.29, "W": 183.84, "Tl": 204.38,
 }  # fmt: skip
-SHELLS = {
-    "H": "hydrogen", "He": "helium", "C": "carbon", "O": "oxygen", "F": "fluorine", "Ne": "neon",
-    "Na": "sodium", "Al": "aluminium", "Si": "silicon", "Ar": "argon", "Ca": "calcium",
-    "Ti": "titanium", "V": "vanadium", "Zn": "zinc", "Ga": "gallium", "Ge": "germanium",
-    "Y": "yttrium", "I": "iodine", "Cs": "caesium", "Xe": "xenon", "W": "tungsten",
-    "Tl": "thallium",
-}  # fmt: skip
 
 
 def test_natural_compositions_give_the_standard_atomic_weights():
-    assert set(NATURAL) == set(WEIGHTS) == set(SHELLS)
+    assert set(NATURAL) == set(WEIGHTS)
     assert sorted(n for parts in NATURAL.values() for n in parts) == sorted(NUCLIDES)
     for symbol, parts in NATURAL.items():
         assert sum(parts.values()) == pytest.approx(1.0, abs=1e-12)
@@ -104,9 +98,9 @@ def test_radii_follow_their_rules_and_their_marks_are_there():
             assert ("# substitute" in entry) == (z < 18 or name == "V50")
 
 
-@pytest.mark.parametrize("symbol", list(SHELLS))
+@pytest.mark.parametrize("symbol", list(WEIGHTS))
 def test_shells_hold_every_electron_from_inside_to_outside(symbol):
-    shells = read(f"electrons/{SHELLS[symbol]}_shells.csv")
+    shells = shells_of(symbol)
     protons = next(n["protons"] for k, n in NUCLIDES.items() if k in NATURAL[symbol])
     assert shells["electrons"].sum() == protons
     assert np.all(np.diff(shells["edge_kev"]) < 0)
@@ -117,11 +111,11 @@ def test_shells_hold_every_electron_from_inside_to_outside(symbol):
 
 
 STEPS = {  # rounded edges and Z_eff above them, arXiv:2205.09484 as coded in a public repository
-    "caesium": ([35.99, 5.71, 5.36, 5.01, 1.21, 1.07, 1.0, 0.74, 0.73, 0.23, 0.17, 0.16],
+    "Cs": ([35.99, 5.71, 5.36, 5.01, 1.21, 1.07, 1.0, 0.74, 0.73, 0.23, 0.17, 0.16],
                 [55, 53, 51, 49, 45, 43, 41, 37, 33, 27, 25, 23]),
-    "iodine": ([33.17, 5.19, 4.86, 4.56, 1.07, 0.93, 0.88, 0.63, 0.62, 0.19, 0.124],
+    "I": ([33.17, 5.19, 4.86, 4.56, 1.07, 0.93, 0.88, 0.63, 0.62, 0.19, 0.124],
                [53, 51, 49, 47, 43, 41, 39, 35, 31, 25, 23]),
-    "germanium": ([11.103, 1.4146, 1.2481, 1.217, 0.1801, 0.1249, 0.1208, 0.0298, 0.0292],
+    "Ge": ([11.103, 1.4146, 1.2481, 1.217, 0.1801, 0.1249, 0.1208, 0.0298, 0.0292],
                   [32, 30, 28, 26, 22, 20, 18, 14, 10]),
 }  # fmt: skip
 
@@ -174,13 +168,14 @@ def test_backgrounds_of_xenonnt_have_the_sums_of_the_release():
     assert exposure @ (old["ac"] + old["er"] + old["rg"]) == pytest.approx(26.39, abs=0.01)
 
 
-def test_efficiency_of_xenonnt_is_the_mean_of_the_responses():
-    table = read("xenon/efficiency_nr_xenonnt_8b.csv")
+def test_substitute_for_pandax_is_the_mean_efficiency_of_xenonnt():
+    table = read("one-number/acceptance_pandax_4t_8b_substitute.csv")
     search = Xenon8B()
     weight = np.full(46, 0.1)
     weight[[0, -1]] = 0.05
     mean = sum(r[:, 0].sum(0) for r in search.responses) / weight / sum(search.exposures)
-    np.testing.assert_allclose(table["efficiency"], mean, rtol=1e-4)
+    assert table["t_kev_nr"][0] == 1.1
+    np.testing.assert_allclose(table["p_0"], mean[6:], rtol=1e-4)
 
 
 @pytest.fixture(scope="module")
@@ -422,9 +417,9 @@ def test_germanium_at_the_sns_has_the_golden_cross_sections():
 
 
 def test_lz_expects_the_golden_number_of_boron8_events():
-    table = read("xenon/efficiency_nr_lz_8b.csv")
-    t, w = panels(1e-3 * KEV, 10 * KEV, table["e_kev_nr"][1:] * KEV, nodes=8, per_decade=4)
-    efficiency = np.interp(t / KEV, table["e_kev_nr"], table["efficiency"])
+    table = read("one-number/acceptance_lz_8b.csv")
+    t, w = panels(1e-3 * KEV, 10 * KEV, table["t_kev_nr"][1:] * KEV, nodes=8, per_decade=4)
+    efficiency = np.interp(t / KEV, table["t_kev_nr"], table["p_0"])
     found = 5.7 * (xenon_rate(t, boron8(), golden_radius) * efficiency) @ w / KEV
     assert found == pytest.approx(19.94, rel=5e-4)
 
@@ -538,11 +533,11 @@ def test_radiative_couplings_follow_from_their_formula():
 
 
 def test_files_say_what_they_are():
-    for folder in ("xenonnt-8b", "xenonnt-s2-only", "conus-plus"):
+    for folder in ("xenonnt-8b", "xenonnt-s2-only", "conus-plus", "one-number"):
         for path in (DATA / folder).glob("*.csv"):
             head = "".join(s for s in path.read_text().splitlines(True) if s.startswith("#"))
-            assert re.search(r"^# source: .*arXiv:\d{4}\.\d{5}", head, re.M), path
-            for word in ("derived", "digitised"):
+            assert re.search(r"^# source: (.*arXiv:\d{4}\.\d{5}|definition$)", head, re.M), path
+            for word in ("derived", "digitised", "substitute"):
                 assert (word in path.name) == (word.upper() in head), path
         assert any("Traps" in s for s in lines(folder))
 
