@@ -167,7 +167,7 @@ def comment_sources(text: str) -> list[str]:
     A source that ends in the middle of a sentence goes on in the next comment line.
     """
     sources: list[str] = []
-    going_on = False
+    going_on = inside = False
     for line in text.splitlines():
         if not line.startswith("#"):
             break
@@ -175,10 +175,12 @@ def comment_sources(text: str) -> list[str]:
         start = re.match(r"\s?source(?: \([^)]*\))?:\s*(.*)", comment)
         if start:
             sources.append(start[1].strip())
-        elif going_on or (sources and comment.startswith("  ")):
+        elif going_on or (inside and comment.startswith("  ")):
             sources[-1] = f"{sources[-1]} {comment.strip()}"
         else:
+            inside = False
             continue
+        inside = True
         last = sources[-1].split()[-1] if sources[-1] else ""
         opened = sources[-1].count("(") > sources[-1].count(")")
         going_on = opened or last.endswith((",", ";")) or last in _UNFINISHED

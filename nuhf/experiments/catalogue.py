@@ -204,7 +204,9 @@ def read_content(path: Path) -> tuple[dict[str, Any], Inputs]:
     inputs = Inputs(folders)
     for file in chain:
         inputs.toml(str(file.absolute()))
-    return _with_names(path, _with_extended_analyses(path, merged)), inputs
+    for section in ("responses", "analyses"):
+        merged = _with_extended(path, merged, section)
+    return _with_names(path, merged), inputs
 
 
 def _with_tuples(content: Any) -> Any:
@@ -227,23 +229,23 @@ def _with_names(path: Path, content: dict[str, Any]) -> dict[str, Any]:
     return named
 
 
-def _with_extended_analyses(path: Path, content: dict[str, Any]) -> dict[str, Any]:
-    """Return the content with analyses that extend others written out."""
-    analyses = content.get("analyses")
-    if not isinstance(analyses, Mapping):
+def _with_extended(path: Path, content: dict[str, Any], section: str) -> dict[str, Any]:
+    """Return the content with the tables of a section that extend others written out."""
+    tables = content.get(section)
+    if not isinstance(tables, Mapping):
         return content
 
     def whole(name: str, seen: tuple[str, ...]) -> Any:
-        analysis = analyses[name]
-        parent = analysis.get("extends") if isinstance(analysis, Mapping) else None
+        table = tables[name]
+        parent = table.get("extends") if isinstance(table, Mapping) else None
         if not isinstance(parent, str) or not parent:
-            return analysis
-        if parent not in analyses or parent in seen:
-            hint = "it extends itself" if parent in seen else parameters.suggest(parent, analyses)
-            raise InputError(f"{path}: analyses.{name}.extends = '{parent}'; {hint}")
-        return overlay(whole(parent, (*seen, name)), analysis)
+            return table
+        if parent not in tables or parent in seen:
+            hint = "it extends itself" if parent in seen else parameters.suggest(parent, tables)
+            raise InputError(f"{path}: {section}.{name}.extends = '{parent}'; {hint}")
+        return overlay(whole(parent, (*seen, name)), table)
 
-    return content | {"analyses": {name: whole(name, (name,)) for name in analyses}}
+    return content | {section: {name: whole(name, (name,)) for name in tables}}
 
 
 def laid_over(path: Path, content: dict[str, Any], analysis: str) -> dict[str, Any]:
