@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         scan,
         templates,
     )
+    from nuhf.bayes.functions import log_density, posterior, simulate
     from nuhf.exchange import combine, patchset, publication, validate, workspace
 
 __all__ = [
@@ -30,12 +31,15 @@ __all__ = [
     "experiment",
     "fit",
     "limit",
+    "log_density",
     "patchset",
+    "posterior",
     "publication",
     "ranking",
     "rate",
     "reproduce",
     "scan",
+    "simulate",
     "templates",
     "validate",
     "workspace",
@@ -46,8 +50,9 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         import importlib
 
-        exchange = ("combine", "patchset", "publication", "validate", "workspace")
-        home = "nuhf.exchange" if name in exchange else "nuhf.api"
+        homes = dict.fromkeys(("log_density", "posterior", "simulate"), "nuhf.bayes.functions")
+        files = ("combine", "patchset", "publication", "validate", "workspace")
+        home = (homes | dict.fromkeys(files, "nuhf.exchange")).get(name, "nuhf.api")
         return getattr(importlib.import_module(home), name)
     if name == "__version__":
         from importlib.metadata import version

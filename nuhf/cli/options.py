@@ -21,6 +21,7 @@ __all__ = [
     "figure",
     "files_only",
     "keywords",
+    "model_options",
     "notes",
     "one_stdout",
     "parse_nuisances",
