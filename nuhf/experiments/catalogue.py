@@ -95,9 +95,9 @@ def load(name: str, analysis: str = "default") -> Loaded:
     known = list_experiments()
     if name in known:
         path = known[name]
-    elif name.endswith(".toml") or "/" in name:
+    elif name.endswith(".toml") or "/" in name or resources.is_file(Path(name)):
         path = Path(name)
-        if not resources.is_file(path):
+        if not resources.is_there(path):
             raise InputError(f"experiment file '{name}' does not exist")
     else:
         raise InputError(
