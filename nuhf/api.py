@@ -43,14 +43,7 @@ def several(names: Names) -> list[str]:
 
 def loaded(names: Names, analysis: str = "default") -> list[Loaded]:
     """Load one or more experiments (`InputError` if one is none, or a pyhf file)."""
-    found = several(names)
-    for name in found:
-        if str(name).endswith(".json"):
-            raise InputError(
-                f"{name} is a workspace (or other JSON), not an experiment: give it to pyhf, a "
-                "native file to 'nuhf pyhf'; an experiment is a name or a .toml file"
-            )
-    return [load(name, analysis) for name in found]
+    return [load(name, analysis) for name in several(names)]
 
 
 def strength(names: Names) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["combine", "patchset", "publication", "validate", "workspace"]
 
-_CHECKED: Final = (".json", ".tar.gz", ".tgz")
+_CHECKED: Final = (".json", ".tar.gz", ".tgz", ".tar", ".tar.bz2", ".zip", ".json.gz")
 
 
 def combine(
@@ -22,17 +22,29 @@ def combine(
     *,
     measurement: str | None = None,
     poi: str | None = None,
+    decorrelate: Sequence[str] = (),
+    correlate: Sequence[tuple[str, str, float]] = (),
+    patches: Sequence[str | Path] = (),
+    points: Sequence[tuple[str | Path, str]] = (),
 ) -> dict[str, Any]:
     """Combine pyhf workspaces, ours or not, into one with a single, complete measurement.
 
     Parameters
     ----------
     files : sequence of path or mapping
-        Two or more workspaces: JSON files, or their parsed content.
+        Two or more workspaces: JSON files, or their parsed content; one if it is patched.
     measurement : str, optional
         Which measurement to take of a workspace that has several, and the result's name.
     poi : str, optional
         Parameter of interest; needed if the workspaces have different ones.
+    decorrelate : sequence of str
+        Parameters of equal name that are kept apart; ``lumi`` too.
+    correlate : sequence of (str, str, float)
+        Pairs of constrained parameters with their correlation.
+    patches : sequence of path
+        JSON patches for the workspace that is background only.
+    points : sequence of (path, str)
+        Patch sets, each with the name of a point.
 
     Raises
     ------
@@ -41,9 +53,10 @@ def combine(
     nuhf.errors.ModelError
         If a workspace is not valid.
     """
-    from nuhf.workspaces.combine import combine_files
+    from nuhf.workspaces.combine import Choices, combine_files
 
-    return combine_files(files, measurement, poi).spec
+    choices = Choices(measurement, poi, tuple(decorrelate), tuple(correlate))
+    return combine_files(files, choices, patches, points).spec
 
 
 def validate(
@@ -54,7 +67,7 @@ def validate(
     Parameters
     ----------
     files : path or sequence of paths
-        JSON files, archives (``.tar.gz``), or folders: all such files in them.
+        JSON files, archives, ``-`` (standard input), or folders: all such files in them.
     workspace : path, optional
         Background-only workspace that the patch sets must belong to.
 
@@ -70,13 +83,14 @@ def validate(
     """
     from nuhf.workspaces.validate import validate_file
 
-    given = None if workspace is None else Path(workspace)
+    # once: it may come through a pipe
+    given = None if workspace is None else resources.read_json(Path(workspace))
     several = [files] if isinstance(files, str | Path) else files
     found = []
     for file in several:
         for path, beside in _inside(Path(file)):
-            chosen = given or beside
-            background = None if chosen is None else resources.read_json(chosen)
+            near = given is None and beside is not None and beside != path
+            background = resources.read_json(beside) if near and beside else given
             found += validate_file(path, background)
     return found
 
@@ -87,7 +101,7 @@ def _inside(path: Path) -> list[tuple[Path, Path | None]]:
         return [(path, None)]
     # patch sets come with settings for 'pyhf fit --optconf', which are no model
     files = [p for p in path.rglob("*") if p.is_file() and p.name != "fix_strength.json"]
-    found = sorted(p for p in files if p.name.endswith(_CHECKED))
+    found = sorted(p for p in files if p.name.lower().endswith(_CHECKED))
     if not found:
         raise InputError(f"{path}: a folder without {', '.join(_CHECKED)}: name a file")
     beside = {p.parent: p for p in found if p.name == "BkgOnly.json"}

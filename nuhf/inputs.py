@@ -73,6 +73,10 @@ class Inputs:
         """Places that are looked in before the shipped data."""
         return self._folders
 
+    def look_in(self, folder: Path) -> None:
+        """Look in a further folder, before the shipped data and after the others."""
+        self._folders = tuple(dict.fromkeys([*self._folders, folder]))
+
     def path(self, name: str) -> Path:
         """Return the path of a file (`InputError` if it is nowhere)."""
         if name in self._texts:
@@ -94,7 +98,7 @@ class Inputs:
             path = self.path(name)
             content = resources.read_bytes(path)
             digest = hashlib.sha256(content).hexdigest()
-            self._texts[name] = path, resources.decoded(path, content), digest
+            self._texts[name] = path, resources.as_text(content, str(path)), digest
         path, text, _ = self._texts[name]
         return path, text
 

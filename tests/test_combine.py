@@ -14,7 +14,7 @@ from nuhf.errors import InputError, ModelError
 from nuhf.likelihood.engines import ModelProfiler, engine
 from nuhf.stats.intervals import intervals
 from nuhf.workspaces import encode
-from nuhf.workspaces.combine import Source, combine, combine_files
+from nuhf.workspaces.combine import Choices, Source, combine, combine_files
 from nuhf.workspaces.native import load_model
 from nuhf.workspaces.parts import rescaled, take
 
@@ -401,7 +401,7 @@ def test_a_type_clash_is_refused():
     text = refused(foreign("x"), other(foreign("x", "normsys")))
     assert "'x' in workspace_1 and in workspace_2: free (normfactor) in one" in text
     assert "constrained (normsys)" in text
-    assert "nuhf pyhf rename -m x NEW" in text
+    assert "--decorrelate x" in text
     per_bin = foreign("x")
     sample = per_bin["channels"][0]["samples"][1]
     sample["modifiers"] = [{"name": "y", "type": "shapesys", "data": [1.0]}]
@@ -422,13 +422,13 @@ def test_another_definition_is_refused(one, two, words):
     assert "give both files the same" in text
 
 
-def test_another_luminosity_error_is_refused():
+def test_another_luminosity_error_is_another_parameter():
     one, two = atlas_style.workspace(), atlas_style.workspace()
     for entry in two["observations"]:
         entry["data"] = [count + 1 for count in entry["data"]]
     two["measurements"][0]["config"]["parameters"][0]["sigmas"] = [0.025]
-    assert "'lumi'" in (text := refused(one, two))
-    assert "different sigmas, [0.017] and [0.025]" in text
+    found = combine_files([one, two])
+    assert any("workspace_2: its luminosity is now" in note for note in found.notes)
 
 
 def test_equal_definitions_written_differently_are_the_same():
@@ -453,7 +453,8 @@ def test_data_given_twice_are_refused(native):
 
 
 def test_a_channel_of_equal_name_with_other_data_is_renamed():
-    found = combine([Source("A", foreign("x")), Source("B", other(foreign("y")))], poi="x")
+    sources = [Source("A", foreign("x")), Source("B", other(foreign("y")))]
+    found = combine(sources, Choices(poi="x"))
     assert [channel["name"] for channel in found.spec["channels"]] == ["SR", "SR_B"]
     assert [entry["data"] for entry in found.spec["observations"]] == [[11.0], [12.0]]
     assert found.notes == ("B: channel SR is now SR_B",)
@@ -503,7 +504,7 @@ def test_broken_input(tmp_path):
     assert "acts on no sample" in refused(foreign("x"), ghost)
     path = tmp_path / "list.json"
     path.write_text("[1, 2]")
-    assert "not a workspace but a JSON list" in refused(foreign("x"), path)
+    assert "JSON, but no pyhf file, not a pyhf workspace" in refused(foreign("x"), path)
     assert "cannot be read" in refused(foreign("x"), tmp_path / "none.json")
 
 

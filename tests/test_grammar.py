@@ -261,8 +261,7 @@ def test_each_table_is_opened_once(monkeypatch):
     original = resources.read_bytes
     monkeypatch.setattr(resources, "read_bytes", lambda p: opened.append(p) or original(p))
     one = prepare(catalogue.load("xenonnt-sr0"))
-    assert len(opened) <= len(one.records) + 1  # the experiment file is read, then recorded
-    assert len(set(opened)) == len(one.records)
+    assert len(opened) == len(set(opened)) == len(one.records)
 
 
 # ------------------------------------------------------------------------- nuisances

@@ -142,9 +142,9 @@ def find_experiment(name: str, beside: Path | None = None) -> Path:
     known = list_experiments()
     if name in known:
         return known[name]
-    if name.endswith(".toml") or "/" in name:
+    if name.endswith(".toml") or "/" in name or resources.is_file(Path(name)):
         for path in (Path(name), *([beside / name] if beside else [])):
-            if resources.is_file(path):
+            if resources.is_there(path):
                 return path
         raise InputError(f"experiment file '{name}' does not exist")
     raise InputError(
@@ -184,26 +184,17 @@ def read_content(path: Path) -> tuple[dict[str, Any], Inputs]:
     InputError
         If a file is missing or broken, or files extend each other in a circle.
     """
-    chain, folders = [path], [path.parent]
-    contents = []
-    while True:
-        inputs = Inputs(folders)
-        content = _with_tuples(inputs.toml(str(chain[-1].absolute())))
-        contents.append(content)
-        parent = content.get("extends", "")
-        if not isinstance(parent, str) or not parent:
-            break
+    inputs, chain = Inputs([path.parent]), [path]
+    merged = _with_tuples(inputs.toml(str(path.absolute())))
+    parent = merged.get("extends", "")
+    while isinstance(parent, str) and parent:
         following = find_experiment(parent, chain[-1].parent)
         if following in chain or len(chain) >= _DEEPEST:
             raise InputError(f"{path}: extends: files extend each other in a circle, or too deeply")
         chain.append(following)
-        folders.append(following.parent)
-    merged: dict[str, Any] = {}
-    for content in reversed(contents):
-        merged = overlay(merged, content)
-    inputs = Inputs(folders)
-    for file in chain:
-        inputs.toml(str(file.absolute()))
+        inputs.look_in(following.parent)
+        content = _with_tuples(inputs.toml(str(following.absolute())))
+        merged, parent = overlay(content, merged), content.get("extends", "")
     for section in ("responses", "analyses"):
         merged = _with_extended(path, merged, section)
     return _with_names(path, merged), inputs

@@ -1,9 +1,8 @@
 """What can be wrong or strange in a pyhf workspace; see `nuhf.workspaces.validate`."""
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import pyhf
@@ -13,13 +12,14 @@ from nuhf.errors import NuhfError
 from nuhf.histfactory.describe import PEDESTAL
 from nuhf.parameters import PARAMETERS
 from nuhf.workspaces import names
+from nuhf.workspaces.findings import Finding, Severity, not_finite
 from nuhf.workspaces.native import load_model, load_workspace
+from nuhf.workspaces.start import bin_errors, patched_later, start_findings
 
-__all__ = ["Finding", "facts", "not_finite", "workspace_findings"]
+__all__ = ["facts", "workspace_findings"]
 
 FloatArray = NDArray[np.float64]
 Json = Mapping[str, Any]
-Severity = Literal["error", "warning", "info"]
 
 _POINTS: Final = 61
 _LARGE: Final = 0.5
@@ -28,40 +28,6 @@ _VISIBLE: Final = 0.01
 """Effects in single bins below this are noise."""
 _STRENGTH: Final = "strength"
 """POI of the patch grids: 0 is the SM, 1 the grid point, and nothing else has a meaning."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing found in a file.
-
-    Attributes
-    ----------
-    severity : str
-        ``error`` (wrong), ``warning`` (legal but suspicious) or ``info``.
-    check : str
-        Short name of the check.
-    where : str
-        Place in the file, in words.
-    message : str
-        What is there, and what it should be.
-    """
-
-    severity: Severity
-    check: str
-    where: str
-    message: str
-
-
-def not_finite(content: Any, where: str = "") -> Iterator[str]:
-    """Yield the places of NaN and Infinity in parsed JSON, such as ``channels[0].name``."""
-    if isinstance(content, float) and not math.isfinite(content):
-        yield f"{where} is {content}"
-    elif isinstance(content, Mapping):
-        for key, value in content.items():
-            yield from not_finite(value, f"{where}.{key}" if where else str(key))
-    elif isinstance(content, list):
-        for i, value in enumerate(content):
-            yield from not_finite(value, f"{where}[{i}]")
 
 
 def workspace_findings(spec: Json) -> list[Finding]:
@@ -88,11 +54,12 @@ def workspace_findings(spec: Json) -> list[Finding]:
     found = list(_lengths(spec))
     if found:
         return found
+    found, whole = patched_later(spec)
     seen: set[tuple[str, tuple[float, ...]]] = set()
-    for entry in spec["measurements"]:
+    for entry in whole["measurements"]:
         where = f"measurement {entry['name']}"
         try:
-            model, _ = load_model(spec, entry["name"])
+            model, data = load_model(whole, entry["name"])
         except NuhfError as error:
             found.append(Finding("error", "model", where, str(error)))
             continue
@@ -100,6 +67,7 @@ def workspace_findings(spec: Json) -> list[Finding]:
             message = f"pyhf cannot build this model: {error!r}"
             found.append(Finding("error", "model", where, message))
             continue
+        found += start_findings(entry, whole, model, data)
         points = _poi_points(model)
         key = (str(model.config.poi_name), tuple(points))
         if key not in seen:
@@ -109,7 +77,8 @@ def workspace_findings(spec: Json) -> list[Finding]:
     found += _names(spec)
     for channel in spec["channels"]:
         found += _uncertainties(channel)
-    return found
+        found += bin_errors(channel)
+    return list(dict.fromkeys(found))
 
 
 def _lengths(spec: Json) -> Iterator[Finding]:
@@ -379,7 +348,9 @@ def facts(spec: Json) -> dict[str, Any]:
     types: dict[str, set[str]] = {}
     for _, _, modifier in names.modifiers(spec["channels"]):
         types.setdefault(modifier["name"], set()).add(modifier["type"])
-    model, _ = load_model(spec)
+    _, whole = patched_later(spec)
+    # named: pyhf prints a line where it has to choose
+    model, _ = load_model(whole, spec["measurements"][0]["name"])
     return {
         "channels": len(spec["channels"]),
         "bins": sum(model.config.channel_nbins.values()),
