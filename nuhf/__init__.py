@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         templates,
     )
     from nuhf.exchange import combine, patchset, publication, validate, workspace
+    from nuhf.workspaces.interference import interference_samples
 
 __all__ = [
     "combine",
@@ -27,6 +28,7 @@ __all__ = [
     "coverage",
     "experiment",
     "fit",
+    "interference_samples",
     "limit",
     "patchset",
     "publication",
@@ -46,6 +48,7 @@ def __getattr__(name: str) -> Any:
 
         exchange = ("combine", "patchset", "publication", "validate", "workspace")
         home = "nuhf.exchange" if name in exchange else "nuhf.api"
+        home = "nuhf.workspaces.interference" if name == "interference_samples" else home
         return getattr(importlib.import_module(home), name)
     if name == "__version__":
         from importlib.metadata import version

@@ -125,7 +125,7 @@ def test_rate_with_couplings_equals_the_model_with_them_free(values):
     from nuhf.workspaces.native import load_model
 
     names = list(values)
-    model, _ = load_model(nuhf.workspace(EXPERIMENT, names))
+    model, _ = load_model(nuhf.workspace(EXPERIMENT, names, encoding="native"))
     point = dict.fromkeys(model.config.par_order, 0.0)
     for name, value in values.items():
         parameter = parameters.get(name)
