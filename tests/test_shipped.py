@@ -246,6 +246,8 @@ def test_profiles_of_every_file_in_plain_pyhf(path, backend, optimizer):
 
     But for apv-cs, whose only parameter is the POI: pyhf has nothing to fit there.
     """
+    if backend == "jax":
+        pytest.importorskip("jax")
     spec = json.loads(path.read_text())
     workspace = pyhf.Workspace(spec)
     model = workspace.model()
@@ -253,7 +255,9 @@ def test_profiles_of_every_file_in_plain_pyhf(path, backend, optimizer):
     start = model.config.suggested_init()
     start[model.config.poi_index] = 0.0
     for sample in spec["channels"][0]["samples"]:
-        assert sample["name"].endswith(("_linear", "_square")) or min(sample["data"]) >= 0
+        counted = path.parent.name != "apv-cs"  # a Gaussian number, on a pedestal
+        small = sample["name"].endswith(("_linear", "_square"))
+        assert small or not counted or min(sample["data"]) >= 0
     assert (model.expected_actualdata(start) >= 0).all()
     if model.config.npars == 1:
         return

@@ -154,7 +154,9 @@ Two files per parameter:
   as the native file, but for the unit where another one keeps the parameter near 1.
 * `PARAMETER.native.json`: exact; the squares of couplings are `powerfactor` modifiers, which
   nuhf adds to pyhf: `nuhf pyhf fit FILE`, `nuhf combine`, or `nuhf.workspaces.native.load_model` in
-  Python. (`nuhf limit` takes experiments, not files, and builds the same model from them.)
+  Python.
+
+`nuhf limit FILE` and the other questions take both, and workspaces of other people.
 
 Kept here are some parameters of every experiment (the key `workspaces` of its file in
 `data/experiments/`); `nuhf workspace EXP -p PARAMETER` writes any other, and

@@ -15,7 +15,7 @@ from nuhf.parameters import PARAMETERS
 from nuhf.workspaces import names
 from nuhf.workspaces.native import load_model, load_workspace
 
-__all__ = ["Finding", "facts", "needs_minuit", "not_finite", "workspace_findings"]
+__all__ = ["Finding", "facts", "lengths", "needs_minuit", "not_finite", "workspace_findings"]
 
 FloatArray = NDArray[np.float64]
 Json = Mapping[str, Any]
@@ -88,7 +88,7 @@ def workspace_findings(spec: Json) -> list[Finding]:
         load_workspace(spec)
     except NuhfError as error:
         return [Finding("error", "schema", "workspace", str(error))]
-    found = list(_lengths(spec))
+    found = list(lengths(spec))
     if found:
         return found
     seen: set[tuple[str, tuple[float, ...]]] = set()
@@ -133,8 +133,8 @@ def needs_minuit(spec: Json) -> bool:
     return bool(np.sqrt(np.square(terms).sum()) * step > _NOISY)
 
 
-def _lengths(spec: Json) -> Iterator[Finding]:
-    """Arrays of another length than their channel has bins."""
+def lengths(spec: Json) -> Iterator[Finding]:
+    """Yield arrays of another length than their channel has bins."""
     for channel in spec["channels"]:
         bins = len(channel["samples"][0]["data"])
         for sample in channel["samples"]:
