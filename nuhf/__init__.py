@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
     from nuhf.bayes.functions import log_density, posterior, simulate
     from nuhf.exchange import combine, patchset, publication, validate, workspace
+    from nuhf.workspaces.interference import interference_samples
 
 __all__ = [
     "combine",
@@ -30,6 +31,7 @@ __all__ = [
     "exclusion",
     "experiment",
     "fit",
+    "interference_samples",
     "limit",
     "log_density",
     "patchset",
@@ -51,6 +53,7 @@ def __getattr__(name: str) -> Any:
         import importlib
 
         homes = dict.fromkeys(("log_density", "posterior", "simulate"), "nuhf.bayes.functions")
+        homes["interference_samples"] = "nuhf.workspaces.interference"
         files = ("combine", "patchset", "publication", "validate", "workspace")
         home = (homes | dict.fromkeys(files, "nuhf.exchange")).get(name, "nuhf.api")
         return getattr(importlib.import_module(home), name)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from nuhf import parameters, resources
+from nuhf import resources
 from nuhf.api import Names, check, loaded, problems, several
 from nuhf.errors import InputError
 from nuhf.experiments.prepare import prepare
@@ -112,7 +112,8 @@ def workspace(
     names: Names,
     parameter: Names,
     *,
-    encoding: str = "native",
+    encoding: str = "stock",
+    search: tuple[float, float] | None = None,
     analysis: str = "default",
     anapole: str = "standard",
     values: Mapping[str, float] | None = None,
@@ -126,23 +127,25 @@ def workspace(
     parameter : str or sequence of str
         Free parameters; the first is the POI.
     encoding : str
-        ``native`` (exact, needs nuhf's ``powerfactor``) or ``stock`` (plain pyhf).
+        ``stock`` (plain pyhf), ``stock-positive`` (the same without a negative bin in any
+        sample, for readers that clip them) or ``native`` (exact, needs nuhf's ``powerfactor``).
+    search : (float, float), optional
+        Range of the POI in base units, the domain of the file, inside that of the model.
 
     Raises
     ------
     nuhf.errors.InputError
-        If the encoding is unknown or cannot express the parameters.
+        If the encoding is unknown or cannot express the parameters, or the range is not allowed.
     """
     from nuhf.histfactory import assemble
     from nuhf.workspaces import encode
 
-    if encoding not in encode.ENCODINGS:
-        raise InputError(
-            f"unknown encoding '{encoding}'; {parameters.suggest(encoding, encode.ENCODINGS)}"
-        )
+    encode.check_encoding(encoding)
     experiments = [prepare(one) for one in loaded(names, analysis)]
     description = assemble.describe(experiments, several(parameter), values, anapole)
-    return encode.native(description) if encoding == "native" else encode.stock(description)
+    if search is not None:
+        description = encode.narrowed(description, *search)
+    return encode.encode(description, encoding)
 
 
 def patchset(

@@ -121,7 +121,8 @@ def copy_path(toml_text, tmp_path_factory):
 
 def test_files_combine_as_experiments_do_in_memory(copy_path, cli, work):
     for name, file in ((X, "A.json"), (copy_path, "B.json")):
-        assert cli("workspace", name, "-p", "qnu_ee", "-o", file).code == 0
+        arguments = ("-p", "qnu_ee", "--encoding", "native", "-o", file)
+        assert cli("workspace", name, *arguments).code == 0
     ran = cli("combine", "A.json", "B.json", "-o", "C.json")
     assert ran.code == 0, ran.err
     assert "equal counts: are they the same data?" in ran.err
@@ -380,21 +381,38 @@ def test_stock_files_of_different_units_are_refused(native, stock_of):
         text = refused(*pair)
         assert "two units" in text
         assert "combine the native files" in text
-        assert "-p qnu_ee --encoding stock" in text
+        assert "-p qnu_ee'" in text
         assert "rename" not in text
 
 
-def test_stock_moments_of_different_units_are_not_to_be_renamed():
-    """Renamed by hand, one squared moment would count in the unit of the other, 1000 times off."""
-    files = [nuhf.workspace(name, "munu_e", encoding="stock") for name in (X, "dresden-2")]
-    assert [spec["measurements"][0]["config"]["poi"] for spec in files] == [
+def test_stock_moments_of_different_units_are_brought_to_one():
+    """A moment is a plain factor in stock files: the same model as the native files together."""
+    stock, native = (
+        [nuhf.workspace(name, "munu_e", encoding=kind) for name in (X, "dresden-2")]
+        for kind in ("stock", "native")
+    )
+    assert [spec["measurements"][0]["config"]["poi"] for spec in stock] == [
         "munu2_e_em18", "munu2_e_em21"
     ]  # fmt: skip
+    one, two = nuhf.combine(stock), nuhf.combine(native)
+    assert one["measurements"][0]["config"]["poi"] == "munu2_e_em18"
+    theta = np.array([0.0, 0.5, 3.0])
+    np.testing.assert_allclose(
+        profile(one, theta, "munu2_e_em18"), profile(two, theta, "munu2_e_em18"), rtol=1e-9
+    )
+
+
+def test_stock_charges_of_different_units_are_not_to_be_renamed():
+    """Renamed by hand, one charge would count in the unit of the other, 10000 times off."""
+    files = [nuhf.workspace(name, "qnu_ee", encoding="stock") for name in (X, "dresden-2")]
+    assert [spec["measurements"][0]["config"]["poi"] for spec in files] == [
+        "qnu_ee_em4", "qnu_ee_em8"
+    ]  # fmt: skip
     text = refused(*files)
-    assert "'nuhf workspace EXP1 EXP2 -p munu_e --encoding stock'" in text
+    assert "'nuhf workspace EXP1 EXP2 -p qnu_ee'" in text
     assert "native" in text
     assert "rename" not in text
-    nuhf.combine([nuhf.workspace(name, "munu_e") for name in (X, "dresden-2")])
+    nuhf.combine([nuhf.workspace(name, "qnu_ee", encoding="native") for name in (X, "dresden-2")])
 
 
 def test_a_type_clash_is_refused():

@@ -39,9 +39,10 @@ def _problem(
     fix: Sequence[str],
     asimov: bool,
 ) -> Problem:
-    first, *rest = wanted or [api.strength(names)]
+    first, *rest = wanted or [api.strength(names) or ""]
+    first_or_none = first or None
     problem: Problem = api.problems(
-        names, first, analysis=analysis, anapole=anapole, values=values,
+        names, first_or_none, analysis=analysis, anapole=anapole, values=values,
         profile=(*rest, *profile), fix=fix, asimov=asimov,
     )[0]  # fmt: skip
     return problem

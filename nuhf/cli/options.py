@@ -121,13 +121,18 @@ common = _stack(
     click.option("--profile", multiple=True, metavar="NAME|charges|radii|moments",
                  help="Leave other couplings free; otherwise they are zero, or at the "
                       "reference values of the analysis. Repeatable."),
-    click.option("--fix", multiple=True, metavar="NUISANCE",
-                 help="Hold a nuisance parameter at its nominal value; repeatable."),
+    click.option("--fix", multiple=True, metavar="NUISANCE[=VALUE]",
+                 help="Hold a nuisance parameter at its nominal value, or another; the name may "
+                      "have wildcards (qf_*). Repeatable."),
     click.option("--engine", default="compiled", show_default=True, metavar="compiled|pyhf",
                  help="Compiled likelihood, or pyhf itself with minuit (slower, the reference)."),
     click.option("--asimov", is_flag=True, help="Use the SM expectation instead of the data."),
     click.option("--setting", "numbers", multiple=True, metavar="NAME=VALUE",
                  help="Number of a model of couplings, such as mediator_mass_mev=30; repeatable."),
+    click.option("--patch", multiple=True, metavar="FILE[:NAME]",
+                 help="Of a workspace file: JSON patch, or NAME of a patch set; repeatable."),
+    click.option("--measurement", metavar="NAME",
+                 help="Of a workspace file that has several: which one."),
 )  # fmt: skip
 
 search = click.option(
@@ -244,6 +249,8 @@ def keywords(
     asimov: bool,
     search: tuple[float, float] | None = None,
     numbers: tuple[str, ...] = (),
+    patch: tuple[str, ...] = (),
+    measurement: str | None = None,
 ) -> dict[str, Any]:
     """Turn the common options into keywords of the functions in `nuhf.api`."""
     return {
@@ -256,6 +263,8 @@ def keywords(
         "engine": engine,
         "asimov": asimov,
         "settings": _parse(numbers, "--setting", "mediator_mass_mev=30", lambda name: name),
+        "patch": patch,
+        "measurement": measurement,
     }
 
 

@@ -248,7 +248,7 @@ def _wrong_unit(parts: Sequence[Part], variants: Sequence[str]) -> str:
         advice = (
             "a stock file cannot change its unit: combine the native files (--encoding native), "
             "or write one stock file of all experiments with 'nuhf workspace EXP1 EXP2 -p "
-            f"{known.name} --encoding stock'; another name would not change the unit"
+            f"{known.name}'; another name would not change the unit"
         )
     else:
         advice = (
