@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from nuhf import resources
+from nuhf import parameters, resources
 from nuhf.axes import axis
 from nuhf.experiments import catalogue
 from nuhf.experiments.prepare import prepare
@@ -83,7 +83,7 @@ def regenerate(root: Path) -> Iterator[Path]:
     for name in catalogue.list_experiments():
         for analysis in catalogue.load(name).experiment.analyses:
             path = root / "templates" / name / f"{analysis}.json"
-            one = prepare(catalogue.load(name, analysis))
+            one = prepare(_asked_for(catalogue.load(name, analysis)))
             write_templates(path, name, analysis, one.templates, one.digests)
             yield path
         one = prepare(catalogue.load(name))
@@ -104,6 +104,15 @@ def regenerate(root: Path) -> Iterator[Path]:
         path = root / "workspaces" / name
         resources.write_text(path, text, executable=name.endswith(".sh"))
         yield path
+
+
+def _asked_for(loaded: catalogue.Loaded) -> catalogue.Loaded:
+    """Return an experiment without the powers of neutron radii, if its analysis has none free."""
+    names = (*loaded.analysis.parameters, *loaded.analysis.floating)
+    fed = {feed.variable for name in names for feed in parameters.get(name).feeds}
+    if any(variable.startswith("x_") for variable in fed):
+        return loaded
+    return loaded.changed({"physics": {"neutron_radius": False}})
 
 
 def _rounded(content: Any) -> Any:
