@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from nuhf import parameters
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import Loaded, load
+from nuhf.experiments.expand import expanded
 from nuhf.experiments.prepare import prepare
 from nuhf.experiments.region import Prepared
 from nuhf.rates.signal import check_together, expected
@@ -83,6 +84,7 @@ def rate(
     *,
     analysis: str = "default",
     anapole: str = "standard",
+    settings: Mapping[str, float] | None = None,
 ) -> dict[str, dict[str, FloatArray]]:
     """Return expected events per bin of every flavour's signal and every background.
 
@@ -96,17 +98,22 @@ def rate(
         Analysis of the experiment.
     anapole : str
         ``standard`` or ``khan``.
+    settings : mapping, optional
+        Numbers of the coupling models, such as ``mediator_mass_mev``.
 
     Returns
     -------
     dict
         Arrays (n_bins,) by ``<process>_<flavour>`` and background name, for every region.
     """
-    return rate_of(prepare(experiment(name, analysis)), values, anapole)
+    return rate_of(prepare(experiment(name, analysis)), values, anapole, settings)
 
 
 def rate_of(
-    one: Prepared, values: Mapping[str, float] | None = None, anapole: str = "standard"
+    one: Prepared,
+    values: Mapping[str, float] | None = None,
+    anapole: str = "standard",
+    settings: Mapping[str, float] | None = None,
 ) -> dict[str, dict[str, FloatArray]]:
     """Return what `rate` does, of an experiment that is prepared."""
     from nuhf.histfactory import assemble
@@ -115,6 +122,7 @@ def rate_of(
     parameters.check_values(given)
     chosen = [parameters.get(p) for p in given]
     check_together(chosen)
+    (one,) = expanded([one], list(given), settings or {})
     assemble.check_effect([one], chosen)
     fixed, _ = assemble.reference_values(one, chosen, anapole)
     rest = {p.name: value for p, value in fixed.items()}

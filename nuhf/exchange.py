@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from nuhf import parameters, resources
 from nuhf.api import Names, check, loaded, problems, several
 from nuhf.errors import InputError
+from nuhf.experiments.expand import expanded
 from nuhf.experiments.prepare import prepare
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def workspace(
     analysis: str = "default",
     anapole: str = "standard",
     values: Mapping[str, float] | None = None,
+    settings: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """Return a pyhf workspace as plain data.
 
@@ -126,8 +128,12 @@ def workspace(
         raise InputError(
             f"unknown encoding '{encoding}'; {parameters.suggest(encoding, encode.ENCODINGS)}"
         )
-    experiments = [prepare(one) for one in loaded(names, analysis)]
-    description = assemble.describe(experiments, several(parameter), values, anapole)
+    free = several(parameter)
+    for name in free:
+        parameters.get(name)
+    prepared = [prepare(one) for one in loaded(names, analysis)]
+    experiments = expanded(prepared, [*free, *(values or {})], settings or {})
+    description = assemble.describe(experiments, free, values, anapole)
     return encode.native(description) if encoding == "native" else encode.stock(description)
 
 
@@ -141,6 +147,7 @@ def patchset(
     analysis: str = "default",
     anapole: str = "standard",
     values: Mapping[str, float] | None = None,
+    settings: Mapping[str, float] | None = None,
 ) -> Any:
     """Return a patch set over a grid of parameters (`nuhf.workspaces.patchset.PatchGrid`).
 
@@ -155,7 +162,7 @@ def patchset(
         Points along every axis, or one number for all.
     hepdata : str, optional
         INSPIRE record, ``ins`` and 7 digits; a placeholder by default.
-    analysis, anapole, values
+    analysis, anapole, values, settings
         As in `limit`.
 
     Raises
@@ -177,7 +184,8 @@ def patchset(
     if len(points) not in (1, len(wanted)):
         raise InputError(f"give one number of points, or one for each of: {', '.join(wanted)}")
     counts = [points[min(i, len(points) - 1)] for i in range(len(wanted))]
-    common: dict[str, Any] = {"analysis": analysis, "anapole": anapole, "values": values}
+    common: dict[str, Any] = {"analysis": analysis, "anapole": anapole, "values": values,
+                              "settings": settings}  # fmt: skip
     posed = [
         problems(names, name, profile=[n for n in wanted if n != name], **common)[0]
         for name in wanted
@@ -203,6 +211,7 @@ def publication(
     analysis: str = "default",
     anapole: str = "standard",
     values: Mapping[str, float] | None = None,
+    settings: Mapping[str, float] | None = None,
 ) -> Any:
     """Return what is published of an experiment (`nuhf.report.publish.Publication`).
 
@@ -212,7 +221,8 @@ def publication(
     from nuhf.report import publish
 
     check(cl, "delta-chi2")
-    common: dict[str, Any] = {"analysis": analysis, "anapole": anapole, "values": values}
+    common: dict[str, Any] = {"analysis": analysis, "anapole": anapole, "values": values,
+                              "settings": settings}  # fmt: skip
     posed = problems(name, parameter, **common)
     grids = [
         patchset(name, p.parameter.name, points=(points,), hepdata=hepdata, **common) for p in posed

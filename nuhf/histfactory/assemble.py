@@ -155,7 +155,9 @@ def _check_directions(experiments: Sequence[Prepared], free: Sequence[Parameter]
             for flavour in set(signal.flavours.values()):
                 for parameter in linear:
                     convention = next(iter(sorted(parameter.conventions)), "")
-                    for (partner, variable), factor in parameter.acts(flavour, convention).items():
+                    for (partner, variable), factor in parameter.acts(
+                        flavour, convention, signal.mixture
+                    ).items():
                         if variable in signal.variables:
                             key = flavour, partner, variable
                             rows.setdefault(key, {})[parameter.name] = factor * parameter.scale

@@ -1,7 +1,7 @@
 """A question posed to the data: experiments, parameter of interest, options, model."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nuhf import parameters
 from nuhf.errors import InputError
-from nuhf.experiments.prepare import prepare
+from nuhf.experiments.expand import expanded
 from nuhf.experiments.region import Prepared
 from nuhf.histfactory import assemble
 from nuhf.histfactory.describe import Description
@@ -22,7 +22,7 @@ from nuhf.stats.results import provenance
 from nuhf.workspaces import encode
 from nuhf.workspaces.native import load_model
 
-__all__ = ["Options", "Problem", "expanded", "pose", "profile_group"]
+__all__ = ["Options", "Problem", "pose", "profile_group"]
 
 FloatArray = NDArray[np.float64]
 
@@ -271,42 +271,6 @@ def profile_group(
             allowed = [*groups, *parameters.PARAMETERS]
             raise InputError(f"--profile: unknown '{name}'; {parameters.suggest(name, allowed)}")
     return tuple(dict.fromkeys(p for p in found if p != interest))
-
-
-def expanded(
-    experiments: Sequence[Prepared], names: Sequence[str], settings: Mapping[str, float]
-) -> Sequence[Prepared]:
-    """Return experiments whose templates are expanded in what some parameters feed.
-
-    Raises
-    ------
-    InputError
-        If a parameter needs a setting that is not given, or one is given that none needs.
-    """
-    needed: dict[str, str] = {}
-    for model in parameters.models():
-        entries = {p.name for p in model.parameters} & set(names)
-        needed |= {setting: min(entries) for setting in model.settings if entries}
-    for setting, name in needed.items():
-        if setting not in settings:
-            raise InputError(f"{name} needs a value of the setting {setting}")
-    for setting, value in settings.items():
-        if setting not in needed:
-            raise InputError(
-                f"no parameter here has a setting '{setting}'; "
-                f"{parameters.suggest(setting, needed or ['none'])}"
-            )
-        if not 0.0 <= value < np.inf:
-            raise InputError(f"{setting} = {value:g}: give a number that is not negative")
-    found = []
-    for one in experiments:
-        fed = [f.variable for n in (*names, *one.loaded.analysis.reference)
-               for f in parameters.get(n).feeds]  # fmt: skip
-        wanted = tuple(dict.fromkeys(v for v in fed if v in parameters.variables()))
-        usual = set(wanted) <= set(one.loaded.variables)
-        more = replace(one.loaded, variables=wanted, settings=dict(settings))
-        found.append(one if usual and not settings else prepare(more))
-    return found
 
 
 def pose(experiments: Sequence[Prepared], interest: str, options: Options) -> Problem:
