@@ -15,11 +15,13 @@ from typing import Any
 from nuhf.errors import InputError
 
 __all__ = [
+    "decoded",
     "digest",
     "dump_json",
     "find",
     "is_file",
     "parse_json",
+    "parse_toml",
     "read_bytes",
     "read_json",
     "read_text",
@@ -87,8 +89,13 @@ def is_file(path: Path) -> bool:
 
 def read_text(path: Path) -> str:
     """Read a UTF-8 text file of at most 64 MiB, with failures in words (`InputError`)."""
+    return decoded(path, read_bytes(path))
+
+
+def decoded(path: Path, content: bytes) -> str:
+    """Return the text of UTF-8 bytes with plain line ends (`InputError` if they are none)."""
     try:
-        text = read_bytes(path).decode("utf-8")
+        text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not a UTF-8 text file (byte {error.start})") from None
     return text.replace("\r\n", "\n").replace("\r", "\n")
@@ -99,7 +106,11 @@ def read_toml(path: Path) -> dict[str, Any]:
 
     A syntax error becomes an `InputError` with file, line and column.
     """
-    text = read_text(path)
+    return parse_toml(path, read_text(path))
+
+
+def parse_toml(path: Path, text: str) -> dict[str, Any]:
+    """Parse the text of a TOML file as `read_toml` does."""
     if len(text) > _MAX_TOML:
         raise InputError(f"{path}: larger than {_MAX_TOML // 2**20} MiB")
     if max(piece.count(".") for piece in re.split(r"[,=\[\]{}\n]", text)) > _MAX_PARTS:

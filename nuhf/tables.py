@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nuhf import resources
 from nuhf.errors import InputError
 
-__all__ = ["Table", "bin_edges", "format_csv", "read_table", "tables_together"]
+__all__ = ["Table", "bin_edges", "format_csv", "parse_table", "read_table", "tables_together"]
 
 MAX_ROWS: Final = 100_000
 
@@ -47,6 +47,11 @@ class Table:
                 f"{self.path}: no column '{name}'; the columns are {', '.join(self.columns)}"
             )
         return self.columns[name]
+
+    def require(self, names: Sequence[str]) -> None:
+        """Refuse a table that lacks one of these columns (`InputError`)."""
+        for name in names:
+            self[name]
 
     def edges(self, low: str, high: str) -> FloatArray:
         """Join two columns of lower and upper bin edges into (n_rows + 1,) edges.
@@ -111,23 +116,30 @@ def bin_edges(where: str, columns: Mapping[str, FloatArray], low: str, high: str
     return np.append(lower, upper[-1])
 
 
-def read_table(path: Path, columns: Sequence[str]) -> Table:
-    """Read a table and check that it has the wanted columns and finite numbers only.
+def read_table(path: Path, columns: Sequence[str] = ()) -> Table:
+    """Read a table that has these columns (`InputError` as `parse_table`)."""
+    table = parse_table(path, resources.read_text(path))
+    table.require(columns)
+    return table
+
+
+def parse_table(path: Path, text: str) -> Table:
+    """Parse the text of a table and check that it holds finite numbers only.
 
     Parameters
     ----------
     path : Path
-        The file.
-    columns : sequence of str
-        Names that must be among the columns; others are allowed.
+        The file, for messages.
+    text : str
+        Its content.
 
     Raises
     ------
     InputError
-        If the file cannot be read, has no source, lacks a column, has more than 100 000 rows, or
-        holds anything but finite numbers; the message names file, line and column.
+        If the text has no source, no rows, a column twice, more than 100 000 rows, or anything
+        but finite numbers; the message names file, line and column.
     """
-    lines = resources.read_text(path).splitlines()
+    lines = text.splitlines()
     comments = [line for line in lines if line.startswith("#")]
     body = [(i + 1, s) for i, s in enumerate(lines) if s.strip() and not s.startswith("#")]
     source = " ".join(c[1:].split(":", 1)[1].strip() for c in comments if "source:" in c[:12])
@@ -140,10 +152,7 @@ def read_table(path: Path, columns: Sequence[str]) -> Table:
     header = [name.strip() for name in body[0][1].split(",")]
     if len(set(header)) != len(header):
         raise InputError(f"{path}: a column name is given twice: {', '.join(header)}")
-    for name in columns:
-        if name not in header:
-            raise InputError(f"{path}: no column '{name}'; the columns are {', '.join(header)}")
-    values = np.array([_parse(path, number, text, header) for number, text in body[1:]])
+    values = np.array([_parse(path, number, line, header) for number, line in body[1:]])
     return Table(path, {name: values[:, i] for i, name in enumerate(header)}, source)
 
 

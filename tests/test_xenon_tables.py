@@ -63,7 +63,7 @@ def test_the_kind_of_a_table_is_in_its_name_and_first_line(path):
 
 
 def test_size_of_the_tables():
-    assert len(FILES) == 45
+    assert len(FILES) == 43
     assert sum(path.stat().st_size for path in FILES) < 300_000
     assert max(path.stat().st_size for path in FILES) < 50_000
 

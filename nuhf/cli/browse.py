@@ -8,26 +8,27 @@ from nuhf.cli import options
 
 if TYPE_CHECKING:
     from nuhf.experiments.region import Region
-    from nuhf.experiments.schema import Nuisance
-
 __all__ = ["list_command", "show"]
 
-_KINDS = ("experiments", "parameters", "analyses", "keys")
+_KINDS = ("experiments", "parameters", "analyses", "keys", "schema")
 
 _WIDTH = 96
 """Characters of a line of the list of keys."""
 
 
 @options.command("list")
-@click.argument("what", default="experiments", metavar="[experiments|parameters|analyses|keys]")
-@click.argument("table", default="", metavar="[KIND[.TABLE]]")
+@click.argument(
+    "what", default="experiments", metavar="[experiments|parameters|analyses|keys|schema]"
+)
+@click.argument("table", default="", metavar="[TABLE]")
 @options.as_json
 def list_command(what: str, table: str, as_json: bool) -> None:
     """List experiments, parameters, analyses, or the keys of experiment files.
 
-    Keys are those of all kinds of files, of one kind, or of one table of it.
+    Keys are those of all tables of an experiment file, or of one with those inside it; 'schema'
+    prints them as a JSON schema for editors.
 
-    Example:  nuhf list keys reactor.detector
+    Example:  nuhf list keys responses.NAME.quenching
     """
     from nuhf import parameters, resources
     from nuhf.errors import InputError
@@ -37,6 +38,11 @@ def list_command(what: str, table: str, as_json: bool) -> None:
         raise InputError(f"nuhf list: '{what}' is unknown; {parameters.suggest(what, _KINDS)}")
     if table and what != "keys":
         raise InputError(f"nuhf list {what}: '{table}' is one word too many")
+    if what == "schema":
+        from nuhf.experiments.keys import json_schema
+
+        click.echo(resources.dump_json(json_schema()))
+        return
     if what == "parameters":
         rows = [
             {"name": p.name, "unit": p.unit, "fit_parameter": p.fit_name, "meaning": p.meaning}
@@ -65,27 +71,22 @@ def list_command(what: str, table: str, as_json: bool) -> None:
 
 
 def _keys(table: str) -> list[dict[str, str]]:
-    """Return the keys of files: of all kinds, of one, or of one table with those inside it."""
+    """Return the keys of files: of all tables, or of one with those inside it."""
     from nuhf import parameters
     from nuhf.errors import InputError
-    from nuhf.experiments import catalogue, keys
+    from nuhf.experiments import keys
 
-    kind, _, place = table.partition(".")
-    if kind not in ("", *catalogue.KINDS):
-        hint = parameters.suggest(kind, catalogue.KINDS)
-        raise InputError(f"nuhf list keys: kind '{kind}' is unknown; {hint}")
-    found = {one: list(keys.parts(catalogue.KINDS[one])) for one in catalogue.KINDS}
+    names = {part.header: part.header.partition("]")[0].strip("[") for part in keys.tables()}
     rows = [
-        {"kind": one, "table": part.header, "key": key.name, "allowed": key.allowed,
+        {"table": part.header, "key": key.name, "allowed": key.allowed,
          "default": key.default, "meaning": key.meaning}
-        for one, parts in found.items() if kind in ("", one)
-        for part in parts if f"{part.name}.".startswith(f"{place}." if place else "")
+        for part in keys.tables()
+        if f"{names[part.header]}.".startswith(f"{table}." if table else "")
         for key in part.keys
     ]  # fmt: skip
     if not rows:
-        names = dict.fromkeys(part.name for part in found[kind] if part.name)
-        hint = parameters.suggest(place, names)
-        raise InputError(f"nuhf list keys: no table '{place}' in files of kind {kind}; {hint}")
+        hint = parameters.suggest(table, dict.fromkeys(filter(None, names.values())))
+        raise InputError(f"nuhf list keys: no table '{table}' in experiment files; {hint}")
     return rows
 
 
@@ -98,9 +99,9 @@ def _print_keys(rows: list[dict[str, str]]) -> None:
         click.echo(fill(text, _WIDTH, initial_indent=" " * indent, subsequent_indent=" " * more,
                         break_on_hyphens=False))  # fmt: skip
 
-    for (kind, table), group in groupby(rows, lambda row: (row["kind"], row["table"])):
+    for table, group in groupby(rows, lambda row: row["table"]):
         click.echo()
-        write(f"{kind}: {table or 'top of the file'}", 0, 4)
+        write(table or "top of the file", 0, 4)
         for row in group:
             default = row["default"]
             if default not in ("", "required"):
@@ -145,7 +146,7 @@ def show(experiment: str, analysis: str, as_json: bool) -> None:
         click.echo(resources.dump_json(content))
         return
     click.echo(f"{found.name}: {found.title}\nfile: {one.loaded.path}")
-    click.echo(f"analysis {analysis}: {chosen.title}\ncouplings: {chosen.couplings}")
+    click.echo(f"analysis {analysis}: {chosen.title}\ncouplings: {found.physics.couplings}")
     for region in one.regions:
         _print_region(region)
     click.echo("inputs:")
@@ -161,22 +162,15 @@ def show(experiment: str, analysis: str, as_json: bool) -> None:
         values = (f"{name} = {value:g}" for name, value in chosen.reference.items())
         click.echo(f"reference values: {', '.join(values)}")
     click.echo("nuisances:")
-    for nuisance in chosen.nuisances:
-        click.echo(f"  {nuisance.name}: {_nuisance(nuisance)}")
+    for nuisance in one.loaded.nuisances:
+        size, acts_on = nuisance.words
+        click.echo(f"  {nuisance.name}: {size} on {acts_on}")
     for note in one.loaded.notes:
         click.echo(f"note: {note}")
     for reference in found.references:
         places = {"arXiv": reference.arxiv, "doi": reference.doi}
         known = [f"{place}:{value}" for place, value in places.items() if value]
         click.echo(f"reference: {', '.join([reference.text, *known])}")
-
-
-def _nuisance(nuisance: "Nuisance") -> str:
-    if nuisance.kind == "norm":
-        return f"{100 * nuisance.size:g} % on {', '.join(nuisance.processes)}"
-    if nuisance.kind == "free":
-        return f"free factor, 0 to {nuisance.high:g}, on {', '.join(nuisance.processes)}"
-    return f"{nuisance.kind} variation '{nuisance.variation}'"
 
 
 def _region_json(region: "Region") -> dict[str, Any]:

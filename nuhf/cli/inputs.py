@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nuhf.experiments.region import Prepared
-from nuhf.experiments.schema import BaseAnalysis, BaseExperiment
 from nuhf.report import sources
 
 __all__ = ["sections", "tables"]
@@ -14,56 +13,31 @@ _LONGEST = 12
 
 
 def sections(one: Prepared) -> list[str]:
-    """Return the numbers of source, target, detector and data, a line for each section.
+    """Return the numbers of sources, target, responses and regions, a line for each table.
 
-    Whatever the kind: all of the file but what every experiment has, and of several fluxes or
-    regions those that the analysis names. Units are in the names of the keys.
+    Of several signals, regions, sources and responses those that the analysis uses. Units are in
+    the names of the keys.
     """
-    content = one.loaded.experiment.model_dump(mode="json", exclude_none=True)
-    analysis = content["analyses"][one.loaded.analysis_name]
-    words = set(_words(analysis))
-    known = {*BaseExperiment.model_fields, "kind", "backgrounds"}
+    experiment, analysis = one.loaded.experiment, one.loaded.analysis
+    content = experiment.model_dump(mode="json", exclude_none=True)
+    for key in ("signals", "regions"):
+        chosen = getattr(analysis, key)
+        if chosen is not None:
+            content[key] = {name: content[key][name] for name in chosen}
+    for key, role in (("sources", "source"), ("responses", "response")):
+        named = [signal.get(role) for signal in content["signals"].values()]
+        named += [background.get(role) for background in content["backgrounds"].values()]
+        content[key] = {name: table for name, table in content[key].items() if name in named}
     lines: list[str] = []
-    for key, value in content.items():
-        if key not in known:
-            lines += _lines(key, _chosen(value, words))
-    own = {k: v for k, v in analysis.items() if k not in BaseAnalysis.model_fields}
-    return lines + list(_lines(f"analyses.{one.loaded.analysis_name}", own))
+    for key in ("sources", "target", "responses", "physics", "signals", "regions"):
+        if content.get(key):
+            lines += _lines(key, content[key])
+    return lines
 
 
 def tables(one: Prepared) -> list[dict[str, Any]]:
     """Return what is known of every file that the analysis reads, with its path."""
-    return [
-        {**table.to_json(), "path": str(one.loaded.table(table.name))}
-        for table in sources.tables([one])
-        if table.name != one.loaded.path.name
-    ]
-
-
-def _chosen(value: Any, words: set[str]) -> Any:
-    """Of several tables with names those that the analysis names; all if it names none."""
-    if not _are_tables(value):
-        return value
-    if isinstance(value, list):
-        return [entry for entry in value if entry.get("name") in words] or value
-    return {key: entry for key, entry in value.items() if key in words} or value
-
-
-def _are_tables(value: Any) -> bool:
-    entries = value.values() if isinstance(value, Mapping) else value
-    several = isinstance(value, Mapping | list) and len(value) > 0
-    return several and all(isinstance(entry, Mapping) for entry in entries)
-
-
-def _words(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for entry in value.values():
-            yield from _words(entry)
-    elif isinstance(value, list):
-        for entry in value:
-            yield from _words(entry)
+    return [table.to_json() for table in sources.tables([one]) if table.path != one.loaded.path]
 
 
 def _lines(where: str, value: Any) -> Iterator[str]:
@@ -79,13 +53,21 @@ def _lines(where: str, value: Any) -> Iterator[str]:
     plain = [
         f"{key} = {_text(entry)}"
         for key, entry in value.items()
-        if key not in inner and key not in ("name", "source") and entry not in ("", [], {})
+        if key not in inner
+        and key not in ("name", "title")
+        and entry not in ("", [], {}, False)
+        and (key != "source" or "interaction" in value)
     ]
-    source = f"({value['source']})" if value.get("source") else ""
+    stated = value.get("source") if "interaction" not in value else ""
+    source = f"({stated})" if stated else ""
     if plain or source:
         yield f"{where}: {'  '.join(text for text in (', '.join(plain), source) if text)}"
     for key, entry in inner.items():
         yield from _lines(f"{where}.{key}", entry)
+
+
+def _are_tables(value: list[Any]) -> bool:
+    return len(value) > 0 and all(isinstance(entry, Mapping) for entry in value)
 
 
 def _is_table(value: Any) -> bool:

@@ -1,20 +1,17 @@
-"""Response matrices and rebinning."""
+"""Quadrature in a signal, and rebinning of histograms and counts."""
 
 import itertools
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nuhf.detector.efficiency import ExponentialTimeEfficiency, LogisticEfficiency
-from nuhf.detector.resolution import GammaSmearing, PoissonLight
+from nuhf.detector.efficiency import ExponentialTimeEfficiency
 from nuhf.errors import InputError
 
 __all__ = [
     "accepted_fractions",
-    "poisson_response_matrix",
     "rebin",
     "rebin_counts",
-    "response_matrix",
     "signal_nodes",
     "weighted_bins",
 ]
@@ -23,7 +20,11 @@ FloatArray = NDArray[np.float64]
 
 
 def signal_nodes(
-    edges: FloatArray, threshold: float, step: float = 1.0, order: int = 6
+    edges: FloatArray,
+    threshold: float,
+    step: float = 1.0,
+    order: int = 6,
+    cuts: FloatArray | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """Gauss-Legendre nodes in the reconstructed signal that respect bin edges and threshold.
 
@@ -35,6 +36,8 @@ def signal_nodes(
         Where the efficiency has its kink; nodes below it are left out.
     step, order
         Largest panel, in the same unit, and nodes per panel.
+    cuts : ndarray, optional
+        Further values that no panel may contain.
 
     Returns
     -------
@@ -51,7 +54,8 @@ def signal_nodes(
             f"the efficiency is zero below {threshold:g}, and the bins end at {edges[-1]:g}"
         )
     low = max(float(edges[0]), threshold)
-    kept = np.unique(np.append(edges[edges > low], low))
+    inner = np.array([]) if cuts is None else cuts[(cuts > low) & (cuts < edges[-1])]
+    kept = np.unique(np.concatenate([edges[edges > low], inner, [low]]))
     pieces = [
         np.linspace(a, b, max(1, int(np.ceil((b - a) / step))), endpoint=False)
         for a, b in itertools.pairwise(kept)
@@ -71,57 +75,6 @@ def weighted_bins(
     matrix = np.zeros((edges.size - 1, nodes.size))
     matrix[index, np.arange(nodes.size)] = weights * efficiency
     return matrix
-
-
-def response_matrix(
-    edges: FloatArray,
-    energy: FloatArray,
-    smearing: GammaSmearing,
-    efficiency: LogisticEfficiency,
-) -> FloatArray:
-    """Probability that a recoil of light yield E_ee is recorded in each bin of the signal.
-
-    Parameters
-    ----------
-    edges : ndarray
-        Photoelectron edges (n_bins + 1,).
-    energy : ndarray
-        E_ee in MeV, (n_recoil,).
-
-    Returns
-    -------
-    ndarray
-        Shape (n_bins, n_recoil), entries in [0, 1].
-    """
-    nodes, weights = signal_nodes(edges, efficiency.threshold)
-    folded = weighted_bins(edges, nodes, weights, efficiency(nodes))
-    return folded @ smearing.density(nodes, energy)
-
-
-def poisson_response_matrix(
-    edges: FloatArray, energy: FloatArray, light: PoissonLight, efficiency: LogisticEfficiency
-) -> FloatArray:
-    """Probability that a recoil of light yield E_ee is recorded in each bin, whole photoelectrons.
-
-    A number on an edge belongs to the bin above it.
-
-    Parameters
-    ----------
-    edges : ndarray
-        Photoelectron edges (n_bins + 1,).
-    energy : ndarray
-        E_ee in MeV, (n_recoil,).
-
-    Returns
-    -------
-    ndarray
-        Shape (n_bins, n_recoil), entries in [0, 1].
-    """
-    first = max(0.0, np.ceil(edges[0] - light.placement))
-    numbers = np.arange(first, np.ceil(edges[-1] - light.placement))
-    place = numbers + light.placement
-    folded = weighted_bins(edges, place, np.ones_like(place), efficiency(place))
-    return folded @ light.probability(numbers, energy)
 
 
 def rebin(edges_old: FloatArray, content: FloatArray, edges_new: FloatArray) -> FloatArray:

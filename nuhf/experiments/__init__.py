@@ -1,1 +1,1 @@
-"""Experiments: one TOML file each, with named analyses, turned into templates and counts."""
+"""Experiments: files that compose sources, targets, responses and data, and what is built."""

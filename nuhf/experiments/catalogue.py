@@ -1,7 +1,7 @@
-"""Find experiments by name or path, and read their files."""
+"""Find experiments by name or path, read their files, and choose an analysis."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,26 +9,17 @@ from pydantic import ValidationError
 
 from nuhf import parameters, resources
 from nuhf.errors import InputError
-from nuhf.experiments.faults import in_words, place_of
-from nuhf.experiments.measurement_schema import Measurement
-from nuhf.experiments.reactor_schema import Reactor
-from nuhf.experiments.schema import BaseAnalysis, BaseExperiment
-from nuhf.experiments.solar_schema import Solar
-from nuhf.experiments.spallation_released_schema import Released
-from nuhf.experiments.spallation_schema import Spallation
-from nuhf.physics.couplings import weak_couplings
-from nuhf.physics.settings import ELECTROMAGNETIC, Physics
+from nuhf.experiments.faults import in_words
+from nuhf.experiments.file import Analysis, ExperimentFile, Nuisance
+from nuhf.experiments.parts import overlay
+from nuhf.experiments.signals import Scattering
+from nuhf.inputs import Inputs
+from nuhf.physics.settings import ELECTROMAGNETIC
 
-__all__ = ["KINDS", "Loaded", "list_experiments", "load", "parse_experiment"]
+__all__ = ["Loaded", "list_experiments", "load", "read_content"]
 
-KINDS: Final[Mapping[str, type[BaseExperiment]]] = {
-    "spallation": Spallation,
-    "solar": Solar,
-    "reactor": Reactor,
-    "measurement": Measurement,
-    "spallation-released": Released,
-}
-"""What an experiment file has to be, by its key ``kind``."""
+_DEEPEST: Final = 8
+"""Files that may extend each other in a row."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +30,14 @@ class Loaded:
     ----------
     path : Path
         The TOML file; tables are looked for beside it first.
-    experiment : BaseExperiment
-        Its content.
+    experiment : ExperimentFile
+        Its content, with the changes of the analysis.
     analysis_name : str
         Which of the analyses is used.
+    content : mapping
+        The same as plain tables, names included.
+    inputs : Inputs
+        Reads and records the tables, the file itself and those it extends included.
     variables : tuple of str
         Variables that its templates are expanded in.
     settings : mapping
@@ -50,56 +45,112 @@ class Loaded:
     """
 
     path: Path
-    experiment: BaseExperiment
+    experiment: ExperimentFile
     analysis_name: str
+    content: Mapping[str, Any]
+    inputs: Inputs
     variables: tuple[str, ...] = ELECTROMAGNETIC
     settings: Mapping[str, float] = field(default_factory=dict)
 
-    def physics(self, form_factor: str = "point", neutron_radius: bool = False) -> Physics:
-        """Return what its cross sections depend on."""
-        return Physics(
-            weak_couplings(self.analysis.couplings),
-            form_factor,
-            neutron_radius,
-            self.variables,
-            self.settings,
-        )
-
     @property
-    def analysis(self) -> BaseAnalysis:
+    def analysis(self) -> Analysis:
         """The analysis chosen."""
         return self.experiment.analyses[self.analysis_name]
+
+    def changed(self, changes: Mapping[str, Any]) -> "Loaded":
+        """Return the experiment with other values of some keys, checked like a file.
+
+        Parameters
+        ----------
+        changes : mapping
+            Tables as in the file, such as ``{"target": {"mass_kg": 30.0}}``.
+
+        Raises
+        ------
+        InputError
+            If a key is unknown or a value not allowed.
+        """
+        content = _with_names(self.path, overlay(self.content, _with_tuples(dict(changes))))
+        experiment = parse(self.path, content, "changes")
+        inputs = Inputs(self.inputs.folders)
+        for record in self.inputs.records[:1]:
+            inputs.toml(record.name)
+        return replace(self, experiment=experiment, content=content, inputs=inputs)
+
+    @property
+    def nuisances(self) -> tuple[Nuisance, ...]:
+        """Nuisance parameters of the analysis."""
+        return tuple(self.experiment.chosen_nuisances(self.analysis))
+
+    @property
+    def nuclides(self) -> frozenset[str]:
+        """Nuclides of the target whose neutron radius the data depend on."""
+        target = self.experiment.target
+        if target is None or all(s.interaction_name != "cevns" for s in self._scattering()):
+            return frozenset()
+        where = f"{self.path}: target.formula"
+        return frozenset(nuclide.name for nuclide in target.nuclides(self.inputs, where))
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Caveats that every result carries."""
-        scheme = self.analysis.couplings
+        scheme = self.experiment.physics.couplings
         unverified = (f"couplings '{scheme}'",) if "UNVERIFIED" in scheme else ()
         idle = (
             f"background '{name}' is in no analysis and left out (its key 'backgrounds')"
             for name in self.experiment.idle_backgrounds
         )
-        return (*self.experiment.notes, *self.analysis.notes, *unverified, *idle)
+        stated = (*self.experiment.notes, *self.analysis.notes)
+        sources = (note for note in self._source_notes() if note not in stated)
+        return (*stated, *unverified, *sources, *idle, *self._left_out())
 
-    def table(self, name: str) -> Path:
-        """Return the path of a table named in the file."""
-        try:
-            return resources.find(name, beside=self.path.parent)
-        except InputError as error:
-            where = place_of(name, self.experiment.model_dump(exclude={"title", "notes"}))
-            raise InputError(f"{self.path}: {f'{where}: ' if where else ''}{error}") from None
+    def _scattering(self) -> Iterator[Scattering]:
+        """Yield the signals of the analysis that scatter."""
+        names = self.analysis.signals
+        for name, signal in self.experiment.signals.items():
+            if isinstance(signal, Scattering) and (names is None or name in names):
+                yield signal
 
-    def digests(self, tables: set[str], shared: set[str]) -> dict[str, str]:
-        """Return the SHA-256 of the file, of tables it names, and of shared data files."""
-        found = {self.path.name: resources.digest(self.path)}
-        found |= {name: resources.digest(self.table(name)) for name in sorted(tables)}
-        return found | {name: resources.digest(resources.find(name)) for name in sorted(shared)}
+    def _source_notes(self) -> Iterator[str]:
+        notes = (self.experiment.sources[s.source].note for s in self._scattering())
+        yield from dict.fromkeys(note for note in notes if note)
+
+    def _left_out(self) -> Iterator[str]:
+        """Say that electrons or nuclei are left out, where the detector counts both."""
+        used = {signal.interaction_name for signal in self._scattering()}
+        if used == {"cevns"} and not self.experiment.separates_electrons:
+            yield (
+                "scattering on electrons, which a detector that cannot tell electrons from nuclei "
+                "counts as well, is left out; with it limits of charges would be more than a "
+                "hundred times stronger, those of moments by several per cent"
+            )
+        if used == {"eves"} and not self.experiment.separates_electrons:
+            yield (
+                "coherent scattering on nuclei, which a detector that cannot tell nuclei from "
+                "electrons counts as well, is left out"
+            )
 
 
 def list_experiments() -> Mapping[str, Path]:
     """Return the shipped experiments: name and file."""
     folder = resources.shipped("data") / "experiments"
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def find_experiment(name: str, beside: Path | None = None) -> Path:
+    """Return the file of an experiment, by name or path (`InputError` if there is none)."""
+    known = list_experiments()
+    if name in known:
+        return known[name]
+    if name.endswith(".toml") or "/" in name:
+        for path in (Path(name), *([beside / name] if beside else [])):
+            if resources.is_file(path):
+                return path
+        raise InputError(f"experiment file '{name}' does not exist")
+    raise InputError(
+        f"unknown experiment '{name}'; {parameters.suggest(name, known)}; "
+        "or give the path of a .toml file"
+    )
 
 
 def load(name: str, analysis: str = "default") -> Loaded:
@@ -110,46 +161,50 @@ def load(name: str, analysis: str = "default") -> Loaded:
     InputError
         If there is no such experiment, file or analysis, or the file is broken.
     """
-    known = list_experiments()
-    if name in known:
-        path = known[name]
-    elif name.endswith(".toml") or "/" in name:
-        path = Path(name)
-        if not resources.is_file(path):
-            raise InputError(f"experiment file '{name}' does not exist")
-    else:
+    path = find_experiment(name)
+    content, inputs = read_content(path)
+    analyses = content.get("analyses")
+    if not isinstance(analyses, Mapping) or not analyses:
+        parse(path, content)
+    elif analysis not in analyses:
         raise InputError(
-            f"unknown experiment '{name}'; {parameters.suggest(name, known)}; "
-            "or give the path of a .toml file"
+            f"{path.name}: no analysis '{analysis}'; {parameters.suggest(analysis, analyses)}"
         )
-    experiment = parse_experiment(path)
-    if analysis not in experiment.analyses:
-        raise InputError(
-            f"{path.name}: no analysis '{analysis}'; "
-            f"{parameters.suggest(analysis, experiment.analyses)}"
-        )
-    return Loaded(path, experiment, analysis)
+    parse(path, content)
+    resolved = laid_over(path, content, analysis)
+    experiment = parse(path, resolved, f"analyses.{analysis}.changes")
+    return Loaded(path, experiment, analysis, resolved, inputs)
 
 
-def parse_experiment(path: Path) -> BaseExperiment:
-    """Read and check an experiment file; its key ``kind`` says which form it has.
+def read_content(path: Path) -> tuple[dict[str, Any], Inputs]:
+    """Read an experiment file and those it extends: plain tables, and the inputs beside them.
 
     Raises
     ------
     InputError
-        With file, key, what was given and what is allowed, on one line.
+        If a file is missing or broken, or files extend each other in a circle.
     """
-    content = resources.read_toml(path)
-    if "kind" not in content:
-        raise InputError(f"{path}: kind: required, not given; allowed: {', '.join(KINDS)}")
-    kind = content["kind"]
-    if not isinstance(kind, str) or kind not in KINDS:
-        given = kind if isinstance(kind, str) else ""
-        raise InputError(f"{path}: kind = {kind!r}; {parameters.suggest(given, KINDS)}")
-    try:
-        return KINDS[kind].model_validate(_with_tuples(content), strict=True)
-    except ValidationError as error:
-        raise InputError(f"{path}: {in_words(error, KINDS[kind], content)}") from None
+    chain, folders = [path], [path.parent]
+    contents = []
+    while True:
+        inputs = Inputs(folders)
+        content = _with_tuples(inputs.toml(str(chain[-1].absolute())))
+        contents.append(content)
+        parent = content.get("extends", "")
+        if not isinstance(parent, str) or not parent:
+            break
+        following = find_experiment(parent, chain[-1].parent)
+        if following in chain or len(chain) >= _DEEPEST:
+            raise InputError(f"{path}: extends: files extend each other in a circle, or too deeply")
+        chain.append(following)
+        folders.append(following.parent)
+    merged: dict[str, Any] = {}
+    for content in reversed(contents):
+        merged = overlay(merged, content)
+    inputs = Inputs(folders)
+    for file in chain:
+        inputs.toml(str(file.absolute()))
+    return _with_names(path, _with_extended_analyses(path, merged)), inputs
 
 
 def _with_tuples(content: Any) -> Any:
@@ -157,3 +212,56 @@ def _with_tuples(content: Any) -> Any:
     if isinstance(content, dict):
         return {key: _with_tuples(value) for key, value in content.items()}
     return tuple(map(_with_tuples, content)) if isinstance(content, list) else content
+
+
+def _with_names(path: Path, content: dict[str, Any]) -> dict[str, Any]:
+    """Return the content with the name of each named table in it."""
+    named = dict(content)
+    for key in ("signals", "regions", "backgrounds", "nuisances", "analyses"):
+        tables = content.get(key)
+        if isinstance(tables, Mapping):
+            named[key] = {
+                name: {"name": name, **table} if isinstance(table, Mapping) else table
+                for name, table in tables.items()
+            }
+    return named
+
+
+def _with_extended_analyses(path: Path, content: dict[str, Any]) -> dict[str, Any]:
+    """Return the content with analyses that extend others written out."""
+    analyses = content.get("analyses")
+    if not isinstance(analyses, Mapping):
+        return content
+
+    def whole(name: str, seen: tuple[str, ...]) -> Any:
+        analysis = analyses[name]
+        parent = analysis.get("extends") if isinstance(analysis, Mapping) else None
+        if not isinstance(parent, str) or not parent:
+            return analysis
+        if parent not in analyses or parent in seen:
+            hint = "it extends itself" if parent in seen else parameters.suggest(parent, analyses)
+            raise InputError(f"{path}: analyses.{name}.extends = '{parent}'; {hint}")
+        return overlay(whole(parent, (*seen, name)), analysis)
+
+    return content | {"analyses": {name: whole(name, (name,)) for name in analyses}}
+
+
+def laid_over(path: Path, content: dict[str, Any], analysis: str) -> dict[str, Any]:
+    """Return the content with the changes of an analysis laid over it."""
+    table = content["analyses"][analysis]
+    changes = table.get("changes", {}) if isinstance(table, Mapping) else {}
+    return _with_names(path, overlay(content, changes)) if isinstance(changes, Mapping) else content
+
+
+def parse(path: Path, content: Mapping[str, Any], where: str = "") -> ExperimentFile:
+    """Check plain tables and return the file (`InputError` with all faults in one line)."""
+    if content.get("format") == 1:
+        raise InputError(
+            f"{path}: format = 1 is that of nuhf 0.1: 'python -m nuhf.experiments.translate FILE' "
+            "writes it in format 2"
+        )
+    try:
+        return ExperimentFile.model_validate(content, strict=True)
+    except ValidationError as error:
+        place = f"{where}: " if where else ""
+        raise InputError(f"{path}: {place}{in_words(error, content)}") from None

@@ -1,12 +1,14 @@
-"""What every kind of experiment is turned into: regions of bins, with signals and data."""
+"""What an experiment is turned into: regions of bins, with signals and data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nuhf.experiments.catalogue import Loaded
+from nuhf.inputs import Record
 from nuhf.rates.templates import Axis, TemplateSet
 
 __all__ = ["Prepared", "Region"]
@@ -66,18 +68,28 @@ class Prepared:
         File and analysis.
     regions : tuple of Region
         All regions.
-    digests : mapping
-        SHA-256 of every input file, by its name.
+    records : tuple of Record
+        Every file that was read, the experiment's own first.
     """
 
     loaded: Loaded
     regions: tuple[Region, ...]
-    digests: Mapping[str, str]
+    records: tuple[Record, ...]
 
     @property
     def name(self) -> str:
         """Name of the experiment."""
         return self.loaded.experiment.name
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of every file that was read, by its name; of experiments the file name."""
+        return {
+            Path(record.name).name
+            if Path(record.name).is_absolute()
+            else record.name: record.digest
+            for record in self.records
+        }
 
     @property
     def templates(self) -> tuple[TemplateSet, ...]:

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuhf.errors import InputError
+from nuhf.experiments.data import Asimov
 from nuhf.experiments.region import Prepared, Region
-from nuhf.experiments.solar_schema import Solar
 
 __all__ = ["MAX_BINS", "check"]
 
@@ -60,8 +60,7 @@ def check(prepared: Prepared) -> Prepared:
 
 def _check_whole(where: str, prepared: Prepared, region: Region) -> None:
     """Refuse fractions of a count, but not in an expectation that stands for the data."""
-    experiment = prepared.loaded.experiment
-    if isinstance(experiment, Solar) and experiment.data.kind == "asimov":
+    if any(isinstance(r.data, Asimov) for r in prepared.loaded.experiment.regions.values()):
         return
     off = np.abs(region.observed - np.rint(region.observed)) > _FRACTION
     if np.any(off):

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from nuhf import parameters
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import Loaded
+from nuhf.experiments.file import FreeNuisance, NormNuisance
 from nuhf.experiments.region import Prepared, Region
-from nuhf.experiments.schema import FreeNuisance, NormNuisance
 from nuhf.histfactory.describe import (
     Channel,
     Description,
@@ -38,7 +38,7 @@ FloatArray = NDArray[np.float64]
 
 def _norms(loaded: Loaded) -> dict[str, dict[str, Norm]]:
     norms: dict[str, dict[str, Norm]] = {}
-    for nuisance in loaded.analysis.nuisances:
+    for nuisance in loaded.nuisances:
         if isinstance(nuisance, NormNuisance):
             for process in nuisance.processes:
                 linear = nuisance.pull == "linear"
@@ -49,7 +49,7 @@ def _norms(loaded: Loaded) -> dict[str, dict[str, Norm]]:
 
 def _factors(loaded: Loaded) -> dict[str, list[str]]:
     factors: dict[str, list[str]] = {}
-    for nuisance in loaded.analysis.nuisances:
+    for nuisance in loaded.nuisances:
         if isinstance(nuisance, FreeNuisance):
             for process in nuisance.processes:
                 factors.setdefault(process, []).append(nuisance.name)
@@ -59,7 +59,7 @@ def _factors(loaded: Loaded) -> dict[str, list[str]]:
 def _free(experiments: Sequence[Prepared]) -> tuple[Free, ...]:
     found: dict[str, Free] = {}
     for one in experiments:
-        for nuisance in one.loaded.analysis.nuisances:
+        for nuisance in one.loaded.nuisances:
             if isinstance(nuisance, FreeNuisance):
                 known = found.setdefault(nuisance.name, Free(nuisance.name, nuisance.high))
                 if known.high != nuisance.high:
@@ -138,7 +138,7 @@ def _check_radii(experiments: Sequence[Prepared], chosen: Sequence[Parameter]) -
     """Refuse a neutron radius that would move one experiment and not another with the nuclide."""
     for parameter in chosen:
         for one in experiments:
-            shared = _nuclides(parameter) & one.loaded.experiment.nuclides
+            shared = _nuclides(parameter) & one.loaded.nuclides
             if shared and not any(acts_on(parameter, t) for t in one.templates):
                 raise InputError(
                     f"{parameter.name}: analysis '{one.loaded.analysis_name}' of {one.name} holds "

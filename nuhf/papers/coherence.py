@@ -1,18 +1,17 @@
 """Derived numbers of M. Cadeddu et al., arXiv:1908.06045: loss of coherence, weak charge."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from scipy.stats import chi2, norm
 
 from nuhf import questions
 from nuhf.errors import InputError
-from nuhf.experiments.measurement_schema import Measurement
 from nuhf.experiments.prepare import prepare
 from nuhf.experiments.region import Prepared
-from nuhf.experiments.spallation_schema import Spallation
-from nuhf.physics.apv import read_inputs, standard_model_weak_charge
+from nuhf.experiments.signals import WeakCharge
+from nuhf.library import read_weak_charge
+from nuhf.physics.apv import standard_model_weak_charge
 from nuhf.stats.problem import Options, pose
 
 __all__ = ["full_coherence_excluded_sigma", "loss_of_coherence", "weak_charge"]
@@ -35,16 +34,15 @@ def loss_of_coherence(one: Prepared) -> float:
     Raises
     ------
     InputError
-        If the experiment is none at a spallation source.
+        If the experiment sees no coherent scattering.
     """
-    experiment, name = one.loaded.experiment, one.loaded.analysis_name
-    if not isinstance(experiment, Spallation):
+    if not one.loaded.nuclides:
         raise InputError(f"{one.name}: no form factor to replace")
-    point = experiment.analyses[name].model_copy(
-        update={"form_factor": "point", "neutron_radius": False, "floating": (), "limits": {}}
-    )
-    changed = experiment.model_copy(update={"analyses": {**experiment.analyses, name: point}})
-    coherent = pose([prepare(replace(one.loaded, experiment=changed))], "norm_cevns", Options())
+    changes = {
+        "physics": {"form_factor": "point", "neutron_radius": False},
+        "analyses": {one.loaded.analysis_name: {"floating": (), "limits": {}}},
+    }
+    coherent = pose([prepare(one.loaded.changed(changes))], "norm_cevns", Options())
     height = coherent.profiler().at(np.array([1.0]))[0]
     best = questions.limit(pose([one], "Rn_CsI", Options()), 0.5, "delta-chi2")
     return float(height - best.twice_nll_min)
@@ -63,10 +61,11 @@ def full_coherence_excluded_sigma(experiments: Sequence[Prepared], _: float) -> 
 def weak_charge(experiments: Sequence[Prepared], cl: float) -> Pieces:
     """Weak charge at the interval of sin2thetaW: the same measurement, eq 16 for eq 17."""
     one = _one(experiments)
-    experiment = one.loaded.experiment
-    if not isinstance(experiment, Measurement):
+    signals = one.loaded.experiment.signals.values()
+    files = [signal.inputs for signal in signals if isinstance(signal, WeakCharge)]
+    if not files:
         raise InputError(f"{one.name}: no measurement of a weak charge")
-    inputs = read_inputs(one.loaded.table(experiment.measurement.inputs))
+    inputs = read_weak_charge(files[0], one.loaded.inputs)
     found = questions.limit(pose([one], "sin2thetaW", Options()), cl, "delta-chi2").intervals
     return [
         (standard_model_weak_charge(inputs, high), standard_model_weak_charge(inputs, low))

@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from nuhf import parameters
 from nuhf.errors import InputError
-from nuhf.experiments.schema import Finite
+from nuhf.experiments.parts import Finite
 
 __all__ = [
     "Band",

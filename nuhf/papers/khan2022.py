@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from nuhf.detector import germanium
+from nuhf.detector.quenching import RationalQuenching
+from nuhf.experiments.quenching import library_curve
 from nuhf.plots.figures import _COLOURS, _figure, _plain_axes
 from nuhf.tables import format_csv
 from nuhf.units import KEV
@@ -17,12 +18,12 @@ __all__ = ["QUENCHING", "printed_factor", "quenching_factors", "used_factor"]
 FloatArray = NDArray[np.float64]
 
 QUENCHING: Final[Mapping[str, str]] = {
-    "lindhard": "lindhard-ge72",
-    "bonhomme": "bonhomme",
-    "sarkis": "sarkis",
-    "ybe": "ybe",
-    "fef": "fef",
-    "jones": "jones",
+    "lindhard": "ge-lindhard-ge72",
+    "bonhomme": "ge-bonhomme",
+    "sarkis": "ge-sarkis",
+    "ybe": "ge-ybe",
+    "fef": "ge-fef",
+    "jones": "ge-jones",
 }
 """Curve of the analysis ``khan2022-NAME`` by name."""
 
@@ -48,7 +49,7 @@ def used_factor(name: str) -> tuple[FloatArray, FloatArray]:
         Ionisation energy in keV and Q = E_ee/E_nr along the curve, (n,); where the curve folds
         back (``fef``) an energy occurs several times.
     """
-    curve = germanium.quenching(QUENCHING[name])
+    curve = library_curve(QUENCHING[name])
     low, high = curve.recoil_range
     recoil = np.geomspace(max(low, _LOWEST_KEV * KEV), min(high, 4.5 * KEV), _POINTS)
     energy = curve(recoil)
@@ -71,8 +72,9 @@ def printed_factor(name: str) -> tuple[FloatArray, FloatArray]:
     energy_kev_ee, factor : ndarray
         Ionisation energy in keV and Q, (n,).
     """
-    fit = germanium.quenching(f"khan2022-{name}")
-    if not isinstance(fit, germanium.RationalQuenching):
+    own = QUENCHING[name] if name in ("sarkis", "jones") else f"ge-khan2022-{name}"
+    fit = library_curve(own)
+    if not isinstance(fit, RationalQuenching):
         raise TypeError(f"khan2022-{name} is no fit in the ionisation energy")
     energy = np.linspace(_LOWEST_KEV, _HIGHEST_KEV, _POINTS)
     return energy, fit.factor(energy)

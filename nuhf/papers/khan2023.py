@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 
 from nuhf.constants import ELECTRON_MASS, SIN2_THETA_W
 from nuhf.couplings.electromagnetic import ANAPOLE_CONVENTIONS, charge_shift
+from nuhf.library import read_nuclides, weak_couplings
 from nuhf.physics.cevns import differential_cross_section
-from nuhf.physics.couplings import weak_couplings
-from nuhf.physics.nuclei import read_nuclides
 from nuhf.physics.settings import Physics
 from nuhf.plots import figures as plots
 from nuhf.tables import format_csv

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from nuhf import parameters, questions, resources
 from nuhf.errors import FitError, InputError
 from nuhf.experiments.catalogue import list_experiments, load
+from nuhf.experiments.data import Asimov
 from nuhf.experiments.prepare import prepare
 from nuhf.experiments.region import Prepared
-from nuhf.experiments.solar_schema import Solar
 from nuhf.parameters import PARAMETERS, Parameter
 from nuhf.plots.summary import Bound, panel_order, summary
 from nuhf.rates.signal import acts_on
@@ -201,8 +201,7 @@ def overview(couplings: Sequence[str] = COUPLINGS, step: Step = lambda text: Non
 
 
 def _is_future(one: Prepared) -> bool:
-    experiment = one.loaded.experiment
-    return isinstance(experiment, Solar) and experiment.data.kind == "asimov"
+    return any(isinstance(r.data, Asimov) for r in one.loaded.experiment.regions.values())
 
 
 def _fits(parameter: Parameter, experiments: Sequence[Prepared]) -> list[Entry]:

@@ -5,19 +5,15 @@ the calculated amplitude, the predicted one on sin^2(theta_W). Source: M. Cadedd
 arXiv:1908.06045, eqs 9 to 18.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nuhf import resources
 from nuhf.constants import ALPHA, SIN2_THETA_W
-from nuhf.errors import InputError
 from nuhf.physics.neutron_radius import RADIUS_RANGE_FM, REFERENCE_FM, power_fit
-from nuhf.physics.nuclei import Nuclide, read_nuclides
+from nuhf.physics.nuclei import Nuclide
 
 __all__ = [
     "WeakChargeInputs",
@@ -28,7 +24,6 @@ __all__ = [
     "measured_error",
     "measured_sin2_theta_w",
     "measured_weak_charge",
-    "read_inputs",
     "skin_correction",
     "standard_model_weak_charge",
     "weak_charge",
@@ -37,14 +32,6 @@ __all__ = [
 FloatArray = NDArray[np.float64]
 
 _CORRECTION: Final = 1.0 - ALPHA / (2.0 * np.pi)
-
-_LAYOUT: Final[Mapping[str, tuple[str, ...]]] = {
-    "amplitude_over_polarizability": ("value_e_per_ab2", "error_e_per_ab2"),
-    "polarizability": ("value_ab3", "error_ab3"),
-    "amplitude": ("value_e_ab", "error_e_ab"),
-    "standard_model": ("weak_charge", "error", "proton_correction", "neutron_correction"),
-    "skin": ("constant", "slope"),
-}
 
 
 @dataclass(frozen=True)
@@ -82,41 +69,6 @@ class WeakChargeInputs:
     neutron_correction: float
     skin_constant: float
     skin_slope: float
-
-
-def read_inputs(path: Path | None = None) -> WeakChargeInputs:
-    """Read ``data/apv-cs/apv-cs.toml`` or another file of the same form.
-
-    Raises
-    ------
-    InputError
-        If a section or key is missing, unknown, or not a finite number, or the nuclide unknown.
-    """
-    path = path or resources.find("apv-cs/apv-cs.toml")
-    content = resources.read_toml(path)
-    if set(content) != {"nuclide", *_LAYOUT}:
-        wanted = ", ".join(["nuclide", *_LAYOUT])
-        raise InputError(f"{path}: needs exactly: {wanted}; given: {', '.join(content)}")
-    nuclides = read_nuclides()
-    if content["nuclide"] not in nuclides:
-        raise InputError(
-            f"{path}: nuclide = {content['nuclide']!r}; allowed: {', '.join(nuclides)}"
-        )
-    numbers = [
-        _number(path, content, section, key) for section, keys in _LAYOUT.items() for key in keys
-    ]
-    return WeakChargeInputs(nuclides[content["nuclide"]], *numbers)
-
-
-def _number(path: Path, content: Mapping[str, Any], section: str, key: str) -> float:
-    entries = content[section]
-    if not isinstance(entries, dict) or set(entries) != set(_LAYOUT[section]):
-        wanted = ", ".join(_LAYOUT[section])
-        raise InputError(f"{path}: [{section}] needs exactly the keys {wanted}")
-    value = entries[key]
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not np.isfinite(value):
-        raise InputError(f"{path}: [{section}] {key} = {value!r} is not a finite number")
-    return float(value)
 
 
 def coupling_weak_charge(inputs: WeakChargeInputs, gp: float, gn: float) -> float:

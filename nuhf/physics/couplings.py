@@ -5,11 +5,10 @@ Source: M. Cadeddu et al., arXiv:1908.06045, eq 27; A. N. Khan (2023), eqs 9, 17
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from nuhf import resources
 from nuhf.constants import (
     CM2_PER_MEV_M2,
     FERMI_CONSTANT,
@@ -21,10 +20,9 @@ from nuhf.errors import InputError
 
 __all__ = [
     "WeakCouplings",
-    "coupling_schemes",
+    "parse_schemes",
     "sm_charge_radius",
     "tree_level",
-    "weak_couplings",
 ]
 
 
@@ -58,20 +56,17 @@ def tree_level(sin2_theta_w: float = SIN2_THETA_W) -> WeakCouplings:
     return WeakCouplings("tree", {"e": gp, "mu": gp, "tau": gp}, -0.5)
 
 
-def coupling_schemes(path: Path | None = None) -> Mapping[str, WeakCouplings]:
-    """Return all schemes by name: ``tree`` and those of ``data/couplings.toml``."""
-    path = path or resources.find("couplings.toml")
+def parse_schemes(where: str, content: Mapping[str, Mapping[str, Any]]) -> dict[str, WeakCouplings]:
+    """Return all schemes by name: ``tree`` and those of a file like ``data/couplings.toml``.
+
+    Raises
+    ------
+    InputError
+        If a scheme lacks ``gp`` (by flavour) or ``gn``; ``where`` names the file.
+    """
     schemes = {"tree": tree_level()}
-    for name, entry in resources.read_toml(path).items():
+    for name, entry in content.items():
         if not {"gp", "gn"} <= set(entry):
-            raise InputError(f"{path}: [{name}] needs the keys gp (by flavour) and gn")
+            raise InputError(f"{where}: [{name}] needs the keys gp (by flavour) and gn")
         schemes[name] = WeakCouplings(name, dict(entry["gp"]), float(entry["gn"]))
     return schemes
-
-
-def weak_couplings(scheme: str) -> WeakCouplings:
-    """Look a scheme of couplings up by its name (`InputError` if unknown)."""
-    schemes = coupling_schemes()
-    if scheme not in schemes:
-        raise InputError(f"unknown couplings '{scheme}'; allowed: {', '.join(schemes)}")
-    return schemes[scheme]

@@ -2,14 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from nuhf import resources
 from nuhf.constants import ATOMIC_MASS_UNIT, ELECTRON_MASS
 from nuhf.errors import InputError
 
-__all__ = ["Nuclide", "read_nuclides"]
+__all__ = ["Nuclide", "parse_nuclides"]
 
 
 @dataclass(frozen=True)
@@ -46,19 +44,18 @@ class Nuclide:
         return self.atomic_mass_u * ATOMIC_MASS_UNIT - self.protons * ELECTRON_MASS
 
 
-def read_nuclides(path: Path | None = None) -> Mapping[str, Nuclide]:
-    """Read the nuclides of ``data/nuclides.toml`` (or another file of the same form).
+def parse_nuclides(where: str, content: Mapping[str, Any]) -> dict[str, Nuclide]:
+    """Return the nuclides of a file like ``data/nuclides.toml``.
 
     Raises
     ------
     InputError
-        If a key is missing or unknown, or a number is not positive.
+        If a key is missing or unknown, or a number is not positive; ``where`` names the file.
     """
-    path = path or resources.find("nuclides.toml")
-    return {name: _nuclide(path, name, entry) for name, entry in resources.read_toml(path).items()}
+    return {name: _nuclide(where, name, entry) for name, entry in content.items()}
 
 
-def _nuclide(path: Path, name: str, entry: dict[str, Any]) -> Nuclide:
+def _nuclide(path: str, name: str, entry: dict[str, Any]) -> Nuclide:
     wanted = {"protons", "nucleons", "atomic_mass_u", "rp_fm", "rn_fm"}
     if not isinstance(entry, dict) or set(entry) != wanted:
         raise InputError(f"{path}: [{name}] needs exactly the keys {', '.join(sorted(wanted))}")

@@ -11,20 +11,28 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nuhf import resources
 from nuhf.errors import InputError
-from nuhf.physics.reactor_models import CAPTURES, ISOTOPES, MODELS, Model, add, piece_spectrum
+from nuhf.physics.reactor_models import (
+    CAPTURES,
+    ISOTOPES,
+    MODELS,
+    Model,
+    Piece,
+    add,
+    piece_spectrum,
+)
 from nuhf.physics.spectra import Spectrum
+from nuhf.tables import Table
 from nuhf.units import GIGAWATT, METRE
 
 __all__ = [
     "antineutrinos_per_fission",
-    "energy_per_fission",
-    "fission_fractions",
+    "checked_fractions",
     "fission_rate",
     "fluence_from_flux",
     "fluence_from_power",
     "model",
+    "pieces",
     "spectrum",
 ]
 
@@ -43,6 +51,7 @@ def model(name: str) -> Model:
 
 def spectrum(
     name: str,
+    data: Mapping[str, Table | Mapping[str, Any]],
     fractions: Mapping[str, float] | None = None,
     captures: float = 0.0,
     e_max_mev: float | None = None,
@@ -53,6 +62,9 @@ def spectrum(
     ----------
     name : str
         A key of `nuhf.physics.reactor_models.MODELS`.
+    data : mapping
+        Table, or content of a TOML file, by `nuhf.physics.reactor_models.Piece.file`, of every
+        piece that `pieces` names.
     fractions : mapping, optional
         Shares of the fissions by isotope, summing to 1; not given for a model of a whole reactor.
     captures : float
@@ -83,15 +95,22 @@ def spectrum(
             )
         weights: Mapping[str, float] = {"total": 1.0}
     else:
-        weights = _checked(name, fractions)
-    parts = [piece_spectrum(piece, weights) for piece in chosen.pieces]
+        weights = checked_fractions(name, fractions)
+    parts = [piece_spectrum(piece, weights, data[piece.file]) for piece in chosen.pieces]
     if captures:
-        parts.append(piece_spectrum(CAPTURES, dict.fromkeys(CAPTURES.columns, captures)))
+        shares = dict.fromkeys(CAPTURES.columns, captures)
+        parts.append(piece_spectrum(CAPTURES, shares, data[CAPTURES.file]))
     whole = add(parts)
     return whole if e_max_mev is None else _limited(name, whole, e_max_mev)
 
 
-def _checked(name: str, fractions: Mapping[str, float] | None) -> Mapping[str, float]:
+def pieces(name: str, captures: float = 0.0) -> tuple[Piece, ...]:
+    """Return the parts of a model whose data `spectrum` needs (`InputError` if unknown)."""
+    return (*model(name).pieces, *([CAPTURES] if captures else []))
+
+
+def checked_fractions(name: str, fractions: Mapping[str, float] | None) -> Mapping[str, float]:
+    """Return shares of the fissions by isotope if they are complete (`InputError`)."""
     if fractions is None:
         raise InputError(f"reactor model '{name}' needs fission fractions: {', '.join(ISOTOPES)}")
     unknown = set(fractions) - set(ISOTOPES)
@@ -127,36 +146,6 @@ def antineutrinos_per_fission(per_fission: Spectrum) -> float:
     half = 0.5 * np.diff(per_fission.edges)[:, np.newaxis]
     middle = 0.5 * (per_fission.edges[1:] + per_fission.edges[:-1])[:, np.newaxis]
     return float((half * w * per_fission.density(middle + half * x)).sum())
-
-
-def _fuel(kind: str, name: str) -> dict[str, Any]:
-    path = resources.find("reactor/fuel.toml")
-    known = resources.read_toml(path)[kind]
-    if name not in known:
-        raise InputError(f"{path}: no [{kind}.{name}]; there are {', '.join(known)}")
-    return dict(known[name])
-
-
-def fission_fractions(name: str) -> dict[str, float]:
-    """Return the shares of the fissions of a fuel in ``data/reactor/fuel.toml``.
-
-    Raises
-    ------
-    InputError
-        If the name is unknown.
-    """
-    entry = _fuel("fractions", name)
-    return {isotope: float(entry[isotope]) for isotope in ISOTOPES}
-
-
-def energy_per_fission(fractions: Mapping[str, float], name: str = "kopeikin2004") -> float:
-    """Return the mean thermal energy per fission in MeV for given shares of the fissions.
-
-    ``name`` is a set of energies in ``data/reactor/fuel.toml`` (`InputError` if unknown).
-    """
-    entry = _fuel("energies", name)
-    checked = _checked(f"energies {name}", fractions)
-    return float(sum(share * entry[isotope] for isotope, share in checked.items()))
 
 
 def fission_rate(power_gw: float, energy_per_fission_mev: float) -> float:

@@ -23,10 +23,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nuhf import resources
 from nuhf.errors import InputError
 from nuhf.physics.spectra import Spectrum, histogram_spectrum
-from nuhf.tables import read_table
+from nuhf.tables import Table
 
 __all__ = ["CAPTURES", "ISOTOPES", "MODELS", "Model", "Piece", "add", "piece_spectrum"]
 
@@ -152,7 +151,9 @@ CAPTURES: Final = Piece("bins", "bestiole2023", ("u239", "np239"))
 """Beta decays of 239U and 239Np after neutron capture on 238U, per capture."""
 
 
-def piece_spectrum(piece: Piece, weights: Mapping[str, float]) -> Spectrum:
+def piece_spectrum(
+    piece: Piece, weights: Mapping[str, float], data: Table | Mapping[str, Any]
+) -> Spectrum:
     """Build a piece as the weighted sum of its columns.
 
     Parameters
@@ -161,6 +162,8 @@ def piece_spectrum(piece: Piece, weights: Mapping[str, float]) -> Spectrum:
         What to read.
     weights : mapping
         Factor of each column; columns that are missing count zero.
+    data : Table or mapping
+        Its table, or for an exponential the content of the TOML file.
 
     Returns
     -------
@@ -173,15 +176,14 @@ def piece_spectrum(piece: Piece, weights: Mapping[str, float]) -> Spectrum:
         If the form is unknown, or an exponential is asked for outside its fitted range.
     """
     used = [(name, weights[name]) for name in piece.columns if weights.get(name)]
-    if piece.form == "exponential":
-        return _exponential(piece, used)
+    if not isinstance(data, Table):
+        return _exponential(piece, used, data)
     if piece.form not in ("points", "falling", "bins"):
         raise InputError(
             f"unknown form '{piece.form}'; allowed: points, falling, bins, exponential"
         )
-    path = resources.find(piece.file)
-    axes = ["e_lo_mev", "e_hi_mev"] if piece.form == "bins" else ["e_mev"]
-    table = read_table(path, [*axes, *piece.columns])
+    axes, table = ["e_lo_mev", "e_hi_mev"] if piece.form == "bins" else ["e_mev"], data
+    table.require([*axes, *piece.columns])
     height = sum((w * table.non_negative(name) for name, w in used), np.zeros_like(table[axes[0]]))
     if piece.form == "bins":
         edges = table.edges("e_lo_mev", "e_hi_mev")
@@ -209,9 +211,10 @@ def _through_points(energy: FloatArray, height: FloatArray, falling: bool) -> Sp
     return Spectrum("e", energy, density, antineutrino=True, continuous=True)
 
 
-def _exponential(piece: Piece, used: Sequence[tuple[str, float]]) -> Spectrum:
-    path = resources.find(piece.file)
-    section: dict[str, Any] = resources.read_toml(path)[piece.name]
+def _exponential(
+    piece: Piece, used: Sequence[tuple[str, float]], content: Mapping[str, Any]
+) -> Spectrum:
+    section, path = content[piece.name], piece.file
     valid = tuple(section["range_mev"])
     low, high = piece.range_mev or valid
     if not valid[0] <= low < high or (high > valid[1] and not piece.extrapolated):

@@ -6,24 +6,20 @@ hep-ph/0004158. It multiplies the cross section on a free electron (`nuhf.physic
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nuhf import resources
 from nuhf.errors import InputError
-from nuhf.tables import Table, read_table
+from nuhf.tables import Table
 from nuhf.units import KEV
 
-__all__ = ["AtomicCorrection", "Shells", "free_electrons", "read_shells", "rrpa_ratio"]
+__all__ = ["AtomicCorrection", "Shells", "atomic_correction", "free_electrons", "shells_of"]
 
 FloatArray = NDArray[np.float64]
 
 _RETURN: Final = 2.0
-_RRPA_RATIO: Final = "electrons/xenon_rrpa_ratio_computed_from_digitised.csv"
-_RRPA_SHELLS: Final = "electrons/xenon_shells_rrpa.csv"
 
 
 @dataclass(frozen=True)
@@ -63,16 +59,15 @@ class Shells:
         return np.asarray(below[np.searchsorted(self.edges, recoil, side="left")])
 
 
-def read_shells(source: Path | Table) -> Shells:
-    """Read shells from a table with the columns ``edge_kev`` and ``electrons``, in any order.
+def shells_of(table: Table) -> Shells:
+    """Return the shells of a table with the columns ``edge_kev`` and ``electrons``, in any order.
 
     Raises
     ------
     InputError
         If a binding energy is not positive or given twice, or a shell does not hold a positive
-        whole number of electrons; and as `read_table`.
+        whole number of electrons.
     """
-    table = source if isinstance(source, Table) else read_table(source, ["edge_kev", "electrons"])
     edges, electrons = table["edge_kev"], table["electrons"]
     order = np.argsort(edges)
     edges, electrons = edges[order], electrons[order]
@@ -176,32 +171,28 @@ class AtomicCorrection:
         return self(recoil) * self.shells.effective_electrons(recoil)
 
 
-def rrpa_ratio(path: Path | None = None, shells: Shells | None = None) -> AtomicCorrection:
-    """Read the correction of xenon from the relativistic random-phase approximation (RRPA).
+def atomic_correction(table: Table, shells: Shells) -> AtomicCorrection:
+    """Return the correction of a table with the columns ``t_kev`` and ``ratio``.
 
-    Source: J.-W. Chen et al., Phys. Lett. B 774, 656 (2017), arXiv:1610.04177, for solar pp and
-    7Be neutrinos; 0.26 to 28 keV, reading noise of about one per
-    cent. Computed from digitised curves.
+    For xenon in the relativistic random-phase approximation (RRPA): J.-W. Chen et al., Phys.
+    Lett. B 774, 656 (2017), arXiv:1610.04177, for solar pp and 7Be neutrinos; 0.26 to 28 keV,
+    reading noise of about one per cent. Computed from digitised curves.
 
     Parameters
     ----------
-    path : Path, optional
-        Another table with the columns ``t_kev`` and ``ratio``.
-    shells : Shells, optional
-        The step function of that table; the binding energies of the RRPA if not given.
+    table : Table
+        Recoil energies and ratios.
+    shells : Shells
+        The step function that the ratios belong to.
 
     Raises
     ------
     InputError
         If the recoil energies are not positive and ascending, or a ratio is not positive.
     """
-    path = path or resources.find(_RRPA_RATIO)
-    table = read_table(path, ["t_kev", "ratio"])
     recoil, ratio = table["t_kev"], table["ratio"]
     if recoil[0] <= 0 or np.any(np.diff(recoil) <= 0):
-        raise InputError(f"{path}: column 't_kev' is not positive and ascending")
+        raise InputError(f"{table.path}: column 't_kev' is not positive and ascending")
     if np.any(ratio <= 0):
-        raise InputError(f"{path}: column 'ratio': {ratio.min():g} is not positive")
-    return AtomicCorrection(
-        recoil * KEV, ratio, shells or read_shells(resources.find(_RRPA_SHELLS))
-    )
+        raise InputError(f"{table.path}: column 'ratio': {ratio.min():g} is not positive")
+    return AtomicCorrection(recoil * KEV, ratio, shells)

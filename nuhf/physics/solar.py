@@ -3,19 +3,16 @@
 Components: ``pp``, ``be7`` (two lines), ``pep`` (line), ``n13``, ``o15``, ``f17``, ``b8``, ``hep``.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nuhf import resources
 from nuhf.constants import AVOGADRO, FERMI_CONSTANT, HBAR_C
 from nuhf.errors import InputError
 from nuhf.physics.spectra import Spectrum
-from nuhf.tables import read_table
 from nuhf.units import EV
 
 __all__ = [
@@ -26,11 +23,7 @@ __all__ = [
     "Flux",
     "Oscillation",
     "Survival",
-    "adiabatic_survival",
-    "components",
     "flavour_spectra",
-    "read_fluxes",
-    "read_oscillation",
 ]
 
 FloatArray = NDArray[np.float64]
@@ -41,7 +34,6 @@ Survival = Callable[[str, FloatArray], FloatArray]
 COMPONENTS: Final = ("pp", "be7", "pep", "n13", "o15", "f17", "b8", "hep")
 """Names of the reactions, as in the keys of ``data/solar``."""
 
-_LINES: Final = ("be7", "pep")
 # straight lines times E^-n: exact for n = 0; n = 1, 2 to 5e-7 above 0.1 keV of electron recoil
 _ORDER: Final = 4
 
@@ -55,33 +47,6 @@ class Flux:
 
     per_cm2_s: float
     relative_uncertainty: float
-
-
-def read_fluxes(model: str = "gs98", path: Path | None = None) -> dict[str, Flux]:
-    """Return the flux of each component in a standard solar model, at 1 au.
-
-    Source: N. Vinyoles et al., arXiv:1611.09867 (B16).
-
-    Parameters
-    ----------
-    model : str
-        ``gs98`` (high metallicity) or ``agss09met`` (low), or another table of the file.
-    path : Path, optional
-        Another file of the form of ``data/solar/fluxes_b16.toml``.
-
-    Raises
-    ------
-    InputError
-        If the model is not in the file, or a component or number is missing or not positive.
-    """
-    path = path or resources.find("solar/fluxes_b16.toml")
-    wanted = ("flux_per_cm2_s", "relative_uncertainty")
-    fluxes = {}
-    for name, entry in _table(path, model, COMPONENTS).items():
-        if not isinstance(entry, dict) or set(entry) != set(wanted):
-            raise InputError(f"{path}: [{model}] {name} needs exactly the keys {', '.join(wanted)}")
-        fluxes[name] = Flux(*(_positive(path, f"[{model}] {name}.{k}", entry[k]) for k in wanted))
-    return fluxes
 
 
 # -------------------------------------------------------------- unit spectra
@@ -110,48 +75,6 @@ class Component:
     def spectrum(self) -> Spectrum:
         """The spectrum without oscillation, all nu_e."""
         return _joined("e", self.energy, self.density, self.lines)
-
-
-def components(names: Iterable[str] = COMPONENTS) -> dict[str, Component]:
-    """Read spectra from ``data/solar``, by name.
-
-    Continua are straight lines between the published points, divided by their integral (1
-    within 2e-5). Against monotone cubics the normalised integrals of E^-n above E_min >= 0.1 MeV
-    change by less than 5e-4 for pp, 1.5e-4 for the others; above 0.02 MeV by less than 1.2e-3.
-
-    Raises
-    ------
-    InputError
-        If a name is unknown or a file is broken.
-    """
-    names = tuple(names)
-    for name in names:
-        if name not in COMPONENTS:
-            raise InputError(f"unknown solar component '{name}'; allowed: {', '.join(COMPONENTS)}")
-    return {name: _line_component(name) if name in _LINES else _continuum(name) for name in names}
-
-
-def _line_component(name: str) -> Component:
-    path = resources.find("solar/lines.toml")
-    lines = []
-    for entry in resources.read_toml(path).get(name, []):
-        if set(entry) != {"energy_mev", "fraction"}:
-            raise InputError(f"{path}: {name} needs exactly the keys energy_mev, fraction")
-        energy = _positive(path, f"{name}.energy_mev", entry["energy_mev"])
-        lines.append((energy, _positive(path, f"{name}.fraction", entry["fraction"])))
-    if abs(sum(share for _, share in lines) - 1.0) > 1e-9:
-        raise InputError(f"{path}: the fractions of the lines of {name} do not add up to 1")
-    nothing = np.array([])
-    return Component(name, nothing, nothing, tuple(lines))
-
-
-def _continuum(name: str) -> Component:
-    path = resources.find(f"solar/spectrum_{name}.csv")
-    table = read_table(path, ["e_mev", "density_per_mev"])
-    energy, density = table.non_negative("e_mev"), table.non_negative("density_per_mev")
-    if np.any(np.diff(energy) <= 0):
-        raise InputError(f"{path}: the energies in column 'e_mev' do not increase")
-    return Component(name, energy, density / np.trapezoid(density, energy))
 
 
 def _joined(
@@ -185,25 +108,6 @@ class Oscillation:
         """
         half_sin2_double = 2.0 * self.sin2_theta12 * (1.0 - self.sin2_theta12)
         return (1.0 - half_sin2_double) * (1.0 - self.sin2_theta13) ** 2 + self.sin2_theta13**2
-
-
-def read_oscillation(ordering: str = "normal", path: Path | None = None) -> Oscillation:
-    """Read oscillation parameters for the ``normal`` or ``inverted`` ordering of the masses.
-
-    Raises
-    ------
-    InputError
-        If the ordering is not in the file, a key is missing or unknown, or a number not positive
-        or a sin^2 above 1.
-    """
-    path = path or resources.find("solar/oscillation.toml")
-    keys = tuple(Oscillation.__dataclass_fields__)
-    entry = _table(path, ordering, keys)
-    found = {key: _positive(path, f"[{ordering}] {key}", entry[key]) for key in keys}
-    for key, value in found.items():
-        if key.startswith("sin2") and value > 1.0:
-            raise InputError(f"{path}: [{ordering}] {key} = {value} is above 1")
-    return Oscillation(**found)
 
 
 @dataclass(frozen=True)
@@ -280,25 +184,6 @@ class AdiabaticSurvival:
         return np.asarray(cos4_theta13 * 0.5 * (1.0 + cos_double * average) + o.sin2_theta13**2)
 
 
-def adiabatic_survival(oscillation: Oscillation | None = None) -> AdiabaticSurvival:
-    """Return the survival in the solar model BS05(OP) (arXiv:astro-ph/0412440).
-
-    Parameters
-    ----------
-    oscillation : Oscillation, optional
-        Normal ordering of ``data/solar/oscillation.toml`` if not given.
-    """
-    path = resources.find("solar/production_bs05op.csv")
-    table = read_table(path, ["r_lo", "r_hi", "ne_mol_per_cm3", *COMPONENTS])
-    table.edges("r_lo", "r_hi")
-    shares = {name: table.non_negative(name) for name in COMPONENTS}
-    return AdiabaticSurvival(
-        oscillation or read_oscillation(),
-        table.non_negative("ne_mol_per_cm3"),
-        {name: share / share.sum() for name, share in shares.items()},
-    )
-
-
 def flavour_spectra(
     component: Component, survival: Survival, sin2_theta23: float
 ) -> dict[str, Spectrum]:
@@ -353,22 +238,3 @@ def _shares(survive: FloatArray, sin2_theta23: float) -> dict[str, FloatArray]:
         "mu": (1.0 - survive) * (1.0 - sin2_theta23),
         "tau": (1.0 - survive) * sin2_theta23,
     }
-
-
-# ------------------------------------------------------------------ reading
-
-
-def _table(path: Path, name: str, keys: tuple[str, ...]) -> dict[str, Any]:
-    content = resources.read_toml(path)
-    if name not in content:
-        raise InputError(f"{path}: no table [{name}]; there are: {', '.join(content)}")
-    entry = content[name]
-    if not isinstance(entry, dict) or set(entry) != set(keys):
-        raise InputError(f"{path}: [{name}] needs exactly the keys {', '.join(keys)}")
-    return entry
-
-
-def _positive(path: Path, key: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < np.inf:
-        raise InputError(f"{path}: {key} = {value!r} is not a positive number")
-    return float(value)

@@ -66,6 +66,8 @@ class Target:
         Recoil energies in MeV where the cross section is not smooth.
     reference : mapping
         Nominal values of variables that its kernel is expanded in, beside the couplings.
+    lowest : float
+        Recoil energy in MeV below which the cross section is not known; 0 if everywhere.
     ends : callable, optional
         Neutrino energies and the mass to the recoils, all in MeV, where inelastic scattering
         begins and ends.
@@ -76,6 +78,7 @@ class Target:
     kernel: Kernel
     kinks: tuple[float, ...] = ()
     reference: Mapping[str, float] = field(default_factory=dict)
+    lowest: float = 0.0
     ends: Ends | None = None
 
 
@@ -152,8 +155,14 @@ def electrons(
         return [(elastic, None), *others]
 
     kinks = [*shells.kinks, *(correction.kinks if correction is not None else ())]
+    lowest = correction.tabulated_range[0] if correction is not None else 0.0
     return Target(
-        ELECTRON_MASS, atoms, kernel, tuple(float(kink) for kink in kinks), ends=_ends(physics)
+        ELECTRON_MASS,
+        atoms,
+        kernel,
+        tuple(float(kink) for kink in kinks),
+        lowest=lowest,
+        ends=_ends(physics),
     )
 
 

@@ -38,6 +38,9 @@ _UNITS: Final[Mapping[str, str]] = {
     "_us": "us", "_kev": "keV", "_kev_ee": "keV_ee", "_kev_nr": "keV_nr"
 }  # fmt: skip
 
+_SHORT: Final = {"energy": "e", "time": "t", "photoelectrons": "pe"}
+"""Quantities as the columns of tables call them."""
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -61,6 +64,19 @@ class Axis:
         """Name without the unit."""
         end = next((end for end in _UNITS if self.name.endswith(end)), "")
         return self.name.removesuffix(end)
+
+    @property
+    def column(self) -> str:
+        """Name in tables: ``e_kev``, ``t_us``, ``pe``, or the name itself."""
+        short = _SHORT.get(self.quantity, self.quantity)
+        return short + self.name.removeprefix(self.quantity)
+
+    @property
+    def edge_columns(self) -> tuple[str, str]:
+        """Columns of bin edges in tables, such as ``e_lo_kev`` and ``e_hi_kev``."""
+        short = _SHORT.get(self.quantity, self.quantity)
+        suffix = self.name.removeprefix(self.quantity)
+        return f"{short}_lo{suffix}", f"{short}_hi{suffix}"
 
 
 def bin_columns(axes: Sequence[Axis]) -> dict[str, list[float]]:

@@ -144,8 +144,8 @@ def citations(experiments: Sequence[Prepared], steps: Iterable[str] = ()) -> lis
     called = {"always", *steps}
     for one in experiments:
         called |= {signal.interaction for signal in one.templates}
-        called |= {str(value) for value in one.loaded.analysis.model_dump().values()
-                   if isinstance(value, str)}  # fmt: skip
+        physics = one.loaded.experiment.physics
+        called |= {physics.form_factor} if one.loaded.nuclides else set()
     for entry, when in _methods():
         if called & set(when):
             _add(found, entry)

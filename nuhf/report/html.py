@@ -203,21 +203,15 @@ def _data(content: Content) -> list[Block]:
         Table("Regions", ("region", "bins", "observed [events]", "background [events]", "also"),
               tuple(rows), (0, 1, 4)),
     ]  # fmt: skip
-    if one.loaded.analysis.nuisances:
+    if one.loaded.nuisances:
         blocks.append(_nuisances(content))
     return blocks
 
 
 def _nuisances(content: Content) -> Table:
     rows = []
-    for nuisance in content.prepared.loaded.analysis.nuisances:
-        if nuisance.kind == "norm":
-            size, where = f"{100 * nuisance.size:g} %", ", ".join(nuisance.processes)
-        elif nuisance.kind == "free":
-            size, where = f"free, 0 to {nuisance.high:g}", ", ".join(nuisance.processes)
-        else:
-            size, where = nuisance.kind, f"variation {nuisance.variation}"
-        rows.append((nuisance.name, size, where, nuisance.source))
+    for nuisance in content.prepared.loaded.nuisances:
+        rows.append((nuisance.name, *nuisance.words, nuisance.source))
     header = ("nuisance", "size (1 standard deviation)", "acts on", "source")
     return Table("Nuisance parameters", header, tuple(rows), (0, 1, 2, 3))
 
@@ -293,7 +287,7 @@ def _provenance(content: Content) -> list[Block]:
     rows = (
         ("experiment file", one.path.name),
         ("analysis", one.analysis_name),
-        ("couplings", one.analysis.couplings),
+        ("couplings", one.experiment.physics.couplings),
         ("versions", versions),
         ("options", options),
     )

@@ -197,7 +197,7 @@ def _data(name: str) -> Iterator[Finding]:
         digests = resources.read_json(path).get("digests", {})
         changed = []
         for table, recorded in digests.items():
-            file = loaded.path if table == loaded.path.name else loaded.table(table)
+            file = loaded.path if table == loaded.path.name else loaded.inputs.path(table)
             if resources.digest(file) != recorded:
                 changed.append(table)
         text = f"{len(digests)} files as when the templates were made"

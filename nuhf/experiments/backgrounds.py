@@ -1,0 +1,389 @@
+"""Backgrounds in experiment files; every kind is for every target and source."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from nuhf.detector import response
+from nuhf.detector.efficiency import exponential_fractions
+from nuhf.detector.gaussian import bin_probabilities
+from nuhf.errors import InputError
+from nuhf.experiments.data import Bins, Counts, RegionSection, binned, row_per_bin
+from nuhf.experiments.parts import Name, NonNegative, Origin, Part, Positive, among
+from nuhf.experiments.responses import BuiltResponse
+from nuhf.inputs import Inputs
+from nuhf.rates.templates import Axis
+from nuhf.tables import Table
+from nuhf.units import KEV
+
+__all__ = ["Background", "Surroundings"]
+
+FloatArray = NDArray[np.float64]
+
+_FLAT_STEP_KEV: Final = 0.25
+_STEPS: Final = 100_000
+_ORDER: Final = 6
+"""Gauss-Legendre nodes per step of a background's spectrum, which is 1 keV or less."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the backgrounds of a region may need.
+
+    Attributes
+    ----------
+    inputs : Inputs
+        Reads tables.
+    section : RegionSection
+        The region in the file.
+    bins : Bins
+        Its bins.
+    accepted : ndarray
+        Accepted share in every bin, (n_bins,).
+    response : callable
+        The response of a name in these bins.
+    tonne_years, beam_gwh : float or None
+        Exposure and beam energy, where the file states them.
+    """
+
+    inputs: Inputs
+    section: RegionSection
+    bins: Bins
+    accepted: FloatArray
+    response: Callable[[str], BuiltResponse]
+    tonne_years: float | None
+    beam_gwh: float | None
+
+    def reference(self, axis: Axis) -> tuple[float, float]:
+        """Return the range of an axis that events refer to."""
+        return self.section.reference_range.get(axis.name, (axis.edges[0], axis.edges[-1]))
+
+    def days(self, kind: str) -> float:
+        """Return the live time in days (`InputError` without one)."""
+        if self.section.live_days is None:
+            raise InputError(f"{self.bins.where}: a background of kind '{kind}' needs live_days")
+        return self.section.live_days
+
+
+class Background(Part):
+    """Events that are expected without neutrinos."""
+
+    name: Name = Field("", description="Its name: that of the table", validate_default=False)
+    title: str = Field(description="One line for people")
+    source: Origin
+    region: Name | None = Field(None, description="Region that it is in; without it every one")
+    contains_signal: bool = Field(
+        False,
+        description="Whether it contains the neutrinos of the SM, which are then taken off",
+    )
+
+    @abstractmethod
+    def counts(self, around: Surroundings) -> FloatArray:
+        """Return the expected events, (n_bins,) (`InputError` if they cannot be made)."""
+
+
+def _steady(around: Surroundings, in_signal: FloatArray, rate_per_us: float = 0.0) -> FloatArray:
+    """Spread events (n_signal_bins,) over the time bins of the region, if it has any."""
+    time = around.bins.time
+    if time is None:
+        return in_signal
+    edges = np.unique(np.concatenate([np.asarray(around.reference(time)), time.edges]))
+    fractions = exponential_fractions(edges, rate_per_us)
+    in_time = response.rebin(edges, fractions, np.asarray(time.edges))
+    return np.asarray(np.outer(in_signal, in_time).ravel())
+
+
+class Product(Background):
+    """The product of one shape per axis, from tables.
+
+    Shapes are histograms whose rows have the edges of their axis. ``apply`` names the
+    efficiencies of a response that the shapes do not yet include.
+    """
+
+    kind: Literal["product"] = Field(description="Product of one shape per axis, from tables")
+    tables: dict[Name, str] = Field(description="Table of the shape by axis")
+    column: str = Field(description="Column of the shape in all of them")
+    response: Name | None = Field(None, description="Response whose efficiencies are applied")
+    apply: tuple[Literal["signal", "time"], ...] = Field(
+        (), description="Efficiencies of the response that are not in the shapes yet"
+    )
+    events: Positive | None = Field(
+        None, description="Events in `reference_range`; without it the tables hold a rate per GWh"
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.apply and self.response is None:
+            raise ValueError("apply needs response")
+        return self
+
+    def counts(self, around: Surroundings) -> FloatArray:
+        """Return the product in the bins."""
+        axes = around.bins.axes
+        try:
+            among("tables", (axis.name for axis in axes), self.tables)
+        except ValueError as error:
+            raise InputError(f"background '{self.name}': {error}") from None
+        if self.events is None:
+            if around.beam_gwh is None:
+                raise InputError(
+                    f"background '{self.name}': give events, or the beam_energy_gwh of the source"
+                )
+            return around.beam_gwh * self._fold(around, {a.name: a.edges for a in axes})
+        whole = self._fold(around, {a.name: around.reference(a) for a in axes}).sum()
+        if not whole > 0:
+            raise InputError(
+                f"background '{self.name}': its tables are zero in the reference_range that its "
+                "events refer to"
+            )
+        fold = self._fold(around, {a.name: a.edges for a in axes})
+        return np.asarray(self.events * fold / whole)
+
+    def _fold(self, around: Surroundings, edges: Mapping[str, tuple[float, ...]]) -> FloatArray:
+        product = np.ones(1)
+        built = around.response(self.response) if self.response and self.apply else None
+        for axis in around.bins.axes:
+            table = around.inputs.table(self.tables[axis.name], [*axis.edge_columns, self.column])
+            old, shape = table.edges(*axis.edge_columns), table.non_negative(self.column)
+            if built and axis is around.bins.time and "time" in self.apply:
+                shape = shape * built.time.mean(old)
+            elif built and axis is not around.bins.time and "signal" in self.apply:
+                unit = KEV if axis.unit.startswith("keV") else 1.0
+                shape = shape * built.signal(0.5 * (old[1:] + old[:-1]) * unit)
+            rebinned = response.rebin(old, shape, np.asarray(edges[axis.name]))
+            product = np.outer(product, rebinned).ravel()
+        return product
+
+
+class Control(Background):
+    """The spectrum of the control counts in the reference range, times an exponential in time."""
+
+    kind: Literal["control"] = Field(description="Spectrum of the control counts of the data")
+    events: Positive = Field(description="Events in `reference_range`")
+    rate_per_us: NonNegative = Field(0.0, description="Decay rate in time, 1/us; 0 is flat")
+
+    def counts(self, around: Surroundings) -> FloatArray:
+        """Return the spectrum in the bins."""
+        data = around.section.data
+        if not (isinstance(data, Counts) and data.control):
+            raise InputError(f"background '{self.name}': data of kind 'counts' with control")
+        axes = around.bins.axes
+        spans = {a.name: around.reference(a) for a in axes}
+        table = around.inputs.table(data.table, [data.control])
+        counts = table.non_negative(data.control)
+        for axis in axes:
+            low, high = (table[column] for column in axis.edge_columns)
+            span = spans[axis.name]
+            counts = np.where((low >= span[0]) & (high <= span[1]), counts, 0.0)
+        signal = around.bins.signal
+        if len(signal) != 1:
+            raise InputError(f"background '{self.name}': kind 'control' is for one axis and time")
+        low, high = (table[column] for column in signal[0].edge_columns)
+        shape = response.rebin_counts(low, high, counts, np.asarray(signal[0].edges))
+        return _steady(around, self.events * shape / counts.sum(), self.rate_per_us)
+
+
+class TableBins(Background):
+    """Expected events by cell of a table, after the detector.
+
+    ``events`` rescales the whole table; with ``rows`` the table has one row per bin.
+    """
+
+    kind: Literal["bins"] = Field(description="Events by cell of a table, after the detector")
+    table: str = Field(description="Table of cells")
+    column: str = Field(description="Its column with the events")
+    events: Positive | None = Field(None, description="Events of the whole table; rescales it")
+    factor: Positive = Field(1.0, description="Factor on the table, such as an exposure")
+    rows: bool = Field(False, description="Whether the table has a row per bin, in their order")
+
+    def counts(self, around: Surroundings) -> FloatArray:
+        """Return the sums over the cells of every bin."""
+        if self.rows:
+            counts = row_per_bin(around.inputs, self.table, [self.column], around.bins)[self.column]
+        else:
+            counts = binned(around.inputs, self.table, [self.column], around.bins)[:, 0]
+        if self.events is None:
+            return self.factor * counts
+        whole = around.inputs.table(self.table, [self.column])[self.column].sum()
+        return np.asarray(counts * self.events / whole)
+
+
+class Exponential(Background):
+    """height exp(-decay E) in counts per keV and day, before acceptance; a decay of 0 is flat."""
+
+    kind: Literal["exponential"] = Field(description="Exponential or flat, as measured")
+    height_per_kev_day: Positive = Field(
+        description="Events per keV and day at zero energy, before acceptance"
+    )
+    decay_per_kev: NonNegative = Field(description="Decay constant, 1/keV; 0 is flat")
+
+    def counts(self, around: Surroundings) -> FloatArray:
+        """Return the integral over the bins."""
+        edges = _energy_edges(around, self.name)
+        if self.decay_per_kev == 0.0:
+            content = np.diff(edges)
+        else:
+            content = np.diff(-np.exp(-self.decay_per_kev * edges)) / self.decay_per_kev
+        live = around.days(self.kind) * self.height_per_kev_day
+        return np.asarray(around.accepted * _steady(around, live * content))
+
+
+class Peaks(Background):
+    """Gaussian lines of one width as measured; ``area_per_day`` is that of a line of share 1."""
+
+    kind: Literal["peaks"] = Field(description="Gaussian lines as measured")
+    area_per_day: Positive = Field(
+        description="Events per day of a line of share 1, before acceptance"
+    )
+    energies_kev: tuple[Positive, ...] = Field(
+        min_length=1, description="Energies of the lines, keV"
+    )
+    shares: tuple[Positive, ...] = Field(
+        min_length=1, description="Area of each line relative to `area_per_day`"
+    )
+    width_kev: Positive = Field(description="Standard deviation of all lines, keV")
+
+    @model_validator(mode="after")
+    def _pairs(self) -> Self:
+        if len(self.shares) != len(self.energies_kev):
+            raise ValueError("as many shares as energies_kev are needed")
+        return self
+
+    def counts(self, around: Surroundings) -> FloatArray:
+        """Return the integral over the bins."""
+        edges, energies = _energy_edges(around, self.name), np.asarray(self.energies_kev)
+        lines = bin_probabilities(edges, energies, np.full_like(energies, self.width_kev))
+        live = around.days(self.kind) * self.area_per_day
+        return np.asarray(around.accepted * _steady(around, live * (lines @ self.shares)))
+
+
+def _energy_edges(around: Surroundings, name: str) -> FloatArray:
+    """Edges in keV of the one axis of energy."""
+    signal = around.bins.signal
+    if len(signal) != 1 or not signal[0].unit.startswith("keV"):
+        raise InputError(f"background '{name}': its kind is for an axis of energy in keV")
+    return np.asarray(signal[0].edges)
+
+
+class ThroughResponse(Background):
+    """What backgrounds have whose energies pass smearing and efficiency of a response."""
+
+    response: Name = Field(description="Response that the energies pass, quenching aside")
+    events: Positive | None = Field(
+        None, description="Events in `reference_range`, after efficiency"
+    )
+    events_per_tonne_year: Positive | None = Field(
+        None, description="Events per tonne and year before efficiency, instead of `events`"
+    )
+    width_factor: Positive = Field(1.0, description="Factor on the resolution")
+    rate_per_us: NonNegative = Field(0.0, description="Decay rate in time, 1/us; 0 is flat")
+
+    @model_validator(mode="after")
+    def _one_size(self) -> Self:
+        if (self.events is None) == (self.events_per_tonne_year is None):
+            raise ValueError("give either events or events_per_tonne_year")
+        return self
+
+    @abstractmethod
+    def before(self, around: Surroundings, highest_kev: float) -> tuple[FloatArray, FloatArray]:
+        """Return energies in keV and weights before the detector, up to an energy."""
+
+    def counts(self, around: Surroundings) -> FloatArray:
+        """Return the events after the detector."""
+        signal = around.bins.signal
+        if len(signal) != 1:
+            raise InputError(f"background '{self.name}': its kind is for one axis and time")
+        built, axis = around.response(self.response), signal[0]
+        energy, weight = self.before(around, round(built.reach / KEV, 9))
+
+        def through(edges: FloatArray) -> FloatArray:
+            return built.seen(energy * KEV, edges, self.width_factor) @ weight
+
+        inside = through(np.asarray(axis.edges))
+        if self.events_per_tonne_year is not None:
+            if around.tonne_years is None:
+                raise InputError(
+                    f"background '{self.name}': events_per_tonne_year needs an exposure_tonne_year"
+                )
+            events = self.events_per_tonne_year * around.tonne_years * inside
+            return _steady(around, events, self.rate_per_us)
+        span = np.asarray(around.reference(axis))
+        events = (self.events or 0.0) / through(span)[0] * inside
+        return _steady(around, events, self.rate_per_us)
+
+
+class Spectrum(ThroughResponse):
+    """A density of energy from a table: points ``e_kev``, or bins ``e_lo_kev, e_hi_kev``."""
+
+    kind: Literal["spectrum"] = Field(description="Density of energy before the detector")
+    table: str = Field(description="Table of the density")
+    column: str = Field("density_per_kev", description="Its column with the density")
+
+    def before(self, around: Surroundings, highest_kev: float) -> tuple[FloatArray, FloatArray]:
+        """Return nodes of the density."""
+        energy, weight = _spectrum(around.inputs.table(self.table, [self.column]), self.column)
+        # beyond it nothing is reconstructed in the bins, and the width may be meaningless
+        inside = energy <= highest_kev
+        return energy[inside], weight[inside]
+
+
+class Flat(ThroughResponse):
+    """A constant density of energy before the detector."""
+
+    kind: Literal["flat"] = Field(description="Constant density before the detector")
+
+    def before(self, around: Surroundings, highest_kev: float) -> tuple[FloatArray, FloatArray]:
+        """Return nodes of the constant."""
+        if highest_kev > _STEPS * _FLAT_STEP_KEV:
+            raise InputError(
+                f"background '{self.name}': the response of kind 'flat' reaches to {highest_kev:g} "
+                f"keV; allowed: up to {_STEPS * _FLAT_STEP_KEV:g} keV (recoil_max_kev)"
+            )
+        steps = int(np.ceil(highest_kev / _FLAT_STEP_KEV)) + 1
+        return _nodes(np.linspace(0.0, highest_kev, steps), np.ones_like)
+
+
+class Lines(ThroughResponse):
+    """Lines before the detector."""
+
+    kind: Literal["lines"] = Field(description="Lines before the detector")
+    energies_kev: tuple[Positive, ...] = Field(min_length=1, description="Energies, keV")
+    weights: tuple[Positive, ...] = Field(min_length=1, description="Relative size of each line")
+    energy_factor: Positive = Field(1.0, description="Factor on the energies")
+
+    @model_validator(mode="after")
+    def _pairs(self) -> Self:
+        if len(self.energies_kev) != len(self.weights):
+            raise ValueError(f"{len(self.energies_kev)} energies and {len(self.weights)} weights")
+        return self
+
+    def before(self, around: Surroundings, highest_kev: float) -> tuple[FloatArray, FloatArray]:
+        """Return the lines."""
+        return np.asarray(self.energies_kev) * self.energy_factor, np.asarray(self.weights)
+
+
+def _nodes(
+    edges: FloatArray, density: Callable[[FloatArray], FloatArray]
+) -> tuple[FloatArray, FloatArray]:
+    """Gauss-Legendre nodes between edges, and weights times a density."""
+    x, w = np.polynomial.legendre.leggauss(_ORDER)
+    half = 0.5 * np.diff(edges)[:, np.newaxis]
+    nodes = edges[:-1, np.newaxis] + half * (1.0 + x)
+    return nodes.ravel(), (half * w * density(nodes)).ravel()
+
+
+def _spectrum(table: Table, column: str) -> tuple[FloatArray, FloatArray]:
+    """Nodes in keV and weights of a density that is constant in bins, or linear between points."""
+    density = table.non_negative(column)
+    if "e_lo_kev" in table.columns:
+        edges = table.edges("e_lo_kev", "e_hi_kev")
+        return _nodes(edges, lambda _: density[:, np.newaxis])
+    energy = table["e_kev"]
+    if np.any(np.diff(energy) <= 0):
+        raise InputError(f"{table.path}: the energies in column 'e_kev' do not increase")
+    return _nodes(energy, lambda nodes: np.asarray(np.interp(nodes, energy, density)))

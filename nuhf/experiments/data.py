@@ -1,0 +1,400 @@
+"""Regions in experiment files: bins, and what was seen in them."""
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Final, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from nuhf.errors import InputError
+from nuhf.experiments.parts import (
+    Finite,
+    Name,
+    Part,
+    Positive,
+    Section,
+    among,
+    increasing,
+)
+from nuhf.inputs import Inputs
+from nuhf.rates.templates import Axis
+from nuhf.units import DAY
+
+__all__ = ["Bins", "Data", "Observed", "RegionSection", "binned"]
+
+FloatArray = NDArray[np.float64]
+Edges = Annotated[tuple[Finite, ...], Field(min_length=2, max_length=1001)]
+
+_FAR: Final = 10.0
+"""Standard deviations of a residual that stand for what it was subtracted from."""
+_SLACK: Final = 1e-9
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What was seen in a region.
+
+    Attributes
+    ----------
+    counts : ndarray or None
+        Counts, or background-subtracted events, (n_bins,); None for Asimov data.
+    sigma : ndarray or None
+        Their errors where the file gives some, (n_bins,).
+    events : float
+        Events seen before any subtraction: what couplings can reach at most.
+    details : mapping
+        Further numbers to show, such as the control counts.
+    """
+
+    counts: FloatArray | None
+    sigma: FloatArray | None = None
+    events: float = 0.0
+    details: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Bins:
+    """The bins of a region, and what belongs to each.
+
+    Attributes
+    ----------
+    axes : tuple of Axis
+        The last axis runs fastest; one of time is the last.
+    where : str
+        File and key, for messages.
+    """
+
+    axes: tuple[Axis, ...]
+    where: str
+
+    @property
+    def count(self) -> int:
+        """Number of bins."""
+        return int(np.prod([axis.bins for axis in self.axes]))
+
+    @property
+    def time(self) -> Axis | None:
+        """The axis of time, if there is one."""
+        return self.axes[-1] if self.axes[-1].name == "time_us" else None
+
+    @property
+    def signal(self) -> tuple[Axis, ...]:
+        """All axes but that of time."""
+        return self.axes[:-1] if self.time else self.axes
+
+
+class TableEdges(Section):
+    """Edges that are those of the bins of a table."""
+
+    table: str = Field(description="Table with the columns of bin edges of this axis")
+
+
+class Acceptance(Section):
+    """Accepted share of the events in every bin, as a column of a table."""
+
+    table: str = Field(description="Table with a row per bin")
+    column: str = Field("acceptance", description="Its column with the share, 0 to 1")
+    error_column: str = Field("", description="Its column with the relative error of the share")
+    deviations: Finite = Field(0.0, description="Standard deviations by which it is shifted")
+
+
+# --------------------------------------------------------------------------- data
+
+
+class Data(Part):
+    """What was seen, or what stands for it."""
+
+    discriminator = "kind"
+
+    @abstractmethod
+    def observed(self, inputs: Inputs, bins: Bins, live_days: float | None) -> Observed:
+        """Return what was seen (`InputError` if a table is broken or has other bins)."""
+
+
+class Asimov(Data):
+    """The expectation at the reference values of the analysis: no measurement."""
+
+    kind: Literal["asimov"] = Field(description="The expectation in place of data")
+
+    def observed(self, inputs: Inputs, bins: Bins, live_days: float | None) -> Observed:
+        """Return nothing: it follows from the model."""
+        return Observed(None)
+
+
+class Counts(Data):
+    """Counts of the cells of a table, which has the bin edges of every axis as columns.
+
+    Cells may be finer than the bins. ``errors`` or ``error_counts`` make the region Gaussian;
+    ``control`` counts are subtracted with ``subtract_control``.
+    """
+
+    kind: Literal["counts"] = Field(description="Counts of the cells of a table")
+    table: str = Field(description="Table of cells: low and high edge of every axis, and counts")
+    column: str = Field("counts", description="Its column with the counts")
+    control: str = Field("", description="Its column with counts without signal, such as beam off")
+    subtract_control: bool = Field(False, description="Whether the data are the difference")
+    errors: str = Field("", description="Its column with the errors; for statistic `gaussian`")
+    error_counts: tuple[str, ...] = Field(
+        (), description="Columns of counts; the square root of their sum is the error"
+    )
+    unit: Literal["events", "per_day"] = Field(
+        "events", description="Events of the whole run, or events per day"
+    )
+    sparse: bool = Field(False, description="Whether the table leaves cells without counts out")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.errors and self.error_counts:
+            raise ValueError("give either errors or error_counts")
+        if self.subtract_control and not self.control:
+            raise ValueError("subtract_control needs control")
+        return self
+
+    def observed(self, inputs: Inputs, bins: Bins, live_days: float | None) -> Observed:
+        """Return the sums over the cells of every bin."""
+        names = [self.column, *filter(None, [self.control]), *filter(None, [self.errors])]
+        names = list(dict.fromkeys([*names, *self.error_counts]))
+        signed = bool(self.errors)
+        rows = binned(inputs, self.table, names, bins, sparse=self.sparse, signed=signed)
+        per = 1.0
+        if self.unit == "per_day":
+            if live_days is None:
+                raise InputError(f"{bins.where}: data per day need live_days")
+            per = live_days
+        seen = dict(zip(names, rows.T * per, strict=True))
+        counts, events = seen[self.column], float(seen[self.column].sum())
+        sigma = seen[self.errors] if self.errors else None
+        if self.error_counts:
+            sigma = np.sqrt(sum(seen[name] for name in self.error_counts))
+        if self.errors and sigma is not None:
+            # what a residual was subtracted from is not known: ten errors of its sum stand for it
+            events = float(np.abs(counts).sum() + _FAR * np.hypot.reduce(sigma))
+        details = {"control": float(seen[self.control].sum())} if self.control else {}
+        if self.subtract_control:
+            counts = counts - seen[self.control]
+        return Observed(counts, sigma, events, details)
+
+
+class Rows(Data):
+    """Counts of a table that has exactly one row per bin, in the order of the bins."""
+
+    kind: Literal["rows"] = Field(description="A row of a table for every bin, in their order")
+    table: str = Field(description="Table with a row per bin, the last axis fastest")
+    column: str = Field("counts", description="Its column with the counts")
+
+    def observed(self, inputs: Inputs, bins: Bins, live_days: float | None) -> Observed:
+        """Return the column."""
+        counts = row_per_bin(inputs, self.table, [self.column], bins)[self.column]
+        return Observed(counts, events=float(counts.sum()))
+
+
+class Values(Data):
+    """Numbers in the file itself."""
+
+    kind: Literal["values"] = Field(description="Numbers in the file itself")
+    values: tuple[Finite, ...] = Field(min_length=1, description="One number per bin")
+    errors: tuple[Positive, ...] = Field((), description="Their errors; for statistic `gaussian`")
+    events: Positive | None = Field(
+        None, description="Events seen before any subtraction, all bins together"
+    )
+
+    @model_validator(mode="after")
+    def _pairs(self) -> Self:
+        if self.errors and len(self.errors) != len(self.values):
+            raise ValueError(f"{len(self.values)} values and {len(self.errors)} errors")
+        return self
+
+    def observed(self, inputs: Inputs, bins: Bins, live_days: float | None) -> Observed:
+        """Return the numbers."""
+        if len(self.values) != bins.count:
+            raise InputError(f"{bins.where}: {len(self.values)} values for {bins.count} bins")
+        values = np.asarray(self.values)
+        sigma = np.asarray(self.errors) if self.errors else None
+        events = float(values.sum())
+        if sigma is not None:
+            events = float(np.abs(values).sum() + _FAR * np.hypot.reduce(sigma))
+        return Observed(values, sigma, events if self.events is None else self.events)
+
+
+class Measured(Data):
+    """The number that the signal of the region holds itself, such as a weak charge."""
+
+    kind: Literal["measured"] = Field(description="The number that the signal itself holds")
+
+    def observed(self, inputs: Inputs, bins: Bins, live_days: float | None) -> Observed:
+        """Return nothing: the signal has the number and its error."""
+        return Observed(None)
+
+
+# ------------------------------------------------------------------------- region
+
+
+class RegionSection(Section):
+    """One selection of the data: a channel of the model."""
+
+    name: Name = Field("", description="Its name: that of the table", validate_default=False)
+    source: str = Field("", description="Where the numbers come from")
+    axes: dict[Name, Edges | TableEdges] = Field(
+        min_length=1,
+        description="Bin edges by axis, the unit in its name (`energy_kev_ee`, `energy_kev`, "
+        "`photoelectrons`, `time_us`); time is the last. Edges, or a table that has them",
+    )
+    data: Data = Field(description="What was seen")
+    live_days: Positive | None = Field(None, description="Live time, days")
+    acceptance: Acceptance | None = Field(
+        None, description="Accepted share of the events in every bin; without it all. Data that "
+        "are corrected for it need none",
+    )  # fmt: skip
+    signals: tuple[Name, ...] | None = Field(
+        None, description="Signals that are seen here; without it all of the analysis. None for "
+        "a control region: `[]`",
+    )  # fmt: skip
+    reference_range: dict[Name, tuple[Finite, Finite]] = Field(
+        default_factory=dict,
+        description="Ranges by axis that `events` of backgrounds refer to; without one the bins",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for name, edges in self.axes.items():
+            if not isinstance(edges, TableEdges):
+                increasing(f"axes.{name}", edges)
+        if "time_us" in self.axes and list(self.axes)[-1] != "time_us":
+            raise ValueError("axes: time_us is the last axis")
+        among("reference_range", self.reference_range, self.axes)
+        for name, (low, high) in self.reference_range.items():
+            increasing(f"reference_range.{name}", (low, high))
+        return self
+
+    def bins(self, inputs: Inputs, where: str) -> Bins:
+        """Return the bins (`InputError` if a table of edges is broken)."""
+        axes = []
+        for name, edges in self.axes.items():
+            axis = Axis(name, (0.0, 1.0))
+            if isinstance(edges, TableEdges):
+                table = inputs.table(edges.table, axis.edge_columns)
+                axes.append(Axis(name, tuple(map(float, table.edges(*axis.edge_columns)))))
+            else:
+                axes.append(Axis(name, tuple(map(float, edges))))
+        return Bins(tuple(axes), where)
+
+    def seconds(self) -> float | None:
+        """Return the live time in s."""
+        return None if self.live_days is None else self.live_days * DAY
+
+    def accepted(self, inputs: Inputs, bins: Bins) -> FloatArray:
+        """Return the accepted share of every bin, (n_bins,), with its shift."""
+        if self.acceptance is None:
+            return np.ones(bins.count)
+        section = self.acceptance
+        names = [section.column, *filter(None, [section.error_column])]
+        columns = row_per_bin(inputs, section.table, names, bins)
+        share = columns[section.column]
+        if np.any((share < 0) | (share > 1)):
+            bin_ = int(np.argmax((share < 0) | (share > 1)))
+            raise InputError(f"{bins.where}.acceptance: column '{section.column}', bin {bin_}: "
+                             f"{share[bin_]:g} is not in 0 to 1")  # fmt: skip
+        if section.deviations and not section.error_column:
+            raise InputError(f"{bins.where}.acceptance: deviations need error_column")
+        if section.deviations:
+            share = share * (1.0 + section.deviations * columns[section.error_column])
+        return share
+
+
+def row_per_bin(
+    inputs: Inputs, name: str, columns: Sequence[str], bins: Bins
+) -> dict[str, FloatArray]:
+    """Return columns of a table with one row per bin, in the order of the bins.
+
+    Raises
+    ------
+    InputError
+        If the number of rows differs, or columns of edges are those of other bins.
+    """
+    table = inputs.table(name, columns)
+    rows = next(iter(table.columns.values())).size
+    if rows != bins.count:
+        raise InputError(f"{table.path}: {rows} rows for the {bins.count} bins of {bins.where}")
+    grids = np.meshgrid(*(np.arange(axis.bins) for axis in bins.axes), indexing="ij")
+    for axis, grid in zip(bins.axes, grids, strict=True):
+        for key, ends in zip(axis.edge_columns, (axis.edges[:-1], axis.edges[1:]), strict=True):
+            wanted = np.asarray(ends)[grid.ravel()]
+            if key in table.columns and np.abs(table[key] - wanted).max() > 1e-6:
+                raise InputError(f"{table.path}: {key} are not the bins of {bins.where}")
+    return {column: table[column] for column in columns}
+
+
+def binned(
+    inputs: Inputs,
+    name: str,
+    columns: Sequence[str],
+    bins: Bins,
+    sparse: bool = False,
+    signed: bool = False,
+) -> FloatArray:
+    """Sum cells of a table into bins, (n_bins, n_columns).
+
+    Parameters
+    ----------
+    sparse : bool
+        Whether cells that are not in the table are zero.
+    signed : bool
+        Whether numbers may be negative.
+
+    Raises
+    ------
+    InputError
+        If an edge of a bin cuts a cell, a cell is there twice, or bins are not covered.
+    """
+    edge_columns = [column for axis in bins.axes for column in axis.edge_columns]
+    table = inputs.table(name, [*edge_columns, *columns])
+    content = np.stack([table[c] if signed else table.non_negative(c) for c in columns], axis=-1)
+    index = np.zeros(len(content), dtype=int)
+    inside = np.ones(len(content), dtype=bool)
+    share = np.ones(len(content))
+    for axis in bins.axes:
+        low, high = (table[column] for column in axis.edge_columns)
+        edges = np.asarray(axis.edges)
+        first = np.searchsorted(edges, low + _SLACK, side="right") - 1
+        last = np.searchsorted(edges, high - _SLACK, side="right") - 1
+        here = (last >= 0) & (first < axis.bins)
+        if np.any(here & ((first != last) | (high <= low))):
+            cell = int(np.argmax(here & ((first != last) | (high <= low))))
+            raise InputError(f"{bins.where}: a bin edge cuts the cell {low[cell]:g} to "
+                             f"{high[cell]:g} of {axis.name} ({table.path})")  # fmt: skip
+        inside &= (first >= 0) & (first < axis.bins)
+        position = np.clip(first, 0, axis.bins - 1)
+        index = index * axis.bins + position
+        share = share * (high - low) / np.diff(edges)[position]
+    cells = np.stack([table[column] for column in edge_columns], axis=-1)
+    _no_cell_twice(cells, str(table.path), bins)
+    covered = np.bincount(index[inside], share[inside], minlength=bins.count)
+    if not sparse and np.any(np.abs(covered - 1.0) > 1e-6):
+        bad = int(np.argmax(np.abs(covered - 1.0) > 1e-6))
+        what = "overlap in" if covered[bad] > 1 else "do not cover"
+        raise InputError(f"{bins.where}: the cells of {table.path} {what} bin {bad} "
+                         f"({_span(bins, bad)})")  # fmt: skip
+    sums = np.zeros((bins.count, len(columns)))
+    np.add.at(sums, index[inside], content[inside])
+    return sums
+
+
+def _span(bins: Bins, index: int) -> str:
+    places = np.unravel_index(index, [axis.bins for axis in bins.axes])
+    pairs = zip(bins.axes, places, strict=True)
+    return ", ".join(f"{a.name} {a.edges[i]:g} to {a.edges[i + 1]:g}" for a, i in pairs)
+
+
+def _no_cell_twice(cells: FloatArray, path: str, bins: Bins) -> None:
+    _, first, which = np.unique(cells, axis=0, return_index=True, return_inverse=True)
+    twice = np.flatnonzero(first[which.ravel()] != np.arange(len(cells)))
+    if twice.size:
+        row = int(twice[0])
+        edges = ", ".join(f"{low:g} to {high:g}" for low, high in cells[row].reshape(-1, 2))
+        raise InputError(
+            f"{bins.where}: rows {first[which.ravel()[row]]} and {row} of {path} are the same "
+            f"cell, {edges}"
+        )

@@ -1,0 +1,384 @@
+"""A whole experiment file: its sections together, analyses and nuisances."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from nuhf import parameters
+from nuhf.errors import InputError
+from nuhf.experiments.backgrounds import Background
+from nuhf.experiments.data import RegionSection
+from nuhf.experiments.parts import Finite, Name, Part, Positive, Section, Slug, among
+from nuhf.experiments.responses import Response
+from nuhf.experiments.signals import PhysicsSection, Scattering, Signal
+from nuhf.experiments.sources import Source
+from nuhf.experiments.target import Target
+
+__all__ = [
+    "Analysis",
+    "ExperimentFile",
+    "FreeNuisance",
+    "NormNuisance",
+    "Nuisance",
+    "Reference",
+    "ShiftNuisance",
+    "VariationNuisance",
+]
+
+ParameterValues = dict[str, Finite]
+
+
+class Reference(Section):
+    """A publication to cite."""
+
+    key: str = Field(description="Citation key, as INSPIRE has it")
+    text: str = Field(description="The publication as a sentence: authors, title, journal")
+    doi: str = Field("", description="Its DOI")
+    arxiv: str = Field("", description="Its arXiv number")
+
+
+# ---------------------------------------------------------------------- nuisances
+
+
+class Nuisance(Part):
+    """An uncertainty; equal names are one parameter, also across experiments."""
+
+    name: Name = Field("", description="Its name: that of the table", validate_default=False)
+    source: str = Field("", description="Where the numbers come from")
+
+    @property
+    def scaled(self) -> tuple[str, ...]:
+        """Processes that it scales; empty if it varies parts of the file."""
+        return ()
+
+    @property
+    def words(self) -> tuple[str, str]:
+        """Its size of one standard deviation, and what it acts on."""
+        return "", ", ".join(self.scaled)
+
+
+class NormNuisance(Nuisance):
+    """A relative uncertainty of the normalisation of some processes."""
+
+    kind: Literal["norm"] = Field(description="Relative uncertainty of the number of events")
+    pull: Literal["exponential", "linear"] = Field(
+        "exponential", description="Factor `(1 + size)^x` up, `(1 - size)^-x` down; or `1 + size x`"
+    )
+    size: Annotated[float, Field(gt=0, le=1)] = Field(
+        description="One standard deviation as a fraction: 0.1 is 10 %"
+    )
+    processes: tuple[Name, ...] = Field(
+        min_length=1, description="Signals and backgrounds that it scales"
+    )
+
+    @model_validator(mode="after")
+    def _positive(self) -> Self:
+        if self.size == 1 and self.pull == "exponential":
+            raise ValueError("size 1 has no exponential pull: give pull = 'linear'")
+        return self
+
+    @property
+    def scaled(self) -> tuple[str, ...]:
+        """Processes that it scales."""
+        return self.processes
+
+    @property
+    def words(self) -> tuple[str, str]:
+        """Its size in per cent, and the processes."""
+        return f"{100 * self.size:g} %", ", ".join(self.processes)
+
+
+class FreeNuisance(Nuisance):
+    """A factor on some backgrounds that only the data constrain, between 0 and ``high``."""
+
+    kind: Literal["free"] = Field(description="Factor that only the data constrain")
+    high: Annotated[float, Field(gt=1, allow_inf_nan=False)] = Field(
+        10.0, description="Upper end of the factor, which starts at 1"
+    )
+    processes: tuple[Name, ...] = Field(min_length=1, description="Backgrounds that it scales")
+
+    @property
+    def scaled(self) -> tuple[str, ...]:
+        """Processes that it scales."""
+        return self.processes
+
+    @property
+    def words(self) -> tuple[str, str]:
+        """Its range, and the processes."""
+        return f"free factor, 0 to {self.high:g}", ", ".join(self.processes)
+
+
+class VariationNuisance(Nuisance):
+    """Other values of any keys of the file at plus and minus one standard deviation.
+
+    ``up`` and ``down`` are laid over the file like the changes of an analysis; all templates are
+    built again with them. Without ``down`` it is the mirror image, 2 x nominal - up.
+    """
+
+    kind: Literal["variation"] = Field(description="Other values of keys of the file")
+    up: dict[str, Any] = Field(min_length=1, description="Changes at plus one standard deviation")
+    down: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Changes at minus one standard deviation; without them the mirror image of "
+        "`up`",
+    )
+
+    @property
+    def words(self) -> tuple[str, str]:
+        """The keys that it changes."""
+        return "variation", ", ".join(_leaves(self.up))
+
+
+class ShiftNuisance(Nuisance):
+    """A number of the file that is shifted by plus and minus ``size``, or a list of numbers.
+
+    For numbers with a wide prior, which the data determine: the templates hold the Taylor
+    expansion to second order around the value of the file.
+    """
+
+    kind: Literal["shift"] = Field(description="Number of the file that is shifted")
+    key: str = Field(description="The key with its tables: `backgrounds.NAME.decay_per_kev`")
+    size: Positive = Field(description="Prior standard deviation, in the unit of the key")
+
+    @property
+    def words(self) -> tuple[str, str]:
+        """The size, and the key."""
+        return f"shift by {self.size:g}", self.key
+
+
+class BinNuisance(Nuisance):
+    """Uncertainties of single bins, one parameter each: statistical errors of templates.
+
+    With ``covariance`` the bins are correlated: the parameters are the principal components.
+    """
+
+    kind: Literal["bins"] = Field(description="Uncertainties of single bins")
+    process: Name = Field(description="Signal or background")
+    table: str = Field(description="Table with a row per bin of the region, or the covariance")
+    column: str = Field("", description="Its column with the relative errors")
+    covariance: tuple[str, ...] = Field(
+        (),
+        description="Columns of the relative covariance matrix, one per bin, instead of `column`",
+    )
+
+    @property
+    def words(self) -> tuple[str, str]:
+        """One parameter per bin of the process."""
+        return "single bins" if self.column else "covariance of bins", self.process
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        if bool(self.column) == bool(self.covariance):
+            raise ValueError("give either column or covariance")
+        return self
+
+
+def _leaves(changes: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """Yield the keys that a table of changes holds, with their tables."""
+    for key, value in changes.items():
+        where = f"{path}.{key}" if path else key
+        if isinstance(value, Mapping):
+            yield from _leaves(value, where)
+        else:
+            yield where
+
+
+# ----------------------------------------------------------------------- analyses
+
+
+class Analysis(Section):
+    """One way to analyse the data.
+
+    Signals, regions, backgrounds and nuisances are names of the file's; without a list all of
+    them. ``changes`` are laid over the rest of the file. ``reference`` are values in base units
+    of couplings that are neither free nor set, and the starting values of free ones.
+    ``profiled`` names, by parameter of interest and group (``charges``, ``radii``,
+    ``moments``), what ``--profile`` of that group leaves free; without an entry it is every
+    other parameter of the group. ``floating`` parameters are free in every fit, unless they are
+    set to a value; ``limits`` narrows the range of parameters that have one.
+    """
+
+    name: Slug = Field("", description="Its name: that of the table", validate_default=False)
+    title: str = Field(description="One line for people")
+    extends: Slug = Field("", description="Another analysis, of which this one has all but its own")
+    statistic: Literal["poisson", "gaussian"] = Field(
+        "poisson", description="Poisson counts, or Gaussian errors"
+    )
+    signals: tuple[Name, ...] | None = Field(None, description="Signals in the fit")
+    regions: tuple[Name, ...] | None = Field(None, description="Regions in the fit")
+    backgrounds: tuple[Name, ...] | None = Field(None, description="Backgrounds in the fit")
+    nuisances: tuple[Name, ...] | None = Field(None, description="Nuisance parameters in the fit")
+    pulls: Literal["", "exponential", "linear"] = Field(
+        "", description="Pull of all nuisances of kind `norm`, whatever they say themselves"
+    )
+    changes: dict[str, Any] = Field(
+        default_factory=dict, description="Other values of keys of the file, by table"
+    )
+    parameters: tuple[str, ...] = Field(
+        min_length=1,
+        description="What `nuhf limit` gives when no parameter is named (`nuhf list parameters`)",
+    )
+    reference: ParameterValues = Field(
+        default_factory=dict,
+        description="Values of couplings neither free nor set, in base units (e, mu_B, cm2, 1)",
+    )
+    profiled: dict[str, dict[str, tuple[str, ...]]] = Field(
+        default_factory=dict,
+        description="What `--profile charges`, `radii` or `moments` leaves free for a parameter",
+    )
+    floating: tuple[str, ...] = Field((), description="Parameters that are free in every fit")
+    limits: dict[str, tuple[Finite, Finite]] = Field(
+        default_factory=dict,
+        description="Narrower range, low and high, of a parameter that has one",
+    )
+    notes: tuple[str, ...] = Field(
+        (), description="Caveats that every result of this analysis prints"
+    )
+
+    @model_validator(mode="after")
+    def _known_names(self) -> Self:
+        for name, group in self.profiled.items():
+            for kind in sorted(set(group) - {"charges", "radii", "moments"}):
+                where = f"profiled.{name}.{kind}"
+                raise ValueError(f"{where}: groups to profile are charges, radii, moments")
+        groups = [n for group in self.profiled.values() for many in group.values() for n in many]
+        known = (*self.parameters, *self.reference, *self.profiled, *groups, *self.floating)
+        _check_parameters((*known, *self.limits))
+        for name, (low, high) in self.limits.items():
+            widest = parameters.get(name).limits
+            if widest is None or not widest[0] <= low < high <= widest[1]:
+                span = "none" if widest is None else f"inside {widest[0]} to {widest[1]}"
+                raise ValueError(f"limits of {name}: {low:g} to {high:g} given; allowed: {span}")
+        try:
+            parameters.check_values(self.reference)
+        except InputError as error:
+            raise ValueError(f"reference: {error}") from None
+        return self
+
+
+def _check_parameters(names: tuple[str, ...]) -> None:
+    for name in names:
+        if name not in parameters.PARAMETERS:
+            hint = parameters.suggest(name, parameters.PARAMETERS)
+            raise ValueError(f"unknown parameter '{name}'; {hint}")
+
+
+class ExperimentFile(Section):
+    """A whole experiment file.
+
+    ``workspaces`` are the parameters whose pyhf files are kept under ``workspaces/`` (without it:
+    none), ``patches`` the one with a patch set there; ``nuhf workspace`` and ``nuhf patchset``
+    write any.
+    """
+
+    format: Literal[2] = Field(description="Version of this format")
+    name: Slug = Field(description="Short name, in results and channel names")
+    title: str = Field(description="One line for people")
+    extends: str = Field(
+        "", description="Another experiment, by name or file, of which this one has all but its own"
+    )
+    notes: tuple[str, ...] = Field((), description="Caveats that every result prints")
+    references: tuple[Reference, ...] = Field(min_length=1, description="Publications to cite")
+    workspaces: tuple[str, ...] = Field(
+        (), description="Parameters whose pyhf files are kept under `workspaces/`"
+    )
+    patches: str = Field("", description="The parameter with a patch set under `workspaces/`")
+    contained_in: tuple[Slug, ...] = Field(
+        (),
+        description="Experiments that hold the same events: a combination with them has a note "
+        "that they count twice",
+    )
+    separates_electrons: bool = Field(
+        False,
+        description="Whether the detector tells electrons from nuclei, so that a signal may be one "
+        "of the two without a note",
+    )
+    sources: dict[Name, Source] = Field(default_factory=dict, description="The neutrinos")
+    target: Target | None = Field(None, description="What is hit")
+    responses: dict[Name, Response] = Field(
+        default_factory=dict, description="From a recoil to the bins"
+    )
+    physics: PhysicsSection = Field(
+        default_factory=PhysicsSection, description="What cross sections are computed with"
+    )
+    signals: dict[Name, Signal] = Field(min_length=1, description="What scatters on what")
+    regions: dict[Name, RegionSection] = Field(min_length=1, description="Bins and data")
+    backgrounds: dict[Name, Background] = Field(
+        default_factory=dict, description="Expected without neutrinos"
+    )
+    nuisances: dict[Name, Nuisance] = Field(default_factory=dict, description="Uncertainties")
+    analyses: dict[Slug, Analysis] = Field(
+        min_length=1, description="Ways to analyse the data; `default` is used if none is named"
+    )
+
+    tables: ClassVar[tuple[str, ...]] = (
+        "sources", "responses", "signals", "regions", "backgrounds", "nuisances",
+    )  # fmt: skip
+    """Sections that are tables by name."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        _check_parameters((*self.workspaces, *([self.patches] if self.patches else ())))
+        for name, signal in self.signals.items():
+            if isinstance(signal, Scattering):
+                among(f"signals.{name}.source", (signal.source,), self.sources)
+                among(f"signals.{name}.response", (signal.response,), self.responses)
+                if self.target is None:
+                    raise ValueError(f"signals.{name}: scattering needs [target]")
+        for name, region in self.regions.items():
+            among(f"regions.{name}.signals", region.signals or (), self.signals)
+        for name, background in self.backgrounds.items():
+            if name in self.signals:
+                raise ValueError(f"backgrounds.{name}: a signal has this name")
+            among(f"backgrounds.{name}.region", filter(None, (background.region,)), self.regions)
+            named = getattr(background, "response", None)
+            among(f"backgrounds.{name}.response", filter(None, (named,)), self.responses)
+        processes = [*self.signals, *self.backgrounds]
+        for name, nuisance in self.nuisances.items():
+            among(f"nuisances.{name}.processes", nuisance.scaled, processes)
+            signals = [n for n in nuisance.scaled if n in self.signals]
+            if isinstance(nuisance, FreeNuisance) and signals:
+                raise ValueError(
+                    f"nuisances.{name}.processes: '{signals[0]}' is a signal; kind 'free' is for "
+                    f"backgrounds, {self.strength} scales the signal"
+                )
+            if isinstance(nuisance, BinNuisance):
+                among(f"nuisances.{name}.process", (nuisance.process,), processes)
+        for name, analysis in self.analyses.items():
+            for key in ("signals", "regions", "backgrounds", "nuisances"):
+                chosen = getattr(analysis, key) or ()
+                among(f"analyses.{name}.{key}", chosen, getattr(self, key))
+        return self
+
+    @property
+    def strength(self) -> str:
+        """The parameter that scales the SM signal of the file: that of its first signal."""
+        kinds = [
+            signal.interaction_name
+            for signal in self.signals.values()
+            if isinstance(signal, Scattering)
+        ]
+        return f"norm_{kinds[0]}" if kinds else "sin2thetaW"
+
+    @property
+    def idle_backgrounds(self) -> tuple[str, ...]:
+        """Backgrounds that no analysis names."""
+        named = [analysis.backgrounds for analysis in self.analyses.values()]
+        if any(names is None for names in named):
+            return ()
+        used = {name for names in named for name in names or ()}
+        return tuple(name for name in self.backgrounds if name not in used)
+
+    def chosen_nuisances(self, analysis: Analysis) -> Iterator[Nuisance]:
+        """Yield the nuisances of an analysis, those left out that scale none of its processes."""
+        signals = self.signals if analysis.signals is None else analysis.signals
+        backgrounds = self.backgrounds if analysis.backgrounds is None else analysis.backgrounds
+        processes = {*signals, *backgrounds}
+        names = self.nuisances if analysis.nuisances is None else analysis.nuisances
+        for name in names:
+            nuisance = self.nuisances[name]
+            if isinstance(nuisance, NormNuisance) and analysis.pulls:
+                nuisance = nuisance.model_copy(update={"pull": analysis.pulls})
+            if not nuisance.scaled or processes & set(nuisance.scaled):
+                yield nuisance

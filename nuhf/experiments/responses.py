@@ -1,0 +1,455 @@
+"""Responses in experiment files: from a recoil to the bins of a recorded signal."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar, Final, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from nuhf.detector import efficiency as eff
+from nuhf.detector import smearing as smear
+from nuhf.detector.efficiency import ExponentialTimeEfficiency
+from nuhf.detector.quenching import recoil_at
+from nuhf.errors import InputError
+from nuhf.experiments.parts import Finite, NonNegative, Part, Positive, Section, increasing
+from nuhf.experiments.quenching import CheckedQuenching, Quenching
+from nuhf.inputs import Inputs
+from nuhf.rates.templates import Axis
+from nuhf.units import KEV
+
+__all__ = ["BuiltResponse", "Chain", "EfficiencyPart", "Matrix", "Response", "SmearingPart"]
+
+FloatArray = NDArray[np.float64]
+
+_FAR: Final = 1e9
+"""Signal up to which an efficiency goes on that is constant above its table."""
+
+
+# ----------------------------------------------------------------------- smearing
+
+
+class SmearingPart(Part):
+    """From the electron-equivalent energy to a recorded signal."""
+
+    quanta: ClassVar[bool] = False
+    """Whether the signal is a number of photoelectrons or electrons, not an energy."""
+
+    source: str = Field("", description="Where the numbers come from")
+
+    @abstractmethod
+    def smearing(self, width_factor: float = 1.0) -> smear.Smearing:
+        """Return the smearing; ``width_factor`` widens it, for lines of another resolution."""
+
+
+class Gamma(SmearingPart):
+    """Gamma distribution of photoelectrons."""
+
+    kind: Literal["gamma"] = Field(description="Gamma distribution of photoelectrons")
+    a0_kev_ee: Positive = Field(description="Energy per photoelectron, keV_ee")
+    b0_per_kev_ee: Positive = Field(description="Its shape is `1 + b0 E_ee`; 1/keV_ee")
+
+    quanta: ClassVar[bool] = True
+
+    def smearing(self, width_factor: float = 1.0) -> smear.Smearing:
+        """Return the distribution."""
+        _no_factor(self.kind, width_factor)
+        return smear.GammaSmearing(self.a0_kev_ee, self.b0_per_kev_ee)
+
+
+class Poisson(SmearingPart):
+    """Whole quanta; n of them stand at x = n + placement on the axis."""
+
+    kind: Literal["poisson"] = Field(description="Whole photoelectrons or electrons")
+    pe_per_kev_ee: Positive = Field(description="Mean number of quanta per keV_ee")
+    placement: Annotated[float, Field(ge=-0.5, le=0.5)] = Field(
+        0.0, description="n quanta stand at n plus this on the axis"
+    )
+
+    quanta: ClassVar[bool] = True
+
+    def smearing(self, width_factor: float = 1.0) -> smear.Smearing:
+        """Return the distribution."""
+        _no_factor(self.kind, width_factor)
+        return smear.PoissonLight(self.pe_per_kev_ee, self.placement)
+
+
+def _no_factor(kind: str, width_factor: float) -> None:
+    if width_factor != 1.0:
+        raise InputError(f"width_factor is for Gaussian smearing, not for kind '{kind}'")
+
+
+class GaussianPart(SmearingPart):
+    """What Gaussian smearing of a reconstructed energy has."""
+
+    positive: bool = Field(
+        False, description="Whether the Gaussian is normalised on positive energies"
+    )
+
+    @abstractmethod
+    def width(self) -> smear.Width:
+        """Return the standard deviation as a function of the energy."""
+
+    def smearing(self, width_factor: float = 1.0) -> smear.Smearing:
+        """Return the Gaussian."""
+        return smear.GaussianSmearing(self.width(), self.positive, width_factor)
+
+
+class PowerGaussian(GaussianPart):
+    """Gaussian of width sum_k c_k E^p_k, E and width in keV."""
+
+    kind: Literal["gaussian"] = Field(description="Gaussian, its width a sum of powers")
+    coefficients: tuple[Finite, ...] = Field(
+        min_length=1, description="`c_k` of the width `sum c_k E^p_k`, E and width in keV"
+    )
+    powers: tuple[Finite, ...] = Field(min_length=1, description="`p_k`, one per coefficient")
+
+    @model_validator(mode="after")
+    def _pairs(self) -> Self:
+        if len(self.coefficients) != len(self.powers):
+            raise ValueError(
+                f"{len(self.coefficients)} coefficients and {len(self.powers)} powers: as many of "
+                "each"
+            )
+        return self
+
+    def width(self) -> smear.Width:
+        """Return the sum."""
+        return smear.PowerWidth(self.coefficients, self.powers)
+
+
+class FanoGaussian(GaussianPart):
+    """Gaussian with sigma^2 = noise^2 + pair_energy x fano x E_ee, of a semiconductor."""
+
+    kind: Literal["fano"] = Field(description="Gaussian of a semiconductor")
+    noise_kev: Positive = Field(description="Electronic noise, standard deviation in keV")
+    pair_energy_kev: Positive = Field(description="Energy per electron-hole pair, keV")
+    fano: Positive = Field(description="Fano factor")
+
+    def width(self) -> smear.Width:
+        """Return the root of the variance."""
+        return smear.FanoWidth(self.noise_kev, self.pair_energy_kev, self.fano)
+
+
+# --------------------------------------------------------------------- efficiency
+
+
+class EfficiencyPart(Part):
+    """Share of the events that are accepted."""
+
+    source: str = Field("", description="Where the numbers come from")
+    variable: Literal["reconstructed", "true", "recoil"] = Field(
+        "reconstructed",
+        description="What it is a function of: the recorded signal, the electron-equivalent energy "
+        "(keV), or the recoil energy (keV)",
+    )
+    factor: Positive = Field(1.0, description="Factor on the whole efficiency")
+
+    @abstractmethod
+    def efficiency(self, inputs: Inputs, unit: float, column: str) -> eff.Efficiency:
+        """Return it; ``unit`` is that of its variable, ``column`` the variable in tables."""
+
+
+class Full(EfficiencyPart):
+    """Every event is accepted, or the same share everywhere (``factor``)."""
+
+    kind: Literal["full"] = Field(description="The same share everywhere")
+
+    def efficiency(self, inputs: Inputs, unit: float, column: str) -> eff.Efficiency:
+        """Return a constant."""
+        return eff.FullEfficiency()
+
+
+class Logistic(EfficiencyPart):
+    """Logistic efficiency; ``steps``: half of it from, all of it from."""
+
+    kind: Literal["logistic"] = Field(description="Logistic function")
+    a: Finite = Field(description="Height, in `a / (1 + exp(-b (x - c))) + d`, x in the unit of "
+                      "the axis")  # fmt: skip
+    b: Finite = Field(description="Slope, per unit of the axis")
+    c: Finite = Field(description="Middle, in the unit of the axis")
+    d: Finite = Field(0.0, description="Offset")
+    steps: tuple[Finite, Finite] | None = Field(
+        None,
+        description="Signals from which half of it holds, and all of it; without it all everywhere",
+    )
+
+    def efficiency(self, inputs: Inputs, unit: float, column: str) -> eff.Efficiency:
+        """Return the function."""
+        return eff.LogisticEfficiency(self.a, self.b, self.c, self.d, self.steps, unit)
+
+
+class PointsTable(Section):
+    """Points of an efficiency up to ``last``; the next table goes on from there."""
+
+    table: str = Field(description="Table of points")
+    column: str = Field("efficiency", description="Its column with the efficiency, 0 to 1")
+    signal_column: str = Field(
+        "", description="Its column with the signal; without it the name of the axis: `e_kev`, `pe`"
+    )
+    last: Positive = Field(description="Signal up to which this table is used, unit of the axis")
+
+
+class Points(EfficiencyPart):
+    """Straight lines between points, zero below the first one.
+
+    Above the last point it is refused, unless ``constant_above`` says that it stays.
+    """
+
+    kind: Literal["points"] = Field(description="Straight lines between points of tables")
+    tables: tuple[PointsTable, ...] = Field(
+        min_length=1, description="Tables in the order of the signal"
+    )
+    constant_above: bool = Field(
+        False, description="Whether the last value holds at all larger signals"
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        increasing("tables.last", [entry.last for entry in self.tables])
+        return self
+
+    def efficiency(self, inputs: Inputs, unit: float, column: str) -> eff.Efficiency:
+        """Return the points of all tables together."""
+        signals: list[FloatArray] = []
+        values: list[FloatArray] = []
+        reached = -np.inf
+        for entry in self.tables:
+            name = entry.signal_column or column
+            table = inputs.table(entry.table, [name, entry.column])
+            signal, value = table.non_negative(name), table.fraction(entry.column)
+            if np.any(np.diff(signal) <= 0):
+                raise InputError(f"{table.path}: column '{name}' does not increase")
+            inside = (signal > reached) & (signal <= entry.last)
+            if not inside.any():
+                raise InputError(f"{table.path}: no point up to last = {entry.last:g} is left")
+            signals.append(signal[inside])
+            values.append(value[inside])
+            reached = entry.last
+        points, heights = np.concatenate(signals), np.concatenate(values)
+        if self.constant_above:
+            points, heights = np.append(points, _FAR), np.append(heights, heights[-1])
+        return eff.PointsEfficiency(points * unit, heights)
+
+
+class Steps(EfficiencyPart):
+    """Constant in the bins of a table and beyond the last one; zero below the first."""
+
+    kind: Literal["steps"] = Field(description="Constant in the bins of a table")
+    table: str = Field(description="Table with bin edges, `e_lo_kev_ee, e_hi_kev_ee`, by the axis")
+    column: str = Field("efficiency", description="Its column with the efficiency, 0 to 1")
+
+    def efficiency(self, inputs: Inputs, unit: float, column: str) -> eff.Efficiency:
+        """Return the steps."""
+        stem, _, suffix = column.partition("_")
+        low, high = (f"{stem}_{end}{suffix and f'_{suffix}'}" for end in ("lo", "hi"))
+        table = inputs.table(self.table, [low, high, self.column])
+        return eff.StepEfficiency(table.edges(low, high) * unit, table.fraction(self.column))
+
+
+class TimeEfficiency(Section):
+    """Exponential loss in time."""
+
+    source: str = Field("", description="Where the numbers come from")
+    start_us: Finite = Field(description="Time from which events are lost, us")
+    rate_per_us: NonNegative = Field(description="Rate of the exponential loss, 1/us; 0 for none")
+
+
+# ----------------------------------------------------------------------- response
+
+
+@dataclass(frozen=True)
+class BuiltResponse:
+    """A response that can be evaluated.
+
+    Attributes
+    ----------
+    matrix : callable
+        From recoil energies in MeV (n,) to probabilities (n_bins, n), time aside.
+    seen : callable
+        The same from electron-equivalent energies in MeV, for backgrounds; with edges of the
+        first axis and a factor on the resolution.
+    recoil_range : (float, float)
+        Recoils in MeV that the response knows.
+    start : float
+        Recoil in MeV from which there is any ionisation; 0 if everywhere. The matrix does not
+        know of it: see `from_start`.
+    reach : float
+        Recoil in MeV beyond which nothing is recorded in the bins; inf if not known.
+    signal : Efficiency
+        Efficiency in the recorded signal.
+    time : ExponentialTimeEfficiency
+        Efficiency in time.
+    """
+
+    matrix: Callable[[FloatArray], FloatArray]
+    seen: Callable[[FloatArray, FloatArray, float], FloatArray]
+    recoil_range: tuple[float, float]
+    start: float
+    reach: float
+    signal: eff.Efficiency
+    time: ExponentialTimeEfficiency
+
+    def from_start(self, start: float) -> "BuiltResponse":
+        """Return the response with recoils counted from ``start`` on, in MeV."""
+
+        def matrix(recoil: FloatArray) -> FloatArray:
+            return np.asarray((recoil >= start) * self.matrix(np.maximum(recoil, start)))
+
+        return replace(self, matrix=matrix, start=start) if start > 0 else replace(self, start=0.0)
+
+
+class Response(Part):
+    """From a recoil to the bins of a region."""
+
+    default = "chain"
+
+    recoil_min_kev: Positive | None = Field(
+        None, description="Where the integral over recoils begins, keV; without it where the "
+        "quenching does",
+    )  # fmt: skip
+    recoil_max_kev: Positive | None = Field(
+        None, description="Where it ends, keV; without it at the largest recoil that is recorded"
+    )
+    cut_recoils: bool = Field(
+        False,
+        description="Whether recoils outside these two are left out on purpose; otherwise ends "
+        "that cut more than 0.1 % of the signal are refused",
+    )
+    refine: Annotated[int, Field(ge=1, le=16)] = Field(
+        1, description="How many times finer than usual the recoil grid is"
+    )
+    time_efficiency: TimeEfficiency | None = Field(None, description="Efficiency in time")
+
+    @property
+    def time(self) -> ExponentialTimeEfficiency:
+        """The efficiency in time."""
+        if self.time_efficiency is None:
+            return ExponentialTimeEfficiency()
+        return ExponentialTimeEfficiency(
+            self.time_efficiency.start_us, self.time_efficiency.rate_per_us
+        )
+
+    @abstractmethod
+    def built(
+        self, inputs: Inputs, axes: Sequence[Axis], protons: int | None, where: str
+    ) -> BuiltResponse:
+        """Return the response in the bins of some axes, without that of time.
+
+        Parameters
+        ----------
+        axes : sequence of Axis
+            Axes of the region but time.
+        protons : int or None
+            Z of the target, if it has only one.
+        where : str
+            File and key, for messages.
+
+        Raises
+        ------
+        InputError
+            If a table is broken, or the response has no such axes.
+        """
+
+
+class Chain(Response):
+    """Quenching, smearing and efficiency, one after the other."""
+
+    kind: Literal["chain"] = Field("chain", description="Quenching, smearing, efficiency")
+    quenching: Quenching = Field(description="Electron-equivalent energy of a recoil")
+    smearing: SmearingPart = Field(description="From there to the recorded signal")
+    efficiency: EfficiencyPart | None = Field(None, description="Accepted share of the events")
+    ionisation_min_kev_ee: Positive | None = Field(
+        None,
+        description="Electron-equivalent energy below which a recoil makes no charge or light at "
+        "all, keV_ee. This is no analysis threshold: that is the lower edge of the first bin",
+    )
+
+    def built(
+        self, inputs: Inputs, axes: Sequence[Axis], protons: int | None, where: str
+    ) -> BuiltResponse:
+        """Return the response (see `Response`)."""
+        if len(axes) != 1:
+            raise InputError(f"{where}: a chain has one recorded signal; the region has "
+                             f"{len(axes)} axes besides time")  # fmt: skip
+        axis = axes[0]
+        if self.smearing.quanta == axis.unit.startswith("keV"):
+            what = "quanta, such as photoelectrons" if self.smearing.quanta else "energies in keV"
+            raise InputError(f"{where}: smearing gives {what}; the axis is '{axis.name}'")
+        unit = 1.0 if self.smearing.quanta else KEV
+        edges = np.asarray(axis.edges) * unit
+        try:
+            light = CheckedQuenching(self.quenching.curve(inputs, protons), f"{where}.quenching")
+        except InputError as error:
+            raise InputError(f"{where}.quenching: {error}") from None
+        part = self.efficiency
+        variable = "reconstructed" if part is None else part.variable
+        scale = unit if variable == "reconstructed" else KEV
+        column = {"recoil": "t_kev_nr", "true": "e_kev_ee"}.get(variable, axis.column)
+        accepted = eff.FullEfficiency() if part is None else part.efficiency(inputs, scale, column)
+        signal = accepted if variable == "reconstructed" else eff.FullEfficiency()
+        share = 1.0 if part is None else part.factor
+
+        def seen(energy: FloatArray, edges: FloatArray, width_factor: float) -> FloatArray:
+            smearing = self.smearing.smearing(width_factor)
+            matrix = share * smearing.response(edges * unit, energy, signal)
+            return np.asarray(accepted(energy) * matrix if variable == "true" else matrix)
+
+        def matrix(recoil: FloatArray) -> FloatArray:
+            response = seen(light(recoil), edges / unit, 1.0)
+            return np.asarray(accepted(recoil) * response if variable == "recoil" else response)
+
+        start = 0.0
+        if self.ionisation_min_kev_ee is not None:
+            start = recoil_at(light, self.ionisation_min_kev_ee * KEV)
+            if self.recoil_min_kev is not None:
+                start = max(start, self.recoil_min_kev * KEV)
+        reach = np.inf
+        if self.quenching.kind == "none":  # type: ignore[attr-defined]
+            reach = self.smearing.smearing().reach(float(edges[-1]))
+        if self.recoil_max_kev is not None:
+            reach = self.recoil_max_kev * KEV
+        return BuiltResponse(matrix, seen, light.recoil_range, start, reach, signal, self.time)
+
+
+class Matrix(Response):
+    """A response as released: the probability of every bin at recoil energies.
+
+    Straight lines between the energies, zero outside. The table has a column of recoil energies
+    and one for every bin, ``p_0``, ``p_1``, ..., in the order of the bins of the region, time
+    aside (the last axis fastest).
+    """
+
+    kind: Literal["matrix"] = Field(description="Probability of every bin at recoil energies")
+    source: str = Field("", description="Where the numbers come from")
+    table: str = Field(description="Table with a row per recoil energy and a column per bin")
+    recoil_column: str = Field("t_kev_nr", description="Its column of recoil energies, keV")
+    column_prefix: str = Field("p_", description="What the names of the columns begin with")
+    factor: Positive = Field(1.0, description="Factor on all probabilities")
+
+    def built(
+        self, inputs: Inputs, axes: Sequence[Axis], protons: int | None, where: str
+    ) -> BuiltResponse:
+        """Return the response (see `Response`)."""
+        bins = int(np.prod([axis.bins for axis in axes]))
+        names = [f"{self.column_prefix}{i}" for i in range(bins)]
+        table = inputs.table(self.table, [self.recoil_column, *names])
+        if f"{self.column_prefix}{bins}" in table.columns:
+            raise InputError(f"{table.path}: more columns '{self.column_prefix}...' than the "
+                             f"{bins} bins of the region")  # fmt: skip
+        recoil = table[self.recoil_column] * KEV
+        if np.any(np.diff(recoil) <= 0):
+            raise InputError(f"{table.path}: column '{self.recoil_column}' does not increase")
+        values = self.factor * np.stack([table.fraction(name) for name in names])
+
+        def matrix(at: FloatArray) -> FloatArray:
+            rows = [np.interp(at, recoil, row, left=0.0, right=0.0) for row in values]
+            return np.asarray(rows)
+
+        def seen(energy: FloatArray, edges: FloatArray, width_factor: float) -> FloatArray:
+            raise InputError(f"{where}: a matrix is for recoils; a background needs a chain")
+
+        span = float(recoil[0]), float(recoil[-1])
+        return BuiltResponse(matrix, seen, span, 0.0, span[1], eff.FullEfficiency(), self.time)

@@ -1,0 +1,175 @@
+"""The target: nuclei and electrons of a detector, from its mass and chemical formula."""
+
+import re
+from collections.abc import Sequence
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from nuhf import library
+from nuhf.constants import AVOGADRO
+from nuhf.errors import InputError
+from nuhf.experiments.parts import Origin, Positive, Section
+from nuhf.inputs import Inputs
+from nuhf.parameters import suggest
+from nuhf.physics import shells
+from nuhf.physics.nuclei import Nuclide
+from nuhf.physics.shells import AtomicCorrection, Shells
+from nuhf.units import G_PER_KG, YEAR
+
+__all__ = ["Target"]
+
+_KG_PER_TONNE = 1e3
+
+
+class Target(Section):
+    """What is hit: mass, or mass times time, and chemical formula."""
+
+    source: Origin
+    mass_kg: Positive | None = Field(None, description="Mass of the target, kg")
+    exposure_tonne_year: Positive | None = Field(
+        None, description="Mass times live time, tonne years; instead of `mass_kg` and `live_days`"
+    )
+    formula: dict[str, Positive] = Field(
+        min_length=1,
+        description="Number of atoms by nuclide, such as `Cs133`, or by element in its natural "
+        "composition, such as `Xe`; in any unit",
+    )
+    molar_mass_g_per_mol: Positive | None = Field(
+        None, description="Mass of one mol of the formula, g; without it from the nuclides"
+    )
+    shells: dict[str, str] = Field(
+        default_factory=dict,
+        description="Tables `edge_kev, electrons` of binding energies by element; without one "
+        "`electrons/SYMBOL_shells.csv`",
+    )
+
+    @model_validator(mode="after")
+    def _one_exposure(self) -> Self:
+        if (self.mass_kg is None) == (self.exposure_tonne_year is None):
+            raise ValueError("give either mass_kg or exposure_tonne_year")
+        for name in self.formula:
+            if not re.fullmatch(r"[A-Z][a-z]?[0-9]{0,3}", name):
+                raise ValueError(f"formula: '{name}' is no nuclide or element, such as Cs133 or Xe")
+        among = {_symbol(name) for name in self.formula}
+        for symbol in self.shells:
+            if symbol not in among:
+                raise ValueError(f"shells: '{symbol}' is not in the formula")
+        return self
+
+    @property
+    def grams(self) -> float:
+        """Mass in g; of an exposure the mass that one year of live time gives it with."""
+        if self.mass_kg is not None:
+            return self.mass_kg * G_PER_KG
+        return (self.exposure_tonne_year or 0.0) * _KG_PER_TONNE * G_PER_KG
+
+    def seconds(self, live_seconds: float | None) -> float | None:
+        """Return the live time in s: one year of an exposure in tonne years."""
+        return YEAR if self.exposure_tonne_year is not None else live_seconds
+
+    @property
+    def tonne_years(self) -> float | None:
+        """The exposure in tonne years, if it is stated so."""
+        return self.exposure_tonne_year
+
+    def nuclides(self, inputs: Inputs, where: str) -> dict[Nuclide, float]:
+        """Return the number of each nuclide in the formula (`InputError` if unknown)."""
+        numbers: dict[str, float] = {}
+        for name, number in self.formula.items():
+            for nuclide, share in self._isotopes(inputs, name, where).items():
+                numbers[nuclide] = numbers.get(nuclide, 0.0) + number * share
+        known = library.read_nuclides(inputs, used=numbers)
+        for name in numbers:
+            if name not in known:
+                raise InputError(f"{where}: unknown nuclide '{name}'; {suggest(name, known)}")
+        return {known[name]: number for name, number in numbers.items()}
+
+    def _isotopes(self, inputs: Inputs, name: str, where: str) -> dict[str, float]:
+        if name[-1].isdigit():
+            return {name: 1.0}
+        elements = library.compositions(inputs)
+        if name not in elements:
+            raise InputError(
+                f"{where}: no natural composition of '{name}' is known; {suggest(name, elements)}; "
+                "or name its nuclides, such as Cs133"
+            )
+        return elements[name]
+
+    def _units(self, inputs: Inputs, where: str) -> float:
+        """How many times the formula is in the target."""
+        molar = self.molar_mass_g_per_mol
+        if molar is None:
+            numbers = self.nuclides(inputs, where)
+            molar = sum(n * nuclide.atomic_mass_u for nuclide, n in numbers.items())
+        return self.grams / molar * AVOGADRO
+
+    def nuclei(
+        self, inputs: Inputs, where: str, chosen: Sequence[str] = ()
+    ) -> list[tuple[Nuclide, float]]:
+        """Return nuclides and how many of them are in the target.
+
+        Parameters
+        ----------
+        chosen : sequence of str
+            Nuclides or elements to take; all if empty.
+
+        Raises
+        ------
+        InputError
+            If a nuclide is not known, or one chosen not in the formula.
+        """
+        units = self._units(inputs, where)
+        nuclides = self.nuclides(inputs, where)
+        names = {name for n in nuclides for name in (n.name, _symbol(n.name))}
+        for name in chosen:
+            if name not in names:
+                raise InputError(f"{where}: '{name}' is not in target.formula")
+        return [
+            (nuclide, number * units)
+            for nuclide, number in nuclides.items()
+            if not chosen or {nuclide.name, _symbol(nuclide.name)} & set(chosen)
+        ]
+
+    def atoms(
+        self, inputs: Inputs, where: str, chosen: Sequence[str] = (), binding: str = "step"
+    ) -> list[tuple[Shells, AtomicCorrection | None, float]]:
+        """Return of each element the electron shells, a correction, and the number of atoms.
+
+        ``binding``: ``step``, ``free``, or ``rrpa`` (xenon only), as in a signal of kind ``eves``.
+        """
+        units = self._units(inputs, where)
+        numbers: dict[str, float] = {}
+        for name, number in self.formula.items():
+            symbol = _symbol(name)
+            if not chosen or {name, symbol} & set(chosen):
+                numbers[symbol] = numbers.get(symbol, 0.0) + number
+        return [
+            (*self._shells(inputs, where, symbol, binding), number * units)
+            for symbol, number in numbers.items()
+        ]
+
+    def _shells(
+        self, inputs: Inputs, where: str, symbol: str, binding: str
+    ) -> tuple[Shells, AtomicCorrection | None]:
+        name = self.shells.get(symbol, f"electrons/{symbol}_shells.csv")
+        try:
+            steps = library.read_shells(name, inputs)
+        except InputError as error:
+            if symbol in self.shells or "not found" not in str(error):
+                raise
+            raise InputError(
+                f"{where}: no electron shells of '{symbol}' are known (data/{name}): "
+                f"target.shells = {{ {symbol} = 'TABLE' }} names a table"
+            ) from None
+        if binding == "free":
+            return shells.free_electrons(steps.total), None
+        if binding == "step":
+            return steps, None
+        if symbol != "Xe":
+            raise InputError(f"{where}: binding 'rrpa' is for Xe, not {symbol}")
+        return steps, library.rrpa_ratio(inputs)
+
+
+def _symbol(name: str) -> str:
+    return name.rstrip("0123456789")

@@ -1,0 +1,185 @@
+"""Files that a calculation reads: opened once, checked, and recorded with digest and sources."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from nuhf import resources
+from nuhf.errors import InputError
+from nuhf.tables import Table, parse_table
+
+__all__ = ["CARE", "Inputs", "Record", "care_words", "comment_sources", "nested_sources"]
+
+CARE: Final = (
+    "UNVERIFIED", "computed", "derived", "digitised", "recalled", "reconstruction", "substitute",
+)  # fmt: skip
+"""Words in the name of a file, or in its sources, that say it is no plain measurement."""
+
+_UNFINISHED: Final = ("in", "of", "the", "and", "by", "from", "with")
+
+
+@dataclass(frozen=True)
+class Record:
+    """A file that was read.
+
+    Attributes
+    ----------
+    name : str
+        Name as an experiment file or the library calls it, such as ``sns/flux_time.csv``.
+    path : Path
+        Where the file is.
+    digest : str
+        SHA-256 of its bytes.
+    sources : tuple of str
+        Where its numbers come from: what the file itself, and the entries that were used of it,
+        state as their source.
+    entries : tuple of str
+        Names of the entries that were used of a TOML file; empty if all of it was.
+    """
+
+    name: str
+    path: Path
+    digest: str
+    sources: tuple[str, ...]
+    entries: tuple[str, ...] = ()
+
+    @property
+    def care(self) -> tuple[str, ...]:
+        """Those of `CARE` that stand in its name, the names of its entries or its sources."""
+        return care_words([self.name, *self.entries, *self.sources])
+
+
+class Inputs:
+    """Reads files below some folders and the shipped ``data``, each of them once.
+
+    Parameters
+    ----------
+    folders : iterable of Path
+        Places to look in before the shipped data, the first first.
+    """
+
+    def __init__(self, folders: Iterable[Path] = ()) -> None:
+        self._folders = tuple(dict.fromkeys(folders))
+        self._texts: dict[str, tuple[Path, str, str]] = {}
+        self._tables: dict[str, Table] = {}
+        self._content: dict[str, dict[str, Any]] = {}
+        self._used: dict[str, dict[str, None]] = {}
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Places that are looked in before the shipped data."""
+        return self._folders
+
+    def path(self, name: str) -> Path:
+        """Return the path of a file (`InputError` if it is nowhere)."""
+        if name in self._texts:
+            return self._texts[name][0]
+        given = Path(name)
+        if given.is_absolute():
+            return given
+        for folder in self._folders:
+            if resources.is_file(folder / name):
+                return folder / name
+        try:
+            return resources.find(name)
+        except InputError:
+            places = ", ".join(str(p) for p in (*self._folders, resources.shipped("data")))
+            raise InputError(f"file '{name}' not found in: {places}") from None
+
+    def _text(self, name: str) -> tuple[Path, str]:
+        if name not in self._texts:
+            path = self.path(name)
+            content = resources.read_bytes(path)
+            digest = hashlib.sha256(content).hexdigest()
+            self._texts[name] = path, resources.decoded(path, content), digest
+        path, text, _ = self._texts[name]
+        return path, text
+
+    def table(self, name: str, columns: Sequence[str] = ()) -> Table:
+        """Return a table that has these columns (`InputError` as `nuhf.tables.parse_table`)."""
+        if name not in self._tables:
+            path, text = self._text(name)
+            self._tables[name] = parse_table(path, text)
+        self._used.setdefault(name, {})
+        self._tables[name].require(columns)
+        return self._tables[name]
+
+    def toml(self, name: str, entries: Iterable[str] = ()) -> dict[str, Any]:
+        """Return a TOML file, and record which of its entries are used (none given: all).
+
+        Raises
+        ------
+        InputError
+            If the file is missing or broken, or has no entry of that name.
+        """
+        if name not in self._content:
+            path, text = self._text(name)
+            self._content[name] = resources.parse_toml(path, text)
+        content, used = self._content[name], self._used.setdefault(name, {})
+        for entry in entries:
+            if entry not in content:
+                raise InputError(
+                    f"{self.path(name)}: no [{entry}]; there are: {', '.join(content)}"
+                )
+            used[entry] = None
+        return content
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """Everything that was read, in the order of reading."""
+        return tuple(self._record(name) for name in self._texts)
+
+    def _record(self, name: str) -> Record:
+        path, text, digest = self._texts[name]
+        entries = tuple(self._used.get(name, ()))
+        content = self._content.get(name, {})
+        used = {key: content[key] for key in entries} if entries else content
+        found = dict.fromkeys([*comment_sources(text), *nested_sources(used)])
+        return Record(name, path, digest, tuple(found), entries)
+
+
+def care_words(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return the words of `CARE` in some texts."""
+    words = set(re.findall(r"[a-z]+", " ".join(texts).lower()))
+    return tuple(word for word in CARE if word.lower() in words)
+
+
+def nested_sources(content: Any) -> Iterator[str]:
+    """Yield the texts of all keys ``source`` in nested tables."""
+    if isinstance(content, Mapping):
+        for key, value in content.items():
+            if key == "source" and isinstance(value, str):
+                if value:
+                    yield value
+            else:
+                yield from nested_sources(value)
+    elif isinstance(content, list | tuple):
+        for value in content:
+            yield from nested_sources(value)
+
+
+def comment_sources(text: str) -> list[str]:
+    """Return what stands behind the lines ``# source:`` at the top of a table or TOML file.
+
+    A source that ends in the middle of a sentence goes on in the next comment line.
+    """
+    sources: list[str] = []
+    going_on = False
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            break
+        comment = line[1:]
+        start = re.match(r"\s?source(?: \([^)]*\))?:\s*(.*)", comment)
+        if start:
+            sources.append(start[1].strip())
+        elif going_on or (sources and comment.startswith("  ")):
+            sources[-1] = f"{sources[-1]} {comment.strip()}"
+        else:
+            continue
+        last = sources[-1].split()[-1] if sources[-1] else ""
+        opened = sources[-1].count("(") > sources[-1].count(")")
+        going_on = opened or last.endswith((",", ";")) or last in _UNFINISHED
+    return [source for source in sources if source]
