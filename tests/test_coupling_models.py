@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nuhf import constants, parameters
+from nuhf import constants, library, parameters
 from nuhf.couplings import dipole_portal, majorana
 from nuhf.couplings.light_vector import loop
 from nuhf.couplings.majorana import mixing_matrix
 from nuhf.couplings.model import PAIRS
 from nuhf.errors import InputError
-from nuhf.physics import cevns, eves, sns, solar
+from nuhf.library import read_nuclides
+from nuhf.physics import cevns, eves, sns
 from nuhf.physics.couplings import tree_level
-from nuhf.physics.nuclei import read_nuclides
 from nuhf.physics.settings import Physics
 from nuhf.physics.solar import Oscillation
 from nuhf.physics.solar_states import mass_shares, state_shares, state_spectra
@@ -478,8 +478,8 @@ def test_moments_of_mass_states_of_a_mixture():
 
 def test_equal_moments_of_mass_states_are_a_common_one():
     # the templates of m1 + m2 + m3 are those of e + mu + tau
-    component = solar.components(["pp"])["pp"]
-    found = state_spectra(component, solar.adiabatic_survival(OSCILLATION), OSCILLATION)
+    component = library.components(["pp"])["pp"]
+    found = state_spectra(component, library.adiabatic_survival(OSCILLATION), OSCILLATION)
     at = np.linspace(0.05, 0.42, 50)
     sums = [sum(found[f"pp_{s}"].density(at) for s in states)
             for states in (("m1", "m2", "m3"), ("e", "mu", "tau"))]  # fmt: skip
@@ -490,10 +490,10 @@ def test_equal_moments_of_mass_states_are_a_common_one():
 def test_golden_interference_in_the_sun():
     # pp + 7Be (B16-GS98), relative to the SM, r2 = +1e-31 cm2: solar_coherence.md, section 2
     names = ("pp", "be7")
-    fluxes, survival = solar.read_fluxes(), solar.adiabatic_survival(OSCILLATION)
+    fluxes, survival = library.read_fluxes(), library.adiabatic_survival(OSCILLATION)
     species = {
         name: (fluxes[component].per_cm2_s, spectrum)
-        for component, made in solar.components(names).items()
+        for component, made in library.components(names).items()
         for name, spectrum in state_spectra(made, survival, OSCILLATION).items()
     }
     recoil = np.array([5e-3, 20e-3])
