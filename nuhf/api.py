@@ -331,12 +331,12 @@ def exclusion(
     step: Callable[[str], None] = lambda text: None,
     **options: Any,
 ) -> Any:
-    """Return intervals at values of a setting (`nuhf.exclusion.ExclusionResult`).
+    """Return intervals at values of a setting (`nuhf.exclusions.ExclusionResult`).
 
     ``setting`` is a number of the model of a coupling, such as ``mediator_mass_mev``, ``at`` its
     values. Other options as in `limit`.
     """
-    from nuhf.exclusion import exclusion as find
+    from nuhf.exclusions import exclusion as find
     from nuhf.stats.problem import Options
 
     check(cl, method)

@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import nuhf
 from nuhf import constants, library, parameters
 from nuhf.couplings import dipole_portal, majorana
 from nuhf.couplings.light_vector import loop
 from nuhf.couplings.majorana import mixing_matrix
 from nuhf.couplings.model import PAIRS
 from nuhf.errors import InputError
+from nuhf.exclusions import spaced
 from nuhf.library import read_nuclides
 from nuhf.physics import cevns, eves, sns
 from nuhf.physics.couplings import tree_level
@@ -25,6 +27,8 @@ from nuhf.rates import build
 from nuhf.rates.moments import flux_moments
 from nuhf.rates.signal import fit_values, flavour_polynomial
 from nuhf.rates.templates import Axis, TemplateSet
+from nuhf.workspaces.names import split_unit
+from nuhf.workspaces.native import load_model
 
 CS = read_nuclides()["Cs133"]
 S2W = 0.23857
@@ -420,6 +424,12 @@ GOLDEN_MAJORANA = {
 
 def moments(flavour, values, mixture=False):
     """mu^2 of a flavour from the entries of the catalogue."""
+    if flavour == "tau":  # of no source that emits flavours
+        sums: dict[str, float] = {}
+        for name, value in values.items():
+            for (state, _), factor in parameters.get(name).acts(flavour, "standard").items():
+                sums[state] = sums.get(state, 0.0) + value * factor
+        return sum(x**2 for x in sums.values())
     size = {"munu^2": np.array([1.0]), "1": np.array([0.0])}
     flavours = {"s": flavour} | ({"t": "m1"} if mixture else {})
     rows = dict.fromkeys(flavours, size)
@@ -519,3 +529,125 @@ def test_golden_interference_in_the_sun():
         square = 1e-62 * (rate(one, "r^2") + rate(other, "r^2")) / standard
         for i, wanted in enumerate(rows):
             assert (linear[i], square[i]) == pytest.approx(wanted, abs=1.5e-4)
+
+
+# -------------------------------------------------------- through experiments and fits
+
+COHERENT = """
+format = 2
+extends = "darwin-30ty"
+name = "coherent-sun"
+title = "DARWIN with coherent solar neutrinos"
+[sources.sun]
+coherence = true
+"""
+
+
+@pytest.fixture(scope="module")
+def coherent(tmp_path_factory):
+    path = tmp_path_factory.mktemp("sun") / "coherent.toml"
+    path.write_text(COHERENT, encoding="utf-8")
+    return str(path)
+
+
+def test_limits_on_a_transition_radius_with_interference(coherent):
+    # solar_coherence.md, section 2, DARWIN 30 t yr, same excess at 5 keV: 0.899e-31 becomes
+    # 2.01e-31 (phase 0) and 0.402e-31 (phase pi); the fit of the whole spectrum agrees to 3 %
+    (found,) = nuhf.limit(coherent, "r2nu_emu")
+    low, high = found.intervals[0]
+    assert -low == pytest.approx(0.402e-31, rel=0.03)
+    assert high == pytest.approx(2.01e-31, rel=0.03)
+    (without,) = nuhf.limit("darwin-30ty", "r2nu_emu")
+    assert without.intervals[0][1] == pytest.approx(0.899e-31, rel=0.01)
+    assert any("interference with the SM in the Sun is left out" in n for n in without.notes)
+    assert not any("left out (sources" in n for n in found.notes)
+
+
+def test_moments_of_mass_states_scale_as_their_shares(coherent):
+    # pp, P = 0.65, 0.33: about 1.24 and 1.75 times the limit on a common moment
+    limits = {n: nuhf.limit(coherent, n)[0].upper_limit for n in ("munu_eff", "munu_1", "munu_2")}
+    assert limits["munu_1"] / limits["munu_eff"] == pytest.approx(1.24, abs=0.01)
+    assert limits["munu_2"] / limits["munu_eff"] == pytest.approx(1.75, abs=0.01)
+    with pytest.raises(InputError, match="only sources with coherence = true have mass states"):
+        nuhf.limit("darwin-30ty", "munu_1")
+    with pytest.raises(InputError, match="Lambda_1 has no effect on darwin-30ty"):
+        nuhf.limit("darwin-30ty", "Lambda_1")
+
+
+CSI = "coherent-csi-2021"
+
+
+def test_nsi_of_the_csi_data():
+    # REDESIGN section 5, an independent patch of the engine: [-0.072, 0.064] or [0.331, 0.461]
+    (found,) = nuhf.limit(CSI, "eps_u_ee")
+    ends = [end for piece in found.intervals for end in piece]
+    assert ends == pytest.approx([-0.072, 0.064, 0.331, 0.461], abs=6e-4)
+    assert not any("propagation" in note for note in found.notes)
+
+
+def test_exclusion_over_the_mass_of_a_mediator():
+    at = [1e-3, 1e-1, 300.0, 1000.0]
+    found = nuhf.exclusion(CSI, "g_b_l", "mediator_mass_mev", at)
+    limits = [pieces[-1][1] for pieces in found.intervals]
+    # flat far below the momentum transfer, g ~ m far above it
+    assert limits[0] == pytest.approx(limits[1], rel=1e-3)
+    assert limits[3] / limits[2] == pytest.approx(1000 / 300, rel=0.02)
+    table = found.to_csv()
+    assert "mediator_mass_mev,piece,lower,upper,best_fit" in table
+    assert len(table.splitlines()) - table.count("#") == 1 + sum(map(len, found.intervals))
+    assert found.to_json()["setting"] == "mediator_mass_mev"
+    assert not any(note.startswith("mediator_mass_mev =") for note in found.notes)
+
+
+def test_a_heavy_mediator_has_the_limit_of_the_contact_interaction():
+    mass = 1e5
+    (heavy,) = nuhf.limit(CSI, "g_universal", settings={"mediator_mass_mev": mass})
+    assert len(heavy.intervals) == 2
+    low, high = heavy.intervals[1]
+    eps = [g**2 / (math.sqrt(2) * G * mass**2) for g in (low, high)]
+    # A -> -A: eps = -2 A0/3(p + n) of Cs and I is 0.18 to 0.19
+    assert all(0.17 < x < 0.2 for x in eps)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({}, "g_b_l needs a value of the setting mediator_mass_mev"),
+        ({"mediator_mass_mev": -1.0}, "mediator_mass_mev = -1: give a number that is not negative"),
+        ({"mediator_mass_mev": 1.0, "sterile_mass_mev": 1.0},
+         "no parameter here has a setting 'sterile_mass_mev'"),
+    ],
+)  # fmt: skip
+def test_settings_are_checked(given, words):
+    with pytest.raises(InputError, match=words):
+        nuhf.limit(CSI, "g_b_l", settings=given)
+
+
+def test_a_varied_setting_has_no_value():
+    with pytest.raises(InputError, match="varied and set"):
+        nuhf.exclusion(
+            CSI, "g_b_l", "mediator_mass_mev", [1.0], settings={"mediator_mass_mev": 1.0}
+        )
+    with pytest.raises(InputError, match="two positive numbers"):
+        spaced(1.0, 0.1, 5)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "given", "value"),
+    [("eps_u_ee", {}, 0.05), ("eps_u_emu", {}, 0.09),
+     ("g_b_l", {"mediator_mass_mev": 30.0}, 3e-5), ("dipole_mu", {"sterile_mass_mev": 5.0}, 2e-9)],
+)  # fmt: skip
+def test_workspaces_of_both_encodings_count_the_same(parameter, given, value):
+    direct = nuhf.rate(CSI, {parameter: value}, settings=given)["coherent_csi_2021"]
+    signal = sum(row for name, row in direct.items() if name.startswith("cevns"))
+    for encoding, rtol in (("native", 1e-9), ("stock", 2e-3)):
+        spec = nuhf.workspace(CSI, parameter, encoding=encoding, settings=given)
+        model, _ = load_model(spec)
+        poi = spec["measurements"][0]["config"]["poi"]
+        entry = parameters.get(parameter)
+        theta = entry.to_fit(value) * entry.scale / 10.0 ** split_unit(poi)[1]
+        point = np.array(model.config.suggested_init())
+        point[model.config.par_map[poi]["slice"]] = theta
+        counts = np.asarray(model.expected_actualdata(point))
+        background = sum(row for name, row in direct.items() if not name.startswith("cevns"))
+        np.testing.assert_allclose(counts, signal + background, rtol=rtol, atol=1e-3)

@@ -237,7 +237,7 @@ def _exclusion(
     """Print, write or draw the intervals of a parameter as a function of a setting."""
     from nuhf import api, resources
     from nuhf.cli import artefacts, summaries
-    from nuhf.exclusion import spaced
+    from nuhf.exclusions import spaced
 
     with progress.shown("scan"):
         found = api.exclusion(

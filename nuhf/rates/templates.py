@@ -140,8 +140,8 @@ class TemplateSet:
 
     @property
     def mixture(self) -> bool:
-        """Whether neutrinos arrive as a mixture of mass states."""
-        return bool(set(self.flavours.values()) & set(MASS_STATES))
+        """Whether neutrinos arrive as a mixture of mass states: there are nu_tau of oscillation."""
+        return bool(set(self.flavours.values()) & {"tau", *MASS_STATES})
 
     @property
     def bins(self) -> int:

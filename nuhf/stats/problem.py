@@ -26,6 +26,10 @@ __all__ = ["Options", "Problem", "pose", "profile_group"]
 
 FloatArray = NDArray[np.float64]
 
+_INCOHERENT: Final = (
+    "its interference with the SM in the Sun is left out (sources.*.coherence = true has it)"
+)
+
 _PROPAGATION: Final = (
     "acts on the propagation of neutrinos, too, which is not polynomial; it is held at the SM here"
 )
@@ -128,10 +132,13 @@ class Problem:
                 found.append(f"the events of {one.name} are among those of {other}: counted twice")
         moved = (self.parameter.name, *self.profiled, *self.options.values)
         oscillated = any("tau" in one.flavours for one in self.experiments)
+        coherent = any("emu" in one.flavours for one in self.experiments)
         for name in moved:
             entry = parameters.get(name)
             found += [entry.note] if entry.note else []
             found += [f"{name}: {_PROPAGATION}"] if entry.propagates and oscillated else []
+            joins = any(feed.partner in parameters.FLAVOURS for feed in entry.feeds)
+            found += [f"{name}: {_INCOHERENT}"] if joins and oscillated and not coherent else []
         found += [f"{name} = {value:g}" for name, value in self.options.settings.items()]
         if self.options.search is not None:
             found.append("searched within --range only: minima and pieces outside are not seen")
