@@ -351,13 +351,15 @@ def contour(
     cl: Sequence[float] = (0.68, 0.9, 0.99),
     points: int = 50,
     method: str = "delta-chi2",
+    window: Sequence[tuple[float, float]] | None = None,
     **options: Any,
 ) -> Any:
     """Return the regions of two parameters (`nuhf.stats.contour.ContourResult`).
 
     ``cl`` are confidence levels for two degrees of freedom; ``points`` is the grid along each
     axis that the boundaries start from. ``method`` is ``delta-chi2`` or ``feldman-cousins``, with
-    500 toys at each grid point by default. Other options as in `limit`.
+    500 toys at each grid point by default. ``window`` is the range of each in base units, for
+    regions that do not close. Other options as in `limit`.
     """
     from nuhf.stats.intervals import threshold
     from nuhf.toys.feldman_cousins_2d import region
@@ -374,7 +376,7 @@ def contour(
     options["profile"] = (pair[1], *options.get("profile", ()))
     toys, options = split_options(options, 500 if method == "feldman-cousins" else None, method)
     problem = _problem(names, pair[0], **options)
-    return region(problem, levels, points, method, toys)
+    return region(problem, levels, points, method, toys, window)
 
 
 def fit(names: Names, parameter: str | None = None, **options: Any) -> Any:

@@ -1,7 +1,11 @@
 """Models of couplings: golden numbers, limits into each other, slow twins."""
 
 import dataclasses
+import json
 import math
+import os
+import subprocess
+import sys
 
 import mpmath
 import numpy as np
@@ -592,7 +596,8 @@ def test_exclusion_over_the_mass_of_a_mediator():
     limits = [pieces[-1][1] for pieces in found.intervals]
     # flat far below the momentum transfer, g ~ m far above it
     assert limits[0] == pytest.approx(limits[1], rel=1e-3)
-    assert limits[3] / limits[2] == pytest.approx(1000 / 300, rel=0.02)
+    # but for q^2/m^2, 3 % at 300 MeV
+    assert limits[3] / limits[2] == pytest.approx(1000 / 300, rel=0.03)
     table = found.to_csv()
     assert "mediator_mass_mev,piece,lower,upper,best_fit" in table
     assert len(table.splitlines()) - table.count("#") == 1 + sum(map(len, found.intervals))
@@ -652,3 +657,55 @@ def test_workspaces_of_both_encodings_count_the_same(parameter, given, value):
         counts = np.asarray(model.expected_actualdata(point))
         background = sum(row for name, row in direct.items() if not name.startswith("cevns"))
         np.testing.assert_allclose(counts, signal + background, rtol=rtol, atol=1e-3)
+
+
+STRANGER = """
+from nuhf.couplings.model import CouplingModel, Feed, Group, Parameter, Variable
+
+def amplitude(vertex):
+    if vertex.interaction == "eves":
+        return {}
+    return {"vector": {"b": vertex.proton + vertex.neutron}}
+
+MODEL = CouplingModel(
+    "baryonic",
+    (Variable("b", "1", "b", "coupling to nucleons"),),
+    amplitude,
+    (Parameter("b_e", "1", Group("baryonic", "Baryonic", 200), "b_e", 0, (Feed("b", 1.0, ("e",)),),
+               "b_e", "coupling of nu_e to nucleons"),),
+)
+"""
+
+
+def test_a_package_of_a_stranger_adds_a_coupling(tmp_path):
+    # installed as any package: a module, and an entry point in its metadata
+    (tmp_path / "stranger.py").write_text(STRANGER, encoding="utf-8")
+    folder = tmp_path / "stranger-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: stranger\nVersion: 1.0\n")
+    (folder / "entry_points.txt").write_text("[nuhf.couplings]\nbaryonic = stranger:MODEL\n")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-m", "nuhf", "limit", CSI, "-p", "b_e", "--json"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    (found,) = json.loads(done.stdout)["results"]
+    # 2 Z + N of eps_u, Z + N of this one
+    (ours,) = nuhf.limit(CSI, "eps_u_ee")
+    assert found["parameter"] == "b_e"
+    ratio = found["intervals"][0][1] / ours.intervals[0][1]
+    assert ratio == pytest.approx((2 * CS.protons + CS.neutrons) / CS.nucleons, rel=0.02)
+
+
+def test_bands_of_two_nsi_in_a_window():
+    # one target: x p + y n is what it knows; the slope is -(2 Z + N)/(Z + 2 N)
+    window = ((-0.6, 0.8), (-0.6, 0.8))
+    found = nuhf.contour(CSI, ("eps_u_ee", "eps_d_ee"), cl=0.9, points=30, window=window)
+    ((_, lines),) = found.regions
+    assert len(lines) == 4  # both sides of two bands
+    slope = -(2 * CS.protons + CS.neutrons) / (CS.protons + 2 * CS.neutrons)
+    for line in lines:
+        (x0, y0), (x1, y1) = line[0], line[-1]
+        assert (y1 - y0) / (x1 - x0) == pytest.approx(slope, abs=0.02)
+    assert all(-0.6 <= x <= 0.8 for x in found.best_fit)
+    assert any("drawn within a window" in note for note in found.notes)
+    with pytest.raises(InputError, match="the lower one first"):
+        nuhf.contour(CSI, ("eps_u_ee", "eps_d_ee"), window=((1.0, -1.0), (-1.0, 1.0)))
