@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from nuhf import parameters
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import Loaded, load
+from nuhf.experiments.expand import expanded
 from nuhf.experiments.prepare import prepare
 from nuhf.experiments.region import Prepared
 from nuhf.rates.signal import check_together, expected
@@ -116,6 +117,7 @@ def rate(
     *,
     analysis: str = "default",
     anapole: str = "standard",
+    settings: Mapping[str, float] | None = None,
 ) -> dict[str, dict[str, FloatArray]]:
     """Return expected events per bin of every flavour's signal and every background.
 
@@ -129,17 +131,22 @@ def rate(
         Analysis of the experiment.
     anapole : str
         ``standard`` or ``khan``.
+    settings : mapping, optional
+        Numbers of the coupling models, such as ``mediator_mass_mev``.
 
     Returns
     -------
     dict
         Arrays (n_bins,) by ``<process>_<flavour>`` and background name, for every region.
     """
-    return rate_of(prepare(experiment(name, analysis)), values, anapole)
+    return rate_of(prepare(experiment(name, analysis)), values, anapole, settings)
 
 
 def rate_of(
-    one: Prepared, values: Mapping[str, float] | None = None, anapole: str = "standard"
+    one: Prepared,
+    values: Mapping[str, float] | None = None,
+    anapole: str = "standard",
+    settings: Mapping[str, float] | None = None,
 ) -> dict[str, dict[str, FloatArray]]:
     """Return what `rate` does, of an experiment that is prepared."""
     from nuhf.histfactory import assemble
@@ -148,6 +155,7 @@ def rate_of(
     parameters.check_values(given)
     chosen = [parameters.get(p) for p in given]
     check_together(chosen)
+    (one,) = expanded([one], list(given), settings or {})
     assemble.check_effect([one], chosen)
     fixed, _ = assemble.reference_values(one, chosen, anapole)
     rest = {p.name: value for p, value in fixed.items()}
@@ -384,12 +392,12 @@ def exclusion(
     step: Callable[[str], None] = lambda text: None,
     **options: Any,
 ) -> Any:
-    """Return intervals at values of a setting (`nuhf.exclusion.ExclusionResult`).
+    """Return intervals at values of a setting (`nuhf.exclusions.ExclusionResult`).
 
     ``setting`` is a number of the model of a coupling, such as ``mediator_mass_mev``, ``at`` its
     values. Other options as in `limit`.
     """
-    from nuhf.exclusion import exclusion as find
+    from nuhf.exclusions import exclusion as find
     from nuhf.stats.problem import Options
 
     check(cl, method)
@@ -404,13 +412,15 @@ def contour(
     cl: Sequence[float] = (0.68, 0.9, 0.99),
     points: int = 50,
     method: str = "delta-chi2",
+    window: Sequence[tuple[float, float]] | None = None,
     **options: Any,
 ) -> Any:
     """Return the regions of two parameters (`nuhf.stats.contour.ContourResult`).
 
     ``cl`` are confidence levels for two degrees of freedom; ``points`` is the grid along each
     axis that the boundaries start from. ``method`` is ``delta-chi2`` or ``feldman-cousins``, with
-    500 toys at each grid point by default. Other options as in `limit`.
+    500 toys at each grid point by default. ``window`` is the range of each in base units, for
+    regions that do not close. Other options as in `limit`.
     """
     from nuhf.stats.intervals import threshold
     from nuhf.toys.feldman_cousins_2d import region
@@ -427,7 +437,7 @@ def contour(
     options["profile"] = (pair[1], *options.get("profile", ()))
     toys, options = split_options(options, 500 if method == "feldman-cousins" else None, method)
     problem = _problem(names, pair[0], **options)
-    return region(problem, levels, points, method, toys)
+    return region(problem, levels, points, method, toys, window)
 
 
 def fit(names: Names, parameter: str | None = None, **options: Any) -> Any:

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from nuhf import resources
+from nuhf import parameters, resources
 from nuhf.api import Names, check, loaded, problems, several
 from nuhf.errors import InputError
+from nuhf.experiments.expand import expanded
 from nuhf.experiments.prepare import prepare
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ def workspace(
     analysis: str = "default",
     anapole: str = "standard",
     values: Mapping[str, float] | None = None,
+    settings: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """Return a pyhf workspace as plain data.
 
@@ -141,8 +143,12 @@ def workspace(
     from nuhf.workspaces import encode
 
     encode.check_encoding(encoding)
-    experiments = [prepare(one) for one in loaded(names, analysis)]
-    description = assemble.describe(experiments, several(parameter), values, anapole)
+    free = several(parameter)
+    for name in free:
+        parameters.get(name)
+    prepared = [prepare(one) for one in loaded(names, analysis)]
+    experiments = expanded(prepared, [*free, *(values or {})], settings or {})
+    description = assemble.describe(experiments, free, values, anapole)
     if search is not None:
         description = encode.narrowed(description, *search)
     return encode.encode(description, encoding)
@@ -158,6 +164,7 @@ def patchset(
     analysis: str = "default",
     anapole: str = "standard",
     values: Mapping[str, float] | None = None,
+    settings: Mapping[str, float] | None = None,
 ) -> Any:
     """Return a patch set over a grid of parameters (`nuhf.workspaces.patchset.PatchGrid`).
 
@@ -172,7 +179,7 @@ def patchset(
         Points along every axis, or one number for all.
     hepdata : str, optional
         INSPIRE record, ``ins`` and 7 digits; a placeholder by default.
-    analysis, anapole, values
+    analysis, anapole, values, settings
         As in `limit`.
 
     Raises
@@ -194,7 +201,8 @@ def patchset(
     if len(points) not in (1, len(wanted)):
         raise InputError(f"give one number of points, or one for each of: {', '.join(wanted)}")
     counts = [points[min(i, len(points) - 1)] for i in range(len(wanted))]
-    common: dict[str, Any] = {"analysis": analysis, "anapole": anapole, "values": values}
+    common: dict[str, Any] = {"analysis": analysis, "anapole": anapole, "values": values,
+                              "settings": settings}  # fmt: skip
     posed = [
         problems(names, name, profile=[n for n in wanted if n != name], **common)[0]
         for name in wanted
@@ -220,6 +228,7 @@ def publication(
     analysis: str = "default",
     anapole: str = "standard",
     values: Mapping[str, float] | None = None,
+    settings: Mapping[str, float] | None = None,
 ) -> Any:
     """Return what is published of an experiment (`nuhf.report.publish.Publication`).
 
@@ -229,7 +238,8 @@ def publication(
     from nuhf.report import publish
 
     check(cl, "delta-chi2")
-    common: dict[str, Any] = {"analysis": analysis, "anapole": anapole, "values": values}
+    common: dict[str, Any] = {"analysis": analysis, "anapole": anapole, "values": values,
+                              "settings": settings}  # fmt: skip
     posed = problems(name, parameter, **common)
     grids = [
         patchset(name, p.parameter.name, points=(points,), hepdata=hepdata, **common) for p in posed

@@ -330,9 +330,9 @@ def fit(problem: Problem, toys: ToyOptions | None = None) -> FitResult:
         if name not in couplings:
             table[name], units[name] = (value, error), "1" if name in factors else "sigma"
         elif (parameter := couplings[name]).squared:
-            # the square, whose error is defined at zero too
+            # the even power, whose error is defined at zero too
             table[parameter.fit_stem] = value * parameter.scale, error * parameter.scale
-            units[parameter.fit_stem] = f"{parameter.unit}^2"
+            units[parameter.fit_stem] = f"{parameter.unit}^{parameter.power}"
         else:
             table[parameter.name] = parameter.from_fit(value), error * parameter.scale
             units[parameter.name] = parameter.unit

@@ -10,7 +10,7 @@ import numpy as np
 from nuhf import resources
 from nuhf.cli import options, summaries
 from nuhf.errors import InputError
-from nuhf.exclusion import ExclusionResult
+from nuhf.exclusions import ExclusionResult
 from nuhf.plots import figures as plots
 from nuhf.questions import scan as scan_problem
 from nuhf.stats.contour import ContourResult

@@ -25,6 +25,7 @@ __all__ = [
     "notes",
     "one_stdout",
     "parse_nuisances",
+    "parse_numbers",
     "parse_values",
     "say",
     "search",
@@ -111,6 +112,8 @@ _model = (
                  help="Convention: a = -<r^2>/6, or a = -6 <r^2> as in Khan's eq 25."),
     click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
                  help="Hold a parameter at a value in base units (e, mu_B, cm2, 1); repeatable."),
+    click.option("--setting", "numbers", multiple=True, metavar="NAME=VALUE",
+                 help="Number of a model of couplings, such as mediator_mass_mev=30; repeatable."),
 )  # fmt: skip
 
 model_options = _stack(analysis, *_model)
@@ -127,8 +130,6 @@ common = _stack(
     click.option("--engine", default="compiled", show_default=True, metavar="compiled|pyhf",
                  help="Compiled likelihood, or pyhf itself with minuit (slower, the reference)."),
     click.option("--asimov", is_flag=True, help="Use the SM expectation instead of the data."),
-    click.option("--setting", "numbers", multiple=True, metavar="NAME=VALUE",
-                 help="Number of a model of couplings, such as mediator_mass_mev=30; repeatable."),
     click.option("--patch", multiple=True, metavar="FILE[:NAME]",
                  help="Of a workspace file: JSON patch, or NAME of a patch set; repeatable."),
     click.option("--measurement", metavar="NAME",
@@ -211,6 +212,11 @@ def parse_values(settings: tuple[str, ...]) -> dict[str, float]:
     return _parse(settings, "--set", "qnu_ee=1e-8", parameters.get)
 
 
+def parse_numbers(numbers: tuple[str, ...]) -> dict[str, float]:
+    """Parse ``NAME=VALUE`` of the models of couplings; `InputError` as in `parse_values`."""
+    return _parse(numbers, "--setting", "mediator_mass_mev=30", lambda name: name)
+
+
 def parse_nuisances(settings: tuple[str, ...]) -> dict[str, float]:
     """Parse ``NAME=VALUE`` of nuisances; `InputError` as in `parse_values`."""
     return _parse(settings, "--nuisance", "flux_sns=1", lambda name: name)
@@ -262,7 +268,7 @@ def keywords(
         "search": search,
         "engine": engine,
         "asimov": asimov,
-        "settings": _parse(numbers, "--setting", "mediator_mass_mev=30", lambda name: name),
+        "settings": parse_numbers(numbers),
         "patch": patch,
         "measurement": measurement,
     }

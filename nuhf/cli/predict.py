@@ -30,6 +30,7 @@ def rate(
     analysis: str,
     anapole: str,
     settings: tuple[str, ...],
+    numbers: tuple[str, ...],
     bins: bool,
     as_json: bool,
     output: Path | None,
@@ -45,7 +46,7 @@ def rate(
 
     values = options.parse_values(settings)
     one = prepare(api.experiment(experiment, analysis))
-    found = api.rate_of(one, values, anapole)
+    found = api.rate_of(one, values, anapole, options.parse_numbers(numbers))
     standard = api.rate_of(one, {}, anapole) if values else found
     if as_json:
         text = resources.dump_json(
@@ -156,6 +157,7 @@ def workspace(
     analysis: str,
     anapole: str,
     settings: tuple[str, ...],
+    numbers: tuple[str, ...],
     encoding: str,
     search: tuple[float, float] | None,
     output: Path | None,
@@ -174,6 +176,7 @@ def workspace(
         analysis=analysis,
         anapole=anapole,
         values=options.parse_values(settings),
+        settings=options.parse_numbers(numbers),
     )
     options.write(output, resources.dump_json(spec) + "\n", said=f"POI {_poi(spec)}")
 
@@ -186,10 +189,10 @@ def _poi(spec: "Mapping[str, Any]") -> str:
     parameter, (_, power) = names.coupling(poi), names.split_unit(poi)
     if parameter is None:
         return poi
-    quantity = f"{parameter.name}^2" if parameter.squared else parameter.name
+    quantity = f"{parameter.name}^{parameter.power}" if parameter.squared else parameter.name
     if parameter.offset:
         quantity += f" - {parameter.offset:g}"
     base = "" if parameter.unit == "1" else parameter.unit
     size = f"1e{power}" if power else "" if base else "1"
-    unit = f"{size} {base}{'^2' if base and parameter.squared else ''}".strip()
+    unit = f"{size} {base}{f'^{parameter.power}' if base and parameter.squared else ''}".strip()
     return f"{poi}: {quantity} in {unit}" if unit != "1" else f"{poi}: {quantity}"

@@ -11,7 +11,7 @@ from nuhf.parameters import PARAMETERS
 from nuhf.units import percent
 
 if TYPE_CHECKING:  # heavy, and a limit needs none of them
-    from nuhf.exclusion import ExclusionResult
+    from nuhf.exclusions import ExclusionResult
     from nuhf.stats.contour import ContourResult
     from nuhf.stats.ranking import RankingResult
     from nuhf.stats.results import ScanResult

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from nuhf.constants import ALPHA, FERMI_CONSTANT, LEPTON_MASS
 from nuhf.couplings.model import (
+    FLAVOURS,
     Amplitudes,
     CouplingModel,
     Feed,
@@ -112,7 +113,8 @@ def _amplitude(vertex: Vertex) -> Amplitudes:
 
 def _parameter(name: str, charges: _Charges) -> Parameter:
     return Parameter(
-        f"g_{name}", "1", VECTORS, f"g2_{name}", -10, (Feed(f"g2_{name}"),), charges.symbol,
+        f"g_{name}", "1", VECTORS, f"g2_{name}", -10,
+        (Feed(f"g2_{name}", 1.0, FLAVOURS),), charges.symbol,
         f"coupling of a light vector mediator, {charges.title}", power=2,
         propagates=list(charges.neutrinos.values()) not in ([1.0] * 3, [-1.0] * 3),
     )  # fmt: skip

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuhf import parameters
-from nuhf.couplings.model import Amplitudes, Kinematics, Vertex
+from nuhf.couplings.model import MASS_STATES, PAIRS, Amplitudes, Kinematics, Vertex
 from nuhf.errors import InputError
 from nuhf.physics.polynomial import Polynomial, total
 
-__all__ = ["CrossSection", "with_couplings"]
+__all__ = ["CrossSection", "flavours_of", "with_couplings"]
 
 FloatArray = NDArray[np.float64]
 Forms = Mapping[tuple[str, str], FloatArray]
@@ -39,11 +39,14 @@ class CrossSection:
         cm^2/MeV. Components without a common form do not interfere.
     inelastic : mapping
         Components with a threshold of their own.
+    interference : bool
+        Whether to expand only what is linear in the couplings: of two flavours of a mixture.
     """
 
     amplitudes: Amplitudes
     forms: Forms
     inelastic: Mapping[str, Kinematics] = field(default_factory=dict)
+    interference: bool = False
 
     def _sum(self, component: str) -> Polynomial:
         """Return the amplitude of a component as a polynomial in its variables."""
@@ -64,7 +67,17 @@ class CrossSection:
             for (one, two), form in self.forms.items()
             if one in found and two in found
         ]
-        return total(products)
+        every = total(products or [_ONE * np.zeros_like(next(iter(self.forms.values())))])
+        if not self.interference:
+            return every
+        coupled = [i for i, name in enumerate(every.names) if name in parameters.variables()]
+        linear = [
+            (row, counts)
+            for row, counts in zip(every.exponents, every.coefficients, strict=True)
+            if sum(row[i] for i in coupled) == 1
+        ]
+        nothing = [((0,) * len(every.names), np.zeros_like(every.coefficients[0]))]
+        return Polynomial.from_terms(every.names, linear or nothing)
 
     def parts(self) -> list[tuple[Polynomial, FloatArray | None]]:
         """Return polynomials with the least neutrino energy of each; None: elastic scattering."""
@@ -155,6 +168,11 @@ def _plain(factor: FloatArray | Polynomial) -> FloatArray:
 _ONE = Polynomial((), ((),), np.ones(1))
 
 
+def flavours_of(state: str) -> tuple[str, ...]:
+    """Return the flavours whose SM amplitudes a species has: of a pair two, of mass states none."""
+    return PAIRS.get(state, () if state in MASS_STATES else (state,))
+
+
 def with_couplings(
     standard: CrossSection, vertex: Vertex, variables: Sequence[str]
 ) -> CrossSection:
@@ -192,4 +210,8 @@ def with_couplings(
                     forms[name, name] = own.coefficients
                 elif name in amplitudes:
                     inelastic[name] = own
-    return CrossSection(amplitudes, forms, inelastic)
+    if vertex.flavour in MASS_STATES:
+        amplitudes = {c: a for c, a in amplitudes.items() if c not in standard.amplitudes}
+    if vertex.flavour in PAIRS:
+        inelastic = {}
+    return CrossSection(amplitudes, forms, inelastic, vertex.flavour in PAIRS)

@@ -26,7 +26,7 @@ from nuhf.constants import (
 )
 from nuhf.couplings.model import Vertex
 from nuhf.errors import InputError
-from nuhf.physics.amplitude import CrossSection, with_couplings
+from nuhf.physics.amplitude import CrossSection, flavours_of, with_couplings
 from nuhf.physics.cevns import minimum_energy
 from nuhf.physics.settings import Physics
 
@@ -117,7 +117,8 @@ def cross_section(
         If the flavour is unknown.
     """
     recoil = np.asarray(recoil, dtype=float)
-    vector, axial = electron_couplings(flavour, antineutrino, sin2_theta_w)
+    couplings = [electron_couplings(f, antineutrino, sin2_theta_w) for f in flavours_of(flavour)]
+    vector, axial = (sum(one[i] for one in couplings) for i in (0, 1))
     vector_part, mixed_part, axial_part = _kinematics(recoil)
     one, none = np.ones_like(recoil), np.zeros_like(recoil)
     standard = CrossSection(

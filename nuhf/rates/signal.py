@@ -36,7 +36,7 @@ def acts_on(parameter: Parameter, templates: TemplateSet) -> bool:
     return any(
         variable in variables
         for flavour in flavours
-        for _, variable in parameter.acts(flavour, convention)
+        for _, variable in parameter.acts(flavour, convention, templates.mixture)
     )
 
 
@@ -87,7 +87,9 @@ def check_together(floated: Sequence[Parameter]) -> None:
                     )
 
 
-def _forms(floated: Sequence[Parameter], flavour: str, anapole: str) -> Forms:
+def _forms(
+    floated: Sequence[Parameter], flavour: str, anapole: str, mixture: bool = False
+) -> Forms:
     """Return what the parameters feed in one flavour (`InputError` for an unknown convention)."""
     if anapole not in ANAPOLE_CONVENTIONS:
         raise InputError(
@@ -95,7 +97,7 @@ def _forms(floated: Sequence[Parameter], flavour: str, anapole: str) -> Forms:
         )
     forms: Forms = {"": {}}
     for parameter in floated:
-        for (partner, variable), factor in parameter.acts(flavour, anapole).items():
+        for (partner, variable), factor in parameter.acts(flavour, anapole, mixture).items():
             forms.setdefault(partner, {}).setdefault(variable, {})[parameter] = factor
     return forms
 
@@ -140,7 +142,7 @@ def flavour_polynomial(
     those terms of the templates that have degree 2 in the couplings. Strengths (``norm_cevns``,
     ``norm_eves``) are not among its variables: they multiply whole samples.
     """
-    forms = _forms(floated, flavour, anapole)
+    forms = _forms(floated, flavour, anapole, templates.mixture)
     shared = {v: forms[""][v] for v in templates.reference if v in forms[""]}
     resting = {v: value for v, value in templates.reference.items() if v not in shared}
     sources = [s for s, f in templates.flavours.items() if f == flavour]

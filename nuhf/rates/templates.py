@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuhf import parameters, resources
+from nuhf.couplings.model import MASS_STATES
 from nuhf.errors import InputError
 from nuhf.physics.polynomial import Polynomial, powers
 
@@ -136,6 +137,11 @@ class TemplateSet:
     def variables(self) -> tuple[str, ...]:
         """What `polynomial` depends on."""
         return tuple(dict.fromkeys(v for name in self.monomials for v in powers(name)))
+
+    @property
+    def mixture(self) -> bool:
+        """Whether neutrinos arrive as a mixture of mass states: there are nu_tau of oscillation."""
+        return bool(set(self.flavours.values()) & {"tau", *MASS_STATES})
 
     @property
     def bins(self) -> int:

@@ -2,7 +2,7 @@
 
 import fnmatch
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nuhf import parameters
 from nuhf.errors import InputError
-from nuhf.experiments.prepare import prepare
+from nuhf.experiments.expand import expanded
 from nuhf.experiments.region import Prepared
 from nuhf.histfactory import assemble
 from nuhf.histfactory.describe import Description
@@ -27,7 +27,6 @@ from nuhf.workspaces.native import load_model
 __all__ = [
     "Options",
     "Problem",
-    "expanded",
     "fixed_nuisances",
     "pose",
     "profile_group",
@@ -36,6 +35,10 @@ __all__ = [
 ]
 
 FloatArray = NDArray[np.float64]
+
+_INCOHERENT: Final = (
+    "its interference with the SM in the Sun is left out (sources.*.coherence = true has it)"
+)
 
 _PROPAGATION: Final = (
     "acts on the propagation of neutrinos, too, which is not polynomial; it is held at the SM here"
@@ -140,10 +143,13 @@ class Problem:
                 found.append(f"the events of {one.name} are among those of {other}: counted twice")
         moved = (self.parameter.name, *self.profiled, *self.options.values)
         oscillated = any("tau" in one.flavours for one in self.experiments)
+        coherent = any("emu" in one.flavours for one in self.experiments)
         for name in moved:
             entry = parameters.get(name)
             found += [entry.note] if entry.note else []
             found += [f"{name}: {_PROPAGATION}"] if entry.propagates and oscillated else []
+            joins = any(feed.partner in parameters.FLAVOURS for feed in entry.feeds)
+            found += [f"{name}: {_INCOHERENT}"] if joins and oscillated and not coherent else []
         found += [f"{name} = {value:g}" for name, value in self.options.settings.items()]
         return tuple(dict.fromkeys([*found, *self.asked_notes("at the SM")]))
 
@@ -286,42 +292,6 @@ def profile_group(
             allowed = [*groups, *parameters.PARAMETERS]
             raise InputError(f"--profile: unknown '{name}'; {parameters.suggest(name, allowed)}")
     return tuple(dict.fromkeys(p for p in found if p != interest))
-
-
-def expanded(
-    experiments: Sequence[Prepared], names: Sequence[str], settings: Mapping[str, float]
-) -> Sequence[Prepared]:
-    """Return experiments whose templates are expanded in what some parameters feed.
-
-    Raises
-    ------
-    InputError
-        If a parameter needs a setting that is not given, or one is given that none needs.
-    """
-    needed: dict[str, str] = {}
-    for model in parameters.models():
-        entries = {p.name for p in model.parameters} & set(names)
-        needed |= {setting: min(entries) for setting in model.settings if entries}
-    for setting, name in needed.items():
-        if setting not in settings:
-            raise InputError(f"{name} needs a value of the setting {setting}")
-    for setting, value in settings.items():
-        if setting not in needed:
-            raise InputError(
-                f"no parameter here has a setting '{setting}'; "
-                f"{parameters.suggest(setting, needed or ['none'])}"
-            )
-        if not 0.0 <= value < np.inf:
-            raise InputError(f"{setting} = {value:g}: give a number that is not negative")
-    found = []
-    for one in experiments:
-        fed = [f.variable for n in (*names, *one.loaded.analysis.reference)
-               for f in parameters.get(n).feeds]  # fmt: skip
-        wanted = tuple(dict.fromkeys(v for v in fed if v in parameters.variables()))
-        usual = set(wanted) <= set(one.loaded.variables)
-        more = replace(one.loaded, variables=wanted, settings=dict(settings))
-        found.append(one if usual and not settings else prepare(more))
-    return found
 
 
 def fixed_nuisances(

@@ -43,7 +43,12 @@ _MOST_POINTS: Final = 100
 
 
 def region(
-    problem: Problem, levels: Sequence[float], points: int, method: str, toys: ToyOptions | None
+    problem: Problem,
+    levels: Sequence[float],
+    points: int,
+    method: str,
+    toys: ToyOptions | None,
+    window: Sequence[tuple[float, float]] | None = None,
 ) -> ContourResult:
     """Find the regions of two parameters, by ``delta-chi2`` or ``feldman-cousins``.
 
@@ -57,10 +62,12 @@ def region(
     if method not in ("delta-chi2", "feldman-cousins"):
         raise InputError(f"no contour by '{method}'; allowed: delta-chi2, feldman-cousins")
     if method == "feldman-cousins" and toys is not None:
+        if window is not None:
+            raise InputError("feldman-cousins finds its own window: give none")
         return feldman_cousins_contour(problem, levels, points, toys)
     if toys is not None:
         raise InputError("delta-chi2 makes no toys: --toys is for --method feldman-cousins")
-    return contour(problem, levels, points)
+    return contour(problem, levels, points, window)
 
 
 def feldman_cousins_contour(
