@@ -8,6 +8,7 @@ import contourpy
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import RectBivariateSpline
+from scipy.optimize import minimize
 
 from nuhf.errors import InputError
 from nuhf.likelihood.engines import ModelProfiler
@@ -178,8 +179,20 @@ def _extent(
     return best, lowest, low, high
 
 
+def _deepest(plane: _Plane, grid: FloatArray, heights: FloatArray) -> tuple[FloatArray, float]:
+    """Return the point (2,) of the unit square where the profile is lowest, and its height."""
+    start = grid[int(np.nanargmin(heights))]
+
+    def height(point: FloatArray) -> float:
+        return float(plane(point[np.newaxis])[0])
+
+    box: Sequence[tuple[float, float]] = [(0.0, 1.0), (0.0, 1.0)]
+    found = minimize(height, start, method="Nelder-Mead", bounds=box)
+    return np.asarray(found.x), min(float(found.fun), float(np.nanmin(heights)))
+
+
 def _inside(problem: Problem, window: Window) -> tuple[FloatArray, float, FloatArray, FloatArray]:
-    """Best fit anywhere, its 2NLL, and the corners of a window in fit parameters."""
+    """Return a point (P,), its 2NLL, and the corners of a window in fit parameters."""
     couplings = problem.description.couplings[:2]
     corners = []
     for (low, high), coupling in zip(window, couplings, strict=True):
