@@ -192,7 +192,7 @@ def _deepest(plane: _Plane, grid: FloatArray, heights: FloatArray) -> tuple[Floa
 
 
 def _inside(problem: Problem, window: Window) -> tuple[FloatArray, float, FloatArray, FloatArray]:
-    """Best fit anywhere, its 2NLL, and the corners of a window in fit parameters."""
+    """Return a point (P,), its 2NLL, and the corners of a window in fit parameters."""
     couplings = problem.description.couplings[:2]
     corners = []
     for (low, high), coupling in zip(window, couplings, strict=True):
