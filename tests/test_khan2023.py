@@ -11,10 +11,10 @@ from nuhf.constants import ELECTRON_MASS
 from nuhf.errors import InputError
 from nuhf.experiments import catalogue, spallation
 from nuhf.experiments.prepare import prepare
+from nuhf.library import read_nuclides
 from nuhf.papers.khan2023 import cross_section_ratio, millicharge_term
 from nuhf.papers.published import PublishedRow, compare, read_rows
 from nuhf.physics.couplings import sm_charge_radius
-from nuhf.physics.nuclei import read_nuclides
 from nuhf.rates.signal import flavour_polynomial
 from nuhf.workspaces import encode
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nuhf.detector.resolution import GammaSmearing
 from variables import at, events_at
 
 import nuhf
@@ -15,13 +16,12 @@ from nuhf.constants import AVOGADRO, SIN2_THETA_W
 from nuhf.couplings.electromagnetic import RADIUS_SHIFT
 from nuhf.detector.efficiency import ExponentialTimeEfficiency, LogisticEfficiency
 from nuhf.detector.quenching import PolynomialQuenching
-from nuhf.detector.resolution import GammaSmearing
 from nuhf.detector.response import accepted_fractions, response_matrix
 from nuhf.errors import InputError
+from nuhf.library import read_nuclides
 from nuhf.physics import sns
 from nuhf.physics.cevns import differential_cross_section, minimum_energy
 from nuhf.physics.couplings import tree_level
-from nuhf.physics.nuclei import read_nuclides
 from nuhf.physics.settings import Physics
 from nuhf.rates import build
 from nuhf.rates.quadrature import Grid
