@@ -204,7 +204,7 @@ def test_bound_on_the_dropped_recoil_terms_of_the_templates(monkeypatch, module,
     # counts of the analysis that is below 0.2 % of the largest bin. Ours keep them.
     import nuhf
 
-    (full,) = nuhf.templates("coherent-csi-2021")
+    (full,) = nuhf.templates("coherent-csi-2021", "cevns-only")
     original = getattr(module, kind)
     row = 1 if name == "1" else 2
 
@@ -214,7 +214,7 @@ def test_bound_on_the_dropped_recoil_terms_of_the_templates(monkeypatch, module,
         return coefficients
 
     monkeypatch.setattr(module, kind, without)
-    (dropped,) = nuhf.templates("coherent-csi-2021")
+    (dropped,) = nuhf.templates("coherent-csi-2021", "cevns-only")
     for source in full.nominal:
         ours, theirs = full.nominal[source][name], dropped.nominal[source][name]
         change = np.abs(theirs - ours).max() / ours.max()
@@ -270,7 +270,7 @@ def test_signs_are_the_same_for_neutrinos_and_antineutrinos():
     import nuhf
 
     assert float(section(5e-3, q=1e-8)) < float(section(5e-3)) < float(section(5e-3, r=1e-33))
-    nominal = nuhf.templates("coherent-csi-2021")[0].nominal
+    nominal = nuhf.templates("coherent-csi-2021", "cevns-only")[0].nominal
     for source in ("numu", "numubar"):
         assert nominal[source]["q"].sum() < 0 < nominal[source]["r"].sum()
     assert sns.SPECIES["numu"] == sns.SPECIES["numubar"]
