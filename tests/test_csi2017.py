@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from nuhf.detector.resolution import PoissonLight
 from test_csi2017_tables import chicago3, constant, predict
 
 import nuhf
@@ -11,7 +12,6 @@ from nuhf import api, questions
 from nuhf.constants import AVOGADRO
 from nuhf.detector.efficiency import LogisticEfficiency
 from nuhf.detector.quenching import TabulatedQuenching
-from nuhf.detector.resolution import PoissonLight
 from nuhf.detector.response import poisson_response_matrix
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import load, parse_experiment

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from nuhf.experiments.spallation_released import engine_templates
 from test_lar_tables import COMPONENTS, SHAPE, fit, lar, predict
 
 import nuhf
@@ -9,7 +10,6 @@ from nuhf import api
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare
-from nuhf.experiments.spallation_released import engine_templates
 from nuhf.rates.signal import expected
 from nuhf.report.shipped import stock_check
 from nuhf.resources import dump_json, find
