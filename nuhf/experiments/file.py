@@ -320,6 +320,11 @@ class ExperimentFile(Section):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         _check_parameters((*self.workspaces, *([self.patches] if self.patches else ())))
+        for key in ("signals", "regions", "backgrounds", "nuisances", "analyses"):
+            for name, section in getattr(self, key).items():
+                if section.name not in ("", name):
+                    raise ValueError(f"{key}.{name}.name = '{section.name}': leave it out, the "
+                                     "name is that of the table")  # fmt: skip
         for name, signal in self.signals.items():
             if isinstance(signal, Scattering):
                 among(f"signals.{name}.source", (signal.source,), self.sources)
