@@ -42,7 +42,8 @@ def json_schema() -> dict[str, Any]:
 def tables() -> Iterator[Table]:
     """Yield the tables of a file, the outermost first."""
     schema = json_schema()
-    yield from _tables(schema, schema.get("$defs", {}), "", "")
+    found = {table.header: table for table in _tables(schema, schema.get("$defs", {}), "", "")}
+    yield from found.values()
 
 
 def allowed(annotation: Any) -> str:
