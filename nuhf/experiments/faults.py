@@ -78,7 +78,7 @@ def _fault(detail: ErrorDetails, content: Mapping[str, Any]) -> str:
         return f"{where}: unknown key ({suggest(str(detail['loc'][-1]), known)})"
     if detail["loc"] and detail["loc"][-1] == "[key]":
         return f"{where}: this name is refused (allowed: {allowed(place.annotation)})"
-    if what == "missing":
+    if what == "missing" and isinstance(detail["loc"][-1], str):
         meaning = fields[str(detail["loc"][-1])].description
         return f"{where}: required, not given ({meaning}; allowed: {allowed(place.annotation)})"
     family = _family(place.annotation)
@@ -103,18 +103,22 @@ def _place(loc: tuple[int | str, ...], content: Any) -> _Place:
     """Follow a location of pydantic's; kinds of a family and branches of a union are no keys."""
     place = _Place("", content, ExperimentFile, None)
     names: Any = str
-    for part in loc:
+    for i, part in enumerate(loc):
         kind, value = _bare(place.annotation), place.value
         inner = get_args(kind)
         if part == "[key]":
             place = replace(place, annotation=names)
         elif (family := _family(kind)) is not None:
             place = replace(place, annotation=family.members()[str(part)])
+        elif get_origin(kind) in (Union, UnionType) and i == len(loc) - 1:
+            break  # what every branch takes is allowed
         elif get_origin(kind) in (Union, UnionType):
             named = [one for one in inner if getattr(_bare(one), "__name__", "") == part]
             place = replace(place, annotation=(named or inner)[0])
+        elif isinstance(part, int) and isinstance(value, tuple) and part >= len(value):
+            break  # too few
         elif isinstance(part, int):
-            entry = value[part] if isinstance(value, tuple) and part < len(value) else None
+            entry = value[part] if isinstance(value, tuple) else None
             wanted = inner[0] if not inner or inner[-1] is ... else inner[part]
             place = _Place(f"{place.path}[entry {part + 1}]", entry, wanted, None)
         else:

@@ -201,7 +201,7 @@ class Analysis(Section):
 
     name: Slug = Field("", description="Its name: that of the table", validate_default=False)
     title: str = Field(description="One line for people")
-    extends: Slug = Field("", description="Another analysis, of which this one has all but its own")
+    extends: str = Field("", description="Another analysis, of which this one has all but its own")
     statistic: Literal["poisson", "gaussian"] = Field(
         "poisson", description="Poisson counts, or Gaussian errors"
     )
