@@ -334,4 +334,6 @@ def test_several_faults_are_told_the_unknown_keys_first(tmp_path):
 def test_a_file_read_written_out_and_read_again_is_the_same(name):
     """Also which part it is, where the file need not say so; warnings are errors."""
     one = load(str(FILES[name])).experiment
-    assert ExperimentFile.model_validate_json(one.model_dump_json()) == one
+    again = ExperimentFile.model_validate_json(one.model_dump_json())
+    # changes are any values: lists and tuples are the same there
+    assert again.model_dump_json() == one.model_dump_json()

@@ -9,7 +9,6 @@ from nuhf import api
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare
-from nuhf.experiments.spallation_released import engine_templates
 from nuhf.rates.signal import expected
 from nuhf.report.shipped import stock_check
 from nuhf.resources import dump_json, find
@@ -27,8 +26,19 @@ def region():
 
 @pytest.fixture(scope="module")
 def computed():
-    loaded = load(NAME)
-    return engine_templates(loaded, loaded.experiment)
+    """What the engine expects by itself: the file without its released template and F90."""
+    loaded = load(NAME, "statistical")
+    axes = loaded.experiment.regions["main"].axes
+    plain = {name: axes[name] for name in ("energy_kev_ee", "time_us")}
+    signal = {"interaction": "cevns", "source": "sns", "response": "nuclear"}
+    changes = {
+        "regions": {"alone": {"axes": plain, "data": {"kind": "asimov"}, "signals": ["computed"]}},
+        "signals": {"computed": signal},
+        "analyses": {"statistical": {"regions": ["alone"], "signals": ["computed"],
+                                     "backgrounds": [], "nuisances": []}},
+    }  # fmt: skip
+    (found,) = prepare(loaded.changed(changes)).templates
+    return found
 
 
 def total(templates, values=None):
@@ -160,10 +170,11 @@ def test_only_an_expansion_in_the_argon_radius_is_missing():
 
 
 @pytest.mark.parametrize(("old", "new", "words"), [
-    ('counts = "n"', 'counts = "m"', ["templates.csv", "m"]),
+    ('column = "n" }', 'column = "m" }', ["templates.csv", "m"]),
     ("0.85, 0.9]", "0.85, 0.95]", ["f90_hi", "templates"]),
-    ('process = "cevns"\nsource', 'process = "eves"\nsource', ["signal_f90", "cevns"]),
-    ('variation = "signal_time"', 'variation = "signal_times"', ["signal_times", "signal_time"]),
+    ("up.signals.cevns.released", "up.signals.eves.released", ["signal_f90.up", "signals.eves"]),
+    ('"shape_coherent_lar_2020_signal_time",', '"shape_coherent_lar_2020_signal_times",',
+     ["signal_times", "signal_time"]),
 ])  # fmt: skip
 def test_refusals(tmp_path, old, new, words):
     text = find(f"experiments/{NAME}.toml").read_text(encoding="utf-8")
