@@ -363,10 +363,10 @@ def _backgrounds(
         try:
             counts[name] = background.counts(around)
         except InputError as error:
-            known = str(case.path) in str(error)
-            raise InputError(
-                str(error) if known else f"{case.path}: backgrounds.{name}: {error}"
-            ) from None
+            if str(case.path) in str(error):
+                raise
+            text = str(error).removeprefix(f"background '{name}': ")
+            raise InputError(f"{case.path}: backgrounds.{name}: {text}") from None
     mixed = [name for name, background in used.items() if background.contains_signal]
     whole = sum(float(counts[name].sum()) for name in mixed)
     for name in mixed:

@@ -1,6 +1,7 @@
 """A whole experiment file: its sections together, analyses and nuisances."""
 
 from collections.abc import Iterator, Mapping
+from itertools import combinations
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -257,6 +258,24 @@ class Analysis(Section):
         return self
 
 
+def _check_counted_once(signals: Mapping[str, Signal]) -> None:
+    """Refuse two signals with the same events."""
+
+    def common(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+        return not one or not other or not set(one).isdisjoint(other)
+
+    scattering = [(n, s) for n, s in signals.items() if isinstance(s, Scattering)]
+    for (name, one), (second, other) in combinations(scattering, 2):
+        if (
+            (one.interaction_name, one.source) == (other.interaction_name, other.source)
+            and common(one.components, other.components)
+            and common(one.nuclides, other.nuclides)
+        ):
+            raise ValueError(
+                f"signals.{second}: its components, on its nuclides, are in signals.{name} as well"
+            )
+
+
 def _check_parameters(names: tuple[str, ...]) -> None:
     for name in names:
         if name not in parameters.PARAMETERS:
@@ -331,6 +350,7 @@ class ExperimentFile(Section):
                 among(f"signals.{name}.response", (signal.response,), self.responses)
                 if self.target is None:
                     raise ValueError(f"signals.{name}: scattering needs [target]")
+        _check_counted_once(self.signals)
         for name, region in self.regions.items():
             among(f"regions.{name}.signals", region.signals or (), self.signals)
         for name, background in self.backgrounds.items():
