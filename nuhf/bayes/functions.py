@@ -150,6 +150,31 @@ def posterior(
     return sample_posterior(density, couplings, cl, draws, seed)
 
 
+def _simulated(
+    names: Names, given: Mapping[str, float | FloatArray], analysis: str, anapole: str
+) -> tuple[LogDensity, tuple[str, ...]]:
+    """Model of a simulation with the couplings that have values, and what must be told of it."""
+    for name, value in given.items():
+        if not np.isfinite(value).all():
+            raise InputError(f"{name}: true values must be finite")
+    path = _file(names)
+    if path is not None:
+        if analysis != "default" or anapole != "standard":
+            raise InputError(f"{path} is a workspace: analysis and anapole are for experiments")
+        return of_file(path, list(given)), ()
+    for name, value in given.items():
+        ends = np.ravel(value)
+        for end in (ends.min(), ends.max()) if ends.size else ():
+            parameters.check_values({name: float(end)})
+    posed = _problem(names, list(given), (), analysis, anapole, None, (), False)
+    return of_problem(posed), tuple(
+        f"region {c.name} is Gaussian: its counts are pseudo-counts, {c.observed[0]:g} where the "
+        "expectation is what was measured"
+        for c in posed.description.channels
+        if not (c.scale == 1.0).all()
+    )
+
+
 def simulate(
     names: Names,
     values: Mapping[str, float | FloatArray] | None = None,
@@ -191,28 +216,7 @@ def simulate(
         If a bin expects clearly fewer than zero events.
     """
     given = dict(values or {})
-    for name, value in given.items():
-        if not np.isfinite(value).all():
-            raise InputError(f"{name}: true values must be finite")
-    path = _file(names)
-    notes: tuple[str, ...] = ()
-    if path is not None:
-        if analysis != "default" or anapole != "standard":
-            raise InputError(f"{path} is a workspace: analysis and anapole are for experiments")
-        density = of_file(path, list(given))
-    else:
-        for name, value in given.items():
-            ends = np.ravel(value)
-            for end in (ends.min(), ends.max()) if ends.size else ():
-                parameters.check_values({name: float(end)})
-        posed = _problem(names, list(given), (), analysis, anapole, None, (), False)
-        density = of_problem(posed)
-        notes = tuple(
-            f"region {c.name} is Gaussian: its counts are pseudo-counts, {c.observed[0]:g} where "
-            "the expectation is what was measured"
-            for c in posed.description.channels
-            if not (c.scale == 1.0).all()
-        )
+    density, notes = _simulated(names, given, analysis, anapole)
     counts, auxiliary, truth, more = draw_data(density, given, number, seed, nuisances)
     for axis in density.axes:
         truth[:, axis.index] = axis.from_fit(truth[:, axis.index])
