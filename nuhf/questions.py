@@ -19,7 +19,7 @@ from nuhf.toys.cls import toy_cls
 from nuhf.toys.executors import session
 from nuhf.toys.feldman_cousins import feldman_cousins
 from nuhf.toys.problem import asked, check_engine, conditional, toy_setup
-from nuhf.toys.sample import ToyOptions, blocks, converged_only
+from nuhf.toys.sample import TIE, ToyOptions, blocks, converged_only
 from nuhf.units import percent
 
 __all__ = ["DEFAULT_TOYS", "METHODS", "fit", "limit", "scan"]
@@ -405,7 +405,7 @@ def _goodness(
     counted = len(t) - lost
     if lost > 0.01 * len(t):
         raise FitError(f"{lost} of {len(t)} toys did not converge")
-    p = float((t >= statistic).sum()) / counted
+    p = float((t >= statistic - TIE).sum()) / counted
     error = float(np.sqrt(max(p * (1.0 - p), 0.25 / counted) / counted))
     note = f"goodness of fit: {toys.toys} toys, seed {toys.seed}; {lost} without a converged fit"
     return {"p_value_toys": p, "p_value_toys_error": error}, (note,)

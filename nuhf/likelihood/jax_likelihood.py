@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nuhf.errors import InputError, ModelError
-from nuhf.likelihood.evaluate import CompiledModel
+from nuhf.likelihood.evaluate import ROUNDING, CompiledModel
 from nuhf.likelihood.tables import FloatArray, Gamma, IntArray, Tables
 
 __all__ = ["JaxFunctions", "jax_functions"]
@@ -133,12 +133,12 @@ def _expected(jnp: Any, tables: Tables, theta: Any) -> Any:
 
 
 def _poisson(jax: Any, n: Any, lam: Any) -> Any:
-    """``poisson_twice_nll`` of one data set: an empty bin adds 2 lambda, whatever its sign."""
+    """``poisson_twice_nll`` of one data set: +inf where it is impossible."""
     jnp = jax.numpy
     good = lam > 0
     log = jnp.log(jnp.where(good, lam, 1.0))
     term = 2.0 * (lam - n * log + jax.scipy.special.gammaln(n + 1.0))
-    empty = jnp.where((n == 0) & jnp.isfinite(lam), 2.0 * lam, jnp.inf)
+    empty = jnp.where((n == 0) & (lam >= -ROUNDING), 0.0 * lam, jnp.inf)
     return jnp.where(good, term, empty).sum()
 
 
