@@ -217,6 +217,41 @@ def test_the_command_has_them_for_every_seed(tmp_path, counts, expected, events)
     assert agree[:-1].all()  # the last value is where the order changes
 
 
+@pytest.mark.parametrize(
+    ("method", "events", "covers"),
+    # beyond 1.353 events n = 0 is left out, 1 - exp(-1.353) = 74 %; by delta-chi2 also 4 and more
+    [("delta-chi2", 1.353, 69), ("cls", 1.353, 74)],
+)
+def test_asymptotic_methods_say_when_they_do_not_hold(tmp_path, method, events, covers):
+    (found,) = api.limit(count(tmp_path, 0, 0), "munu_e", method=method)
+    assert EVENTS * found.upper_limit**2 == pytest.approx(events, rel=0.01)
+    (note,) = [note for note in found.notes if "few counts" in note]
+    assert f"covers {covers} % just beyond it (exactly)" in note
+    assert "use --method feldman-cousins" in note
+    # and nothing is said of many
+    (many,) = api.limit(count(tmp_path, 400, 400), "munu_e", method=method)
+    assert not any("few counts" in note for note in many.notes)
+
+
+def test_what_few_counts_cover_is_what_toys_say(tmp_path):
+    """n = 0 on 0: at 1.8 events 80.2 +- 0.9 % of toys are covered (cases, F16)."""
+    compiled, data = model(0.0, [0.0])
+    made = ensemble(compiled, data, 0, compiled.inits, ~compiled.fixed,
+                    ScanRange(0.0, 60.0, True), 3.0, 0.0)  # fmt: skip
+    at = np.array([1.8])
+    part = made.probability(at)[0][made.statistic(at)[0] <= 2.7055].sum()
+    assert part == pytest.approx(1 - np.exp(-1.8) - poisson.sf(4, 1.8), abs=1e-6)
+    assert part == pytest.approx(0.802, abs=0.009)
+
+
+@pytest.mark.parametrize("expected", [0, 3])
+def test_cls_with_toys_without_a_count(tmp_path, expected):
+    """2.303 events whatever the background: CLs is exp(-s) for no count."""
+    (found,) = api.limit(count(tmp_path, 0, expected), "munu_e", method="cls", toys=4000, jobs=1)
+    error = 2 * EVENTS * found.upper_limit * found.toys["end_errors"][0][1]
+    assert EVENTS * found.upper_limit**2 == pytest.approx(-np.log(0.1), abs=4 * error)
+
+
 def pulls(tmp_path, monkeypatch, counts, expected, seeds, number, points):
     """Ends of the construction with toys in events, and their errors, for seeds from 1."""
     monkeypatch.setattr(toys, "_summed", lambda problem, cl: None)
