@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from nuhf.detector.resolution import PoissonLight
 from test_csi2017_tables import chicago3, constant, predict
 
 import nuhf
