@@ -123,7 +123,7 @@ def _distances(
         middle = np.where(np.isfinite(high), 0.5 * (low + high), 3.0 * distance)
         good = np.isfinite(step) & (step > low) & (step < high)
         distance = np.where(done, distance, np.minimum(np.where(good, step, middle), room))
-    return distance
+    return np.asarray(distance)
 
 
 def correlation(names: tuple[str, ...], matrix: FloatArray) -> dict[str, Any]:
