@@ -401,6 +401,8 @@ def exclusion(
     from nuhf.stats.problem import Options
 
     check(cl, method)
+    if any([options.pop("patch", ()), options.pop("measurement", None)]):
+        raise InputError("a patch and a measurement are of workspace files, not of experiments")
     prepared = [prepare(one) for one in loaded(names, options.pop("analysis", "default"))]
     return find(prepared, parameter, Options(**options), setting, at, cl, method, step)
 
