@@ -146,9 +146,9 @@ def test_mixing_angle_is_the_radius_of_both_flavours():
     by_angle = nuhf.rate(EXPERIMENT, {"sin2thetaW": 0.23857 + shift}, analysis=analysis)[REGION]
     # g_p falls by 2 per unit of sin2thetaW and by 0.023796 per 1e-32 cm2 (DESIGN, golden number)
     radius = 2.0 * shift / 0.023796 * 1e-32
-    by_radius = nuhf.rate(
-        EXPERIMENT, {"r2nu_ee": radius, "r2nu_mumu": radius}, analysis=analysis
-    )[REGION]
+    by_radius = nuhf.rate(EXPERIMENT, {"r2nu_ee": radius, "r2nu_mumu": radius}, analysis=analysis)[
+        REGION
+    ]
     for name in by_angle:
         np.testing.assert_allclose(by_angle[name], by_radius[name], rtol=1e-4)
 

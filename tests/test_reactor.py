@@ -214,7 +214,9 @@ def test_moments_against_quad(name, recoil_kev):
 @given(share=st.floats(0.0, 1.0), captures=st.floats(0.0, 1.0))
 def test_spectra_are_linear_in_fractions_and_captures(share, captures):
     energy = np.array([0.3, 0.7, 2.1, 4.4])
-    mixed = library.reactor_spectrum("bestiole2023", {"u235": share, "pu239": 1.0 - share}, captures)
+    mixed = library.reactor_spectrum(
+        "bestiole2023", {"u235": share, "pu239": 1.0 - share}, captures
+    )
     first = library.reactor_spectrum("bestiole2023", {"u235": 1.0}).density(energy)
     second = library.reactor_spectrum("bestiole2023", {"pu239": 1.0}).density(energy)
     unit = library.reactor_spectrum("bestiole2023", {"u235": 1.0}, 1.0).density(energy) - first
