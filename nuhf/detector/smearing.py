@@ -246,7 +246,9 @@ class GaussianSmearing:
         def sigma(energy: FloatArray) -> FloatArray:
             return np.asarray(self.factor * self.width(energy))
 
-        return _reach(np.asarray, sigma, signal, signal)
+        near = signal + _STANDARD_DEVIATIONS * float(sigma(np.asarray(signal)))
+        rises_slowly = near - _REACH * float(sigma(np.asarray(near))) >= signal
+        return near if rises_slowly else _reach(np.asarray, sigma, signal, signal)
 
     def _norm(self, energy: FloatArray, sigma: FloatArray) -> FloatArray:
         if not self.positive:
