@@ -158,7 +158,10 @@ def test_every_key_of_every_file_removed_renamed_mistyped_negated(name):
         free = len(path) > 1 and path[-2] in FREE
         if how == "mistype":
             assert f"{key} = 5 (" in text or f"{key} = '5' (" in text, (path, text)
-        elif how == "rename" and last in ("kind", "interaction"):  # then it is not known which keys are
+        elif how == "rename" and last in (
+            "kind",
+            "interaction",
+        ):  # then it is not known which keys are
             assert re.search(rf"{re.escape(key)}(: required, not given|x: unknown key) \(", text)
         elif how == "rename" and f"{key}x: this name is refused" in text:
             assert last in text.partition("allowed")[2]

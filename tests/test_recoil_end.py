@@ -59,7 +59,8 @@ def test_a_cut_is_refused_with_its_size(tmp_path, end):
         nuhf.rate(with_end(tmp_path, f"recoil_max_kev = {end}\n"))
     message = str(caught.value)
     assert re.search(
-        rf"changed\.toml: responses\.nuclear: recoil_max_kev \({end:g} keV\) cuts [0-9.]+ % of", message
+        rf"changed\.toml: responses\.nuclear: recoil_max_kev \({end:g} keV\) cuts [0-9.]+ % of",
+        message,
     )
     assert "allowed: 0.1 %, or cut_recoils = true" in message
 

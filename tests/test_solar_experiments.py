@@ -419,7 +419,9 @@ def test_rrpa_replaces_the_sm_part_only(changed):
 
 
 def test_free_electrons_are_the_limit_of_large_energies(changed):
-    path = changed("xenonnt-sr0", ('interaction = "eves"', 'interaction = "eves"\nbinding = "free"'))
+    path = changed(
+        "xenonnt-sr0", ('interaction = "eves"', 'interaction = "eves"\nbinding = "free"')
+    )
     free, step = (nuhf.rate(n, analysis=PAPER)["xenonnt_sr0"] for n in (path, "xenonnt-sr0"))
     ratio = free["eves_pp_e"] / step["eves_pp_e"]
     np.testing.assert_allclose(ratio[-30:], 1.0, atol=1e-6)  # above the K edge of 34.6 keV

@@ -134,7 +134,9 @@ def _type(schema: Schema, known: Schema) -> str:
     if "properties" in schema:
         return f"table with {', '.join(schema['properties'])}"
     if values := _values(schema):
-        return f"table{_size(schema.get('minProperties'), None)} of NAME = {_allowed(values, known)}"
+        return (
+            f"table{_size(schema.get('minProperties'), None)} of NAME = {_allowed(values, known)}"
+        )
     if kind in ("number", "integer"):
         return f"{kind}{_range(schema)}"
     if "pattern" in schema:
