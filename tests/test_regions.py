@@ -19,8 +19,9 @@ from nuhf.experiments.spallation_schema import Spallation
 import nuhf
 from nuhf import api, parameters
 from nuhf.errors import InputError
-from nuhf.experiments import spallation
+from nuhf.experiments import prepare as module
 from nuhf.experiments.catalogue import load
+from nuhf.experiments.file import ExperimentFile
 from nuhf.experiments.prepare import prepare
 from nuhf.plots import figures as plots
 from nuhf.rates.templates import Axis, read_templates, write_templates
@@ -30,9 +31,9 @@ from nuhf.tables import tables_together
 from nuhf.workspaces.native import load_model
 
 REGION = "coherent_csi_2021"
-SS = 'name = "bkg_coherent_csi_2021_ss"\nkind = "norm"\nsize = 0.021\n'
-FREE = 'name = "free_ss"\nkind = "free"\nhigh = 3.0\n'
-FIRST = "[[analyses.default.nuisances]]"
+SS = '[nuisances.bkg_coherent_csi_2021_ss]\nkind = "norm"\nsize = 0.021\n'
+FREE = '[nuisances.bkg_coherent_csi_2021_ss]\nkind = "free"\nhigh = 3.0\n'
+FIRST = "[analyses.cevns-only]"
 SHAPES = ("qf_csi_syst0", "qf_csi_syst1", "eff_coherent_csi_2021")
 RADII = {"r2nu_ee": -0.83e-32, "r2nu_mumu": -0.48e-32}
 """SM charge radii, A. N. Khan (2023) eq 18: where they are a reference, and no free parameter."""
@@ -242,7 +243,7 @@ def test_a_free_factor_in_other_commands(free, cli, work):
         ("high = 3.0", "high = 1.0", ["nuisances.free_ss", "high", "greater than 1"]),
         ("high = 3.0", "high = inf", ["high", "finite"]),
         ("high = 3.0", "size = 0.1", ["size", "unknown key"]),
-        ('processes = ["ss"]', 'processes = ["sss"]', ["free_ss", "'sss' is not among", "ss"]),
+        ('processes = ["ss"]', 'processes = ["sss"]', ["free_ss", "'sss' is not defined", "ss"]),
         ('processes = ["ss"]', "processes = []", ["processes", "at least 1"]),
         ('processes = ["ss"]', 'processes = ["ss", "cevns"]',
          ["free_ss.processes: 'cevns' is a signal", "norm_cevns scales the signal"]),
@@ -411,24 +412,6 @@ def test_broken_groups_are_refused(write, text, words):
         load(with_groups(write, text))
 
 
-# -------------------------------------------------------------------- kinds of experiments
-
-
-@pytest.mark.parametrize(
-    ("new", "given"),
-    [('kind = "beam"', "'beam'"), ("kind = 3", "3"), ('kind = ["spallation"]', "['spallation']")],
-)
-def test_an_unknown_kind_is_refused_in_words(write, cli, new, given):
-    path = write(('kind = "spallation"', new))
-    with pytest.raises(InputError) as error:
-        load(path)
-    message = str(error.value)
-    assert message.startswith(f"{path}: kind = {given}; allowed: ")
-    assert "spallation" in message.partition("allowed: ")[2]
-    ran = cli("show", path)
-    assert (ran.code, ran.err) == (2, f"nuhf: {message}\n")
-
-
 # ------------------------------------------------------------------------- several regions
 
 
@@ -464,18 +447,21 @@ def part(region, name, here):
     )  # fmt: skip
 
 
-def split(one):
+def halved(regions):
     """The first four photoelectron bins as region ``a``, the others as ``b``."""
-    (region,) = one.regions
-    halves = part(region, "a", slice(None, 4)), part(region, "b", slice(4, None))
-    return replace(one, regions=halves)
+    (region,) = regions
+    return part(region, "a", slice(None, 4)), part(region, "b", slice(4, None))
+
+
+def split(one):
+    return replace(one, regions=halved(one.regions))
 
 
 @pytest.fixture
 def two(monkeypatch):
     """From here on every experiment has the regions ``a`` and ``b``."""
-    original = spallation.prepare
-    monkeypatch.setattr(spallation, "prepare", lambda *given: split(original(*given)))
+    original = module.build_regions
+    monkeypatch.setattr(module, "build_regions", lambda *given: halved(original(*given)))
 
 
 @pytest.fixture(scope="module")
@@ -537,8 +523,8 @@ def test_show_of_two_regions(two, prepared, cli):
 @pytest.mark.parametrize("figure", ["prefit", "postfit"])
 def test_spectrum_of_two_regions(cli, work, monkeypatch, figure):
     cli("plot", EXPERIMENT, figure, "-o", "one.png")
-    original = spallation.prepare
-    monkeypatch.setattr(spallation, "prepare", lambda *given: split(original(*given)))
+    original = module.build_regions
+    monkeypatch.setattr(module, "build_regions", lambda *given: halved(original(*given)))
     ran = cli("plot", EXPERIMENT, figure, "-o", "two.png")
     assert ran.code == 0, ran.err
     assert Path("two.png").read_bytes().startswith(b"\x89PNG")
@@ -603,8 +589,8 @@ def test_two_regions_have_the_limits_of_one(analysis, fix, tolerance, monkeypatc
     """Exactly, but for how response nuisances go on between and beyond their variations."""
     names = ["qnu_mumu", "munu_mu"]
     one = nuhf.limit(EXPERIMENT, names, analysis=analysis, fix=fix)
-    original = spallation.prepare
-    monkeypatch.setattr(spallation, "prepare", lambda *given: split(original(*given)))
+    original = module.build_regions
+    monkeypatch.setattr(module, "build_regions", lambda *given: halved(original(*given)))
     two = nuhf.limit(EXPERIMENT, names, analysis=analysis, fix=fix)
     for ours, theirs in zip(two, one, strict=True):
         width = theirs.intervals[-1][1] - theirs.intervals[0][0]
@@ -616,8 +602,8 @@ def test_two_regions_have_the_limits_of_one(analysis, fix, tolerance, monkeypatc
 
 def test_events_of_a_process_are_those_of_both_regions(monkeypatch):
     one = nuhf.fit(EXPERIMENT, fix=SHAPES)
-    original = spallation.prepare
-    monkeypatch.setattr(spallation, "prepare", lambda *given: split(original(*given)))
+    original = module.build_regions
+    monkeypatch.setattr(module, "build_regions", lambda *given: halved(original(*given)))
     two = nuhf.fit(EXPERIMENT, fix=SHAPES)
     assert list(two.counts) == list(one.counts)
     for name, counts in one.counts.items():
@@ -668,10 +654,10 @@ def test_tables_of_regions_with_different_axes():
 # ------------------------------------------------------------------- a second interaction
 
 
-def add_eves(one):
-    """The same with a signal of another interaction: half of the coherent one, and by name."""
-    (region,) = one.regions
-    (signal,) = region.signals
+def add_eves(regions):
+    """Coherent scattering, and half of it as a signal of another interaction, by name."""
+    (region,) = regions
+    (signal,) = (one for one in region.signals if one.process == "cevns")
 
     def half(templates):
         return {s: {m: 0.5 * row for m, row in rows.items()} for s, rows in templates.items()}
@@ -680,13 +666,13 @@ def add_eves(one):
         signal, process="eves_pp", interaction="eves", nominal=half(signal.nominal),
         varied={key: half(varied) for key, varied in signal.varied.items()},
     )  # fmt: skip
-    return replace(one, regions=(replace(region, signals=(signal, other)),))
+    return (replace(region, signals=(signal, other)),)
 
 
 @pytest.fixture
 def eves(monkeypatch):
-    original = spallation.prepare
-    monkeypatch.setattr(spallation, "prepare", lambda *given: add_eves(original(*given)))
+    original = module.build_regions
+    monkeypatch.setattr(module, "build_regions", lambda *given: add_eves(original(*given)))
 
 
 def test_each_strength_scales_its_interaction(eves):
@@ -737,7 +723,7 @@ def test_a_strength_without_its_interaction_is_refused():
 def test_the_experiment_names_the_strength_that_is_fitted(eves, monkeypatch):
     assert api.strength(EXPERIMENT) == "norm_cevns"
     assert "norm_cevns" in nuhf.fit(EXPERIMENT).parameters
-    monkeypatch.setattr(Spallation, "strength", "norm_eves")
+    monkeypatch.setattr(ExperimentFile, "strength", "norm_eves")
     found = nuhf.fit(EXPERIMENT)
     assert "norm_eves" in found.parameters
     assert "norm_cevns" not in found.parameters

@@ -193,7 +193,10 @@ def read_content(path: Path) -> tuple[dict[str, Any], Inputs]:
         parent = content.get("extends", "")
         if not isinstance(parent, str) or not parent:
             break
-        following = find_experiment(parent, chain[-1].parent)
+        try:
+            following = find_experiment(parent, chain[-1].parent)
+        except InputError as error:
+            raise InputError(f"{chain[-1]}: extends: {error}") from None
         if following in chain or len(chain) >= _DEEPEST:
             raise InputError(f"{path}: extends: files extend each other in a circle, or too deeply")
         chain.append(following)
@@ -241,7 +244,8 @@ def _with_extended_analyses(path: Path, content: dict[str, Any]) -> dict[str, An
         if parent not in analyses or parent in seen:
             hint = "it extends itself" if parent in seen else parameters.suggest(parent, analyses)
             raise InputError(f"{path}: analyses.{name}.extends = '{parent}'; {hint}")
-        return overlay(whole(parent, (*seen, name)), analysis)
+        base = whole(parent, (*seen, name))
+        return overlay(base, analysis) if isinstance(base, Mapping) else analysis
 
     return content | {"analyses": {name: whole(name, (name,)) for name in analyses}}
 
