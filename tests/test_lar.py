@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from nuhf.experiments.spallation_released import engine_templates
 from test_lar_tables import COMPONENTS, SHAPE, fit, lar, predict
 
 import nuhf

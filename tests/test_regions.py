@@ -14,7 +14,6 @@ import numpy as np
 import pyhf
 import pytest
 from conftest import EXPERIMENT
-from nuhf.experiments.spallation_schema import Spallation
 
 import nuhf
 from nuhf import api, parameters
