@@ -187,4 +187,5 @@ def test_figures_are_listed():
     from nuhf.papers.figures import list_figures
 
     assert set(list_figures("cadeddu2020")) == {"fig5", "fig6", "fig7", "fig8"}
-    assert api.experiment(NAME, "cadeddu2020-fixed-rn-constant").analysis.quenching == ""
+    constant = api.experiment(NAME, "cadeddu2020-fixed-rn-constant").experiment
+    assert constant.responses["nuclear"].quenching.coefficients == (0.0878,)

@@ -13,9 +13,9 @@ from nuhf import constants, parameters
 from nuhf.couplings import dipole_portal
 from nuhf.couplings.light_vector import loop
 from nuhf.errors import InputError
+from nuhf.library import read_nuclides
 from nuhf.physics import cevns, eves, sns
 from nuhf.physics.couplings import tree_level
-from nuhf.physics.nuclei import read_nuclides
 from nuhf.physics.settings import Physics
 from nuhf.rates import build
 from nuhf.rates.templates import Axis
