@@ -75,7 +75,9 @@ def control(name):
     loaded = load(name)
     section = loaded.experiment.regions["main"]
     bins = section.bins(loaded.inputs, "here")
-    return binned(loaded.inputs, section.data.table, [section.data.control], bins, sparse=True)[:, 0]
+    return binned(loaded.inputs, section.data.table, [section.data.control], bins, sparse=True)[
+        :, 0
+    ]
 
 
 def axis(name, analysis="default"):
@@ -208,7 +210,9 @@ def test_bins_are_additive(tmp_path_factory, cut):
     results = []
     for label, edges in (("one", [0, 60]), ("two", [0, cut, 60])):
         path = folder / f"{label}.toml"
-        path.write_text(re.sub(r"photoelectrons = \[.*?\]", f"photoelectrons = {edges}", TEXT, count=1))
+        path.write_text(
+            re.sub(r"photoelectrons = \[.*?\]", f"photoelectrons = {edges}", TEXT, count=1)
+        )
         results.append((rate(str(path)), region(str(path)).observed))
     (one, n_one), (two, n_two) = results
     np.testing.assert_array_equal(n_one, n_two.reshape(2, -1).sum(0))
@@ -449,7 +453,10 @@ def test_broken_tables_are_refused_with_their_file(tmp_path, changed, name, chan
     ("change", "words"),
     [
         (lambda rows: [*rows[:3], *rows[2:]], "rows 2 and 3 of {path} are the same cell, 2 to 3"),
-        (lambda rows: [*rows[:2], *rows[3:]], "the cells of {path} do not cover bin 1 (energy_kev_ee 2 to 3)"),
+        (
+            lambda rows: [*rows[:2], *rows[3:]],
+            "the cells of {path} do not cover bin 1 (energy_kev_ee 2 to 3)",
+        ),
     ],
 )
 def test_a_solar_table_has_every_bin_once(tmp_path, change, words):
