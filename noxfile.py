@@ -37,10 +37,9 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def slow(session: nox.Session) -> None:
-    """Run the tests marked slow, with jax: studies and long checks."""
-    session.install("-e", ".[test,jax]")
+    """Run the tests marked slow, with other samplers: studies and long checks."""
+    session.install("-e", ".[test,samplers]")
     session.run("python", "-m", "pytest", "-m", "slow", *session.posargs, env=ONE_THREAD)
-    session.run("python", "-m", "pytest", "tests/test_compiled_jax.py", env=ONE_THREAD)
 
 
 @nox.session
@@ -107,10 +106,11 @@ def lowest(session: nox.Session) -> None:
     """Run some tests with the oldest Python and dependencies that pyproject.toml allows."""
     project = nox.project.load_toml("pyproject.toml")["project"]
     extras = project["optional-dependencies"]
-    allowed = [*project["dependencies"], *extras["hepdata"], *extras["dask"], *extras["jax"]]
+    allowed = [*project["dependencies"], *extras["hepdata"], *extras["dask"], *extras["jax"],
+               *extras["bayes"]]  # fmt: skip
     # one call: a newer dependency that cannot live with them is an error, not a warning
     session.install("-e", ".[test]", *(oldest(line) for line in allowed))
-    names = ("core", "experiment_files", "native", "compiled", "compiled_jax", "intervals",
+    names = ("core", "experiment_files", "native", "compiled", "log_density", "posterior", "intervals",
              "contours", "cabinetry", "cli", "pyhf_cli", "plot", "report", "publish")  # fmt: skip
     # what old packages say of newer ones, such as matplotlib of pyparsing, is not about nuhf
     session.run("python", "-m", "pytest", *(f"tests/test_{name}.py" for name in names),

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
         scan,
         templates,
     )
+    from nuhf.bayes.functions import log_density, posterior, simulate
     from nuhf.exchange import combine, patchset, publication, validate, workspace
+    from nuhf.workspaces.interference import interference_samples
 
 __all__ = [
     "combine",
@@ -29,13 +31,17 @@ __all__ = [
     "exclusion",
     "experiment",
     "fit",
+    "interference_samples",
     "limit",
+    "log_density",
     "patchset",
+    "posterior",
     "publication",
     "ranking",
     "rate",
     "reproduce",
     "scan",
+    "simulate",
     "templates",
     "validate",
     "workspace",
@@ -46,8 +52,10 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         import importlib
 
-        exchange = ("combine", "patchset", "publication", "validate", "workspace")
-        home = "nuhf.exchange" if name in exchange else "nuhf.api"
+        homes = dict.fromkeys(("log_density", "posterior", "simulate"), "nuhf.bayes.functions")
+        homes["interference_samples"] = "nuhf.workspaces.interference"
+        files = ("combine", "patchset", "publication", "validate", "workspace")
+        home = (homes | dict.fromkeys(files, "nuhf.exchange")).get(name, "nuhf.api")
         return getattr(importlib.import_module(home), name)
     if name == "__version__":
         from importlib.metadata import version

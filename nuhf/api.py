@@ -1,6 +1,7 @@
 """The public functions: the same names, arguments and results as the command line."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,15 +32,44 @@ __all__ = [
 ]
 
 FloatArray = NDArray[np.float64]
-Names = str | Sequence[str]
+Name = str | Path | Mapping[str, Any]
+"""An experiment's name or TOML file; a pyhf workspace as a JSON file, ``-`` (stdin) or content."""
+Names = Name | Sequence[Name]
 
 
 def several(names: Names) -> list[str]:
     """Return one or more names as a list (`InputError` if there is none)."""
-    found = [names] if isinstance(names, str) else list(names)
+    if isinstance(names, str | Path | Mapping):
+        return [str(names)]
+    found = [str(name) for name in names]
     if not found:
         raise InputError("name at least one experiment")
     return found
+
+
+def _files(names: Names) -> "list[Name] | None":
+    """Return the files among the names if they are files; None if they are experiments.
+
+    Raises
+    ------
+    InputError
+        If there are both.
+    """
+    given = [names] if isinstance(names, str | Path | Mapping) else list(names)
+    kinds = [is_file(name) for name in given]
+    if not any(kinds):
+        return None
+    if not all(kinds):
+        name = given[kinds.index(False)]
+        raise InputError(
+            f"{name} is an experiment beside files: write its workspace with nuhf workspace first"
+        )
+    return given
+
+
+def is_file(name: object) -> bool:
+    """Whether this is a workspace (parsed, a JSON file, ``-``), not the name of an experiment."""
+    return isinstance(name, Mapping) or str(name) == "-" or str(name).endswith(".json")
 
 
 def loaded(names: Names, analysis: str = "default") -> list[Loaded]:
@@ -48,14 +78,17 @@ def loaded(names: Names, analysis: str = "default") -> list[Loaded]:
     for name in found:
         if str(name).endswith(".json"):
             raise InputError(
-                f"{name} is a workspace (or other JSON), not an experiment: give it to pyhf, a "
-                "native file to 'nuhf pyhf'; an experiment is a name or a .toml file"
+                f"{name} is a workspace (or other JSON), not an experiment: limit, fit, scan, "
+                "contour, ranking and coverage take it, and pyhf (a native file 'nuhf pyhf'); an "
+                "experiment is a name or a .toml file"
             )
     return [load(name, analysis) for name in found]
 
 
-def strength(names: Names) -> str:
-    """Return the strength of the SM process that the (first) experiment measures."""
+def strength(names: Names) -> str | None:
+    """Return the strength of the SM process that the (first) experiment measures; None of files."""
+    if _files(names) is not None:
+        return None
     return experiment(several(names)[0]).experiment.strength
 
 
@@ -152,33 +185,16 @@ def problems(
     asimov: bool = False,
     search: tuple[float, float] | None = None,
     settings: Mapping[str, float] | None = None,
+    patch: Sequence[str] = (),
+    measurement: str | None = None,
 ) -> list[Any]:
     """Pose one problem per parameter; without one, for all parameters of the experiments.
 
-    The arguments are those of `limit`; the result is a list of
-    `nuhf.stats.problem.Problem`.
+    Of files it is the parameter of interest of the measurement. The arguments are those of
+    `limit`; the result is a list of `nuhf.stats.problem.Problem`.
     """
     from nuhf.stats.problem import Options, pose
 
-    measured = loaded(names, analysis)
-    if parameter is None:
-        every = dict.fromkeys(p for one in measured for p in one.analysis.parameters)
-        wanted = [p for p in every if p not in (values or {})]
-        if not wanted:
-            raise InputError(f"every parameter is set to a value: {', '.join(every)}")
-    else:
-        wanted = several(parameter)
-    for name in wanted:
-        parameters.get(name)
-    twice = [name for name in wanted if wanted.count(name) > 1]
-    if twice:
-        raise InputError(f"-p: {twice[0]} is given twice")
-    if search is not None and len(wanted) > 1:
-        raise InputError(
-            f"--range is for one parameter, and here are {len(wanted)}: {', '.join(wanted)}; "
-            "name one with -p"
-        )
-    experiments = [prepare(one) for one in measured]
     options = Options(
         anapole,
         dict(values or {}),
@@ -189,13 +205,58 @@ def problems(
         search,
         dict(settings or {}),
     )
+    files = _files(names)
+    if files is not None:
+        if analysis != "default":
+            raise InputError(f"analysis {analysis}: analyses are of experiments, not of files")
+        return _file_problems(files, parameter, options, patch, measurement)
+    if patch or measurement:
+        raise InputError("a patch and a measurement are of workspace files, not of experiments")
+    measured = loaded(names, analysis)
+    if parameter is None:
+        every = dict.fromkeys(p for one in measured for p in one.analysis.parameters)
+        wanted = [p for p in every if p not in (values or {})]
+        if not wanted:
+            raise InputError(f"every parameter is set to a value: {', '.join(every)}")
+    else:
+        wanted = several(parameter)
+    for name in wanted:
+        parameters.get(name)
+    _check_wanted(wanted, search)
+    experiments = [prepare(one) for one in measured]
     return [pose(experiments, name, options) for name in wanted]
 
 
-def _problem(names: Names, parameter: Names, **options: Any) -> Any:
+def _check_wanted(wanted: Sequence[str], search: tuple[float, float] | None) -> None:
+    twice = [name for name in wanted if wanted.count(name) > 1]
+    if twice:
+        raise InputError(f"-p: {twice[0]} is given twice")
+    if search is not None and len(wanted) > 1:
+        raise InputError(
+            f"--range is for one parameter, and here are {len(wanted)}: {', '.join(wanted)}; "
+            "name one with -p"
+        )
+
+
+def _file_problems(
+    files: Sequence[Name],
+    parameter: Names | None,
+    options: Any,
+    patch: Sequence[str],
+    measurement: str | None,
+) -> list[Any]:
+    from nuhf.stats.files import pose_files, read_files
+
+    wanted = [None] if parameter is None else several(parameter)
+    _check_wanted([name for name in wanted if name], options.search)
+    source = read_files(files, patch, measurement)
+    return [pose_files(source, name, options) for name in wanted]
+
+
+def _problem(names: Names, parameter: Names | None, **options: Any) -> Any:
     """Pose the problem of a function that takes one parameter (`InputError` for several)."""
-    wanted = several(parameter)
-    if len(wanted) > 1:
+    wanted = None if parameter is None else several(parameter)
+    if wanted is not None and len(wanted) > 1:
         raise InputError(f"this takes one parameter, given: {', '.join(wanted)}")
     return problems(names, wanted, **options)[0]
 

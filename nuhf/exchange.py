@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["combine", "patchset", "publication", "validate", "workspace"]
 
-_CHECKED: Final = (".json", ".tar.gz", ".tgz")
+_CHECKED: Final = (".json", ".tar.gz", ".tgz", ".tar", ".tar.bz2", ".zip", ".json.gz")
 
 
 def combine(
@@ -23,17 +23,29 @@ def combine(
     *,
     measurement: str | None = None,
     poi: str | None = None,
+    decorrelate: Sequence[str] = (),
+    correlate: Sequence[tuple[str, str, float]] = (),
+    patches: Sequence[str | Path] = (),
+    points: Sequence[tuple[str | Path, str]] = (),
 ) -> dict[str, Any]:
     """Combine pyhf workspaces, ours or not, into one with a single, complete measurement.
 
     Parameters
     ----------
     files : sequence of path or mapping
-        Two or more workspaces: JSON files, or their parsed content.
+        Two or more workspaces: JSON files, or their parsed content; one if it is patched.
     measurement : str, optional
         Which measurement to take of a workspace that has several, and the result's name.
     poi : str, optional
         Parameter of interest; needed if the workspaces have different ones.
+    decorrelate : sequence of str
+        Parameters of equal name that are kept apart; ``lumi`` too.
+    correlate : sequence of (str, str, float)
+        Pairs of constrained parameters with their correlation.
+    patches : sequence of path
+        JSON patches for the workspace that is background only.
+    points : sequence of (path, str)
+        Patch sets, each with the name of a point.
 
     Raises
     ------
@@ -42,9 +54,10 @@ def combine(
     nuhf.errors.ModelError
         If a workspace is not valid.
     """
-    from nuhf.workspaces.combine import combine_files
+    from nuhf.workspaces.combine import Choices, combine_files
 
-    return combine_files(files, measurement, poi).spec
+    choices = Choices(measurement, poi, tuple(decorrelate), tuple(correlate))
+    return combine_files(files, choices, patches, points).spec
 
 
 def validate(
@@ -55,7 +68,7 @@ def validate(
     Parameters
     ----------
     files : path or sequence of paths
-        JSON files, archives (``.tar.gz``), or folders: all such files in them.
+        JSON files, archives, ``-`` (standard input), or folders: all such files in them.
     workspace : path, optional
         Background-only workspace that the patch sets must belong to.
 
@@ -71,13 +84,14 @@ def validate(
     """
     from nuhf.workspaces.validate import validate_file
 
-    given = None if workspace is None else Path(workspace)
+    # once: it may come through a pipe
+    given = None if workspace is None else resources.read_json(Path(workspace))
     several = [files] if isinstance(files, str | Path) else files
     found = []
     for file in several:
         for path, beside in _inside(Path(file)):
-            chosen = given or beside
-            background = None if chosen is None else resources.read_json(chosen)
+            near = given is None and beside is not None and beside != path
+            background = resources.read_json(beside) if near and beside else given
             found += validate_file(path, background)
     return found
 
@@ -88,7 +102,7 @@ def _inside(path: Path) -> list[tuple[Path, Path | None]]:
         return [(path, None)]
     # patch sets come with settings for 'pyhf fit --optconf', which are no model
     files = [p for p in path.rglob("*") if p.is_file() and p.name != "fix_strength.json"]
-    found = sorted(p for p in files if p.name.endswith(_CHECKED))
+    found = sorted(p for p in files if p.name.lower().endswith(_CHECKED))
     if not found:
         raise InputError(f"{path}: a folder without {', '.join(_CHECKED)}: name a file")
     beside = {p.parent: p for p in found if p.name == "BkgOnly.json"}
@@ -99,7 +113,8 @@ def workspace(
     names: Names,
     parameter: Names,
     *,
-    encoding: str = "native",
+    encoding: str = "stock",
+    search: tuple[float, float] | None = None,
     analysis: str = "default",
     anapole: str = "standard",
     values: Mapping[str, float] | None = None,
@@ -114,27 +129,29 @@ def workspace(
     parameter : str or sequence of str
         Free parameters; the first is the POI.
     encoding : str
-        ``native`` (exact, needs nuhf's ``powerfactor``) or ``stock`` (plain pyhf).
+        ``stock`` (plain pyhf), ``stock-positive`` (the same without a negative bin in any
+        sample, for readers that clip them) or ``native`` (exact, needs nuhf's ``powerfactor``).
+    search : (float, float), optional
+        Range of the POI in base units, the domain of the file, inside that of the model.
 
     Raises
     ------
     nuhf.errors.InputError
-        If the encoding is unknown or cannot express the parameters.
+        If the encoding is unknown or cannot express the parameters, or the range is not allowed.
     """
     from nuhf.histfactory import assemble
     from nuhf.workspaces import encode
 
-    if encoding not in encode.ENCODINGS:
-        raise InputError(
-            f"unknown encoding '{encoding}'; {parameters.suggest(encoding, encode.ENCODINGS)}"
-        )
+    encode.check_encoding(encoding)
     free = several(parameter)
     for name in free:
         parameters.get(name)
     prepared = [prepare(one) for one in loaded(names, analysis)]
     experiments = expanded(prepared, [*free, *(values or {})], settings or {})
     description = assemble.describe(experiments, free, values, anapole)
-    return encode.native(description) if encoding == "native" else encode.stock(description)
+    if search is not None:
+        description = encode.narrowed(description, *search)
+    return encode.encode(description, encoding)
 
 
 def patchset(

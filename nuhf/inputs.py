@@ -73,6 +73,10 @@ class Inputs:
         """Places that are looked in before the shipped data."""
         return self._folders
 
+    def look_in(self, folder: Path) -> None:
+        """Look in a further folder, before the shipped data and after the others."""
+        self._folders = tuple(dict.fromkeys([*self._folders, folder]))
+
     def path(self, name: str) -> Path:
         """Return the path of a file (`InputError` if it is nowhere)."""
         if name in self._texts:
@@ -94,7 +98,7 @@ class Inputs:
             path = self.path(name)
             content = resources.read_bytes(path)
             digest = hashlib.sha256(content).hexdigest()
-            self._texts[name] = path, resources.decoded(path, content), digest
+            self._texts[name] = path, resources.as_text(content, str(path)), digest
         path, text, _ = self._texts[name]
         return path, text
 
@@ -167,7 +171,7 @@ def comment_sources(text: str) -> list[str]:
     A source that ends in the middle of a sentence goes on in the next comment line.
     """
     sources: list[str] = []
-    going_on = False
+    going_on = inside = False
     for line in text.splitlines():
         if not line.startswith("#"):
             break
@@ -175,10 +179,12 @@ def comment_sources(text: str) -> list[str]:
         start = re.match(r"\s?source(?: \([^)]*\))?:\s*(.*)", comment)
         if start:
             sources.append(start[1].strip())
-        elif going_on or (sources and comment.startswith("  ")):
+        elif going_on or (inside and comment.startswith("  ")):
             sources[-1] = f"{sources[-1]} {comment.strip()}"
         else:
+            inside = False
             continue
+        inside = True
         last = sources[-1].split()[-1] if sources[-1] else ""
         opened = sources[-1].count("(") > sources[-1].count(")")
         going_on = opened or last.endswith((",", ";")) or last in _UNFINISHED

@@ -15,7 +15,7 @@ from nuhf.inputs import Inputs
 from nuhf.parameters import suggest
 from nuhf.physics import reactor, solar
 from nuhf.physics.apv import WeakChargeInputs
-from nuhf.physics.couplings import WeakCouplings, parse_schemes
+from nuhf.physics.couplings import WeakCouplings, parse_schemes, tree_level
 from nuhf.physics.nuclei import Nuclide, parse_nuclides
 from nuhf.physics.reactor_models import ISOTOPES
 from nuhf.physics.shells import AtomicCorrection, Shells, atomic_correction, shells_of
@@ -87,11 +87,13 @@ def coupling_schemes(
 
 def weak_couplings(scheme: str, inputs: Inputs | None = None) -> WeakCouplings:
     """Look a scheme of weak couplings up by its name (`InputError` if unknown)."""
+    if scheme == "tree":
+        return tree_level()
     inputs = inputs or Inputs()
     schemes = coupling_schemes(inputs)
     if scheme not in schemes:
         raise InputError(f"unknown couplings '{scheme}'; allowed: {', '.join(schemes)}")
-    inputs.toml("couplings.toml", [scheme] if scheme != "tree" else [])
+    inputs.toml("couplings.toml", [scheme])
     return schemes[scheme]
 
 

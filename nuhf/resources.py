@@ -6,20 +6,25 @@ import math
 import os
 import re
 import secrets
+import select
 import shutil
+import sys
+import time
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from nuhf.errors import InputError
+from nuhf.filekind import Kind, kind_of
 
 __all__ = [
-    "decoded",
+    "as_text",
     "digest",
     "dump_json",
     "find",
     "is_file",
+    "is_there",
     "parse_json",
     "parse_toml",
     "read_bytes",
@@ -35,6 +40,12 @@ __all__ = [
 ]
 
 _MAX_BYTES = 64 * 1024 * 1024
+_TOML = (Kind.EXPERIMENT, Kind.TOML, Kind.TEXT, Kind.BROKEN_JSON, Kind.BINARY, Kind.EMPTY)
+"""What a reader of TOML tries: all that cannot be told to be something else."""
+_STDIN = "-"
+_SILENCE = 60.0
+"""Seconds without a byte after which a pipe is given up; `_PATIENCE` is for the whole of it."""
+_PATIENCE = 600.0
 _MAX_TOML = 1024 * 1024
 _MAX_PARTS = 100
 """Parts of a dotted key in TOML; the parser needs memory as their square."""
@@ -87,17 +98,27 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def is_there(path: Path) -> bool:
+    """Tell whether a file or a pipe is there that `read_bytes` reads."""
+    try:
+        return path.is_file() or path.is_fifo()
+    except (OSError, ValueError):
+        return False
+
+
 def read_text(path: Path) -> str:
     """Read a UTF-8 text file of at most 64 MiB, with failures in words (`InputError`)."""
-    return decoded(path, read_bytes(path))
+    return as_text(read_bytes(path), str(path))
 
 
-def decoded(path: Path, content: bytes) -> str:
-    """Return the text of UTF-8 bytes with plain line ends (`InputError` if they are none)."""
+def as_text(content: bytes, where: str) -> str:
+    """Return UTF-8 text with plain newlines, without a byte order mark (`InputError`)."""
     try:
-        text = content.decode("utf-8")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not a UTF-8 text file (byte {error.start})") from None
+        kind = kind_of(content)
+        known = "" if kind is Kind.BINARY else f"{kind.words}, "
+        raise InputError(f"{where}: {known}not a UTF-8 text file (byte {error.start})") from None
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -111,6 +132,9 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 def parse_toml(path: Path, text: str) -> dict[str, Any]:
     """Parse the text of a TOML file as `read_toml` does."""
+    kind = kind_of(text.encode())
+    if kind not in _TOML:
+        raise InputError(f"{path}: {kind.words}, not an experiment file (TOML){kind.advice}")
     if len(text) > _MAX_TOML:
         raise InputError(f"{path}: larger than {_MAX_TOML // 2**20} MiB")
     if max(piece.count(".") for piece in re.split(r"[,=\[\]{}\n]", text)) > _MAX_PARTS:
@@ -151,21 +175,50 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Read a file of at most 64 MiB, with failures in words (`InputError`).
+    """Read a file, a pipe or standard input (``-``) of at most 64 MiB (`InputError` otherwise).
 
-    Devices and pipes are refused: some never end, and some never begin.
+    Pipes may never begin, and never end: after 60 s without a byte, and after 10 minutes in all,
+    they are given up. Devices are refused.
     """
     try:
-        if path.exists() and not (path.is_file() or path.is_dir()):
-            raise InputError(f"{path}: cannot be read: a device or pipe, not a file")
-        with path.open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
+        if str(path) == _STDIN:
+            content = _stream(sys.stdin.fileno(), path)
+        elif path.is_fifo():
+            # without blocking: the other side may never be opened
+            handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+            try:
+                content = _stream(handle, path)
+            finally:
+                os.close(handle)
+        elif path.exists() and not (path.is_file() or path.is_dir()):
+            raise InputError(f"{path}: cannot be read: a device, not a file")
+        else:
+            with path.open("rb") as file:
+                content = file.read(_MAX_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a zero in the name
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path}: cannot be read: {reason}") from None
     if len(content) > _MAX_BYTES:
         raise InputError(f"{path}: larger than {_MAX_BYTES // 2**20} MiB")
     return content
+
+
+def _stream(handle: int, path: Path) -> bytes:
+    """Read what comes through a pipe until it ends, one byte more than allowed, or time is up."""
+    end = time.monotonic() + _PATIENCE
+    parts: list[bytes] = []
+    size = 0
+    while size <= _MAX_BYTES:
+        left = min(end - time.monotonic(), _SILENCE)
+        if left <= 0 or not select.select([handle], [], [], left)[0]:
+            waited = f"{_PATIENCE:g} s in all" if left < _SILENCE else f"{_SILENCE:g} s"
+            raise InputError(f"{path}: cannot be read: nothing more came through it for {waited}")
+        part = os.read(handle, 1024 * 1024)
+        if not part:
+            break
+        parts.append(part)
+        size += len(part)
+    return b"".join(parts)
 
 
 def read_json(path: Path) -> Any:

@@ -364,7 +364,7 @@ def sources():
     def text(content):
         return json.dumps(content)
 
-    native = exchange.workspace(str(EXAMPLE), ["munu_e", "qnu_ee"])
+    native = exchange.workspace(str(EXAMPLE), ["munu_e", "qnu_ee"], encoding="native")
     stock = exchange.workspace(str(EXAMPLE), "munu_e", encoding="stock")
     grid = exchange.patchset(str(EXAMPLE), "munu_e", search=[(0.0, 1e-9)], points=[3])
     pair = text(grid.background), text(grid.patchset)

@@ -125,7 +125,7 @@ def test_rate_with_couplings_equals_the_model_with_them_free(values):
     from nuhf.workspaces.native import load_model
 
     names = list(values)
-    model, _ = load_model(nuhf.workspace(EXPERIMENT, names))
+    model, _ = load_model(nuhf.workspace(EXPERIMENT, names, encoding="native"))
     point = dict.fromkeys(model.config.par_order, 0.0)
     for name, value in values.items():
         parameter = parameters.get(name)
@@ -214,15 +214,21 @@ def test_bad_arguments(call, words):
 def test_a_pyhf_file_is_no_experiment(cli, work):
     (work / "munu_mu.native.json").write_text("{}")
     for name in ("munu_mu.native.json", "./munu_mu.native.json", "nothing.json"):
-        for call in (nuhf.limit, nuhf.fit, nuhf.rate, nuhf.templates):
+        for call in (nuhf.rate, nuhf.templates):
             with pytest.raises(InputError, match=r"is a workspace .* not an experiment.*nuhf pyhf"):
                 call(name)
         with pytest.raises(InputError, match="not an experiment"):
             nuhf.workspace([EXPERIMENT, name], "munu_mu")
-    for command in ("limit", "rate", "cite"):
+        for call in (nuhf.limit, nuhf.fit):
+            with pytest.raises(InputError, match=r"nothing.json|not a workspace, it has no 'chann"):
+                call(name)
+    for command in ("rate", "cite"):
         ran = cli(command, "munu_mu.native.json")
         assert ran.code == 2
         assert "not an experiment" in ran.err
+    ran = cli("limit", "munu_mu.native.json")
+    assert ran.code == 2
+    assert "has no 'channels'" in ran.err
 
 
 def test_a_parameter_given_twice_is_refused():

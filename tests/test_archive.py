@@ -78,7 +78,10 @@ def test_round_trip(files, tmp_path, grid):
     path.write_bytes(content)
     found = unpack(path, tmp_path / "out")
     assert found.files == files
-    assert found.likelihoods == {"": (grid.background, grid.patchset)}
+    assert {name: one.content for name, one in found.documents.items()} == {
+        "BkgOnly.json": grid.background, "patchset.json": grid.patchset,
+    }  # fmt: skip
+    assert found.background(found.documents["patchset.json"]) == grid.background
     assert {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()} == files
     # and as pyhf contrib download unpacks it
     with tarfile.open(path, "r:*") as opened:
@@ -97,7 +100,7 @@ def test_archives_of_others(files, tmp_path, form, compress):
     path = tmp_path / "a.tar"
     path.write_bytes(tar(members, compress, form))
     found = unpack(path, tmp_path / "out")
-    (name,) = found.likelihoods
+    (name,) = {str(Path(one).parent).removeprefix(".") for one in found.documents}
     assert name == folder.removeprefix("./")
     assert (tmp_path / "out" / name / "BkgOnly.json").read_bytes() == files["BkgOnly.json"]
 
@@ -228,12 +231,13 @@ def test_the_same_name_twice(files, tmp_path):
 
 def test_broken_files(files, tmp_path):
     content = pack(files)
-    refused(tmp_path, b"", "no tar")
-    refused(tmp_path, b"PK\x03\x04" + b"\0" * 600, "no tar")
+    refused(tmp_path, b"", "is empty")
+    refused(tmp_path, b"PK\x03\x04" + b"\0" * 600, "broken zip archive")
     refused(tmp_path, content[: len(content) // 2], "cut off")
     refused(tmp_path, content + b"more", "behind the gzip stream")
     refused(tmp_path, content[:-8] + b"\0" * 8, "gzip")
     refused(tmp_path, gzip.compress(b"\0" * 1024), "empty")
+    refused(tmp_path, b"x" * 600, "no archive", "but text")
     with pytest.raises(InputError, match="cannot be read"):
         read_archive(tmp_path / "missing.tar.gz")
 
@@ -247,21 +251,23 @@ def test_wrong_digests_and_broken_json(files, tmp_path, grid):
     other = text.replace('"inits": [1.0]', '"inits": [0.5]')
     assert other != text
     refused(tmp_path, changed(files, BkgOnly=other.encode()), "made for another BkgOnly.json")
-    refused(tmp_path, changed(files, BkgOnly=b"{}"), "schema")
+    refused(tmp_path, changed(files, BkgOnly=b"{}"), "no pyhf file", "a pyhf workspace is expected")
     refused(tmp_path, changed(files, BkgOnly=b"\xff"), "UTF-8")
     nan = text.replace('"inits": [1.0]', '"inits": [NaN]').encode()
     refused(tmp_path, changed(files, BkgOnly=nan), "BkgOnly.json", "NaN")
-    refused(tmp_path, changed(files, patchset=b"[1]"), "not a JSON object")
-    refused(tmp_path, changed(files, patchset=b'{"version": "1.0.0"}'), "no valid patch set")
+    refused(tmp_path, changed(files, patchset=b"[1]"), "a pyhf patch set is expected")
+    refused(tmp_path, changed(files, patchset=b'{"version": "1.0.0"}'), "a pyhf patch set is")
+    empty = b'{"patches": [], "version": "1.0.0"}'
+    refused(tmp_path, changed(files, patchset=empty), "no valid patch set")
     deep = b"[" * 100_000
     refused(tmp_path, changed(files, patchset=deep), "broken JSON")
     values = json.loads(files["patchset.json"])
     values["patches"][0]["metadata"]["values"] = [1, 2]
     wrong = json.dumps(values).encode()
     refused(tmp_path, changed(files, patchset=wrong), "no valid patch set")
-    refused(tmp_path, tar(sound({"README.md": b"x"})), "holds no BkgOnly.json")
+    refused(tmp_path, tar(sound({"README.md": b"x"})), "holds no pyhf workspace")
     alone = {"patchset.json": files["patchset.json"]}
-    refused(tmp_path, tar(sound(alone)), "without BkgOnly.json")
+    refused(tmp_path, tar(sound(alone)), "without a workspace")
 
 
 def test_the_command(cli, work, files):
@@ -294,7 +300,7 @@ def test_damaged_archives_never_do_anything_else(data):
             total = sum(block[:148]) + 256 + sum(block[156:])
             body[start + 148 : start + 156] = b"%06o\0 " % total
     try:
-        found = module._collect(bytes(body))
+        found = module._checked(module._members(bytes(body)))
     except InputError:
         return
     for name in found:

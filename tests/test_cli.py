@@ -360,13 +360,19 @@ def test_templates(cli, heavier, work):
 def test_workspace(cli, heavier, work):
     from nuhf.workspaces.native import load_model
 
-    for encoding in ("native", "stock"):
+    for encoding in ("native", "stock", "stock-positive"):
         spec = one_json(cli("workspace", X, "-p", "munu_mu", "--encoding", encoding))
         assert spec["measurements"][0]["config"]["poi"] == "munu2_mu_em18"
-    two = one_json(cli("workspace", X, "-p", "r2nu_ee", "-p", "qnu_ee"))
-    assert [p["name"] for p in two["measurements"][0]["config"]["parameters"]] == [
-        "r2nu_ee_em32", "qnu_ee_em8",
-    ]  # fmt: skip
+    assert spec == one_json(cli("workspace", X, "-p", "munu_mu"))  # stock
+    for encoding, named in (
+        ("native", ["r2nu_ee_em32", "qnu_ee_em8"]),
+        ("stock", ["r2nu_ee_em28", "qnu_ee_em4"]),
+    ):
+        two = one_json(cli("workspace", X, "-p", "r2nu_ee", "-p", "qnu_ee", "--encoding", encoding))
+        assert [p["name"] for p in two["measurements"][0]["config"]["parameters"]] == named
+    narrow = one_json(cli("workspace", X, "-p", "qnu_ee", "--range", -1e-7, 2e-7))
+    (entry,) = narrow["measurements"][0]["config"]["parameters"]
+    assert entry == {"name": "qnu_ee_em5", "inits": [0.0], "bounds": [[-0.01, 0.02]]}
     cli("workspace", X, "-p", "norm_cevns", "-o", "light.json")
     cli("workspace", heavier, "-p", "norm_cevns", "-o", "heavy.json")
     assert {"light.json", "heavy.json"} <= set(files(work))
@@ -473,7 +479,7 @@ def test_limit_writes_what_it_says(cli, work):
     assert len(pieces) == 3
     for row, piece in zip(rows, pieces, strict=True):
         assert [float(row["lower"]), float(row["upper"])] == pytest.approx(piece, rel=1e-9)
-    spec = one_json(cli("workspace", X, "-p", "qnu_ee"))
+    spec = one_json(cli("workspace", X, "-p", "qnu_ee", "--encoding", "native"))
     assert json.loads(Path("out/workspaces/qnu_ee.native.json").read_text()) == spec
 
 
@@ -735,6 +741,7 @@ BAD = [
     ((*P, "--profile", "qnu_tautau"), ("qnu_tautau", "no effect")),
     (("limit", X, "-p", "r2nu_ee", "--profile", "anu_ee"), ("r2nu_ee", "anu_ee", "direction")),
     (("workspace", X, "-p", "qnu_ee", "--encoding", "nope"), ("'nope'", "native", "stock")),
+    (("workspace", X, "-p", "qnu_ee", "--range", "1", "2"), ("qnu_ee", "-2e-06 to 2e-06")),
     (("list", "nope"), ("'nope'", "experiments", "parameters", "analyses")),
     (("nope",), ("command 'nope'", *COMMANDS)),
     (("limt", X), ("did you mean limit",)),
@@ -1106,10 +1113,11 @@ def test_a_fit_at_a_bound_says_so(cli):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("lz-ws2022", "-p", "munu_eff", "--encoding", "stock"),
+        (("lz-ws2022", "-p", "munu_eff"),
          "munu2_eff_em23: munu_eff^2 in 1e-23 mu_B^2"),
-        ((X, "-p", "qnu_ee"), "qnu_ee_em8: qnu_ee in 1e-8 e"),
-        ((X, "-p", "sin2thetaW"), "sin2thetaW_shift_em2: sin2thetaW - 0.23857 in 1e-2"),
+        ((X, "-p", "qnu_ee"), "qnu_ee_em4: qnu_ee in 1e-4 e"),
+        ((X, "-p", "qnu_ee", "--encoding", "native"), "qnu_ee_em8: qnu_ee in 1e-8 e"),
+        ((X, "-p", "sin2thetaW"), "sin2thetaW_shift_ep2: sin2thetaW - 0.23857 in 1e2"),
         ((X, "-p", "norm_cevns"), "norm_cevns: norm_cevns"),
     ],
 )  # fmt: skip

@@ -14,7 +14,7 @@ from nuhf.errors import InputError, ModelError
 from nuhf.likelihood.engines import ModelProfiler, engine
 from nuhf.stats.intervals import intervals
 from nuhf.workspaces import encode
-from nuhf.workspaces.combine import Source, combine, combine_files
+from nuhf.workspaces.combine import Choices, Source, combine, combine_files
 from nuhf.workspaces.native import load_model
 from nuhf.workspaces.parts import rescaled, take
 
@@ -121,7 +121,8 @@ def copy_path(toml_text, tmp_path_factory):
 
 def test_files_combine_as_experiments_do_in_memory(copy_path, cli, work):
     for name, file in ((X, "A.json"), (copy_path, "B.json")):
-        assert cli("workspace", name, "-p", "qnu_ee", "-o", file).code == 0
+        arguments = ("-p", "qnu_ee", "--encoding", "native", "-o", file)
+        assert cli("workspace", name, *arguments).code == 0
     ran = cli("combine", "A.json", "B.json", "-o", "C.json")
     assert ran.code == 0, ran.err
     assert "equal counts: are they the same data?" in ran.err
@@ -380,28 +381,45 @@ def test_stock_files_of_different_units_are_refused(native, stock_of):
         text = refused(*pair)
         assert "two units" in text
         assert "combine the native files" in text
-        assert "-p qnu_ee --encoding stock" in text
+        assert "-p qnu_ee'" in text
         assert "rename" not in text
 
 
-def test_stock_moments_of_different_units_are_not_to_be_renamed():
-    """Renamed by hand, one squared moment would count in the unit of the other, 1000 times off."""
-    files = [nuhf.workspace(name, "munu_e", encoding="stock") for name in (X, "dresden-2")]
-    assert [spec["measurements"][0]["config"]["poi"] for spec in files] == [
+def test_stock_moments_of_different_units_are_brought_to_one():
+    """A moment is a plain factor in stock files: the same model as the native files together."""
+    stock, native = (
+        [nuhf.workspace(name, "munu_e", encoding=kind) for name in (X, "dresden-2")]
+        for kind in ("stock", "native")
+    )
+    assert [spec["measurements"][0]["config"]["poi"] for spec in stock] == [
         "munu2_e_em18", "munu2_e_em21"
     ]  # fmt: skip
+    one, two = nuhf.combine(stock), nuhf.combine(native)
+    assert one["measurements"][0]["config"]["poi"] == "munu2_e_em18"
+    theta = np.array([0.0, 0.5, 3.0])
+    np.testing.assert_allclose(
+        profile(one, theta, "munu2_e_em18"), profile(two, theta, "munu2_e_em18"), rtol=1e-9
+    )
+
+
+def test_stock_charges_of_different_units_are_not_to_be_renamed():
+    """Renamed by hand, one charge would count in the unit of the other, 10000 times off."""
+    files = [nuhf.workspace(name, "qnu_ee", encoding="stock") for name in (X, "dresden-2")]
+    assert [spec["measurements"][0]["config"]["poi"] for spec in files] == [
+        "qnu_ee_em4", "qnu_ee_em8"
+    ]  # fmt: skip
     text = refused(*files)
-    assert "'nuhf workspace EXP1 EXP2 -p munu_e --encoding stock'" in text
+    assert "'nuhf workspace EXP1 EXP2 -p qnu_ee'" in text
     assert "native" in text
     assert "rename" not in text
-    nuhf.combine([nuhf.workspace(name, "munu_e") for name in (X, "dresden-2")])
+    nuhf.combine([nuhf.workspace(name, "qnu_ee", encoding="native") for name in (X, "dresden-2")])
 
 
 def test_a_type_clash_is_refused():
     text = refused(foreign("x"), other(foreign("x", "normsys")))
     assert "'x' in workspace_1 and in workspace_2: free (normfactor) in one" in text
     assert "constrained (normsys)" in text
-    assert "nuhf pyhf rename -m x NEW" in text
+    assert "--decorrelate x" in text
     per_bin = foreign("x")
     sample = per_bin["channels"][0]["samples"][1]
     sample["modifiers"] = [{"name": "y", "type": "shapesys", "data": [1.0]}]
@@ -422,13 +440,13 @@ def test_another_definition_is_refused(one, two, words):
     assert "give both files the same" in text
 
 
-def test_another_luminosity_error_is_refused():
+def test_another_luminosity_error_is_another_parameter():
     one, two = atlas_style.workspace(), atlas_style.workspace()
     for entry in two["observations"]:
         entry["data"] = [count + 1 for count in entry["data"]]
     two["measurements"][0]["config"]["parameters"][0]["sigmas"] = [0.025]
-    assert "'lumi'" in (text := refused(one, two))
-    assert "different sigmas, [0.017] and [0.025]" in text
+    found = combine_files([one, two])
+    assert any("workspace_2: its luminosity is now" in note for note in found.notes)
 
 
 def test_equal_definitions_written_differently_are_the_same():
@@ -453,7 +471,8 @@ def test_data_given_twice_are_refused(native):
 
 
 def test_a_channel_of_equal_name_with_other_data_is_renamed():
-    found = combine([Source("A", foreign("x")), Source("B", other(foreign("y")))], poi="x")
+    sources = [Source("A", foreign("x")), Source("B", other(foreign("y")))]
+    found = combine(sources, Choices(poi="x"))
     assert [channel["name"] for channel in found.spec["channels"]] == ["SR", "SR_B"]
     assert [entry["data"] for entry in found.spec["observations"]] == [[11.0], [12.0]]
     assert found.notes == ("B: channel SR is now SR_B",)
@@ -503,7 +522,7 @@ def test_broken_input(tmp_path):
     assert "acts on no sample" in refused(foreign("x"), ghost)
     path = tmp_path / "list.json"
     path.write_text("[1, 2]")
-    assert "not a workspace but a JSON list" in refused(foreign("x"), path)
+    assert "JSON, but no pyhf file, not a pyhf workspace" in refused(foreign("x"), path)
     assert "cannot be read" in refused(foreign("x"), tmp_path / "none.json")
 
 

@@ -543,9 +543,14 @@ def plain_spec(*modifiers):
     return {"channels": [{"name": "c", "samples": [sample("s", 5 + X, *modifiers)]}]}
 
 
-def test_unknown_modifiers_are_refused():
+def test_a_shape_for_channels_of_different_lengths_is_refused():
+    """pyhf takes its first parameter for every bin that the shape is too short for."""
     spec = plain_spec(modifier("shapefactor", "free"))
-    with pytest.raises(ModelError, match="'free' has type 'shapefactor'"):
+    longer = [sample("s", [*(5 + X), 4.0], modifier("shapefactor", "free"))]
+    spec["channels"].append({"name": "d", "samples": longer})
+    with pytest.raises(
+        ModelError, match=r"shapefactor 'free' has 6 parameters, and a channel .* 7"
+    ):
         compile_model(pyhf.Model(spec, poi_name=None))
 
 

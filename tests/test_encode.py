@@ -7,8 +7,6 @@ import numpy as np
 import pyhf
 import pytest
 from conftest import EXPERIMENT, PARAMETERS
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from nuhf import api, parameters
 from nuhf.errors import InputError, ModelError
@@ -213,51 +211,144 @@ def test_strength_multiplies_all_monomials(prepared):
 # --------------------------------------------------------------------- the stock construction
 
 
-def code4(alpha, low, high):
-    """pyhf's own interpolator."""
-    kernel = pyhf.interpolators.get(4)([[[[low], [1.0], [high]]]])
-    return np.asarray(kernel(pyhf.tensorlib.astensor([np.atleast_1d(alpha)]))).ravel()
-
-
-def test_code4_slopes_equal_the_derivatives_of_pyhf_s_interpolator():
-    linear, square = encode.code4_slopes()
-    step = 1e-3
-    up, down = code4([step, -step], 0.5, 2.0)
-    assert linear == pytest.approx((up - down) / (2 * step), rel=1e-5)
-    even = code4([step, 0.0, -step], 2.0, 2.0)
-    assert even[1] == 1.0
-    assert square == pytest.approx((even[0] - 2 + even[2]) / (2 * step**2), rel=1e-5)
-
-
-@settings(max_examples=60, deadline=None, derandomize=True)
-@given(st.floats(-0.05, 0.05))
-def test_pairs_of_normsys_are_theta_and_its_square(alpha):
-    """Over the domain of the files, |alpha| <= 1/20: relative error of order alpha^2."""
-    linear, square = encode.code4_slopes()
-    odd = (code4(alpha, 0.5, 2.0) - code4(alpha, 2.0, 0.5))[0] / (2 * linear)
-    even = (code4(alpha, 2.0, 2.0) - 1.0)[0] / square
-    assert odd == pytest.approx(alpha, rel=2 * alpha**2 + 1e-9, abs=1e-12)
-    assert even == pytest.approx(alpha**2, rel=2 * alpha**2 + 1e-9, abs=1e-12)
-
-
-def test_members_of_a_pair_cancel_without_the_coupling(stock_of, problem_of):
-    """At alpha = 0 every nuisance, at any value, gives the counts of the native model."""
+@pytest.mark.parametrize("encoding", ["stock", "stock-positive"])
+@pytest.mark.parametrize("name", ["qnu_ee", "sin2thetaW"])
+def test_without_the_coupling_stock_counts_are_those_of_native(problem_of, encoding, name):
+    """At alpha = 0, with every nuisance at any value."""
     rng = np.random.default_rng(3)
-    for name in ("qnu_ee", "sin2thetaW"):
-        _, stock, _, _ = stock_of(name)
-        native = problem_of(name).engine.compiled
-        poi, fit_name = stock.config.poi_name, parameters.get(name).fit_name
-        for _ in range(5):
-            point = {n: rng.normal() for n in native.names} | {fit_name: 0.0, poi: 0.0}
-            np.testing.assert_allclose(
-                stock.expected_actualdata([point[n] for n in stock.config.par_order]),
-                native.expected([point[n] for n in native.names]),
-                rtol=1e-8,
-            )
+    spec = encode.encode(problem_of(name).description, encoding)
+    stock = pyhf.Workspace(spec).model()
+    native = problem_of(name).engine.compiled
+    poi, fit_name = stock.config.poi_name, parameters.get(name).fit_name
+    for _ in range(5):
+        point = {n: rng.normal() for n in native.names} | {fit_name: 0.0, poi: 0.0}
+        np.testing.assert_allclose(
+            stock.expected_actualdata([point[n] for n in stock.config.par_order]),
+            native.expected([point[n] for n in native.names]),
+            rtol=1e-9,
+        )
+
+
+@pytest.mark.parametrize("parameter", INTERFERING)
+def test_samples_of_stock_are_what_they_are_called(problem_of, stock_of, parameter):
+    """The SM sample is the SM up to 2 %, the others small, and nothing in sum below zero."""
+    description = problem_of(parameter).description
+    spec, model, _, _ = stock_of(parameter)
+    (channel,) = description.channels
+    sm = {s.name: s.counts for s in channel.samples if not s.powers}
+    stem = description.couplings[0].parameter.fit_stem
+    moving = {s.stem for s in channel.samples if s.powers}
+    for sample in spec["channels"][0]["samples"]:
+        name, data = sample["name"], np.array(sample["data"])
+        if name.endswith(("_linear", "_square")):
+            own = name.removesuffix("_linear").removesuffix("_square").removesuffix(f"_{stem}")
+            assert own in moving
+            assert (np.abs(data) <= 0.01 * sm[own] * (1 + 1e-9)).all()
+        else:
+            assert (data >= 0).all()
+            np.testing.assert_allclose(data, sm[name], rtol=0.02)
+    assert (model.expected_actualdata(model.config.suggested_init()) >= 0).all()
+
+
+def clipped(spec, pulls):
+    """Counts as a reader has them that puts bins of a sample below zero to zero, shapes included.
+
+    Factors come after that; nuisances at ``pulls`` and the coupling at 0.
+    """
+    channel = copy.deepcopy(spec["channels"][0])
+    for sample in channel["samples"]:
+        moved = np.array(sample["data"])
+        for modifier in sample["modifiers"]:
+            if modifier["type"] == "histosys":
+                low, high = (np.array(modifier["data"][k]) for k in ("lo_data", "hi_data"))
+                kernel = pyhf.interpolators.get("4p")([[[low, sample["data"], high]]])
+                pull = pyhf.tensorlib.astensor([[pulls[modifier["name"]]]])
+                moved = moved + np.asarray(kernel(pull))[0, 0, 0]
+        sample["data"] = np.maximum(moved, 0.0).tolist()
+        sample["modifiers"] = [m for m in sample["modifiers"] if m["type"] != "histosys"]
+    model = pyhf.Model({"channels": [channel]}, poi_name=None)
+    return model.expected_actualdata([pulls.get(n, 0.0) for n in model.config.par_order])
+
+
+def test_clipping_the_samples_of_stock_positive_changes_nothing(problem_of):
+    """Readers such as ROOT do it; ``stock-positive`` has nothing to clip inside one sigma."""
+    problem = problem_of("qnu_ee")
+    description = problem.description
+    spec = encode.stock(description, positive=True)
+    rng = np.random.default_rng(6)
+    native = problem.engine.compiled
+    for _ in range(5):
+        pulls = {n: rng.uniform(-1, 1) for n in native.names} | {"qnu_ee_em8": 0.0}
+        exact = native.expected([pulls[n] for n in native.names])
+        np.testing.assert_allclose(clipped(spec, pulls), exact, rtol=1e-3)
+    (entry,) = spec["measurements"][0]["config"]["parameters"]
+    grid = problem.span().grid(61)
+    depth = problem.profiler().at(grid)
+    close = profiler_of(spec).at(grid * entry["bounds"][0][1] / description.couplings[0].high)
+    inside = depth - depth.min() < 9
+    error = close - close.min() - (depth - depth.min())
+    np.testing.assert_allclose(error[inside], 0.0, atol=5e-3)
+
+
+def test_a_rate_that_is_negative_somewhere_has_no_positive_samples(prepared):
+    description = described(prepared, "qnu_ee")
+    (channel,) = description.channels
+    samples = tuple(
+        replace(s, counts=1.2 * s.counts) if s.powers.get("qnu_ee_em8") == 1 else s
+        for s in channel.samples
+    )
+    changed = replace(description, channels=(replace(channel, samples=samples),))
+    encode.stock(changed)
+    with pytest.raises(InputError, match="not positive for every value"):
+        encode.stock(changed, positive=True)
+    with pytest.raises(InputError, match="one interfering coupling at a time"):
+        encode.stock(described(prepared, "qnu_ee", "r2nu_ee"), positive=True)
+
+
+def test_a_range_narrows_the_domain_and_nothing_else(prepared):
+    description = described(prepared, "qnu_ee")
+    spec = encode.encode(encode.narrowed(description, -2e-7, 1e-7), "native")
+    whole = encode.encode(description, "native")
+    (entry,) = spec["measurements"][0]["config"]["parameters"]
+    assert entry["bounds"] == [[-20.0, 10.0]]
+    assert spec["channels"] == whole["channels"]
+    wide, tight = (encode.stock_exponent(d.couplings[0])
+                   for d in (description, encode.narrowed(description, -2e-7, 1e-7)))  # fmt: skip
+    assert tight == wide - 1  # Q follows the domain
+    for ends in ((1e-7, -1e-7), (0.0, 0.0), (-1.0, 1.0), (float("nan"), 1.0)):
+        with pytest.raises(InputError, match="increasing order within -2e-06 to 2e-06"):
+            encode.narrowed(description, *ends)
+
+
+def test_cabinetry_reads_stock_with_a_sane_band_before_the_fit(problem_of, stock_of):
+    """The recipe of workspaces/README.md: with the coupling fixed, the errors are those of native.
+
+    Native at the SM has no samples but those of the SM, so cabinetry's band is its own.
+    """
+    import cabinetry
+
+    spec = copy.deepcopy(stock_of("qnu_mumu")[0])
+    spec["measurements"][0]["config"]["parameters"][0]["fixed"] = True
+    model, _ = cabinetry.model_utils.model_and_data(spec)
+    band = cabinetry.model_utils.prediction(model)
+    exact = copy.deepcopy(encode.native(problem_of("qnu_mumu").description))
+    exact["measurements"][0]["config"]["parameters"][0]["fixed"] = True
+    exact["channels"][0]["samples"] = [
+        s for s in exact["channels"][0]["samples"] if "qnu_mumu_em8" not in s["name"]
+    ]
+    exact["measurements"][0]["config"] = {"poi": "", "parameters": []}
+    plain, _ = cabinetry.model_utils.model_and_data(exact)
+    reference = cabinetry.model_utils.prediction(plain)
+    assert len(band.model_yields[0]) == len(reference.model_yields[0]) + 2
+    for ours, theirs in (
+        (band.total_stdev_model_bins[0][-1], reference.total_stdev_model_bins[0][-1]),
+        (band.total_stdev_model_channels[0][-1], reference.total_stdev_model_channels[0][-1]),
+    ):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6)
 
 
 def test_mixed_monomials_in_the_stock_encoding(prepared):
-    """Two couplings at once: q_ee r_ee is a product of two pairs."""
+    """Two couplings at once: q_ee r_ee is a sum of products of factors."""
     description = described(prepared, "qnu_ee", "r2nu_ee")
     native, _ = load_model(encode.native(description))
     spec = encode.stock(description)
@@ -338,7 +429,7 @@ def profiler_of(spec):
 
 @pytest.mark.parametrize("parameter", PARAMETERS)
 def test_profiles_of_stock_and_native_agree(problem_of, stock_of, parameter):
-    """Minimum subtracted, over the whole bounds where 2NLL < 25: within 0.02."""
+    """Minimum subtracted, over the whole bounds: 5e-3 where 2NLL < 9, 0.01 where it is < 25."""
     problem = problem_of(parameter)
     spec, _, _, unit = stock_of(parameter)
     grid = problem.span().grid(61)
@@ -349,11 +440,13 @@ def test_profiles_of_stock_and_native_agree(problem_of, stock_of, parameter):
     assert inside.sum() > 5
     assert depth[0] > 25 or problem.span().physical_low
     assert depth[-1] > 25
-    np.testing.assert_allclose((close - close.min())[inside], depth[inside], rtol=0, atol=0.02)
+    error = np.abs(close - close.min() - depth)
+    assert error[inside].max() < 0.01
+    assert error[depth < 9].max() < 5e-3
 
 
 def pyhf_heights(model, data, values, optimizer):
-    """2NLL profiled by pyhf itself; the global minimum is the lowest of two free fits."""
+    """2NLL profiled by pyhf itself."""
     pyhf.set_backend("numpy", optimizer)
     try:
         found = []
@@ -371,13 +464,13 @@ def check_with_pyhf(problem_of, stock_of, parameter, optimizer, points):
     profile = problem.profiler()
     grid = problem.span().grid(241)
     heights = profile.at(grid)
-    # points inside 2NLL < 25, over the whole width of the region
-    inside = np.flatnonzero(heights - heights.min() < 25)
+    # points inside 2NLL < 9, over the whole width of the region
+    inside = np.flatnonzero(heights - heights.min() < 9)
     chosen = grid[inside[np.linspace(0, len(inside) - 1, points).round().astype(int)]]
     exact = profile.at(chosen)
     theirs = pyhf_heights(model, data, chosen / unit, optimizer)
     lowest = int(np.argmin(exact))
-    np.testing.assert_allclose(theirs - theirs[lowest], exact - exact[lowest], rtol=0, atol=0.02)
+    np.testing.assert_allclose(theirs - theirs[lowest], exact - exact[lowest], rtol=0, atol=5e-3)
 
 
 @pytest.mark.parametrize("optimizer", ["scipy", "minuit"])

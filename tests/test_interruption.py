@@ -227,7 +227,8 @@ def test_the_umask_holds(tmp_path):
 
 
 @pytest.mark.parametrize("what", ["pipe", "device", "folder", "endless"])
-def test_what_is_no_file_is_not_read(tmp_path, what):
+def test_what_is_no_file_is_not_read(tmp_path, what, monkeypatch):
+    monkeypatch.setattr(resources, "_SILENCE", 0.02)
     path = tmp_path / "x"
     if what == "pipe":
         os.mkfifo(path)

@@ -16,6 +16,7 @@ from conftest import EXPERIMENT, PARAMETERS, ROOT
 from nuhf import api, parameters
 from nuhf.report import shipped
 from nuhf.stats.cls import Asymptotic
+from nuhf.workspaces import checks
 
 FOLDER = ROOT / "workspaces" / EXPERIMENT
 PYHF = Path(sys.executable).with_name("pyhf")
@@ -230,6 +231,61 @@ def test_pyhf_on_every_stock_file(problem_of, unit_of, parameter, optimizer):
         found = pyhf_json("cls", stock(parameter), "--test-poi", value, "--optimizer", optimizer)
         assert 0 <= found["CLs_obs"] <= 1
         assert all(0 <= x <= 1 for x in found["CLs_exp"])
+
+
+FILES = sorted((ROOT / "workspaces").glob("*/*.stock.json"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("backend", "optimizer"), [("numpy", "scipy"), ("numpy", "minuit"), ("jax", "scipy")]
+)
+@pytest.mark.parametrize("path", FILES, ids=[f"{p.parent.name}-{p.stem}" for p in FILES])
+def test_profiles_of_every_file_in_plain_pyhf(path, backend, optimizer):
+    """Within 5e-3 of the native model where 2NLL < 9, and nothing negative at the SM.
+
+    But for apv-cs, whose only parameter is the POI: pyhf has nothing to fit there.
+    """
+    if backend == "jax":
+        pytest.importorskip("jax")
+    spec = json.loads(path.read_text())
+    workspace = pyhf.Workspace(spec)
+    model = workspace.model()
+    data = workspace.data(model)
+    start = model.config.suggested_init()
+    start[model.config.poi_index] = 0.0
+    for sample in spec["channels"][0]["samples"]:
+        counted = path.parent.name != "apv-cs"  # a Gaussian number, on a pedestal
+        small = sample["name"].endswith(("_linear", "_square"))
+        assert small or not counted or min(sample["data"]) >= 0
+    assert (model.expected_actualdata(start) >= 0).all()
+    if model.config.npars == 1:
+        return
+    if (backend, optimizer) == ("numpy", "scipy") and checks.needs_minuit(spec):
+        pytest.skip("the file's README says: minuit")
+    (problem,) = api.problems(path.parent.name, path.name.removesuffix(".stock.json"))
+    unit = (
+        problem.description.couplings[0].high
+        / model.config.suggested_bounds()[model.config.poi_index][1]
+    )
+    near = problem.span().grid(241)
+    depth = problem.profiler().at(near)
+    near = near[depth - depth.min() < 9.0]
+    values = np.linspace(near[0], near[-1], 7)
+    exact = problem.profiler().at(values)
+    pyhf.set_backend(backend, optimizer, precision="64b")
+    try:
+        model = workspace.model()
+        theirs = np.array([
+            float(pyhf.infer.mle.fixed_poi_fit(v / unit, data, model, return_fitted_val=True)[1])
+            for v in values
+        ])  # fmt: skip
+    finally:
+        pyhf.set_backend("numpy", "scipy")
+    lowest = int(np.argmin(exact))
+    inside = exact - depth.min() < 9.0
+    difference = (theirs - theirs[lowest]) - (exact - exact[lowest])
+    assert np.abs(difference[inside]).max() < 5e-3
 
 
 def test_a_limit_with_nothing_but_sh_and_pyhf(tmp_path):

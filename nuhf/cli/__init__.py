@@ -25,6 +25,8 @@ _COMMANDS: Final = {
     "scan": ("nuhf.cli.infer", "scan", "Profile likelihood of a parameter: CSV and figure."),
     "contour": ("nuhf.cli.infer", "contour", "Regions of two parameters: CSV and figure."),
     "coverage": ("nuhf.cli.infer", "coverage", "How often an interval contains the truth."),
+    "posterior": ("nuhf.cli.posterior", "posterior", "Posterior of couplings: draws and figures."),
+    "simulate": ("nuhf.cli.posterior", "simulate", "Simulated data sets as .npz or .csv."),
     "plot": ("nuhf.cli.plot", "plot", "Figures of papers with our curves."),
     "reproduce": ("nuhf.cli.reproduce", "reproduce", "Published intervals beside ours."),
     "report": ("nuhf.cli.report", "report", "One HTML page: data, fits, limits, citations."),

@@ -176,13 +176,19 @@ def write_limits(folder: Path, posed: Sequence[tuple[Problem, LimitResult]]) -> 
     for problem, result in posed:
         curves.append(curve(scan_problem(problem, 201, result), result.intervals))
         stem = folder / "workspaces" / result.parameter
+        if not problem.experiments:  # a file: the workspace that was analysed, whatever it is
+            resources.write_json(stem.with_suffix(".json"), problem.spec)
+            continue
         resources.write_json(stem.with_suffix(".native.json"), problem.spec)
         resources.write_json(stem.with_suffix(".stock.json"), encode.stock(problem.description))
     title = f"{', '.join(found[0].experiments)} ({found[0].analysis})"
     plots.save(plots.profiles(curves, threshold(found[0].cl), found[0].cl, title),
                folder / "profiles.png")  # fmt: skip
-    _write_spectrum(folder / "spectrum.png", posed[0][0], strength=True)
-    for name in ("limits.json", "limits.csv", "profiles.png", "spectrum.png", "workspaces"):
+    written = ["limits.json", "limits.csv", "profiles.png", "workspaces"]
+    if posed[0][0].experiments:
+        _write_spectrum(folder / "spectrum.png", posed[0][0], strength=True)
+        written.insert(3, "spectrum.png")
+    for name in written:
         options.say(folder / name)
 
 

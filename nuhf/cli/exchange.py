@@ -134,13 +134,21 @@ def unpack(archive: Path, output: Path | None) -> None:
 
     After:  nuhf publish coherent-csi-2021 -p munu_mu --archives-only -o published
     """
+    from nuhf.filekind import Kind
     from nuhf.workspaces import archive as archives
 
     found = archives.read_archive(archive) if output is None else archives.unpack(archive, output)
-    for folder, (_, patches) in found.likelihoods.items():
+    paired = {one.workspace for one in found.documents.values()}
+    for name, one in found.documents.items():
+        if name in paired:
+            continue
+        folder, _, file = name.rpartition("/")
         where = f"{folder}: " if folder else ""
-        labels = " and ".join(patches["metadata"]["labels"])
-        click.echo(f"{where}{len(patches['patches'])} patches in {labels}, digests correct")
+        if one.kind is Kind.PATCH_SET:
+            labels = " and ".join(one.content["metadata"]["labels"])
+            click.echo(f"{where}{len(one.content['patches'])} patches in {labels}, digests correct")
+        else:
+            click.echo(f"{where}{file}: {one.kind.words}")
     if output is not None:
         options.say(output)
 

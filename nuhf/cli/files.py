@@ -23,14 +23,32 @@ _files = click.argument(
 @click.option(
     "--poi", metavar="NAME", help="Parameter of interest; needed if the files have different ones."
 )
+@click.option("--patch", "patches", metavar="FILE", multiple=True,
+              type=click.Path(path_type=Path),
+              help="JSON patch for the file that is background only; repeatable.")  # fmt: skip
+@click.option("--patchset", "points", metavar="FILE POINT", multiple=True, nargs=2,
+              type=(click.Path(path_type=Path), str),
+              help="Patch set and the name of a point, for the file with its digest.")  # fmt: skip
+@click.option("--decorrelate", metavar="NAME", multiple=True,
+              help="Parameter of equal name that is not the same; also lumi.")  # fmt: skip
+@click.option("--correlate", metavar="A B RHO", multiple=True, type=(str, str, float),
+              help="Correlation of two constrained parameters; repeatable.")  # fmt: skip
 @options.output
 def combine(
-    files: tuple[Path, ...], measurement: str | None, poi: str | None, output: Path | None
+    files: tuple[Path, ...],
+    measurement: str | None,
+    poi: str | None,
+    patches: tuple[Path, ...],
+    points: tuple[tuple[Path, str], ...],
+    decorrelate: tuple[str, ...],
+    correlate: tuple[tuple[str, str, float], ...],
+    output: Path | None,
 ) -> None:
     """Combine pyhf workspaces, ours or not, into one measurement (stdout without -o).
 
-    What has the same name and definition becomes one parameter; colliding channels and per-bin
-    uncertainties are renamed; our couplings are brought to one unit; anything else is refused.
+    What has the same name and definition becomes one parameter, and a note says which did;
+    colliding channels and per-bin uncertainties are renamed, different luminosities kept apart;
+    our couplings are brought to one unit; anything else is refused. FILE - is standard input.
 
     Example:  nuhf combine csi.json argon.json -o both.json
 
@@ -39,9 +57,10 @@ def combine(
     After:  nuhf workspace coherent-lar-2020 -p munu_mu -o argon.json
     """  # fmt: skip
     from nuhf import resources
-    from nuhf.workspaces.combine import combine_files
+    from nuhf.workspaces.combine import Choices, combine_files
 
-    found = combine_files(files, measurement, poi)
+    choices = Choices(measurement, poi, decorrelate, correlate)
+    found = combine_files(files, choices, patches, points)
     for note in found.notes:
         click.echo(f"note: {note}", err=True)
     options.write(output, resources.dump_json(found.spec) + "\n")
@@ -53,14 +72,15 @@ def combine(
     "--workspace",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Background-only workspace that the patch sets must belong to.",
+    help="Background-only workspace that patch sets and patches must belong to.",
 )
 @options.as_json
 def validate(files: tuple[Path, ...], workspace: Path | None, as_json: bool) -> None:
-    """Check workspaces, patch sets and archives, ours or not; exit status 1 if there are errors.
+    """Check workspaces, patch sets, patches and archives; exit status 1 if there are errors.
 
-    An archive (.tar.gz) is one of patch sets, or a HEPData submission with such archives. Of a
-    folder all .json files and archives are checked.
+    What a file is, is told by its content; - is standard input. An archive (tar, zip, compressed or
+    not) may have any layout, or be a HEPData submission with archives. Of a folder all .json files
+    and archives are checked.
 
     Example:  nuhf validate grid/patchset.json --workspace grid/BkgOnly.json
 

@@ -37,7 +37,11 @@ def sections(one: Prepared) -> list[str]:
 
 def tables(one: Prepared) -> list[dict[str, Any]]:
     """Return what is known of every file that the analysis reads, with its path."""
-    return [table.to_json() for table in sources.tables([one]) if table.path != one.loaded.path]
+    return [
+        table.to_json()
+        for table in sources.tables([one])
+        if table.path != one.loaded.path.absolute()
+    ]
 
 
 def _lines(where: str, value: Any) -> Iterator[str]:

@@ -21,6 +21,7 @@ __all__ = [
     "figure",
     "files_only",
     "keywords",
+    "model_options",
     "notes",
     "one_stdout",
     "parse_nuisances",
@@ -123,11 +124,16 @@ common = _stack(
     click.option("--profile", multiple=True, metavar="NAME|charges|radii|moments",
                  help="Leave other couplings free; otherwise they are zero, or at the "
                       "reference values of the analysis. Repeatable."),
-    click.option("--fix", multiple=True, metavar="NUISANCE",
-                 help="Hold a nuisance parameter at its nominal value; repeatable."),
+    click.option("--fix", multiple=True, metavar="NUISANCE[=VALUE]",
+                 help="Hold a nuisance parameter at its nominal value, or another; the name may "
+                      "have wildcards (qf_*). Repeatable."),
     click.option("--engine", default="compiled", show_default=True, metavar="compiled|pyhf",
                  help="Compiled likelihood, or pyhf itself with minuit (slower, the reference)."),
     click.option("--asimov", is_flag=True, help="Use the SM expectation instead of the data."),
+    click.option("--patch", multiple=True, metavar="FILE[:NAME]",
+                 help="Of a workspace file: JSON patch, or NAME of a patch set; repeatable."),
+    click.option("--measurement", metavar="NAME",
+                 help="Of a workspace file that has several: which one."),
 )  # fmt: skip
 
 search = click.option(
@@ -249,6 +255,8 @@ def keywords(
     asimov: bool,
     search: tuple[float, float] | None = None,
     numbers: tuple[str, ...] = (),
+    patch: tuple[str, ...] = (),
+    measurement: str | None = None,
 ) -> dict[str, Any]:
     """Turn the common options into keywords of the functions in `nuhf.api`."""
     return {
@@ -261,6 +269,8 @@ def keywords(
         "engine": engine,
         "asimov": asimov,
         "settings": parse_numbers(numbers),
+        "patch": patch,
+        "measurement": measurement,
     }
 
 

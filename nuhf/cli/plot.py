@@ -35,7 +35,7 @@ def plot(
 
     Example:  nuhf plot khan2023 fig5 -o fig5.png
     """
-    from nuhf import api, parameters
+    from nuhf import api, parameters, resources
     from nuhf.cli import artefacts
     from nuhf.errors import InputError
     from nuhf.experiments import catalogue
@@ -55,7 +55,7 @@ def plot(
         _paper(subject, figure, analysis, output)
         return
     if subject not in known:
-        if not subject.endswith(".toml"):
+        if not (subject.endswith(".toml") or resources.is_there(Path(subject))):
             hint = parameters.suggest(subject, [*papers, *known, "summary"])
             raise InputError(f"unknown paper or experiment '{subject}'; {hint}")
         catalogue.load(subject, analysis)

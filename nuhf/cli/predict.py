@@ -145,8 +145,11 @@ def templates(experiment: str, analysis: str, output: Path | None) -> None:
               shell_complete=options.complete_parameter,
               help="Free parameter; repeatable, the first is the POI.")  # fmt: skip
 @options.model_options
-@click.option("--encoding", default="native", show_default=True, metavar="native|stock",
-              help="native: exact, read by nuhf; stock: read by plain pyhf.")  # fmt: skip
+@click.option("--encoding", default="stock", show_default=True,
+              metavar="stock|stock-positive|native",
+              help="stock: read by plain pyhf; stock-positive: no sample has a negative bin; "
+                   "native: exact, read by nuhf.")  # fmt: skip
+@options.search
 @options.output
 def workspace(
     experiments: tuple[str, ...],
@@ -156,11 +159,12 @@ def workspace(
     settings: tuple[str, ...],
     numbers: tuple[str, ...],
     encoding: str,
+    search: tuple[float, float] | None,
     output: Path | None,
 ) -> None:
     """Write the pyhf workspace of one or more parameters (stdout without -o).
 
-    Example:  nuhf workspace coherent-csi-2021 -p munu_mu --encoding stock -o munu_mu.json
+    Example:  nuhf workspace coherent-csi-2021 -p munu_mu -o munu_mu.json
     """
     from nuhf import exchange, resources
 
@@ -168,6 +172,7 @@ def workspace(
         experiments,
         parameter,
         encoding=encoding,
+        search=search,
         analysis=analysis,
         anapole=anapole,
         values=options.parse_values(settings),

@@ -142,9 +142,9 @@ def find_experiment(name: str, beside: Path | None = None) -> Path:
     known = list_experiments()
     if name in known:
         return known[name]
-    if name.endswith(".toml") or "/" in name:
+    if name.endswith(".toml") or "/" in name or resources.is_file(Path(name)):
         for path in (Path(name), *([beside / name] if beside else [])):
-            if resources.is_file(path):
+            if resources.is_there(path):
                 return path
         raise InputError(f"experiment file '{name}' does not exist")
     raise InputError(
@@ -184,27 +184,20 @@ def read_content(path: Path) -> tuple[dict[str, Any], Inputs]:
     InputError
         If a file is missing or broken, or files extend each other in a circle.
     """
-    chain, folders = [path], [path.parent]
-    contents = []
-    while True:
-        inputs = Inputs(folders)
-        content = _with_tuples(inputs.toml(str(chain[-1].absolute())))
-        contents.append(content)
-        parent = content.get("extends", "")
-        if not isinstance(parent, str) or not parent:
-            break
+    inputs, chain = Inputs([path.parent]), [path]
+    merged = _with_tuples(inputs.toml(str(path.absolute())))
+    parent = merged.get("extends", "")
+    while isinstance(parent, str) and parent:
         following = find_experiment(parent, chain[-1].parent)
         if following in chain or len(chain) >= _DEEPEST:
             raise InputError(f"{path}: extends: files extend each other in a circle, or too deeply")
         chain.append(following)
-        folders.append(following.parent)
-    merged: dict[str, Any] = {}
-    for content in reversed(contents):
-        merged = overlay(merged, content)
-    inputs = Inputs(folders)
-    for file in chain:
-        inputs.toml(str(file.absolute()))
-    return _with_names(path, _with_extended_analyses(path, merged)), inputs
+        inputs.look_in(following.parent)
+        content = _with_tuples(inputs.toml(str(following.absolute())))
+        merged, parent = overlay(content, merged), content.get("extends", "")
+    for section in ("responses", "analyses"):
+        merged = _with_extended(path, merged, section)
+    return _with_names(path, merged), inputs
 
 
 def _with_tuples(content: Any) -> Any:
@@ -227,23 +220,23 @@ def _with_names(path: Path, content: dict[str, Any]) -> dict[str, Any]:
     return named
 
 
-def _with_extended_analyses(path: Path, content: dict[str, Any]) -> dict[str, Any]:
-    """Return the content with analyses that extend others written out."""
-    analyses = content.get("analyses")
-    if not isinstance(analyses, Mapping):
+def _with_extended(path: Path, content: dict[str, Any], section: str) -> dict[str, Any]:
+    """Return the content with the tables of a section that extend others written out."""
+    tables = content.get(section)
+    if not isinstance(tables, Mapping):
         return content
 
     def whole(name: str, seen: tuple[str, ...]) -> Any:
-        analysis = analyses[name]
-        parent = analysis.get("extends") if isinstance(analysis, Mapping) else None
+        table = tables[name]
+        parent = table.get("extends") if isinstance(table, Mapping) else None
         if not isinstance(parent, str) or not parent:
-            return analysis
-        if parent not in analyses or parent in seen:
-            hint = "it extends itself" if parent in seen else parameters.suggest(parent, analyses)
-            raise InputError(f"{path}: analyses.{name}.extends = '{parent}'; {hint}")
-        return overlay(whole(parent, (*seen, name)), analysis)
+            return table
+        if parent not in tables or parent in seen:
+            hint = "it extends itself" if parent in seen else parameters.suggest(parent, tables)
+            raise InputError(f"{path}: {section}.{name}.extends = '{parent}'; {hint}")
+        return overlay(whole(parent, (*seen, name)), table)
 
-    return content | {"analyses": {name: whole(name, (name,)) for name in analyses}}
+    return content | {section: {name: whole(name, (name,)) for name in tables}}
 
 
 def laid_over(path: Path, content: dict[str, Any], analysis: str) -> dict[str, Any]:

@@ -58,12 +58,20 @@ def _tables(schema: Schema, known: Schema, header: str, shown: str) -> Iterator[
             place, line = where, f"[{where}]"
             if inner.get("type") == "array":
                 inner, line = _resolved(inner.get("items", {}), known), f"[[{where}]]"
-            elif isinstance(inner.get("additionalProperties"), Mapping):
-                inner, place = inner["additionalProperties"], f"{where}.NAME"
+            elif (values := _values(inner)) is not None:
+                inner, place = values, f"{where}.NAME"
                 line = f"[{place}]"
             for table in _options(inner, known):
                 if "properties" in table:
                     yield from _tables(table, known, place, line + _kind(table))
+
+
+def _values(schema: Schema) -> Schema | None:
+    """Return the schema of the values of a table whose names are free; None for other tables."""
+    values = schema.get("additionalProperties")
+    for inner in schema.get("patternProperties", {}).values():
+        values = inner
+    return values if isinstance(values, Mapping) else None
 
 
 def _kind(schema: Schema) -> str:
@@ -114,8 +122,8 @@ def _type(schema: Schema, known: Schema) -> str:
         least = schema.get("minItems")
         size = f" of at least {least}" if least else ""
         return f"list{size}, each {_allowed(schema.get('items', {}), known)}"
-    if isinstance(schema.get("additionalProperties"), Mapping):
-        return f"table of NAME = {_allowed(schema['additionalProperties'], known)}"
+    if (values := _values(schema)) is not None:
+        return f"table of NAME = {_allowed(values, known)}"
     if kind == "object" or "properties" in schema:
         return "table"
     if kind in ("number", "integer"):

@@ -306,6 +306,9 @@ class Response(Part):
 
     default = "chain"
 
+    extends: str = Field(
+        "", description="Another response, of which this one has all but its own keys"
+    )
     recoil_min_kev: Positive | None = Field(
         None, description="Where the integral over recoils begins, keV; without it where the "
         "quenching does",

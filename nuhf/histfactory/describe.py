@@ -88,6 +88,8 @@ class Sample:
         Factor common to all bins, by nuisance.
     shapes : mapping
         What the factor leaves, by nuisance; multiplied by the factor it gives the variation.
+    stem : str
+        Beginning of the name that the monomials of one polynomial share; empty for backgrounds.
     """
 
     name: str
@@ -96,6 +98,7 @@ class Sample:
     powers: Mapping[str, int] = field(default_factory=dict)
     norms: Mapping[str, Norm] = field(default_factory=dict)
     shapes: Mapping[str, Shape] = field(default_factory=dict)
+    stem: str = ""
 
     def empty(self) -> "Sample":
         """Return the same sample without events."""
@@ -250,7 +253,15 @@ def _signal_samples(
             powers = {n: e for n, e in zip(nominal.names, row, strict=True) if e}
             name = _monomial_name(templates.process, flavour, powers)
             samples.append(
-                Sample(name, templates.process, counts, powers | factors, common, shapes)
+                Sample(
+                    name,
+                    templates.process,
+                    counts,
+                    powers | factors,
+                    common,
+                    shapes,
+                    f"{templates.process}_{flavour}",
+                )
             )
     return samples
 

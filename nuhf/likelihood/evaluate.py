@@ -4,7 +4,7 @@ Every modifier nuhf builds acts on a whole sample, on a fixed shape, or on singl
 expected counts are ``lambda(theta) = sum_g gamma_g(theta) * (w_g(theta) @ M_g)``: the rows of
 the fixed matrix M are nominal yields and histosys shapes, the weights w are monomials of
 couplings times normsys factors, and the groups g hold the samples with the same per-bin factors
-(staterror, shapesys); mostly there is one group without any.
+(staterror, shapesys, shapefactor); mostly there is one group without any.
 
 Weights are built with the parameter sets on the *last* axis (gathers then copy contiguous
 blocks); expected counts and everything after have them on the first. pyhf stays the reference:
@@ -343,8 +343,7 @@ def compile_model(
     Parameters
     ----------
     model : pyhf.pdf.Model
-        With normfactor, powerfactor, lumi, normsys (code4), histosys (code4p), staterror and
-        shapesys modifiers.
+        With pyhf's seven modifier types, normsys by code4 and histosys by code4p, and powerfactor.
     samples : collection of (str, str), optional
         Channel and name of the samples to count; all by default. Parameters stay the same.
 

@@ -36,7 +36,7 @@ CODE4 = np.array(
 
 @dataclass(frozen=True)
 class Gamma:
-    """Per-bin factors of one staterror or shapesys: parameter k multiplies bin k."""
+    """Per-bin factors of a staterror, shapesys or shapefactor: parameter k multiplies bin k."""
 
     params: IntArray
     bins: IntArray
@@ -134,7 +134,8 @@ _RowKey = tuple[int, int]
 #: A factor, a monomial, and the normsys by which a cell has been differentiated.
 _State = tuple[int, tuple[tuple[int, int], ...], tuple[int, ...]]
 
-_SUPPORTED = ("histosys", "lumi", "normfactor", "normsys", "powerfactor", "shapesys", "staterror")
+_PER_BIN = ("shapefactor", "shapesys", "staterror")
+_SUPPORTED = ("histosys", "lumi", "normfactor", "normsys", "powerfactor", *_PER_BIN)
 
 
 def build_tables(
@@ -212,12 +213,15 @@ def _samples(
                 yield _Cell(tuple(gammas), tuple(sorted(mono.items())), tuple(norms)), placed
 
 
-def _gammas(model: pyhf.pdf.Model) -> dict[tuple[str, str], Gamma]:
-    """Parameters and bins of every staterror and shapesys."""
+def _gammas(model: pyhf.pdf.Model) -> dict[tuple[str, str], tuple[Gamma, ...]]:
+    """Parameters and bins of every factor per bin, of a shapefactor one entry for each channel.
+
+    Channels share the parameters of a shapefactor, bin by bin; the others have their own.
+    """
     config, channels = model.config, {c["name"]: c for c in model.spec["channels"]}
     out = {}
     for name, mtype in config.modifiers:
-        if mtype not in ("staterror", "shapesys"):
+        if mtype not in _PER_BIN:
             continue
         part = config.par_slice(name)
         bins = [
@@ -230,7 +234,13 @@ def _gammas(model: pyhf.pdf.Model) -> dict[tuple[str, str], Gamma]:
             )
         ]
         params = np.arange(part.start, part.stop)
-        out[(mtype, name)] = Gamma(params, np.concatenate(bins))
+        own = bins if mtype == "shapefactor" else [np.concatenate(bins)]
+        if any(len(row) != len(params) for row in own):
+            raise ModelError(
+                f"{mtype} '{name}' has {len(params)} parameters, and a channel with it "
+                f"{max(map(len, own))} bins: pyhf takes the first parameter for the rest"
+            )
+        out[(mtype, name)] = tuple(Gamma(params, row) for row in own)
     return out
 
 
@@ -308,7 +318,7 @@ def _states(
 
 def _tables(
     cells: dict[_Cell, dict[_RowKey, FloatArray]],
-    gammas: dict[tuple[str, str], Gamma],
+    gammas: dict[tuple[str, str], tuple[Gamma, ...]],
     n_params: int,
 ) -> Tables:
     norm_ids: dict[tuple[int, float, float], int] = {}
@@ -352,7 +362,7 @@ def _tables(
         cell_start=_ints(np.flatnonzero(np.diff([-1, *(c for c, _, _ in rows)]))),
         group_start=tuple(int(i) for i in np.searchsorted(row_group, range(len(groups) + 1))),
         matrix=matrix,
-        gammas=tuple(tuple(gammas[key] for key in group) for group in groups),
+        gammas=tuple(tuple(g for key in group for g in gammas[key]) for group in groups),
         **_derivative_tables(rows, first, second, shapes, matrix, row_group, n_params),
     )
 

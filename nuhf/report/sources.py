@@ -51,7 +51,7 @@ def tables(experiments: Sequence[Prepared]) -> list[Table]:
     paths: dict[str, Path] = {}
     for one in experiments:
         for name, record in zip(one.digests, one.records, strict=True):
-            own = record.path == one.loaded.path
+            own = record.path == one.loaded.path.absolute()
             found = _own_sources(one) if own else record.sources
             texts.setdefault(name, {}).update(dict.fromkeys(found))
             names.setdefault(name, {name}).update(() if own else record.entries)
@@ -71,7 +71,7 @@ def sources(one: Prepared) -> Iterator[tuple[str, str]]:
             yield label, str(resources.read_toml(path).get("title", ""))
     yield label, loaded.analysis.title
     for name, record in zip(one.digests, one.records, strict=True):
-        own = record.path == loaded.path
+        own = record.path == loaded.path.absolute()
         for text in _own_sources(one) if own else record.sources:
             yield name, text
 

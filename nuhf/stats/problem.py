@@ -1,11 +1,13 @@
 """A question posed to the data: experiments, parameter of interest, options, model."""
 
-from collections.abc import Mapping, Sequence
+import fnmatch
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, Final
 
 import numpy as np
+import pyhf
 from numpy.typing import NDArray
 
 from nuhf import parameters
@@ -22,7 +24,15 @@ from nuhf.stats.results import provenance
 from nuhf.workspaces import encode
 from nuhf.workspaces.native import load_model
 
-__all__ = ["Options", "Problem", "pose", "profile_group"]
+__all__ = [
+    "Options",
+    "Problem",
+    "fixed_nuisances",
+    "pose",
+    "profile_group",
+    "sizes",
+    "with_fixed",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -48,7 +58,8 @@ class Options:
     profile : tuple of str
         Other couplings left free: names, or ``charges``, ``radii``, ``moments``.
     fix : tuple of str
-        Nuisance parameters held at their nominal value.
+        Nuisance parameters held: ``NAME`` at its nominal value, ``NAME=VALUE``; the name may
+        have wildcards.
     engine : str
         ``compiled`` or ``pyhf``.
     asimov : bool
@@ -140,13 +151,18 @@ class Problem:
             joins = any(feed.partner in parameters.FLAVOURS for feed in entry.feeds)
             found += [f"{name}: {_INCOHERENT}"] if joins and oscillated and not coherent else []
         found += [f"{name} = {value:g}" for name, value in self.options.settings.items()]
+        return tuple(dict.fromkeys([*found, *self.asked_notes("at the SM")]))
+
+    def asked_notes(self, nominal: str) -> tuple[str, ...]:
+        """Caveats of the options; ``nominal`` says where Asimov data are without values."""
+        found = []
         if self.options.search is not None:
             found.append("searched within --range only: minima and pieces outside are not seen")
         if self.options.asimov:
             given = [f"{name} = {value:g}" for name, value in self.options.values.items()]
-            truth = f"with {', '.join(given)}" if given else "at the SM"
+            truth = f"with {', '.join(given)}" if given else nominal
             found.append(f"Asimov data: the expectation {truth}, not the measured counts")
-        return tuple(dict.fromkeys(found))
+        return tuple(found)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -207,8 +223,6 @@ class Problem:
         """Return the profile of the parameter of interest, for these or other data."""
         compiled = self.engine.compiled
         free = ~compiled.fixed
-        for name in self.options.fix:
-            free[compiled.index(name)] = False
         starts = _starts(self.description, compiled.inits, compiled.names)
         if self.seeds is not None:
             starts = np.vstack([starts, self.seeds])
@@ -280,6 +294,65 @@ def profile_group(
     return tuple(dict.fromkeys(p for p in found if p != interest))
 
 
+def fixed_nuisances(
+    entries: Sequence[str], model: pyhf.Model, free: Collection[str]
+) -> dict[str, float | None]:
+    """Resolve ``NAME``, ``NAME=VALUE`` and wildcards to nuisances, None for the nominal value.
+
+    Raises
+    ------
+    InputError
+        If no nuisance has the name (or it is in ``free``), or a value is no number or outside the
+        nuisance's bounds.
+    """
+    nuisances = [name for name in model.config.par_order if name not in free]
+    found: dict[str, float | None] = {}
+    for entry in entries:
+        pattern, equals, text = entry.partition("=")
+        matching = fnmatch.filter(nuisances, pattern)
+        if not matching:
+            hint = parameters.suggest(pattern, nuisances)
+            raise InputError(f"--fix: no nuisance '{pattern}'; {hint}")
+        for name in matching:
+            found[name] = _fixed_value(entry, text, name, model) if equals else None
+    return found
+
+
+def _fixed_value(entry: str, text: str, name: str, model: pyhf.Model) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise InputError(f"--fix {entry}: give NAME or NAME=VALUE with a number") from None
+    for low, high in model.config.param_set(name).suggested_bounds:
+        if not low <= value <= high:
+            raise InputError(f"--fix {entry}: {name} is between {low:g} and {high:g}")
+    return value
+
+
+def sizes(model: pyhf.Model) -> dict[str, int]:
+    """Return the number of values of every parameter."""
+    config = model.config
+    return {name: config.param_set(name).n_parameters for name in config.par_order}
+
+
+def with_fixed(
+    spec: Mapping[str, Any], values: Mapping[str, float | None], sizes: Mapping[str, int]
+) -> dict[str, Any]:
+    """Return a workspace whose first measurement holds parameters, at values or (None) nominal.
+
+    ``sizes`` are the numbers of values of parameters that have one per bin.
+    """
+    entry = dict(spec["measurements"][0])
+    config = {p["name"]: dict(p) for p in entry["config"]["parameters"]}
+    for name, value in values.items():
+        held = config.setdefault(name, {"name": name})
+        held["fixed"] = True
+        if value is not None:
+            held["inits"] = [value] * sizes.get(name, 1)
+    entry["config"] = {**entry["config"], "parameters": list(config.values())}
+    return {**spec, "measurements": [entry, *spec["measurements"][1:]]}
+
+
 def pose(experiments: Sequence[Prepared], interest: str, options: Options) -> Problem:
     """Build model and data for one parameter of interest.
 
@@ -307,14 +380,12 @@ def pose(experiments: Sequence[Prepared], interest: str, options: Options) -> Pr
         experiments, [interest, *profiled], options.values, options.anapole
     )
     spec = encode.native(description)
-    model, data = load_model(spec, validate=False)
+    model, data = load_model(spec)
+    if options.fix:
+        free = {coupling.parameter.fit_name for coupling in description.couplings}
+        spec = with_fixed(spec, fixed_nuisances(options.fix, model, free), sizes(model))
+        model, data = load_model(spec)
     chosen = engine(options.engine, model)
-    free = {coupling.parameter.fit_name for coupling in description.couplings}
-    nuisances = [name for name in chosen.compiled.names if name not in free]
-    for name in options.fix:
-        if name not in nuisances:
-            hint = parameters.suggest(name, nuisances)
-            raise InputError(f"--fix: no nuisance '{name}'; {hint}")
     if options.asimov:
         data = chosen.compiled.expected_full(chosen.compiled.inits)
     return Problem(

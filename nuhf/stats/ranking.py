@@ -197,7 +197,8 @@ def _at_end(problem: Problem, best: FloatArray) -> tuple[str, ...]:
 
 def _constrained(model: pyhf.pdf.Model) -> NDArray[np.bool_]:
     """Whether a parameter has a constraint term, (P,)."""
-    return np.array([bool(model.config.param_set(n).constrained) for n in model.config.par_order])
+    sets = [model.config.param_set(name) for name in model.config.par_order]
+    return np.repeat([bool(s.constrained) for s in sets], [s.n_parameters for s in sets])
 
 
 def _notes(problem: Problem, value: float, error: float, at_end: Sequence[str]) -> tuple[str, ...]:

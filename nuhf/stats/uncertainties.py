@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize.elementwise import find_root
 
 from nuhf.errors import FitError
 from nuhf.likelihood.engines import ModelProfiler
@@ -19,8 +18,9 @@ _AT_BOUND = 1e-6
 """Distance from a bound, relative to the range, at which a parameter counts as being there."""
 _FLAT = 1e-5
 """Curvature, in units of those along the axes, that the derivatives cannot tell from 0."""
-_POINTS = 25
-"""Points of a profile on each side that bracket its rise by 1."""
+_ITERATIONS = 40
+_CLOSE = 1e-4
+"""Of a rise of the profile by 1."""
 _STEP = 0.02
 """Step of the numerical second derivative in expected errors: the gradient is exact."""
 
@@ -48,13 +48,10 @@ def covariance(problem: Problem, best: FloatArray) -> FloatArray:
     free[list(at_bounds(problem, best))] = False
     index = np.flatnonzero(free)
     half = 0.5 / np.sqrt(np.clip(np.diag(compiled.fisher(best)), 1e-300, None))
-    hessian = np.zeros((index.size, index.size))
-    for row, i in enumerate(index):
-        step = np.zeros_like(best)
-        step[i] = _STEP * half[i]
-        up = compiled.gradient(best + step, problem.data)[index]
-        down = compiled.gradient(best - step, problem.data)[index]
-        hessian[row] = (up - down) / (2.0 * step[i])
+    steps = np.zeros((index.size, best.size))
+    steps[np.arange(index.size), index] = _STEP * half[index]
+    up, down = (compiled.gradient(best + sign * steps, problem.data) for sign in (1.0, -1.0))
+    hessian = (up - down)[:, index] / (2.0 * _STEP * half[index, np.newaxis])
     matrix = np.zeros((best.size, best.size))
     symmetric = 0.25 * (hessian + hessian.T)
     scale = np.sqrt(np.abs(np.diag(symmetric)))
@@ -84,10 +81,11 @@ def uncertainties(
         return matrix, ()
     sigma = np.sqrt(np.clip(np.diag(matrix), 0.0, None))
     widths = sigma.copy()
+    half = 1.0 / np.sqrt(np.clip(np.diag(problem.engine.compiled.fisher(best)), 1e-300, None))
     profiler = replace(problem.profiler(), starts=best[np.newaxis])
     for i in np.flatnonzero(profiler.free):
-        along = replace(profiler, index=int(i))
-        width = sum(_distance(along, float(best[i]), lowest, side) for side in (0, 1))
+        guess = float(sigma[i] if sigma[i] > 0.0 else half[i])
+        width = _distances(replace(profiler, index=int(i)), best, lowest, guess).sum()
         widths[i] = width if i in stuck else 0.5 * width
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(sigma > 0.0, widths / sigma, 0.0)
@@ -100,20 +98,32 @@ def uncertainties(
     )
 
 
-def _distance(profiler: ModelProfiler, value: float, lowest: float, side: int) -> float:
-    """How far below (0) or above (1) the best fit the profile rises by 1; to the bound at most."""
-    far = float(profiler.engine.compiled.bounds[profiler.index, side])
-    grid = value + (far - value) * np.linspace(0.0, 1.0, _POINTS) ** 3
-    above = np.flatnonzero(~(profiler.at(grid) - lowest <= 1.0))
-    if not above.size:
-        return abs(far - value)
-    if above[0] == 0:  # at a bound all points are the same but for rounding
-        return 0.0
-    root = find_root(
-        lambda x: profiler.at(np.ravel(x)).reshape(np.shape(x)) - lowest - 1.0,
-        (grid[above[0] - 1], grid[above[0]]),
-    )
-    return abs(float(root.x) - value)
+def _distances(
+    profiler: ModelProfiler, best: FloatArray, lowest: float, guess: float
+) -> FloatArray:
+    """How far below and above the best fit the profile rises by 1, (2,); to the bound at most.
+
+    From an error of the curvature a step is d/sqrt(rise), which is exact for a parabola and
+    converges for a slope; between a point above and one below it stays.
+    """
+    value = float(best[profiler.index])
+    sides = np.array([-1.0, 1.0])
+    room = np.abs(profiler.engine.compiled.bounds[profiler.index] - value)
+    low, high = np.zeros(2), np.full(2, np.inf)
+    distance = np.minimum(guess, room)
+    for _ in range(_ITERATIONS):
+        rise = profiler.at(value + sides * distance) - lowest
+        above = ~(rise < 1.0)  # where no fit converges the profile ends
+        low, high = np.where(above, low, distance), np.where(above, distance, high)
+        done = (np.abs(rise - 1.0) < _CLOSE) | ((distance >= room) & ~above) | (high - low <= 0.0)
+        if done.all():
+            break
+        with np.errstate(divide="ignore", invalid="ignore"):
+            step = distance / np.sqrt(rise)
+        middle = np.where(np.isfinite(high), 0.5 * (low + high), 3.0 * distance)
+        good = np.isfinite(step) & (step > low) & (step < high)
+        distance = np.where(done, distance, np.minimum(np.where(good, step, middle), room))
+    return np.asarray(distance)
 
 
 def correlation(names: tuple[str, ...], matrix: FloatArray) -> dict[str, Any]:

@@ -1,28 +1,33 @@
-"""Archives of a likelihood: a flat tar.gz of workspace, patch set and README, or many of them.
+"""Archives of likelihoods: workspaces, patch sets and patches, in whatever layout.
 
 Archives come from anywhere, so the reader trusts nothing: the whole archive is decompressed in
 memory under limits, names and types are checked member by member, and the digests of its patch
-sets are compared, before a caller sees (and writes) anything. The tar reader is our own: it
-knows plain files and folders and refuses everything else.
+sets are compared, before a caller sees (and writes) anything. What a file is, is told by its
+content. The tar reader is our own: it knows plain files and folders and refuses everything else.
 """
 
+import bz2
 import gzip
 import io
+import lzma
 import tarfile
+import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
+import jsonpatch
 import pyhf
 
 from nuhf import resources
 from nuhf.errors import InputError, NuhfError
+from nuhf.filekind import Kind, json_kind, kind_of
 from nuhf.workspaces.impossible import refuse_version
 from nuhf.workspaces.native import load_workspace
 
-__all__ = ["Archive", "pack", "read_archive", "unpack"]
+__all__ = ["Archive", "Document", "pack", "parse_archive", "read_archive", "unpack"]
 
 Json = dict[str, Any]
 
@@ -36,10 +41,7 @@ MAX_MEMBERS: Final = 1000
 
 _RATIO_FROM: Final = 1024 * 1024
 _BLOCK: Final = 512
-_GZIP: Final = b"\x1f\x8b"
-_ARCHIVES: Final = (".tar.gz", ".tgz")
-_WORKSPACE: Final = "BkgOnly.json"
-_PATCHSET: Final = "patchset.json"
+_XZ_MEMORY: Final = 128 * 1024 * 1024
 _LONGEST_NAME: Final = 240
 _PAX_KEYS: Final = {
     "path", "mtime", "atime", "ctime", "uid", "gid", "uname", "gname", "comment", "charset",
@@ -49,6 +51,34 @@ _KINDS: Final = {
     b"1": "a hard link", b"2": "a symbolic link", b"3": "a device", b"4": "a device",
     b"6": "a pipe", b"S": "a sparse file",
 }  # fmt: skip
+_SUFFIXES: Final = (".gz", ".bz2", ".xz", ".GZ", ".BZ2", ".XZ")
+_PYHF: Final = (Kind.WORKSPACE, Kind.PATCH_SET, Kind.PATCH)
+_LEFTOVERS: Final = ("._", "__MACOSX")
+"""What macOS adds to archives: attributes under the names of files."""
+_PROMISED: Final = {"BkgOnly.json": Kind.WORKSPACE, "patchset.json": Kind.PATCH_SET}
+"""Names of HEPData's convention; content that breaks it is no accident to pass over."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """A pyhf file in an archive.
+
+    Attributes
+    ----------
+    name : str
+        Its name inside the archive; of an archive in it, that of both with ``/``.
+    kind : Kind
+        Workspace, patch set or patch.
+    content : dict or list
+        Parsed JSON.
+    workspace : str or None
+        Name of the workspace that a patch set (by digest) or patch (by folder) belongs to.
+    """
+
+    name: str
+    kind: Kind
+    content: Any
+    workspace: str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,13 +89,18 @@ class Archive:
     ----------
     files : mapping
         Content of every file by its name inside the archive, folders with ``/``.
-    likelihoods : mapping
-        ``{folder: (BkgOnly, patch set)}`` as parsed JSON; the folder of a flat archive is ``""``,
-        that of an archive inside the archive its name.
+    documents : mapping
+        Its pyhf files by name, each patch set and patch with its workspace.
     """
 
     files: Mapping[str, bytes]
-    likelihoods: Mapping[str, tuple[Json, Json]]
+    documents: Mapping[str, Document]
+
+    def background(self, document: Document) -> Json | None:
+        """Return the workspace that a patch set or patch belongs to."""
+        if document.workspace is None:
+            return None
+        return dict(self.documents[document.workspace].content)
 
 
 def pack(files: Mapping[str, bytes]) -> bytes:
@@ -85,7 +120,7 @@ def read_archive(path: Path) -> Archive:
     Parameters
     ----------
     path : Path
-        A tar or tar.gz file.
+        A tar or zip, compressed or not, or a single compressed file.
 
     Raises
     ------
@@ -94,14 +129,26 @@ def read_archive(path: Path) -> Archive:
         that would leave the folder it is unpacked to; if a workspace or patch set in it is
         broken, or a patch set has another digest.
     """
+    return parse_archive(resources.read_bytes(path), str(path))
+
+
+def parse_archive(content: bytes, where: str) -> Archive:
+    """Check the bytes of an archive as `read_archive` does; ``where`` names it in messages."""
     try:
-        files = _collect(_decompress(resources.read_bytes(path), MAX_BYTES))
-        found = _likelihoods(files) or _likelihoods(_inner(files))
+        files = _collect(content, MAX_BYTES, _stem(where))
+        found = _documents(files) or _documents(_inner(files))
         if not found:
-            raise InputError(f"holds no {_WORKSPACE} with {_PATCHSET}, nor archives with them")
+            raise InputError("holds no pyhf workspace, patch set or patch, nor archives with them")
         return Archive(files, found)
     except NuhfError as error:
-        raise InputError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
+        raise InputError(str(error) if where in str(error) else f"{where}: {error}") from None
+
+
+def _stem(name: str) -> str:
+    """Name of the file in a file that is only compressed."""
+    last = PurePosixPath(name.replace("\\", "/")).name
+    ending = next((end for end in _SUFFIXES if last.endswith(end)), "")
+    return last.removesuffix(ending) or "content"
 
 
 def unpack(path: Path, folder: Path) -> Archive:
@@ -117,27 +164,82 @@ def unpack(path: Path, folder: Path) -> Archive:
     return archive
 
 
+def _collect(content: bytes, most: int, stem: str = "content") -> dict[str, bytes]:
+    """Return the files of an archive by checked name, at most ``most`` bytes in all."""
+    if kind_of(content) is Kind.ZIP:
+        return _checked(_zip_members(content, most))
+    body = _decompress(content, most)
+    if kind_of(body) is Kind.TAR or not body.strip(b"\0"):
+        return _checked(_members(body))
+    if body is content:
+        raise InputError(f"is no archive (tar, tar.gz, tar.bz2, tar.xz, zip) but {_words(content)}")
+    return {_safe(stem): body}
+
+
+def _words(content: bytes) -> str:
+    return kind_of(content).words
+
+
 def _decompress(content: bytes, most: int) -> bytes:
-    if not content.startswith(_GZIP):
-        if content[257:262] != b"ustar":
-            raise InputError("is no tar or tar.gz archive")
+    kind = kind_of(content)
+    if kind not in (Kind.GZIP, Kind.BZIP2, Kind.XZ):
         return content
     limit = min(most, max(_RATIO_FROM, MAX_RATIO * len(content)))
-    stream = zlib.decompressobj(wbits=31)
+    name = kind.words.split()[1]
     try:
-        body = stream.decompress(content, limit + 1)
-    except zlib.error as error:
-        raise InputError(f"is no gzip file: {error}") from None
+        stream: Any
+        if kind is Kind.GZIP:
+            stream = zlib.decompressobj(wbits=31)
+        elif kind is Kind.BZIP2:
+            stream = bz2.BZ2Decompressor()
+        else:
+            stream = lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
+        body: bytes = stream.decompress(content, limit + 1)
+    except (zlib.error, OSError, lzma.LZMAError, ValueError) as error:
+        raise InputError(f"is no {name} file: {error}") from None
     if len(body) > limit:
         raise InputError(
             f"decompresses to more than {limit} bytes (at most {MAX_BYTES >> 20} MiB in all and "
             f"{MAX_RATIO} times its size): refused"
         )
     if not stream.eof:
-        raise InputError("is cut off: the gzip stream does not end")
+        raise InputError(f"is cut off: the {name} stream does not end")
     if stream.unused_data.strip(b"\0"):
-        raise InputError("has something behind the gzip stream, which is not allowed")
+        raise InputError(f"has something behind the {name} stream, which is not allowed")
     return body
+
+
+def _zip_members(content: bytes, most: int) -> Iterator[tuple[str, bytes, bytes]]:
+    """Yield name, type (as in a tar) and content of every member of a zip."""
+    limit = min(most, max(_RATIO_FROM, MAX_RATIO * len(content)))
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            members = archive.infolist()
+            if len(members) > MAX_MEMBERS:
+                raise InputError(f"holds more than {MAX_MEMBERS} members")
+            for member in members:
+                if member.flag_bits & 1:
+                    raise InputError(f"holds an encrypted file ('{member.filename}')")
+                if (member.external_attr >> 16) & 0o170000 not in (0, 0o100000, 0o040000):
+                    raise InputError(
+                        f"holds a link or device ('{member.filename}'); only plain files are "
+                        "allowed"
+                    )
+                if member.is_dir():
+                    yield member.filename, b"5", b""
+                    continue
+                with archive.open(member) as file:
+                    body = file.read(limit + 1)
+                limit -= len(body)
+                if limit < 0:
+                    raise InputError(
+                        f"decompresses to more than {MAX_BYTES >> 20} MiB, or {MAX_RATIO} times "
+                        "its size: refused"
+                    )
+                yield member.filename, b"0", body
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, EOFError,
+            ValueError, OSError, LookupError) as error:  # fmt: skip
+        raise InputError(f"is a broken zip archive: {error}") from None
 
 
 def _inner(files: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -148,10 +250,11 @@ def _inner(files: Mapping[str, bytes]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     left = MAX_BYTES
     for name, content in files.items():
-        if not name.endswith(_ARCHIVES):
+        named = name.lower().endswith((".tar.gz", ".tgz", ".zip", ".tar", ".tar.bz2", ".tar.xz"))
+        if not (named or kind_of(content).is_archive):
             continue
         try:
-            inner = _collect(_decompress(content, left))
+            inner = _collect(content, left, _stem(name))
         except InputError as error:
             raise InputError(f"{name} {error}") from None
         left -= sum(len(body) for body in inner.values())
@@ -166,12 +269,12 @@ def _number(field: bytes, what: str) -> int:
     return int(text, 8)
 
 
-def _collect(content: bytes) -> dict[str, bytes]:
-    """Return the files of a tar by checked name."""
+def _checked(members: Iterator[tuple[str, bytes, bytes]]) -> dict[str, bytes]:
+    """Return the files among members by checked name."""
     files: dict[str, bytes] = {}
     folders: set[str] = set()
     seen: set[str] = set()
-    for name, kind, body in _members(content):
+    for name, kind, body in members:
         if kind == b"5":
             if name not in (".", "./"):
                 folders.add(_safe(name))
@@ -280,36 +383,69 @@ def _safe(name: str) -> str:
     return str(path)
 
 
-def _likelihoods(files: Mapping[str, bytes]) -> dict[str, tuple[Json, Json]]:
-    """Parse and verify every pair of BkgOnly.json and patchset.json."""
+def _documents(files: Mapping[str, bytes]) -> dict[str, Document]:
+    """Parse every pyhf file and pair it; digests of patch sets are verified."""
     found = {}
     for name in sorted(files):
-        path = PurePosixPath(name)
-        if path.name != _PATCHSET:
+        if any(part.startswith(_LEFTOVERS) for part in PurePosixPath(name).parts):
             continue
-        partner = str(path.with_name(_WORKSPACE))
-        if partner not in files:
-            raise InputError(f"holds {name} without {partner}")
-        found["" if path.parent == PurePosixPath() else str(path.parent)] = _verified(
-            _json(files[partner], partner), _json(files[name], name), name
-        )
-    return found
+        if name.lower().endswith(".json") or kind_of(files[name]) in _PYHF:
+            content = resources.parse_json(resources.as_text(files[name], name), name)
+            kind = json_kind(content)
+            promised = _PROMISED.get(PurePosixPath(name).name)
+            if promised and kind is not promised:
+                raise InputError(f"{name}: {kind.words}, where {promised.words} is expected")
+            if kind in _PYHF:
+                found[name] = Document(name, kind, content)
+    # the parsed content is trusted from here on: it follows the schema of pyhf
+    spaces = {name: _workspace(one) for name, one in found.items() if one.kind is Kind.WORKSPACE}
+    paired = {}
+    for name, one in found.items():
+        partner = None
+        if one.kind is Kind.PATCH_SET:
+            partner = _verified(one, spaces)
+        elif one.kind is Kind.PATCH:
+            partner = _nearest(name, spaces)
+        paired[name] = Document(name, one.kind, one.content, partner)
+    return paired
 
 
-def _json(content: bytes, name: str) -> Json:
-    parsed = resources.parse_json(_decode(content), name)
-    if not isinstance(parsed, dict):
-        raise InputError(f"{name}: not a JSON object")
-    return parsed
-
-
-def _verified(background: Json, patchset: Json, name: str) -> tuple[Json, Json]:
-    workspace = load_workspace(background)
-    refuse_version(patchset)
+def _workspace(one: Document) -> pyhf.Workspace:
     try:
-        pyhf.PatchSet(patchset).verify(workspace)
-    except pyhf.exceptions.PatchSetVerificationError as error:
-        raise InputError(f"{name}: made for another {_WORKSPACE}: {error}") from None
-    except (pyhf.exceptions.InvalidSpecification, pyhf.exceptions.InvalidPatchSet) as error:
-        raise InputError(f"{name}: no valid patch set: {error}") from None
-    return background, patchset
+        return load_workspace(one.content)
+    except NuhfError as error:
+        raise InputError(f"{one.name}: {error}") from None
+
+
+def _nearest(name: str, spaces: Mapping[str, Json]) -> str | None:
+    """Return the workspace of the folder of a file, or of the nearest folder above it."""
+    for folder in PurePosixPath(name).parents:
+        here = sorted(space for space in spaces if PurePosixPath(space).parent == folder)
+        if here:
+            # of several, the one that the name of HEPData's convention tells
+            return next((s for s in here if "bkgonly" in s.lower()), here[0])
+    return None
+
+
+def _verified(one: Document, spaces: Mapping[str, pyhf.Workspace]) -> str:
+    """Return the workspace that a patch set was made for."""
+    refuse_version(one.content)
+    try:
+        patches = pyhf.PatchSet(one.content)
+    except (
+        pyhf.exceptions.InvalidSpecification,
+        pyhf.exceptions.InvalidPatchSet,
+        jsonpatch.JsonPatchException,
+        jsonpatch.JsonPointerException,
+    ) as error:
+        raise InputError(f"{one.name}: no valid patch set: {error}") from None
+    if not spaces:
+        raise InputError(f"holds {one.name} without a workspace")
+    nearest = _nearest(one.name, spaces) or next(iter(spaces))
+    for name in dict.fromkeys([nearest, *spaces]):
+        try:
+            patches.verify(spaces[name])
+        except pyhf.exceptions.PatchSetVerificationError:
+            continue
+        return name
+    raise InputError(f"{one.name}: made for another {PurePosixPath(nearest).name}: wrong digest")

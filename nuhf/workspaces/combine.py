@@ -8,18 +8,22 @@ Everything else that shares a name is refused, with what to do.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from nuhf import resources
 from nuhf.errors import InputError
+from nuhf.filekind import Kind, kind_of
 from nuhf.parameters import suggest
 from nuhf.workspaces import names
+from nuhf.workspaces.correlations import apart, correlated, luminosities_apart, shared
 from nuhf.workspaces.native import load_model
-from nuhf.workspaces.parts import PER_BIN, Part, Source, renamed, rescaled, take
+from nuhf.workspaces.parts import PER_BIN, Part, Source, free_name, renamed, rescaled, take
+from nuhf.workspaces.patches import owner, patched_by, point_of
+from nuhf.workspaces.start import idle_poi
 
-__all__ = ["Combined", "Source", "combine", "combine_files"]
+__all__ = ["Choices", "Combined", "Source", "combine", "combine_files"]
 
 Json = dict[str, Any]
 
@@ -40,17 +44,54 @@ class Combined:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Choices:
+    """What a user may choose for a combination.
+
+    Attributes
+    ----------
+    measurement : str, optional
+        Which measurement to take of a workspace that has several, and the name of the result's.
+    poi : str, optional
+        Parameter of interest of the result; needed if the workspaces have different ones.
+    decorrelate : tuple of str
+        Parameters of equal name that are not the same.
+    correlate : tuple of (str, str, float)
+        Pairs of constrained parameters of the result with their correlation.
+    """
+
+    measurement: str | None = None
+    poi: str | None = None
+    decorrelate: tuple[str, ...] = ()
+    correlate: tuple[tuple[str, str, float], ...] = ()
+
+
+_DEFAULT: Final = Choices()
+
+
 def combine_files(
     files: Sequence[str | Path | Mapping[str, Any]],
-    measurement: str | None = None,
-    poi: str | None = None,
+    choices: Choices = _DEFAULT,
+    patches: Sequence[str | Path] = (),
+    points: Sequence[tuple[str | Path, str]] = (),
 ) -> Combined:
     """Combine workspaces given as files or as parsed JSON; see `combine`.
+
+    Parameters
+    ----------
+    files : sequence of path or mapping
+        Workspaces; a single one if it is patched.
+    choices : Choices
+        As for `combine`.
+    patches : sequence of path
+        JSON patches, each for the one workspace that is background only.
+    points : sequence of (path, str)
+        Patch sets, each with the name of a point; the digest tells the workspace.
 
     Raises
     ------
     InputError
-        If a file cannot be read, or for what `combine` refuses.
+        If a file cannot be read, a patch does not fit, or for what `combine` refuses.
     ModelError
         If a file is no valid workspace.
     """
@@ -61,43 +102,82 @@ def combine_files(
         else:
             path = Path(given)
             stem = re.sub(r"[^A-Za-z0-9]+", "_", path.name.removesuffix(".json")).strip("_")
-            spec = resources.read_json(path)
-            if not isinstance(spec, dict):
-                raise InputError(f"{path}: not a workspace but a JSON {type(spec).__name__}")
-        label = _free_name(stem or "workspace", {source.label for source in sources})
+            spec = _of_kind(path, Kind.WORKSPACE)
+        label = free_name(stem or "workspace", {source.label for source in sources})
         sources.append(Source(label, spec))
-    return combine(sources, measurement, poi)
+    for patch in patches:
+        sources = _patched(sources, Path(patch))
+    for patchset, point in points:
+        sources = _pointed(sources, Path(patchset), point)
+    return combine(sources, choices, least=1 if patches or points else 2)
 
 
-def combine(
-    sources: Sequence[Source], measurement: str | None = None, poi: str | None = None
-) -> Combined:
+def _of_kind(path: Path, wanted: Kind) -> Any:
+    """Read a JSON file that has to be of a kind (`InputError` otherwise)."""
+    content = resources.read_bytes(path)
+    kind = kind_of(content)
+    if kind is not wanted and kind not in (Kind.TEXT, Kind.EMPTY, Kind.BINARY, Kind.BROKEN_JSON):
+        raise InputError(f"{path}: {kind.words}, not {wanted.words}{kind.advice}")
+    return resources.parse_json(resources.as_text(content, str(path)), str(path))
+
+
+def _patched(sources: Sequence[Source], path: Path) -> list[Source]:
+    """Apply a patch to the workspace it belongs to: the one that is background only."""
+    patch = _of_kind(path, Kind.PATCH)
+    bare = [s for s in sources if all(idle_poi(s.spec, m) for m in s.spec["measurements"])]
+    candidates = bare if len(sources) > 1 else list(sources)
+    if len(candidates) != 1:
+        count = "none" if not candidates else ", ".join(one.label for one in candidates)
+        raise InputError(
+            f"{path}: a patch goes to the one workspace that is background only, and here that is "
+            f"{count}: apply the patch to its workspace alone first"
+        )
+    try:
+        spec = patched_by(candidates[0].spec, patch)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    return [replace(s, spec=spec) if s is candidates[0] else s for s in sources]
+
+
+def _pointed(sources: Sequence[Source], path: Path, point: str) -> list[Source]:
+    """Apply one point of a patch set to the workspace that its digest names."""
+    patchset = _of_kind(path, Kind.PATCH_SET)
+    index = owner(patchset, [source.spec for source in sources], str(path))
+    spec = point_of(sources[index].spec, patchset, point, str(path))
+    return [replace(s, spec=spec) if i == index else s for i, s in enumerate(sources)]
+
+
+def combine(sources: Sequence[Source], choices: Choices = _DEFAULT, least: int = 2) -> Combined:
     """Combine workspaces into one with a single, complete measurement.
 
     Parameters
     ----------
     sources : sequence of Source
         Two or more workspaces, native or stock, ours or not; they are not changed.
-    measurement : str, optional
-        Which measurement to take of a workspace that has several, and the name of the result's.
-    poi : str, optional
-        Parameter of interest of the result; needed if the workspaces have different ones.
+    choices : Choices
+        Measurement, parameter of interest, correlations.
+    least : int
+        How many there must be.
 
     Raises
     ------
     InputError
-        For fewer than two workspaces, data given twice, and measurements, parameters of
+        For too few workspaces, data given twice, and measurements, parameters of
         interest or parameters of equal name that cannot be reconciled; says what to do.
     ModelError
         If a workspace, or the result, does not make a model.
     """
-    if len(sources) < 2:
+    measurement, poi = choices.measurement, choices.poi
+    if len(sources) < least:
         raise InputError("a combination needs at least two workspaces")
     notes: list[str] = []
     parts = [take(source, measurement) for source in sources]
     parts = _one_unit(parts, poi, notes)
     parts = _rename(parts, notes)
+    parts = luminosities_apart(apart(parts, choices.decorrelate, notes), notes)
     _compare_definitions(parts)
+    notes += shared(parts)
+    parts = correlated(parts, choices.correlate, notes)
     chosen = _poi(parts, poi)
     _suspect_equal_data(parts, notes)
     spec: Json = {
@@ -168,7 +248,7 @@ def _wrong_unit(parts: Sequence[Part], variants: Sequence[str]) -> str:
         advice = (
             "a stock file cannot change its unit: combine the native files (--encoding native), "
             "or write one stock file of all experiments with 'nuhf workspace EXP1 EXP2 -p "
-            f"{known.name} --encoding stock'; another name would not change the unit"
+            f"{known.name}'; another name would not change the unit"
         )
     else:
         advice = (
@@ -187,12 +267,6 @@ def _written_by_us(part: Part, variants: Sequence[str]) -> bool:
     )
 
 
-def _free_name(name: str, taken: set[str]) -> str:
-    if name not in taken:
-        return name
-    return next(f"{name}_{i}" for i in range(2, len(taken) + 3) if f"{name}_{i}" not in taken)
-
-
 def _rename(parts: Sequence[Part], notes: list[str]) -> list[Part]:
     """Give channels and per-bin parameters that collide with an earlier file a new name."""
     done: list[Part] = []
@@ -205,12 +279,12 @@ def _rename(parts: Sequence[Part], notes: list[str]) -> list[Part]:
                 if other.observations.get(channel) == counts:
                     raise InputError(_same_data(channel, other.label, part.label))
             if any(channel in other.observations for other in done):
-                channels[channel] = _free_name(f"{channel}_{part.label}", taken)
+                channels[channel] = free_name(f"{channel}_{part.label}", taken)
         for name in part.kinds:
             owners = [other for other in done if name in other.kinds]
             local = all(owner.kind(name) == PER_BIN for owner in (part, *owners))
             if owners and local:
-                parameters[name] = _free_name(f"{name}_{part.label}", taken)
+                parameters[name] = free_name(f"{name}_{part.label}", taken)
         taken |= {*channels.values(), *parameters.values()}
         notes += [f"{part.label}: channel {old} is now {new}" for old, new in channels.items()]
         notes += [
@@ -241,14 +315,14 @@ def _compare_definitions(parts: Sequence[Part]) -> None:
                 types = [", ".join(sorted(part.kinds[name])) for part in (first, other)]
                 raise InputError(
                     f"{where}: {first.kind(name)} ({types[0]}) in one, {other.kind(name)} "
-                    f"({types[1]}) in the other; an equal name means the same parameter: rename "
-                    f"one with 'nuhf pyhf rename -m {name} NEW'"
+                    f"({types[1]}) in the other; an equal name means the same parameter: keep "
+                    f"them apart with --decorrelate {name}"
                 )
             for key, one, two in _differences(name, first, other):
                 raise InputError(
                     f"{where}: different {key}, {one} and {two}; if it is the same parameter, "
-                    "give both files the same, and if not, rename one with "
-                    f"'nuhf pyhf rename -m {name} NEW'"
+                    "give both files the same, and if not, keep them apart with "
+                    f"--decorrelate {name}"
                 )
 
 

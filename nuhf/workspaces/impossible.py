@@ -64,22 +64,32 @@ def refuse_content(spec: Mapping[str, Any]) -> None:
     Raises
     ------
     ModelError
-        For equal names of channels, samples or modifiers, factors of a normsys that are not
-        positive, and bounds that are no pair.
+        For equal names of channels, samples, modifiers, observations, measurements or settings,
+        factors of a normsys that are not positive, bounds that are no pair, and a luminosity
+        without settings.
     """
     _refuse_duplicates(spec)
+    _refuse_lumi(spec)
     _refuse_factors(spec)
     _refuse_bounds(spec)
 
 
 def _refuse_duplicates(spec: Mapping[str, Any]) -> None:
     # pyhf keeps the last of equal names and drops the others without a word.
-    channels = [channel["name"] for channel in spec["channels"]]
-    for name in sorted({n for n in channels if channels.count(n) > 1}):
-        raise ModelError(
-            f"the workspace has {channels.count(name)} channels named '{name}'; "
-            "each channel name is allowed once"
-        )
+    for kind in ("channels", "observations", "measurements"):
+        found = [entry["name"] for entry in spec[kind]]
+        for name in sorted({n for n in found if found.count(n) > 1}):
+            raise ModelError(
+                f"the workspace has {found.count(name)} {kind} named '{name}'; "
+                f"each {kind[:-1]} name is allowed once"
+            )
+    for measurement in spec["measurements"]:
+        found = [entry["name"] for entry in measurement["config"]["parameters"]]
+        for name in sorted({n for n in found if found.count(n) > 1}):
+            raise ModelError(
+                f"measurement '{measurement['name']}' has {found.count(name)} settings of "
+                f"parameter '{name}'; they are allowed once"
+            )
     for channel in spec["channels"]:
         names = [sample["name"] for sample in channel["samples"]]
         for name in sorted({n for n in names if names.count(n) > 1}):
@@ -94,6 +104,34 @@ def _refuse_duplicates(spec: Mapping[str, Any]) -> None:
                 f"{where} has {keys.count((kind, name))} modifiers of type '{kind}' and name "
                 f"'{name}'; pyhf would apply only one of them, so each is allowed once per sample"
                 + (" (use a higher exponent)" if kind == "powerfactor" else "")
+            )
+
+
+def _refuse_lumi(spec: Mapping[str, Any]) -> None:
+    # of all parameters the luminosity alone has no values of pyhf's own
+    wanted = ("auxdata", "sigmas", "inits", "bounds")
+    uses = (
+        channel["name"]
+        for channel in spec["channels"]
+        for sample in channel["samples"]
+        if any(modifier["type"] == "lumi" for modifier in sample["modifiers"])
+    )
+    channel = next(uses, None)
+    if channel is None:
+        return
+    for measurement in spec["measurements"]:
+        settings = {entry["name"]: entry for entry in measurement["config"]["parameters"]}
+        missing = [key for key in wanted if settings.get("lumi", {}).get(key) is None]
+        if missing:
+            some = (
+                f"too few settings ({missing[0]} is missing)"
+                if "lumi" in settings
+                else "no settings"
+            )
+            raise ModelError(
+                f"channel '{channel}' uses the luminosity, and measurement "
+                f"'{measurement['name']}' has {some} for the parameter 'lumi': needs "
+                f"{', '.join(wanted)}"
             )
 
 

@@ -15,7 +15,6 @@ __all__ = [
     "ours",
     "process",
     "split_unit",
-    "without_part",
 ]
 
 Json = Mapping[str, Any]
@@ -24,7 +23,6 @@ FORBIDDEN: Final = ("mu", "lumi", "mu_SIG")
 """Names of other people's workspaces, where an equal name means full correlation."""
 
 _UNIT: Final = re.compile(r"(?P<stem>.+)_e(?P<sign>[mp])(?P<power>[0-9]{1,3})")
-_PART: Final = re.compile(r"_part[0-9]+$")
 _GRID: Final = re.compile(r"signal(?:_(?P<process>[A-Za-z0-9_]+)_[0-9]+)?")
 _SIGNAL: Final = re.compile(
     r"(?P<process>(?:cevns|eves)(?:_[a-z0-9]+)*?)_(?:e|mu|tau)(?P<rest>_.+)?"
@@ -53,11 +51,6 @@ def coupling(name: str) -> Parameter | None:
     return _stems().get(split_unit(name)[0])
 
 
-def without_part(sample: str) -> str:
-    """Return the name of a sample without the ``_part1`` of the stock encoding's pairs."""
-    return _PART.sub("", sample)
-
-
 def modifiers(channels: list[Any]) -> Iterator[tuple[Json, Json, Json]]:
     """Yield (channel, sample, modifier) of all modifiers."""
     for channel in channels:
@@ -83,7 +76,7 @@ def is_monomial(sample: str, modifier: Json) -> bool:
 
 def _signal(sample: str) -> str | None:
     """Return the process of a sample that is named as we name signals, or None."""
-    match = _SIGNAL.fullmatch(without_part(sample))
+    match = _SIGNAL.fullmatch(sample)
     if match is None:
         return None
     rest = (match["rest"] or "_").removeprefix("_")
@@ -107,7 +100,7 @@ def ours(channel: Json) -> bool:
 def process(channel: Json, sample: str) -> str:
     """Return the process a sample is a part of.
 
-    In our channels this joins flavours, monomials, pairs of the stock encoding, and the samples
+    In our channels this joins flavours, monomials, factors of the stock encoding, and the samples
     ``signal`` of patch sets, which hold the difference to the SM. Elsewhere it is the sample.
     """
     if not ours(channel):

@@ -345,8 +345,7 @@ def load_model(
             )
             model.config.suggested_bounds()
         except TypeError as error:
-            # pyhf takes null for bounds, and trips over it later
-            raise ModelError(f"pyhf cannot build this model, {error}: bounds of null?") from error
+            raise ModelError(f"pyhf cannot build this model: TypeError: {error}") from error
         except (
             pyhf.exceptions.InvalidModel,
             pyhf.exceptions.InvalidModifier,

@@ -10,20 +10,26 @@ from typing import Any, Final
 from nuhf.errors import InputError, NuhfError
 from nuhf.workspaces import names
 from nuhf.workspaces.native import load_workspace
+from nuhf.workspaces.start import idle_poi
 
-__all__ = ["PER_BIN", "Part", "Source", "renamed", "rescaled", "take"]
+__all__ = [
+    "LUMI", "PER_BIN", "Part", "Source", "free_name", "renamed", "rescaled", "scale_sample", "take",
+]  # fmt: skip
 
 Json = dict[str, Any]
 
 PER_BIN: Final = "one per bin"
 """Kind of the parameters that belong to the bins of one channel."""
 
+LUMI: Final = "the luminosity"
+"""Kind of the parameter whose name pyhf's schema fixes."""
+
 _KINDS: Final[Mapping[str, str]] = {
     "normfactor": "free",
     "powerfactor": "free",
     "normsys": "constrained",
     "histosys": "constrained",
-    "lumi": "the luminosity",
+    "lumi": LUMI,
     "staterror": PER_BIN,
     "shapesys": PER_BIN,
     "shapefactor": PER_BIN,
@@ -31,7 +37,7 @@ _KINDS: Final[Mapping[str, str]] = {
 _DEFAULTS: Final[Mapping[str, Json]] = {
     "free": {"inits": [1.0], "bounds": [[0.0, 10.0]], "fixed": False},
     "constrained": {"inits": [0.0], "bounds": [[-5.0, 5.0]], "fixed": False, "auxdata": [0.0]},
-    "the luminosity": {"fixed": False},
+    LUMI: {"fixed": False},
     PER_BIN: {"fixed": False},
 }
 """What pyhf 0.7 takes where a measurement says nothing."""
@@ -104,6 +110,8 @@ def take(source: Source, measurement: str | None) -> Part:
     present = {modifier["name"] for _, _, modifier in names.modifiers(spec["channels"])}
     configs = {p["name"]: p for p in chosen["config"]["parameters"] if p["name"] in present}
     poi = chosen["config"]["poi"]
+    if idle_poi(spec, chosen):
+        poi = ""  # background only: it comes with a patch
     if poi and poi not in present:
         raise InputError(
             f"{source.label}: the parameter of interest '{poi}' of measurement "
@@ -138,7 +146,7 @@ def rescaled(part: Part, name: str, target: str) -> Part:
                 if modifier["name"] == name
             )
             if degree:
-                _scale_sample(sample, size**degree)
+                scale_sample(sample, size**degree)
                 pattern = rf"_{re.escape(name)}(?=_|$)"
                 sample["name"] = re.sub(pattern, f"_{target}", sample["name"])
     config = {"name": name, **_DEFAULTS["free"], **part.configs.get(name, {})}
@@ -149,7 +157,10 @@ def rescaled(part: Part, name: str, target: str) -> Part:
     return renamed(scaled, {}, {name: target})
 
 
-def _scale_sample(sample: Json, factor: float) -> None:
+def scale_sample(sample: Json, factor: float) -> None:
+    """Multiply what a sample expects, with its shapes and errors per bin."""
+    if factor == 1.0:
+        return
     sample["data"] = [factor * value for value in sample["data"]]
     for modifier in sample["modifiers"]:
         if modifier["type"] == "histosys":
@@ -158,3 +169,10 @@ def _scale_sample(sample: Json, factor: float) -> None:
             }
         elif modifier["type"] in ("staterror", "shapesys"):
             modifier["data"] = [factor * value for value in modifier["data"]]
+
+
+def free_name(name: str, taken: set[str]) -> str:
+    """Return a name, with a number behind it if it is taken."""
+    if name not in taken:
+        return name
+    return next(f"{name}_{i}" for i in range(2, len(taken) + 3) if f"{name}_{i}" not in taken)

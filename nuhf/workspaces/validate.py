@@ -11,14 +11,25 @@ import pyhf
 
 from nuhf import resources
 from nuhf.errors import InputError, ModelError
-from nuhf.workspaces.archive import read_archive
-from nuhf.workspaces.checks import Finding, Severity, facts, not_finite, workspace_findings
+from nuhf.filekind import Kind, json_kind, kind_of
+from nuhf.workspaces.archive import parse_archive
+from nuhf.workspaces.checks import facts, workspace_findings
+from nuhf.workspaces.findings import Finding, Severity, not_finite
 from nuhf.workspaces.impossible import refuse_version
 from nuhf.workspaces.native import extended_schema
+from nuhf.workspaces.patches import patched_by
 
 __all__ = ["Report", "validate", "validate_file"]
 
 Json = Mapping[str, Any]
+
+_ARCHIVES: Final = (".tar.gz", ".tgz", ".zip", ".tar")
+"""Names that promise an archive: what is in them is told to be broken, not to be of no kind."""
+
+_OTHER: Final = (
+    Kind.EXPERIMENT, Kind.TOML, Kind.SUBMISSION, Kind.XML, Kind.ROOT, Kind.HDF5, Kind.PDF,
+    Kind.IMAGE, Kind.UTF16,
+)  # fmt: skip
 
 _MODELS: Final = 50
 """Patched models that are built and checked; of larger sets this many, evenly spaced."""
@@ -33,7 +44,7 @@ class Report:
     file : str
         Its name.
     kind : str
-        ``workspace``, ``patchset``, ``archive`` or ``unknown``.
+        ``workspace``, ``patchset``, ``patch``, ``archive`` or ``unknown``.
     findings : tuple of Finding
         All findings, errors before warnings before infos.
     facts : mapping
@@ -79,30 +90,37 @@ def validate_file(path: Path, workspace: Json | None = None) -> list[Report]:
     Parameters
     ----------
     path : Path
-        Workspace, patch set, or archive (``.tar.gz``) of both.
+        Workspace, patch set, patch, or archive of them; ``-`` is standard input. What it is, is
+        told by its content.
     workspace : mapping, optional
-        The background-only workspace that a patch set has to belong to.
+        The background-only workspace that a patch set or patch has to belong to.
 
     Returns
     -------
     list of Report
-        One report, but for an archive one for each workspace and patch set in it.
+        One report, but for an archive one for each workspace, patch set and patch in it.
 
     Raises
     ------
     InputError
         If the file cannot be read at all.
     """
-    if path.name.endswith((".tar.gz", ".tgz")):
-        return _archive(path)
-    text = resources.read_text(path)
+    content, where = resources.read_bytes(path), str(path)
+    kind = kind_of(content)
+    if kind.is_archive or where.lower().endswith(_ARCHIVES):
+        return _archive(content, where)
+    if kind in _OTHER:
+        message = f"this is {kind.words}; wanted are pyhf workspaces, patch sets and patches"
+        return [_report(where, "unknown", [Finding("error", "kind", "file", message)])]
+    text = ""
     try:
-        content = resources.read_json(path)
+        text = resources.as_text(content, where)
+        parsed = resources.parse_json(text, where)
     except InputError as error:
         found = _number_findings(text)
-        broken = Finding("error", "json", "file", str(error).removeprefix(f"{path}: "))
-        return [_report(str(path), "unknown", found or [broken])]
-    return [validate(content, str(path), workspace)]
+        broken = Finding("error", "json", "file", str(error).removeprefix(f"{where}: "))
+        return [_report(where, "unknown", found or [broken])]
+    return [validate(parsed, where, workspace)]
 
 
 def _number_findings(text: str) -> list[Finding]:
@@ -116,24 +134,20 @@ def _number_findings(text: str) -> list[Finding]:
     ]
 
 
-def _archive(path: Path) -> list[Report]:
+def _archive(content: bytes, where: str) -> list[Report]:
     try:
-        found = read_archive(path)
+        found = parse_archive(content, where)
     except InputError as error:
-        if not resources.is_file(path):
-            raise
-        broken = Finding("error", "archive", "file", str(error).removeprefix(f"{path}: "))
-        return [_report(str(path), "archive", [broken])]
-    reports = []
-    for folder, (background, patches) in found.likelihoods.items():
-        where = f"{path}/{folder}".rstrip("/")
-        reports.append(validate(background, f"{where}/BkgOnly.json"))
-        reports.append(validate(patches, f"{where}/patchset.json", background))
-    return reports
+        broken = Finding("error", "archive", "file", str(error).removeprefix(f"{where}: "))
+        return [_report(where, "archive", [broken])]
+    return [
+        validate(one.content, f"{where}/{name}", found.background(one))
+        for name, one in found.documents.items()
+    ]
 
 
 def validate(content: Any, file: str = "", workspace: Json | None = None) -> Report:
-    """Validate the parsed JSON of a workspace or a patch set.
+    """Validate the parsed JSON of a workspace, a patch set or a patch.
 
     Parameters
     ----------
@@ -142,12 +156,15 @@ def validate(content: Any, file: str = "", workspace: Json | None = None) -> Rep
     file : str
         Name for the report.
     workspace : mapping, optional
-        The background-only workspace that a patch set has to belong to.
+        The background-only workspace that a patch set or patch has to belong to.
     """
-    if isinstance(content, Mapping) and "patches" in content:
+    kind = json_kind(content)
+    if kind is Kind.PATCH_SET:
         return _patchset(content, file, workspace)
+    if kind is Kind.PATCH:
+        return _patch(content, file, workspace)
     if not (isinstance(content, Mapping) and "channels" in content):
-        message = "neither a workspace (no 'channels') nor a patch set (no 'patches')"
+        message = f"this is {kind.words}; wanted are pyhf workspaces, patch sets and patches"
         return _report(file, "unknown", [Finding("error", "schema", "file", message)])
     found = workspace_findings(content)
     if any(finding.check in ("number", "schema", "length", "model") for finding in found):
@@ -155,11 +172,35 @@ def validate(content: Any, file: str = "", workspace: Json | None = None) -> Rep
     counted = facts(content)
     message = (
         f"{counted['channels']} channels, {counted['bins']} bins, {counted['samples']} samples, "
-        f"{counted['parameters']} parameters, POI {', '.join(counted['poi']) or 'none'}"
+        f"{counted['parameters']} parameters, "
+        f"POI {', '.join(dict.fromkeys(filter(None, counted['poi']))) or 'none'}"
     )
     found.append(Finding("info", "counts", "workspace", message))
     found.append(Finding("info", "encoding", "workspace", counted["encoding"]))
     return _report(file, "workspace", found, counted)
+
+
+def _patch(content: Any, file: str, workspace: Json | None) -> Report:
+    """A JSON patch outside a patch set: applied, and the result checked."""
+    found = [Finding("error", "number", place, "only finite numbers are allowed")
+             for place in not_finite(content)]  # fmt: skip
+    counted = {"operations": len(content)}
+    if workspace is None or found:
+        message = "not applied: name the background-only workspace with --workspace"
+        return _report(
+            file, "patch", found or [Finding("info", "patch", "patch", message)], counted
+        )
+    try:
+        patched = patched_by(workspace, content)
+    except InputError as error:
+        return _report(file, "patch", [Finding("error", "patch", "patch", str(error))], counted)
+    for finding in workspace_findings(patched):
+        if finding.severity != "info":
+            place = f"patched workspace, {finding.where}"
+            found.append(Finding(finding.severity, finding.check, place, finding.message))
+    message = f"{len(content)} operations, applied to the workspace"
+    found.append(Finding("info", "patch", "patch", message))
+    return _report(file, "patch", found, counted)
 
 
 def _patchset(content: Json, file: str, workspace: Json | None) -> Report:
@@ -208,9 +249,9 @@ def _against(patches: pyhf.PatchSet, workspace: Json) -> Iterator[Finding]:
     for i, patch in enumerate(patches.patches):
         where = f"patch {patch.name}"
         try:
-            patched = patch.apply(dict(workspace))
-        except Exception as error:  # besides its own, jsonpatch lets through what the values raise
-            yield Finding("error", "patch", where, f"cannot be applied: {error}")
+            patched = patched_by(workspace, patch.patch)
+        except InputError as error:
+            yield Finding("error", "patch", where, str(error))
             continue
         if i % step:
             continue
@@ -219,5 +260,5 @@ def _against(patches: pyhf.PatchSet, workspace: Json) -> Iterator[Finding]:
                 place = f"{where}, {finding.where}"
                 yield Finding("error", finding.check, place, finding.message)
     if step > 1:
-        message = f"all patches applied, every {step}th model checked"
+        message = f"all patches applied, one model of {step} checked"
         yield Finding("info", "patch", "patch set", message)

@@ -1,0 +1,233 @@
+"""`nuhf.log_density`, `nuhf.posterior` and `nuhf.simulate`."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nuhf import api, parameters
+from nuhf.bayes.posterior import posterior as sample_posterior
+from nuhf.bayes.results import Posterior
+from nuhf.bayes.simulation import Nuisances, Simulation, draw_data
+from nuhf.errors import InputError
+from nuhf.stats.log_density import LogDensity, of_file, of_problem
+from nuhf.stats.priors import Prior
+from nuhf.stats.problem import Problem
+
+__all__ = ["log_density", "posterior", "simulate"]
+
+FloatArray = NDArray[np.float64]
+Names = str | Sequence[str]
+
+
+def _file(names: Names) -> str | None:
+    """Return the workspace's path if that is what is named."""
+    given = api.several(names)
+    files = [name for name in given if str(name).endswith(".json")]
+    if files and len(given) > 1:
+        raise InputError(f"{files[0]} is a workspace: name it alone, or combine files first")
+    return files[0] if files else None
+
+
+def _problem(
+    names: Names,
+    wanted: Sequence[str],
+    profile: Sequence[str],
+    analysis: str,
+    anapole: str,
+    values: Mapping[str, float] | None,
+    fix: Sequence[str],
+    asimov: bool,
+) -> Problem:
+    first, *rest = wanted or [api.strength(names) or ""]
+    first_or_none = first or None
+    problem: Problem = api.problems(
+        names, first_or_none, analysis=analysis, anapole=anapole, values=values,
+        profile=(*rest, *profile), fix=fix, asimov=asimov,
+    )[0]  # fmt: skip
+    return problem
+
+
+def log_density(
+    names: Names,
+    parameter: Names | None = None,
+    *,
+    prior: Mapping[str, Prior | str] | None = None,
+    profile: Sequence[str] = (),
+    analysis: str = "default",
+    anapole: str = "standard",
+    values: Mapping[str, float] | None = None,
+    fix: Sequence[str] = (),
+    asimov: bool = False,
+) -> LogDensity:
+    """Return the posterior log density of couplings and nuisances, for any sampler.
+
+    Parameters
+    ----------
+    names : str or sequence of str
+        Experiments, or the path of one pyhf workspace (``.json``).
+    parameter : str or sequence of str, optional
+        Free couplings (of a workspace: its parameters that get a prior). By default the strength
+        of the SM process, and the parameter of interest of a workspace.
+    prior : mapping, optional
+        Priors by coupling: objects of `nuhf.stats.priors`, or ``flat`` (in the fit parameter, the
+        default), ``flat-magnitude``, ``normal:MEAN,SD``, ``table:FILE``, in base units.
+    profile : sequence of str
+        Further free couplings, or groups of them, as in `limit`.
+    analysis, anapole, values, fix, asimov
+        As in `limit`; a workspace takes ``fix`` alone.
+
+    Returns
+    -------
+    LogDensity
+        Names, bounds, initial point, ``logpdf``, ``logpdf_and_gradient``, ``to_jax()``, and
+        ``prior_transform`` with ``log_likelihood`` for nested samplers.
+
+    Raises
+    ------
+    nuhf.errors.InputError
+        If anything given is not allowed; the message says what is.
+    """
+    wanted = [] if parameter is None else api.several(parameter)
+    path = _file(names)
+    if path is None:
+        posed = _problem(names, wanted, profile, analysis, anapole, values, fix, asimov)
+        return of_problem(posed, prior)
+    if profile or values or asimov or analysis != "default" or anapole != "standard":
+        raise InputError(
+            f"{path} is a workspace: its model is what it is; analysis, anapole, values, profile "
+            "and asimov are for experiments"
+        )
+    return of_file(path, wanted, prior, fix)
+
+
+def posterior(
+    names: Names,
+    parameter: Names | None = None,
+    *,
+    prior: Mapping[str, Prior | str] | None = None,
+    cl: float = 0.9,
+    draws: int = 20_000,
+    seed: int = 1,
+    profile: Sequence[str] = (),
+    analysis: str = "default",
+    anapole: str = "standard",
+    values: Mapping[str, float] | None = None,
+    fix: Sequence[str] = (),
+    asimov: bool = False,
+) -> Posterior:
+    """Return the posterior of one or several couplings, by importance sampling.
+
+    Parameters
+    ----------
+    names, parameter, prior, profile, analysis, anapole, values, fix, asimov
+        As in `log_density`. The couplings in ``parameter`` each get a marginal density and a
+        region of highest density; those of ``profile`` are free and integrated out.
+    cl : float
+        Probability of the regions of highest density.
+    draws, seed : int
+        Draws along each coupling, 1000 to 1 000 000, and the seed of everything random.
+
+    Returns
+    -------
+    nuhf.bayes.results.Posterior
+
+    Raises
+    ------
+    nuhf.errors.InputError
+        If anything given is not allowed.
+    nuhf.errors.FitError
+        If the Pareto k-hat of the weights is above 0.7, or a mode is missing: then give
+        `log_density` to a sampler.
+    """
+    density = log_density(
+        names, parameter, prior=prior, profile=profile, analysis=analysis, anapole=anapole,
+        values=values, fix=fix, asimov=asimov,
+    )  # fmt: skip
+    wanted = [] if parameter is None else api.several(parameter)
+    axes = {axis.name: axis for axis in density.axes}
+    couplings = [axes[name] for name in wanted] or [density.axes[0]]
+    return sample_posterior(density, couplings, cl, draws, seed)
+
+
+def simulate(
+    names: Names,
+    values: Mapping[str, float | FloatArray] | None = None,
+    number: int = 1000,
+    seed: int = 1,
+    *,
+    nuisances: Nuisances = "drawn",
+    analysis: str = "default",
+    anapole: str = "standard",
+) -> Simulation:
+    """Simulate data sets.
+
+    Parameters
+    ----------
+    names : str or sequence of str
+        Experiments, or the path of one pyhf workspace (``.json``).
+    values : mapping, optional
+        True couplings in base units, each one value or an array (number,); all others are at the
+        SM. Of a workspace, values of its parameters.
+    number, seed : int
+        Data sets, and the seed of everything random: the same seed, the same data.
+    nuisances : str
+        ``drawn``: each data set has nuisances of its own, drawn from their constraints, and the
+        auxiliary data stay as measured: pairs of parameters and data from the joint distribution
+        that simulation-based inference learns from. ``fixed``: nuisances are nominal and the
+        auxiliary data are drawn about them: repetitions of the experiment.
+    analysis, anapole : str
+        As in `limit`.
+
+    Returns
+    -------
+    nuhf.bayes.simulation.Simulation
+
+    Raises
+    ------
+    nuhf.errors.InputError
+        If anything given is not allowed.
+    nuhf.errors.FitError
+        If a bin expects clearly fewer than zero events.
+    """
+    given = dict(values or {})
+    for name, value in given.items():
+        if not np.isfinite(value).all():
+            raise InputError(f"{name}: true values must be finite")
+    path = _file(names)
+    notes: tuple[str, ...] = ()
+    if path is not None:
+        if analysis != "default" or anapole != "standard":
+            raise InputError(f"{path} is a workspace: analysis and anapole are for experiments")
+        density = of_file(path, list(given))
+    else:
+        for name, value in given.items():
+            ends = np.ravel(value)
+            for end in (ends.min(), ends.max()) if ends.size else ():
+                parameters.check_values({name: float(end)})
+        posed = _problem(names, list(given), (), analysis, anapole, None, (), False)
+        density = of_problem(posed)
+        notes = tuple(
+            f"region {c.name} is Gaussian: its counts are pseudo-counts, {c.observed[0]:g} where "
+            "the expectation is what was measured"
+            for c in posed.description.channels
+            if not (c.scale == 1.0).all()
+        )
+    counts, auxiliary, truth, more = draw_data(density, given, number, seed, nuisances)
+    for axis in density.axes:
+        truth[:, axis.index] = axis.from_fit(truth[:, axis.index])
+    base = {axis.fit_name: axis.name for axis in density.axes}
+    record = {name: np.asarray(value).tolist() for name, value in given.items()}
+    return Simulation(
+        title=density.title,
+        regions=density.regions,
+        counts=counts,
+        auxiliary=auxiliary,
+        names=tuple(base.get(name, name) for name in density.compiled.names),
+        truth=truth,
+        couplings=tuple(axis.name for axis in density.axes),
+        nuisances=nuisances,
+        seed=seed,
+        notes=(*density.notes, *notes, *more),
+        provenance={**density.record, "values": record, "number": number, "seed": seed},
+    )

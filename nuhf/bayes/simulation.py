@@ -1,0 +1,247 @@
+"""Simulated data sets of a model: Poisson counts at true couplings, nuisances drawn or fixed."""
+
+import html
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nuhf import resources
+from nuhf.errors import FitError, InputError
+from nuhf.stats.log_density import LogDensity
+from nuhf.tables import format_csv
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["NUISANCES", "Nuisances", "Simulation", "draw_data"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+Nuisances = Literal["drawn", "fixed"]
+
+NUISANCES: Final[tuple[Nuisances, ...]] = ("drawn", "fixed")
+_MOST: Final = 10_000_000
+_ENTRIES: Final = 400_000_000
+"""Most numbers of all data sets together, 3 GB."""
+_NEGATIVE: Final = 1.0
+"""Events below zero of a data set's bins together that count as none."""
+_SHARE: Final = 0.01
+"""Share of data sets with more than that, from far pulls, at which none are made."""
+_BLOCK: Final = 20_000
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """Data sets of a model.
+
+    Attributes
+    ----------
+    title : str
+        Experiments and analysis, or the file.
+    regions : mapping
+        Number of bins of every region, in the order of the bins.
+    counts : ndarray of int
+        Observed counts, (n, bins).
+    auxiliary : ndarray
+        Auxiliary data, (n, m), in pyhf's order: ``numpy.hstack([counts, auxiliary])`` are data sets
+        for the model of ``nuhf.workspace``.
+    names : tuple of str
+        Parameters of the model, couplings in base units.
+    truth : ndarray
+        Their true values, (n, P).
+    couplings : tuple of str
+        The couplings among them.
+    nuisances : str
+        ``drawn`` or ``fixed``.
+    seed : int
+        Seed of everything random.
+    notes : tuple of str
+        Caveats.
+    provenance : mapping
+        Versions, digests, options.
+    """
+
+    title: str
+    regions: Mapping[str, int]
+    counts: IntArray = field(repr=False)
+    auxiliary: FloatArray = field(repr=False)
+    names: tuple[str, ...]
+    truth: FloatArray = field(repr=False)
+    couplings: tuple[str, ...]
+    nuisances: Nuisances
+    seed: int
+    notes: tuple[str, ...]
+    provenance: Mapping[str, object] = field(repr=False)
+
+    @property
+    def data(self) -> FloatArray:
+        """Counts and auxiliary data together, as pyhf takes them, (n, bins + m)."""
+        return np.hstack([self.counts, self.auxiliary])
+
+    def region(self, name: str) -> IntArray:
+        """Return the counts of one region, (n, its bins) (`KeyError` if there is none)."""
+        ends = dict(zip(self.regions, np.cumsum(list(self.regions.values())), strict=True))
+        return self.counts[:, ends[name] - self.regions[name] : ends[name]]
+
+    def table(self) -> str:
+        """Return events per data set by region: mean and standard deviation."""
+        lines = [
+            f"{self.title}: {len(self.counts)} data sets, nuisances {self.nuisances}, seed "
+            f"{self.seed}",
+            *(f"  {name}: {self._truth_text(name)}" for name in self.couplings),
+            f"{'region':40s} bins    mean events      sd",
+        ]
+        for name, bins in self.regions.items():
+            events = self.region(name).sum(axis=1)
+            lines.append(f"{name:40s} {bins:4d} {events.mean():14.6g} {events.std():7.4g}")
+        return "\n".join(lines)
+
+    def _truth_text(self, name: str) -> str:
+        values = self.truth[:, self.names.index(name)]
+        low, high = float(values.min()), float(values.max())
+        return f"{low:g}" if low == high else f"{low:g} to {high:g}"
+
+    def __str__(self) -> str:
+        return self.table()
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(self.table())}</pre>"
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain lists, dicts, strings and numbers, all arrays included."""
+        content: dict[str, object] = dict(vars(self))
+        for key in ("counts", "auxiliary", "truth"):
+            content[key] = getattr(self, key).tolist()
+        for key in ("names", "couplings", "notes"):
+            content[key] = list(getattr(self, key))
+        return content | {"regions": dict(self.regions), "provenance": dict(self.provenance)}
+
+    def to_csv(self) -> str:
+        """Return one row for each data set: true parameters, counts of all bins, auxiliary data."""
+        columns: dict[str, list[object]] = {
+            f"true_{name}": self.truth[:, i].tolist() for i, name in enumerate(self.names)
+        }
+        for name in self.regions:
+            for b, row in enumerate(self.region(name).T):
+                columns[f"{name}_{b}"] = row.tolist()
+        columns |= {f"auxiliary_{i}": row.tolist() for i, row in enumerate(self.auxiliary.T)}
+        return format_csv(columns, [self.title, *(f"note: {note}" for note in self.notes)])
+
+    def save(self, path: str | Path) -> None:
+        """Write ``.npz`` (arrays by the names of the attributes) or ``.csv``, atomically.
+
+        Raises
+        ------
+        InputError
+            If the path ends in something else, or cannot be written.
+        """
+        place = Path(path)
+        if place.suffix == ".csv":
+            resources.write_text(place, self.to_csv())
+        elif place.suffix == ".npz":
+            buffer = io.BytesIO()
+            bins = np.array(list(self.regions.values()))
+            np.savez_compressed(
+                buffer, counts=self.counts, auxiliary=self.auxiliary, truth=self.truth,
+                names=np.array(self.names), regions=np.array(list(self.regions)), bins=bins,
+                seed=np.array(self.seed),
+            )  # fmt: skip
+            resources.write_bytes(place, buffer.getvalue())
+        else:
+            raise InputError(f"{place}: data sets are written as .npz or .csv")
+
+    def plot(self, ax: "Axes | None" = None) -> "Figure":
+        """Draw the mean counts of every bin, and where 68 % of the data sets are."""
+        from nuhf.plots import posterior
+
+        return posterior.counts(self.counts, self.title, ax)
+
+
+def draw_data(
+    density: LogDensity,
+    couplings: Mapping[str, float | FloatArray],
+    number: int,
+    seed: int,
+    nuisances: Nuisances,
+) -> tuple[IntArray, FloatArray, FloatArray, tuple[str, ...]]:
+    """Draw data sets of a model.
+
+    Parameters
+    ----------
+    density : LogDensity
+        The model; its data are not used but for the auxiliary ones.
+    couplings : mapping
+        True values in base units by name, one for all or an array (number,); couplings not named
+        are where the model starts.
+    number, seed : int
+        Data sets, and the seed of everything random.
+    nuisances : str
+        ``drawn``: each data set has nuisances of its own, drawn from what the auxiliary data say
+        of them, and the auxiliary data stay as measured (the prior predictive distribution, what
+        simulation-based inference is trained on). ``fixed``: nuisances stay nominal and the
+        auxiliary data are drawn about them (repetitions of the experiment).
+
+    Returns
+    -------
+    counts, auxiliary, truth : ndarray
+        (number, bins), (number, m) and fit parameters (number, P).
+    notes : tuple of str
+        What the user must know.
+
+    Raises
+    ------
+    InputError
+        If a number or a name is not allowed.
+    FitError
+        If a bin expects clearly fewer than zero events.
+    """
+    compiled, c = density.compiled, density.compiled.constraints
+    if nuisances not in NUISANCES:
+        raise InputError(f"nuisances '{nuisances}'; allowed: {', '.join(NUISANCES)}")
+    if not 1 <= number <= min(_MOST, _ENTRIES // (compiled.n_main + compiled.n_aux)):
+        most = min(_MOST, _ENTRIES // (compiled.n_main + compiled.n_aux))
+        raise InputError(f"{number} data sets: between 1 and {most} are possible here")
+    if seed < 0:
+        raise InputError(f"seed {seed}: must not be negative")
+    rng = np.random.default_rng(seed)
+    truth = np.tile(compiled.inits, (number, 1))
+    if nuisances == "drawn":
+        drawn = density.prior_transform(rng.random((number, int(density.free.sum()))))
+        bound = np.zeros(len(compiled.names), dtype=bool)
+        bound[np.concatenate([c.normal_param, c.poisson_param])] = True
+        truth[:, density.free & bound] = drawn[:, bound[density.free]]
+    for axis in density.axes:
+        if axis.name in couplings:
+            value = np.asarray(couplings[axis.name], dtype=float)
+            if value.shape not in ((), (number,)):
+                raise InputError(
+                    f"{axis.name} has shape {value.shape}; one value, or {number} are needed"
+                )
+            truth[:, axis.index] = axis.to_fit(value)
+    counts = np.empty((number, compiled.n_main), dtype=np.int64)
+    below, clearly = 0, 0
+    for first in range(0, number, _BLOCK):
+        part = slice(first, first + _BLOCK)
+        expected = compiled.expected(truth[part])
+        negative = np.minimum(expected, 0.0).sum(axis=1)
+        below += int((negative < 0).sum())
+        clearly += int((~(negative >= -_NEGATIVE)).sum())
+        if clearly > _SHARE * number or not np.isfinite(expected).all():
+            raise FitError(
+                f"no data sets: bins of some expect {negative.min():.3g} events where they are "
+                "negative; these values of couplings and nuisances are outside the model"
+            )
+        counts[part] = rng.poisson(np.maximum(expected, 0.0))
+    auxiliary = np.tile(density.data[compiled.n_main :], (number, 1))
+    if nuisances == "fixed":
+        pulls = rng.standard_normal((number, len(c.normal_param)))
+        auxiliary[:, c.normal_aux] = truth[:, c.normal_param] + c.normal_sigma * pulls
+        auxiliary[:, c.poisson_aux] = rng.poisson(truth[:, c.poisson_param] * c.poisson_factor)
+    note = f"{below} of {number} data sets have a bin that expects fewer than 0 events: it is empty"
+    return counts, auxiliary, truth, (note,) if below else ()

@@ -1,0 +1,157 @@
+"""``nuhf posterior`` and ``nuhf simulate``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from nuhf.cli import options, progress
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from nuhf.bayes.results import Posterior
+    from nuhf.bayes.simulation import Nuisances
+
+__all__ = ["posterior", "simulate"]
+
+_SEED = click.option(
+    "--seed", default=1, show_default=True, help="Seed: the same, the same result."
+)
+
+
+@options.command()
+@options.experiments
+@click.option("-p", "--parameter", "parameter", multiple=True,
+              shell_complete=options.complete_parameter, show_default="strength of the SM process",
+              help="Coupling; repeatable, each gets its marginal.")  # fmt: skip
+@click.option("--prior", "priors", multiple=True, metavar="NAME=PRIOR",
+              help="flat (in the fit parameter: in mu^2 for a moment; the default), "
+                   "flat-magnitude, normal:MEAN,SD or table:FILE.csv, in base units; "
+                   "repeatable.")  # fmt: skip
+@click.option("--cl", default=0.9, show_default=True, type=float,
+              help="Probability of the regions of highest density.")  # fmt: skip
+@click.option("--draws", default=20_000, show_default=True, help="Draws along each coupling.")
+@_SEED
+@options.model_options
+@click.option("--profile", multiple=True, metavar="NAME|charges|radii|moments",
+              help="Leave other couplings free and integrate them out; repeatable.")  # fmt: skip
+@click.option("--fix", multiple=True, metavar="NUISANCE",
+              help="Hold a nuisance parameter at its nominal value; repeatable.")  # fmt: skip
+@click.option("--asimov", is_flag=True, help="Use the SM expectation instead of the data.")
+@click.option("--save-draws", type=click.Path(path_type=Path), metavar="FILE.csv",
+              help="Write all weighted draws.")  # fmt: skip
+@options.as_json
+@options.figure
+def posterior(
+    experiments: tuple[str, ...],
+    parameter: tuple[str, ...],
+    priors: tuple[str, ...],
+    cl: float,
+    draws: int,
+    seed: int,
+    analysis: str,
+    anapole: str,
+    settings: tuple[str, ...],
+    profile: tuple[str, ...],
+    fix: tuple[str, ...],
+    asimov: bool,
+    save_draws: Path | None,
+    as_json: bool,
+    output: Path | None,
+) -> None:
+    """Sample the posterior of couplings: highest-density regions, modes, effective size.
+
+    EXP may be one pyhf workspace, a .json file. A figure with -o shows each posterior beside its
+    profile likelihood; with several free couplings FILE_corner.png is written beside it.
+
+    Example:  nuhf posterior coherent-csi-2021 -p qnu_ee -p qnu_mumu -o charges.png
+    """
+    import nuhf
+    from nuhf import resources
+
+    options.one_stdout(output, as_json)
+    with progress.shown("posterior"):
+        found = nuhf.posterior(
+            list(experiments), list(parameter) or None, prior=_priors(priors), cl=cl, draws=draws,
+            seed=seed, profile=profile, analysis=analysis, anapole=anapole,
+            values=options.parse_values(settings), fix=fix, asimov=asimov,
+        )  # fmt: skip
+    if output is not None:
+        from nuhf.cli import artefacts
+
+        artefacts.write_figures(output, found.to_csv(), lambda: _figures(found))
+    if save_draws is not None:
+        options.write(save_draws, found.draws_to_csv())
+    if as_json:
+        click.echo(resources.dump_json(found.to_dict()))
+    elif str(output) != "-":
+        click.echo(found.table())
+        options.notes(found.notes)
+
+
+def _figures(found: "Posterior") -> "dict[str, Figure]":
+    figures = {"": found.plot()}
+    return figures | ({"_corner": found.plot_corner()} if len(found.units) > 1 else {})
+
+
+def _priors(given: tuple[str, ...]) -> dict[str, str]:
+    from nuhf.errors import InputError
+
+    found: dict[str, str] = {}
+    for text in given:
+        name, sign, prior = text.partition("=")
+        if not (name and sign and prior):
+            raise InputError(f"--prior {text}: give NAME=PRIOR, such as munu_e=flat-magnitude")
+        if name in found:
+            raise InputError(f"--prior: {name} is given twice")
+        found[name] = prior
+    return found
+
+
+@options.command()
+@options.experiments
+@click.option("-n", "--number", default=1000, show_default=True, help="Number of data sets.")
+@_SEED
+@click.option("--nuisances", default="drawn", show_default=True, metavar="drawn|fixed",
+              help="drawn: each data set has nuisances of its own, auxiliary data stay as "
+                   "measured; fixed: nominal nuisances, auxiliary data are drawn.")  # fmt: skip
+@options.model_options
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path),
+              help="FILE.npz or FILE.csv; - is CSV on stdout.")  # fmt: skip
+def simulate(
+    experiments: tuple[str, ...],
+    number: int,
+    seed: int,
+    nuisances: "Nuisances",
+    analysis: str,
+    anapole: str,
+    settings: tuple[str, ...],
+    output: Path,
+) -> None:
+    """Simulate data sets at the SM, or at the couplings given with --set.
+
+    EXP may be one pyhf workspace, a .json file.
+
+    Example:  nuhf simulate coherent-csi-2021 --set qnu_ee=1e-8 -n 5000 -o sets.npz
+    """
+    import nuhf
+
+    with progress.shown("simulate"):
+        found = nuhf.simulate(
+            list(experiments), _settings(experiments, settings), number, seed,
+            nuisances=nuisances, analysis=analysis, anapole=anapole,
+        )  # fmt: skip
+    if str(output) == "-":
+        click.echo(found.to_csv(), nl=False)
+        return
+    found.save(output)
+    options.say(output)
+    click.echo(found.table())
+    options.notes(found.notes)
+
+
+def _settings(experiments: tuple[str, ...], settings: tuple[str, ...]) -> dict[str, float]:
+    """Parse ``--set``: couplings of experiments, any parameter of a workspace."""
+    workspace = any(name.endswith(".json") for name in experiments)
+    return options.parse_nuisances(settings) if workspace else options.parse_values(settings)

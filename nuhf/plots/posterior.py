@@ -1,0 +1,206 @@
+"""Figures of posteriors and of simulated data sets."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from nuhf.parameters import PARAMETERS
+from nuhf.plots.figures import UNIT_LABELS, symbol
+from nuhf.units import percent
+
+__all__ = ["Curve", "beside_profile", "corner", "counts"]
+
+FloatArray = NDArray[np.float64]
+
+_POSTERIOR: Final = "#0072b2"
+_PROFILE: Final = "#d55e00"
+_VISIBLE: Final = 0.002
+"""Density relative to the maximum below which a panel need not reach."""
+_BINS: Final = 48
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What a panel shows: one coupling's posterior and profile, relative to their maxima.
+
+    Attributes
+    ----------
+    parameter, unit : str
+        The coupling.
+    values, density, profile : ndarray
+        Values in the base unit and both curves, (n,) each.
+    pieces : sequence of (float, float)
+        Region of highest density.
+    """
+
+    parameter: str
+    unit: str
+    values: FloatArray
+    density: FloatArray
+    profile: FloatArray
+    pieces: Sequence[tuple[float, float]]
+
+
+def _figure(width: float, height: float) -> Figure:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _owner(axes: Axes) -> Figure:
+    return axes.figure if isinstance(axes.figure, Figure) else axes.figure.figure
+
+
+def _exponent(values: FloatArray) -> int:
+    largest = float(np.abs(values).max())
+    exponent = int(np.floor(np.log10(largest))) if largest > 0 else 0
+    return 0 if -2 <= exponent <= 2 else exponent
+
+
+def _label(name: str, unit: str, exponent: int) -> str:
+    scale = f"10^{{{exponent}}}" if exponent else ""
+    inside = r"\,".join(part for part in (scale, UNIT_LABELS.get(unit, unit)) if part)
+    head = f"${symbol(name)}$" if name in PARAMETERS else name
+    return head + (f" [${inside}$]" if inside else "")
+
+
+def beside_profile(
+    curves: Sequence[Curve], cl: float, title: str = "", ax: Axes | None = None
+) -> Figure:
+    """Draw each posterior with its region of highest density beside its profile likelihood.
+
+    With axes given, only the first curve, into them.
+    """
+    if ax is not None:
+        _panel(ax, curves[0], cl)
+        ax.legend(frameon=False, fontsize=8)
+        return _owner(ax)
+    columns = min(len(curves), 3)
+    rows = -(-len(curves) // columns)
+    figure = _figure(3.6 * columns + 0.4, 2.9 * rows + 0.6)
+    for i, curve in enumerate(curves):
+        axes = figure.add_subplot(rows, columns, i + 1)
+        _panel(axes, curve, cl)
+        if i % columns == 0:
+            axes.set_ylabel("relative to the maximum")
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center",
+                  ncols=3, frameon=False, fontsize=8)  # fmt: skip
+    if title:
+        figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def _panel(axes: Axes, curve: Curve, cl: float) -> None:
+    exponent = _exponent(curve.values[curve.density > _VISIBLE])
+    x = curve.values / 10.0**exponent
+    visible = np.flatnonzero(np.maximum(curve.density, curve.profile) > _VISIBLE)
+    axes.plot(x, curve.density, color=_POSTERIOR, lw=1.6, label="posterior")
+    axes.plot(x, curve.profile, color=_PROFILE, lw=1.2, ls="--", label="profile likelihood")
+    for i, (low, high) in enumerate(curve.pieces):
+        inside = (curve.values >= low) & (curve.values <= high)
+        label = None if i else f"{percent(cl)} % highest density"
+        axes.fill_between(x, curve.density, where=inside.tolist(), color=_POSTERIOR, alpha=0.2,
+                          lw=0, label=label)  # fmt: skip
+    axes.set_xlim(x[visible[0]], x[visible[-1]])
+    axes.set_ylim(0.0, 1.1)
+    axes.set_xlabel(_label(curve.parameter, curve.unit, exponent))
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(direction="in")
+
+
+def corner(
+    draws: FloatArray,
+    weights: FloatArray,
+    couplings: Sequence[tuple[str, str]],
+    cl: float,
+    title: str = "",
+) -> Figure:
+    """Draw marginals of couplings on the diagonal and the joint density of each pair below.
+
+    Parameters
+    ----------
+    draws, weights : ndarray
+        Weighted draws (n, k) and weights (n,).
+    couplings : sequence of (str, str)
+        Names and units, k of them.
+    cl : float
+        Probability of the outer contour; the inner one has half of it.
+    """
+    k = len(couplings)
+    figure = _figure(2.5 * k + 0.6, 2.5 * k + 0.4)
+    axes = np.atleast_2d(figure.subplots(k, k, sharex="col", squeeze=False))
+    exponents = [_exponent(draws[weights > 0, i]) for i in range(k)]
+    scaled = draws / 10.0 ** np.array(exponents)
+    ends = [_ends(scaled[:, i], weights) for i in range(k)]
+    for row in range(k):
+        for column in range(k):
+            panel: Axes = axes[row, column]
+            panel.tick_params(direction="in")
+            if column > row:
+                panel.set_visible(False)
+            elif column == row:
+                panel.hist(scaled[:, row], bins=_BINS, range=ends[row], weights=weights,
+                           color=_POSTERIOR, histtype="stepfilled", alpha=0.4)  # fmt: skip
+                panel.set_yticks([])
+                panel.spines[["top", "right", "left"]].set_visible(False)
+            else:
+                _joint(panel, scaled[:, [column, row]], weights, (ends[column], ends[row]), cl)
+            panel.set_xlim(*ends[column])
+        axes[-1, row].set_xlabel(_label(*couplings[row], exponents[row]))
+        if row:
+            axes[row, 0].set_ylabel(_label(*couplings[row], exponents[row]))
+    if title:
+        figure.suptitle(f"{title}; contours {percent(cl / 2)} and {percent(cl)} %", fontsize=9)
+    return figure
+
+
+def _ends(values: FloatArray, weights: FloatArray) -> tuple[float, float]:
+    """Range that holds all but 0.2 % of the probability, with a margin."""
+    order = np.argsort(values)
+    sums = np.cumsum(weights[order])
+    low, high = values[order][np.searchsorted(sums, [0.001, 0.999])]
+    margin = 0.08 * (high - low)
+    floor = 0.0 if values.min() >= 0.0 and low - margin < 0.0 else low - margin
+    return float(floor), float(high + margin)
+
+
+def _joint(
+    panel: Axes,
+    pair: FloatArray,
+    weights: FloatArray,
+    ends: tuple[tuple[float, float], tuple[float, float]],
+    cl: float,
+) -> None:
+    x, y = (np.linspace(*end, _BINS + 1) for end in ends)
+    found, _, _ = np.histogram2d(pair[:, 0], pair[:, 1], bins=[x, y], weights=weights)
+    smooth = gaussian_filter(found, 1.2, mode="reflect").T
+    ordered = np.sort(smooth.ravel())[::-1]
+    sums = np.cumsum(ordered) / ordered.sum()
+    levels = sorted({float(ordered[np.searchsorted(sums, p)]) for p in (cl / 2, cl)})
+    centre = 0.5 * (x[1:] + x[:-1]), 0.5 * (y[1:] + y[:-1])
+    panel.contourf(*centre, smooth, levels=[*levels, 2.0 * ordered[0]],
+                   colors=["#9ecae1", "#3182bd"][-len(levels) :])  # fmt: skip
+    panel.set_ylim(*ends[1])
+
+
+def counts(data: NDArray[np.int64], title: str = "", ax: Axes | None = None) -> Figure:
+    """Draw the mean of simulated counts (n, bins) by bin, and the band that holds 68 % of them."""
+    axes = _figure(5.4, 3.4).add_subplot() if ax is None else ax
+    low, high = np.quantile(data, [0.16, 0.84], axis=0)
+    edges = np.arange(data.shape[1] + 1) - 0.5
+    axes.stairs(high, edges, baseline=low, fill=True, color=_POSTERIOR, alpha=0.25, label="68 %")
+    axes.stairs(data.mean(axis=0), edges, color=_POSTERIOR, label="mean")
+    axes.set_xlabel("bin")
+    axes.set_ylabel("counts")
+    axes.legend(frameon=False, fontsize=8)
+    axes.set_title(title, fontsize=10)
+    return _owner(axes)

@@ -1,0 +1,353 @@
+"""Questions to pyhf files: any workspace, patched or combined, posed like an experiment."""
+
+import copy
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import jsonpatch
+import numpy as np
+import pyhf
+
+from nuhf import parameters, resources
+from nuhf.errors import InputError
+from nuhf.histfactory.describe import Channel, Coupling, Description, Free, Sample
+from nuhf.likelihood.engines import Engine, engine
+from nuhf.parameters import Parameter
+from nuhf.stats.problem import Options, Problem, fixed_nuisances, sizes, with_fixed
+from nuhf.stats.results import provenance
+from nuhf.workspaces import names
+from nuhf.workspaces.checks import lengths
+from nuhf.workspaces.combine import Choices, Source, combine
+from nuhf.workspaces.native import extended_schema, load_model
+from nuhf.workspaces.parts import take
+
+__all__ = [
+    "File",
+    "FileProblem",
+    "Workspaces",
+    "parameter",
+    "pose_files",
+    "read_files",
+]
+
+Json = dict[str, Any]
+File = str | Path | Mapping[str, Any]
+
+_STDIN: Final = "-"
+
+
+@dataclass(frozen=True)
+class Workspaces:
+    """One measurement of one workspace, or of several combined.
+
+    Attributes
+    ----------
+    spec : dict
+        The workspace with that measurement alone.
+    labels : tuple of str
+        Names of the files.
+    notes : tuple of str
+        What a combination renamed or rescaled.
+    digests : mapping
+        sha256 of every workspace, by label.
+    """
+
+    spec: Json
+    labels: tuple[str, ...]
+    notes: tuple[str, ...]
+    digests: Mapping[str, str]
+
+    @property
+    def measurement(self) -> str:
+        """Name of the measurement."""
+        return str(self.spec["measurements"][0]["name"])
+
+    @property
+    def poi(self) -> str:
+        """Parameter of interest of the measurement; may be empty."""
+        return str(self.spec["measurements"][0]["config"]["poi"])
+
+
+@dataclass(frozen=True)
+class FileProblem(Problem):
+    """A `Problem` whose model comes from files.
+
+    Attributes
+    ----------
+    source : Workspaces
+        The files.
+    """
+
+    source: Workspaces = field(default_factory=lambda: Workspaces({}, (), (), {}))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was done to the files, and whether the data are real."""
+        found = [*self.source.notes]
+        coupling = self.description.couplings[0]
+        if coupling.bounded and not self.parameter.squared:
+            found.append(
+                f"{self.parameter.name} begins at 0 in the file: an interval that ends there ends "
+                "at this bound"
+            )
+        return (*found, *self.asked_notes("at the initial values of the file"))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the files."""
+        return self.source.labels
+
+    @property
+    def analysis(self) -> str:
+        """Name of the measurement."""
+        return self.source.measurement
+
+    @property
+    def convention(self) -> str | None:
+        """None: what a file's anapole moment means is up to the file."""
+        return None
+
+    def provenance(self) -> dict[str, Any]:
+        """Versions, digests and options."""
+        return provenance(self.options.summary(), self.source.digests)
+
+
+def read_files(
+    files: Sequence[File], patches: Sequence[str] = (), measurement: str | None = None
+) -> Workspaces:
+    """Read workspaces, patch a single one, combine several, and take one measurement.
+
+    Parameters
+    ----------
+    files : sequence of path, ``-`` or mapping
+        JSON files, standard input, or parsed content.
+    patches : sequence of str
+        JSON patches applied in turn: files, or ``PATCHSET.json:NAME``.
+    measurement : str, optional
+        Which measurement, of a workspace that has several.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, a patch not applied, or workspaces not combined.
+    ModelError
+        If something is no valid workspace.
+    """
+    sources = [_source(file, i) for i, file in enumerate(files)]
+    if patches and len(sources) > 1:
+        raise InputError("patches are for one file: combine patched files with nuhf.combine")
+    if patches:
+        spec: Any = copy.deepcopy(dict(sources[0].spec))
+        for patch in patches:
+            spec = _patched(spec, patch)
+        sources = [Source(sources[0].label, spec)]
+    labels = tuple(source.label for source in sources)
+    if len(sources) > 1:
+        combined = combine(sources, Choices(measurement, _common_poi(sources, measurement)))
+        digests = {s.label: pyhf.utils.digest(dict(s.spec)) for s in sources}
+        return Workspaces(combined.spec, labels, combined.notes, digests)
+    part = take(sources[0], measurement)
+    for finding in lengths({"channels": part.channels}):
+        raise InputError(f"{labels[0]}: {finding.where}: {finding.message}")
+    content: Json = {
+        "channels": part.channels,
+        "observations": [{"name": n, "data": list(d)} for n, d in part.observations.items()],
+        "measurements": [
+            {
+                "name": part.title,
+                "config": {"poi": part.poi, "parameters": list(part.configs.values())},
+            }
+        ],
+        "version": "1.0.0",
+    }
+    return Workspaces(content, labels, (), {labels[0]: pyhf.utils.digest(content)})
+
+
+def _source(file: File, index: int) -> Source:
+    content: Any
+    if isinstance(file, Mapping):
+        content, label = dict(file), f"workspace_{index + 1}"
+    elif str(file) == _STDIN:
+        try:
+            content, label = json.load(sys.stdin), "stdin"
+        except ValueError as error:
+            raise InputError(f"standard input is no JSON: {error}") from None
+    else:
+        content, label = resources.read_json(Path(file)), str(file)
+    if not isinstance(content, dict) or "channels" not in content:
+        hint = ""
+        if isinstance(content, dict) and "patches" in content:
+            hint = "; it is a patch set: give its workspace, and FILE:NAME as a patch"
+        raise InputError(f"{label}: not a workspace, it has no 'channels'{hint}")
+    return Source(label, content)
+
+
+def _patched(spec: Json, patch: str) -> Json:
+    path, _, name = patch.partition(":") if patch.count(".json:") == 1 else (patch, "", "")
+    content: Any = resources.read_json(Path(path))
+    try:
+        with extended_schema():
+            if isinstance(content, dict) and "patches" in content:
+                patches = pyhf.PatchSet(content)
+                known = [one.name for one in patches.patches]
+                if name not in known:
+                    shown = parameters.suggest(name, known)
+                    raise InputError(f"{path}: a patch set, take {path}:NAME; {shown}")
+                patches.verify(spec)
+                found: Json = patches[name].apply(spec)
+                return found
+            applied: Json = jsonpatch.apply_patch(spec, content)
+            return applied
+    except (
+        jsonpatch.JsonPatchException, jsonpatch.JsonPointerException,
+        pyhf.exceptions.InvalidSpecification, pyhf.exceptions.InvalidPatchSet,
+        pyhf.exceptions.PatchSetVerificationError, TypeError,
+    ) as error:  # fmt: skip
+        raise InputError(f"{patch}: the patch does not fit the workspace: {error}") from None
+
+
+def _common_poi(sources: Sequence[Source], measurement: str | None) -> str:
+    """Return a POI for `combine`, which needs one; any will do, as questions name their own."""
+    return take(sources[0], measurement).poi
+
+
+def pose_files(source: Workspaces, interest: str | None, options: Options) -> FileProblem:
+    """Build model and data of files for one parameter of interest.
+
+    Everything else floats, unless the file or the options fix it; ``profile`` names those that
+    come next after the parameter of interest, such as the second of a contour.
+
+    Parameters
+    ----------
+    source : Workspaces
+        The files.
+    interest : str or None
+        Parameter of interest: a name in the file, or of nuhf's catalogue where the file has it in
+        some unit; None for that of the measurement.
+    options : Options
+        Choices; ``values`` are parameters held, in base units where nuhf knows them.
+
+    Raises
+    ------
+    InputError
+        For unknown parameters, or options that only experiments have.
+    ModelError
+        If the files make no model.
+    """
+    if options.anapole != "standard":
+        raise InputError("the convention of the anapole moment is for experiments, not for files")
+    model, _ = load_model(source.spec)
+    wanted = [_find(model, name, source) for name in (interest or source.poi, *options.profile)]
+    held = {_find(model, n, source): value for n, value in options.values.items()}
+    for name in wanted:
+        if name in held or wanted.count(name) > 1:
+            raise InputError(f"{name} is named twice: as free, and free or set to a value again")
+    known = {name: parameter(name) for name in model.config.par_order}
+    fixed: dict[str, float | None] = {n: known[n].to_fit(v) for n, v in held.items()}
+    fixed |= fixed_nuisances(options.fix, model, [*wanted, *held]) if options.fix else {}
+    spec = with_fixed(source.spec, fixed, sizes(model))
+    _float(spec, model, wanted, known[wanted[0]], options.search)
+    model, data = load_model(spec)
+    chosen = engine(options.engine, model)
+    description = _description(spec, chosen, wanted)
+    if options.asimov:
+        data = chosen.compiled.expected_full(chosen.compiled.inits)
+    others = tuple(c.parameter.name for c in description.couplings[1:])
+    return FileProblem(
+        (), known[wanted[0]], others, options, spec, description, chosen, np.asarray(data),
+        source=source,
+    )  # fmt: skip
+
+
+def parameter(name: str) -> Parameter:
+    """Return what a parameter of a file is: ours in the unit of its name, or a bare number."""
+    known = names.coupling(name)
+    if known is not None:
+        return replace(known, exponent=names.split_unit(name)[1])
+    bare = parameters.get("norm_cevns")
+    return replace(bare, name=name, fit_stem=name, exponent=0, meaning="", limits=None)
+
+
+def _find(model: pyhf.Model, name: str, source: Workspaces) -> str:
+    """Return the one parameter of the model that a name stands for."""
+    config = model.config
+    found = [n for n in config.par_order if n == name or parameter(n).name == name]
+    if not name:
+        raise InputError(
+            f"measurement '{source.measurement}' has no parameter of interest: name one of "
+            f"{', '.join(config.par_order)}"
+        )
+    if len(found) != 1:
+        hint = parameters.suggest(name, config.par_order)
+        raise InputError(f"{', '.join(source.labels)}: no parameter '{name}'; {hint}")
+    if config.param_set(found[0]).n_parameters > 1:
+        raise InputError(f"{name} has a value per bin: a parameter of interest has one")
+    return str(found[0])
+
+
+def _float(
+    spec: Json,
+    model: pyhf.Model,
+    wanted: Sequence[str],
+    first: Parameter,
+    search: tuple[float, float] | None,
+) -> None:
+    """Make the parameters of interest free; a range may widen the bounds of a bare number."""
+    config = spec["measurements"][0]["config"]
+    config["poi"] = wanted[0]
+    entries = {entry["name"]: entry for entry in config["parameters"]}
+    for name in wanted:
+        if name in entries:
+            entries[name]["fixed"] = False
+    foreign = names.coupling(wanted[0]) is None
+    if search is not None and foreign and search[0] < search[1] and np.isfinite(search).all():
+        entry = entries.setdefault(wanted[0], {"name": wanted[0]})
+        (low, high), *_ = model.config.param_set(wanted[0]).suggested_bounds
+        ends = [first.to_fit(end) for end in search]
+        entry["bounds"] = [[min(low, ends[0]), max(high, ends[1])]]
+        config["parameters"] = list(entries.values())
+
+
+def _description(spec: Json, chosen: Engine, wanted: Sequence[str]) -> Description:
+    """Describe a model as far as fits and their tables need it."""
+    compiled, config = chosen.compiled, chosen.model.config
+    unconstrained = {
+        n for n in config.par_order
+        if not config.param_set(n).constrained and config.param_set(n).n_parameters == 1
+    }  # fmt: skip
+    ours = [n for n in unconstrained if names.coupling(n) and not compiled.fixed[compiled.index(n)]]
+    ours += [n for n in config.par_order if n not in unconstrained and names.coupling(n)]
+    couplings = []
+    for name in dict.fromkeys([*wanted, *sorted(ours)]):
+        i = compiled.index(name)
+        if name in wanted or not compiled.fixed[i]:
+            low, high = (float(end) for end in compiled.bounds[i])
+            couplings.append(Coupling(parameter(name), low, high, float(compiled.inits[i])))
+    observed = {entry["name"]: np.asarray(entry["data"], float) for entry in spec["observations"]}
+    channels = []
+    for channel in sorted(spec["channels"], key=lambda c: str(c["name"])):
+        samples = tuple(
+            Sample(s["name"], names.process(channel, s["name"]), np.asarray(s["data"], float))
+            for s in channel["samples"]
+        )
+        counts = observed[channel["name"]]
+        ones = np.ones_like(counts)
+        channels.append(Channel(channel["name"], counts, samples, ones, float(counts.sum())))
+    sigmas = {n for n in config.par_order if _in_sigmas(config.param_set(n))}
+    pulled = {name for name in compiled.names if name in sigmas}
+    free = tuple(
+        Free(name, float(compiled.bounds[i, 1]))
+        for i, name in enumerate(compiled.names)
+        if name not in pulled and not any(c.parameter.fit_name == name for c in couplings)
+    )
+    title = str(spec["measurements"][0]["name"])
+    return Description(title, tuple(channels), tuple(couplings), free)
+
+
+def _in_sigmas(parset: Any) -> bool:
+    """Whether a parameter counts standard deviations of its constraint, as those of normsys."""
+    return bool(parset.constrained and parset.pdf_type == "normal" and parset.auxdata == [0.0])

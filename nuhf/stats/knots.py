@@ -1,0 +1,468 @@
+"""Fits along one coupling, the axis, from which the proposal of importance sampling is made.
+
+At *knots* along the axis everything else is fitted from every start, so that all conditional
+minima are known. A knot's height in each minimum is the density there times the determinant of
+the conditional Hessian (Laplace's marginal density). Where other couplings float, there are more
+components beside the minima.
+
+Everything is in coordinates z: a fit parameter, or its root where a squared coupling has a prior
+in |x|: there the density is smooth in the root and infinite at zero in the square.
+"""
+
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nuhf.errors import FitError
+from nuhf.likelihood.evaluate import CompiledModel
+from nuhf.likelihood.fit import fit
+from nuhf.likelihood.newton import derivatives, objective, prepare, select
+from nuhf.stats.intervals import ScanRange
+from nuhf.stats.log_density import LogDensity
+from nuhf.stats.priors import Axis, Normal
+
+__all__ = ["Knots", "Minimum", "Space", "knots_of", "minima"]
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+IntArray = NDArray[np.intp]
+
+_KNOTS: Final = 200
+_DEPTH: Final = 30.0
+"""Log density below the maximum beyond which no draws are made: 1e-13 of the peak."""
+_TEMPER: Final = 0.4
+"""Power of the density that spreads the knots: more of them in the tails than draws."""
+_FLOOR: Final = 1e-3
+"""Smallest curvature in units of those along the axes that a conditional minimum gets."""
+_SAME: Final = 0.1
+"""Conditional minima closer than this, in standard deviations, are one."""
+_AROUND: Final = np.linspace(-4.0, 4.0, 9)
+"""Knots around every minimum, in its standard deviations along the axis."""
+_SIDES: Final = np.array([-4.5, -3.0, -1.5, 1.5, 3.0, 4.5])
+_WIDTH: Final = 0.8
+"""Places beside a minimum and width there, in its standard deviations, along other couplings."""
+_NEGLIGIBLE: Final = 10.0
+"""Log mass below that of its knot at which a place beside a minimum is left out."""
+_STARTS: Final = 81
+"""Most starting points of a fit at a knot."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """A density in the coordinates z, and what the fits need.
+
+    Attributes
+    ----------
+    density : LogDensity
+        The target.
+    axis : int
+        Position of the axis among the N free parameters.
+    root : ndarray of bool
+        Free parameters whose coordinate is the root, (N,).
+    compiled, data
+        The likelihood with normal priors of interfering couplings as constraints.
+    """
+
+    density: LogDensity
+    axis: int
+    root: BoolArray
+    compiled: CompiledModel
+    data: FloatArray
+
+    @property
+    def rest(self) -> IntArray:
+        """Positions of all free parameters but the axis, (N - 1,)."""
+        return np.delete(np.arange(self.root.size), self.axis)
+
+    def theta(self, z: FloatArray) -> FloatArray:
+        """Fit parameters [..., N] at coordinates [..., N]; outside the bounds for a root below 0.
+
+        A root is not negative: its mirror image would count everything twice.
+        """
+        return np.where(self.root, np.where(z < 0.0, -1.0, np.square(z)), z)
+
+    def z(self, theta: FloatArray) -> FloatArray:
+        """Coordinates [..., N] of fit parameters."""
+        return np.where(self.root, np.sqrt(np.where(self.root, np.abs(theta), 0.0)), theta)
+
+    def log(self, z: FloatArray) -> FloatArray:
+        """Log density [...] in the coordinates z [..., N], Jacobian included."""
+        theta, high = self.theta(z), self.density.bounds[:, 1]
+        # at zero itself Jacobian and prior are 0 and infinity, beside it their product is finite
+        near = np.where(self.root & (theta >= 0.0), np.maximum(theta, 2e-12 * high), theta)
+        jacobian = np.where(self.root, 0.5 * np.log(4.0 * np.maximum(near, 1e-300)), 0.0)
+        return np.asarray(self.density.logpdf(near) + jacobian.sum(axis=-1))
+
+
+def _space(density: LogDensity, axis: Axis) -> Space:
+    columns = density.columns()
+    root = np.zeros(int(density.free.sum()), dtype=bool)
+    c, aux = density.compiled.constraints, []
+    index, sigma = [], []
+    for column, one, prior in zip(columns, density.axes, density.priors, strict=True):
+        root[column] = one.squared and prior.in_root
+        if isinstance(prior, Normal) and not one.squared:
+            index.append(one.index)
+            aux.append(float(one.to_fit(prior.mean)))
+            sigma.append(prior.sd / one.scale)
+    n_aux, more = density.compiled.n_aux, len(index)
+    constraints = replace(
+        c,
+        normal_param=np.append(c.normal_param, index).astype(np.intp),
+        normal_aux=np.append(c.normal_aux, n_aux + np.arange(more)).astype(np.intp),
+        normal_sigma=np.append(c.normal_sigma, sigma),
+    )
+    compiled = replace(density.compiled, constraints=constraints, n_aux=n_aux + more)
+    data = np.append(density.data, aux)
+    return Space(density, columns[density.axes.index(axis)], root, compiled, data)
+
+
+@dataclass(frozen=True)
+class Knots:
+    """Conditional minima along an axis.
+
+    Attributes
+    ----------
+    space : Space
+        Coordinates.
+    z : ndarray
+        Knots in increasing order, (K,).
+    height : ndarray
+        Laplace's log marginal density there, (K,).
+    profile : ndarray
+        Largest log likelihood found at each knot, normal priors of other couplings included, (K,).
+    first : ndarray of int
+        Components of knot k are those from ``first[k]`` to ``first[k + 1]``, (K + 1,).
+    weight : ndarray
+        Log weight of the M components within their knot, (M,).
+    centre, slope : ndarray
+        Their coordinates and how these change along the axis, (M, N - 1).
+    triangle : ndarray
+        Cholesky factor of their covariance, (M, N - 1, N - 1).
+    log_det : ndarray
+        Log determinant of their precision, (M,).
+    """
+
+    space: Space
+    z: FloatArray
+    height: FloatArray
+    profile: FloatArray
+    first: IntArray
+    weight: FloatArray
+    centre: FloatArray
+    slope: FloatArray
+    triangle: FloatArray
+    log_det: FloatArray
+
+    @property
+    def knot_of(self) -> IntArray:
+        """Knot of each component, (M,)."""
+        return np.repeat(np.arange(self.z.size), np.diff(self.first))
+
+
+def _starts(space: Space) -> FloatArray:
+    """Starting points (S, P): where other couplings float, both sides of the SM for each."""
+    density = space.density
+    base = density.compiled.inits.copy()
+    choices = []
+    for column, axis in zip(density.columns(), density.axes, strict=True):
+        if column == space.axis:
+            continue
+        two_sided = axis.low < axis.initial < axis.high and not axis.squared
+        inside = (0.5 * axis.low, axis.initial, 0.5 * axis.high)
+        values = inside if two_sided else (axis.initial, *(f * axis.high for f in (0.05, 0.25)))
+        choices.append([(axis.index, value) for value in dict.fromkeys(values)])
+    points = []
+    for combination in product(*choices):
+        point = base.copy()
+        for index, value in combination:
+            point[index] = value
+        points.append(point)
+    # the first and the last combinations are the corners; thinned evenly if there are many
+    keep = np.unique(np.linspace(0, len(points) - 1, min(len(points), _STARTS)).round())
+    return np.asarray(np.array(points)[keep.astype(int)], dtype=float)
+
+
+def _fits(
+    space: Space, knot: IntArray, points: FloatArray, held: tuple[int, ...]
+) -> tuple[IntArray, FloatArray]:
+    """Fit all but the free parameters ``held`` from points (B, P); knots and ends of the good."""
+    free = space.density.free.copy()
+    free[np.flatnonzero(free)[list(held)]] = False
+    done = fit(space.compiled, space.data, starts=points, free=free)
+    good = done.converged & np.isfinite(done.twice_nll)
+    return knot[good], done.parameters[good]
+
+
+def _curvature(space: Space, points: FloatArray) -> tuple[FloatArray, BoolArray]:
+    """Precision (B, N, N) of the coordinates z at points (B, P), and whether it is usable, (B,).
+
+    Half the Hessian of 2NLL. Where a parameter is at its bound and the density falls away from
+    it, the square of its slope is added: an exponential of that width, not a normal, is there.
+    """
+    data = prepare(space.compiled, space.data[np.newaxis])
+    free = select(space.compiled, space.density.free)
+    with np.errstate(all="ignore"):
+        _, lam = objective(space.compiled, points, data)
+        exact = np.ones(len(points), dtype=bool)
+        gradient, hessian = derivatives(space.compiled, points, lam, data, exact, free)
+    gradient, hessian = 0.5 * gradient, 0.5 * hessian
+    theta, (low, high) = points[:, space.density.free], space.density.bounds.T
+    z = space.z(theta)
+    factor = np.where(space.root, 2.0 * z, 1.0)
+    hessian *= factor[:, :, np.newaxis] * factor[:, np.newaxis]
+    diagonal = np.arange(space.root.size)
+    hessian[:, diagonal, diagonal] += np.where(space.root, 2.0 * gradient, 0.0)
+    margin = 1e-6 * (high - low)
+    stuck = ((theta <= low + margin) & (gradient > 0)) | ((theta >= high - margin) & (gradient < 0))
+    added = np.where(stuck & ~space.root, np.square(gradient), 0.0)
+    hessian[:, diagonal, diagonal] += added
+    return hessian, np.asarray(np.isfinite(hessian).all(axis=(1, 2)))
+
+
+def _positive(space: Space, precision: FloatArray, which: IntArray) -> FloatArray:
+    """Make precisions (B, n, n) of some coordinates positive: scaled eigenvalues floored."""
+    low, high = space.density.bounds[which].T
+    width = np.where(space.root[which], np.sqrt(np.abs(high)), high - low)
+    diagonal = np.maximum(np.abs(np.einsum("bii->bi", precision)), np.square(2.0 / width))
+    scale = np.sqrt(diagonal)
+    values, vectors = np.linalg.eigh(precision / (scale[:, :, np.newaxis] * scale[:, np.newaxis]))
+    floored = np.maximum(values, _FLOOR)
+    rebuilt = (vectors * floored[:, np.newaxis]) @ vectors.swapaxes(1, 2)
+    return np.asarray(rebuilt * scale[:, :, np.newaxis] * scale[:, np.newaxis])
+
+
+def _distinct(knot: IntArray, z: FloatArray, precision: FloatArray, log: FloatArray) -> IntArray:
+    """Indices of different minima, ordered by knot; the highest of equal ones stays."""
+    kept: list[int] = []
+    for k in np.unique(knot):
+        here: list[int] = []
+        for i in sorted(np.flatnonzero(knot == k), key=lambda i: -log[i]):
+            apart = [z[i] - z[j] for j in here]
+            if all(d @ precision[i] @ d > _SAME**2 for d in apart):
+                here.append(int(i))
+        kept += here
+    return np.array(kept, dtype=np.intp)
+
+
+def _evaluate(space: Space, z: FloatArray, starts: list[FloatArray]) -> tuple[Knots, FloatArray]:
+    """Knots at axis values z (K,), those without a fit left out, and their points (M, P)."""
+    knot = np.repeat(np.arange(z.size), [len(s) for s in starts])
+    points = np.concatenate(starts)
+    index = np.flatnonzero(space.density.free)[space.axis]
+    points[:, index] = np.square(z[knot]) if space.root[space.axis] else z[knot]
+    knot, points = _fits(space, knot, points, (space.axis,))
+    if not knot.size:
+        raise FitError("no conditional fit converged: the posterior has no proposal")
+    whole, usable = _curvature(space, points)
+    knot, points, whole = knot[usable], points[usable], whole[usable]
+    coordinates = space.z(points[:, space.density.free])
+    log, rest = space.log(coordinates), space.rest
+    precision = _positive(space, whole[:, rest[:, np.newaxis], rest], rest)
+    finite = np.isfinite(log)
+    index = np.flatnonzero(finite)[
+        _distinct(knot[finite], coordinates[finite][:, rest], precision[finite], log[finite])
+    ]
+    knot, log = knot[index], log[index]
+    coordinates, precision = coordinates[index], precision[index]
+    cross = whole[index][:, rest, space.axis]
+    slope = -np.asarray(np.linalg.solve(precision, cross[..., np.newaxis])[..., 0], dtype=float)
+    cholesky = np.linalg.cholesky(precision)
+    log_det = np.asarray(2.0 * np.log(np.einsum("bii->bi", cholesky)).sum(axis=-1), dtype=float)
+    triangle = np.asarray(np.linalg.cholesky(np.linalg.inv(precision)), dtype=float)
+    present, first = np.unique(knot, return_index=True)
+    first = np.append(first, knot.size)
+    mass = log - 0.5 * log_det
+    height = np.logaddexp.reduceat(mass, first[:-1])
+    likelihood = -0.5 * space.compiled.twice_nll(points[index], space.data)
+    profile = np.maximum.reduceat(likelihood, first[:-1])
+    weight = mass - np.repeat(height, np.diff(first))
+    found = Knots(
+        space, z[present], height, profile, first, weight, coordinates[:, rest], slope, triangle,
+        log_det,
+    )  # fmt: skip
+    return found, points[index]
+
+
+def _beside(knots: Knots) -> Knots:
+    """Add components beside the minima, along every other coupling.
+
+    What is quadratic in a coupling is not normal in it: between two minima and beyond them the
+    density is above what their curvatures say. Nuisances are fitted again at every such place.
+    """
+    space, rest = knots.space, list(knots.space.rest)
+    parts = [_Parts(knots.knot_of, knots.weight, knots.centre, knots.slope, knots.triangle,
+                    knots.log_det)]  # fmt: skip
+    for column in space.density.columns():
+        if column != space.axis:
+            parts.append(_along(knots, column, rest.index(column)))
+    order = np.argsort(np.concatenate([part.knot for part in parts]), kind="stable")
+    knot = np.concatenate([part.knot for part in parts])[order]
+    weight = np.concatenate([part.weight for part in parts])[order]
+    first = np.searchsorted(knot, np.arange(knots.z.size + 1))
+    total = np.logaddexp.reduceat(weight, first[:-1])
+    return replace(
+        knots,
+        first=first,
+        weight=weight - total[knot],
+        centre=np.concatenate([part.centre for part in parts])[order],
+        slope=np.concatenate([part.slope for part in parts])[order],
+        triangle=np.concatenate([part.triangle for part in parts])[order],
+        log_det=np.concatenate([part.log_det for part in parts])[order],
+    )
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Components in any order, with the knot of each; the rest as in `Knots`."""
+
+    knot: IntArray
+    weight: FloatArray
+    centre: FloatArray
+    slope: FloatArray
+    triangle: FloatArray
+    log_det: FloatArray
+
+
+def _along(knots: Knots, column: int, j: int) -> _Parts:
+    """Components along the coupling at ``column`` of the free, j-th of the rest."""
+    space, rest = knots.space, knots.space.rest
+    low, high = space.z(space.density.bounds.T)[:, column]
+    regress = np.einsum("mik,mk->mi", knots.triangle, knots.triangle[:, j])
+    sd = np.sqrt(regress[:, j])
+    z = np.empty((_SIDES.size, sd.size, space.root.size))
+    z[..., space.axis] = knots.z[knots.knot_of]
+    z[..., rest] = knots.centre + np.multiply.outer(_SIDES, regress / sd[:, np.newaxis])
+    m = np.tile(np.arange(sd.size), _SIDES.size)
+    z = z.reshape(-1, space.root.size)
+    inside = (z[:, column] > low) & (z[:, column] < high)
+    z, m = z[inside], m[inside]
+    points = np.tile(space.density.compiled.inits, (m.size, 1))
+    bounds = space.density.bounds.T
+    points[:, space.density.free] = np.clip(
+        space.theta(np.where(space.root, np.abs(z), z)), *bounds
+    )
+    m, points = _fits(space, m, points, (space.axis, column))
+    whole, usable = _curvature(space, points)
+    m, points, whole = m[usable], points[usable], whole[usable]
+    z = space.z(points[:, space.density.free])
+    log = space.log(z)
+    precision = _positive(space, whole[:, rest[:, np.newaxis], rest], rest)
+    # along the coupling itself as wide as half the way to the next component
+    covariance = np.linalg.inv(precision)
+    excess = np.square(_WIDTH * sd[m]) - covariance[:, j, j]
+    direction = covariance[:, :, j] / covariance[:, j, j, np.newaxis]
+    covariance += (
+        excess[:, np.newaxis, np.newaxis] * direction[:, :, np.newaxis] * direction[:, np.newaxis]
+    )
+    triangle = np.linalg.cholesky(covariance)
+    log_det = -2.0 * np.log(np.einsum("bii->bi", triangle)).sum(axis=-1)
+    knot = knots.knot_of[m]
+    weight = log - 0.5 * log_det - knots.height[knot]
+    keep = weight > -_NEGLIGIBLE
+    return _Parts(
+        knot[keep], weight[keep], z[keep][:, rest], knots.slope[m[keep]], triangle[keep],
+        log_det[keep],
+    )  # fmt: skip
+
+
+def _spread(knots: Knots, number: int) -> FloatArray:
+    """Axis values (number,) with equal shares of the tempered density between them."""
+    level = knots.height - knots.height.max()
+    fine = np.unique(np.concatenate([np.linspace(a, b, 33) for a, b in _cells(knots, level)]))
+    density = np.exp(_TEMPER * np.interp(fine, knots.z, level)) + 1e-3
+    mass = np.append(0.0, np.cumsum(0.5 * np.diff(fine) * (density[1:] + density[:-1])))
+    return np.asarray(np.interp(np.linspace(0.0, mass[-1], number), mass, fine))
+
+
+def _cells(knots: Knots, level: FloatArray) -> list[tuple[float, float]]:
+    """Intervals of neighbouring knots of which one at least is not negligible."""
+    near = level > -_DEPTH
+    pairs = zip(knots.z[:-1], knots.z[1:], near[:-1] | near[1:], strict=True)
+    found = [(float(a), float(b)) for a, b, keep in pairs if keep]
+    if not found:
+        raise FitError("the posterior is narrower than the range can be searched for")
+    return found
+
+
+@dataclass(frozen=True)
+class Minimum:
+    """A minimum in all free parameters.
+
+    Attributes
+    ----------
+    point : ndarray
+        Parameters of the model, (P,).
+    z : ndarray
+        Coordinates of the free ones, (N,).
+    covariance : ndarray
+        Inverse of the curvature there, (N, N).
+    rise : float
+        2NLL above the deepest minimum.
+    """
+
+    point: FloatArray
+    z: FloatArray
+    covariance: FloatArray
+    rise: float
+
+
+def minima(space: Space, starts: FloatArray) -> tuple[Minimum, ...]:
+    """Free fits from points (S, P): the different minima, deepest first.
+
+    Minima less than a standard deviation apart in the couplings count as one.
+    """
+    done = fit(space.compiled, space.data, starts=starts, free=space.density.free)
+    good = np.flatnonzero(done.converged & np.isfinite(done.twice_nll))
+    if not good.size:
+        return ()
+    good = good[np.argsort(done.twice_nll[good])]
+    points, heights = done.parameters[good], done.twice_nll[good]
+    precision, usable = _curvature(space, points)
+    usable &= heights < heights[0] + 2.0 * _DEPTH
+    points, heights, precision = points[usable], heights[usable], precision[usable]
+    covariance = np.linalg.inv(_positive(space, precision, np.arange(space.root.size)))
+    z, columns = space.z(points[:, space.density.free]), space.density.columns()
+    kept: list[Minimum] = []
+    for i, matrix in enumerate(covariance):
+        block = np.linalg.inv(matrix[np.ix_(columns, columns)])
+        apart = (z[i, columns] - other.z[columns] for other in kept)
+        if all(d @ block @ d > 1.0 for d in apart):
+            kept.append(Minimum(points[i], z[i], matrix, float(heights[i] - heights[0])))
+    return tuple(kept)
+
+
+def knots_of(density: LogDensity, axis: Axis) -> Knots:
+    """Fit at knots along a coupling: coarsely over its range, then where the density is.
+
+    Raises
+    ------
+    FitError
+        If no fit converges.
+    """
+    space = _space(density, axis)
+    grid = ScanRange(axis.low, axis.high).grid()
+    z = np.sqrt(grid) if space.root[space.axis] else grid
+    starts = _starts(space)
+    found, points = _evaluate(space, z, [starts.copy() for _ in z])
+    # a minimum may be narrower than a cell of the grid, in all couplings or this one
+    best = minima(space, points[np.linspace(0, len(points) - 1, _STARTS).astype(int)])
+    z = np.concatenate([found.z, *(m.z[space.axis] + _AROUND * _sd(m, space.axis) for m in best)])
+    z = np.unique(np.clip(z, found.z[0], found.z[-1]))
+    last = _KNOTS if len(density.axes) == 1 else _KNOTS // 2
+    for z_next in (z, _KNOTS // 2, last, last):
+        z = z_next if isinstance(z_next, np.ndarray) else _spread(found, z_next)
+        # from every minimum of the two knots on each side: none is lost where they merge
+        place, size = np.searchsorted(found.z, z), found.z.size
+        seeds = [points[found.first[max(k - 2, 0)] : found.first[min(k + 2, size)]] for k in place]
+        if z_next is not last:
+            seeds = [np.vstack([part, *(m.point for m in best)]) for part in seeds]
+        found, points = _evaluate(space, z, [part.copy() for part in seeds])
+    return _beside(found) if len(density.axes) > 1 else found
+
+
+def _sd(minimum: Minimum, index: int) -> float:
+    return float(np.sqrt(minimum.covariance[index, index]))

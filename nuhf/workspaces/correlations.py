@@ -1,0 +1,232 @@
+"""Which parameters of a combination are one, apart, or correlated in part."""
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nuhf.errors import InputError
+from nuhf.parameters import suggest
+from nuhf.workspaces.parts import LUMI, PER_BIN, Part, free_name, renamed, scale_sample
+
+__all__ = ["apart", "correlated", "luminosities_apart", "shared"]
+
+FloatArray = NDArray[np.float64]
+Json = dict[str, Any]
+
+_ORDER: Final = ("free", LUMI, "constrained")
+_LUMI: Final = "lumi"
+
+
+def shared(parts: Sequence[Part]) -> Iterator[str]:
+    """Say which parameters of several files became one, the free ones first."""
+    owners: dict[str, list[Part]] = {}
+    for part in parts:
+        for name in part.kinds:
+            owners.setdefault(name, []).append(part)
+    found: dict[str, list[str]] = {}
+    for name, several in owners.items():
+        if len(several) > 1:
+            where = (
+                "" if len(several) == len(parts) else f" ({', '.join(p.label for p in several)})"
+            )
+            found.setdefault(several[0].kind(name), []).append(f"{name}{where}")
+    rank = {kind: i for i, kind in enumerate(_ORDER)}
+    for kind in sorted(found, key=lambda kind: rank.get(kind, len(rank))):
+        one = "one parameter" if len(found[kind]) == 1 else "one parameter each"
+        yield f"{one} of all files now, {kind}: {', '.join(sorted(found[kind]))}"
+
+
+def luminosities_apart(parts: Sequence[Part], notes: list[str]) -> list[Part]:
+    """Give files whose luminosity differs from that of the first an own parameter for it.
+
+    The name of a luminosity is fixed by pyhf's schema: two of them cannot be told apart.
+    """
+    users = [part for part in parts if part.kinds.get(_LUMI) == {_LUMI}]
+    done = list(parts)
+    taken = {name for part in parts for name in part.kinds}
+    for part in users[1:]:
+        if _luminosity(part) == _luminosity(users[0]):
+            continue
+        done[done.index(part)] = _own_luminosity(part, taken, notes)
+    return done
+
+
+def apart(parts: Sequence[Part], wanted: Sequence[str], notes: list[str]) -> list[Part]:
+    """Keep parameters of equal name apart: all files but the first get an own one.
+
+    Raises
+    ------
+    InputError
+        If a name is not in several files.
+    """
+    done = list(parts)
+    taken = {name for part in parts for name in part.kinds}
+    for name in wanted:
+        users = [i for i, part in enumerate(done) if name in part.kinds]
+        if len(users) < 2:
+            several = [n for n in taken if sum(n in part.kinds for part in parts) > 1]
+            where = "one file only" if users else "no file"
+            raise InputError(f"--decorrelate {name}: it is in {where}; {suggest(name, several)}")
+        for i in users[1:]:
+            part = done[i]
+            if part.kinds[name] == {_LUMI}:
+                done[i] = _own_luminosity(part, taken, notes)
+                continue
+            new = free_name(f"{name}_{part.label}", taken)
+            taken.add(new)
+            done[i] = renamed(part, {}, {name: new})
+            notes.append(f"{part.label}: {name} is now {new}, apart from that of the other files")
+    return done
+
+
+def _luminosity(part: Part) -> tuple[Any, ...]:
+    setting = part.settings(_LUMI)
+    fixed = bool(setting.get("fixed"))
+    return fixed, *(tuple(map(float, setting[key])) for key in ("inits", "auxdata", "sigmas"))
+
+
+def _own_luminosity(part: Part, taken: set[str], notes: list[str]) -> Part:
+    """Return a part whose luminosity is a normsys of an own name; a constant if it is fixed."""
+    fixed, (start, *_), (centre, *_), (width, *_) = _luminosity(part)
+    new = free_name(f"{_LUMI}_{part.label}", taken)
+    taken.add(new)
+    content = copy.deepcopy(part.channels)
+    relative = width / centre
+    for channel in content:
+        for sample in channel["samples"]:
+            if not any(m["type"] == _LUMI for m in sample["modifiers"]):
+                continue
+            scale_sample(sample, start if fixed else centre)
+            sample["modifiers"] = [m for m in sample["modifiers"] if m["type"] != _LUMI]
+            if not fixed:
+                factors = {"hi": 1.0 + relative, "lo": 1.0 - relative}
+                sample["modifiers"].append({"name": new, "type": "normsys", "data": factors})
+    configs = {name: config for name, config in part.configs.items() if name != _LUMI}
+    if fixed:
+        notes.append(f"{part.label}: its luminosity is fixed, and now a constant in its samples")
+    else:
+        notes.append(
+            f"{part.label}: its luminosity is now {new}, a normsys of {100 * relative:.3g} %, "
+            "apart from lumi (differs from the linear factor in second order)"
+        )
+    return replace(part, channels=content, configs=configs)
+
+
+def correlated(
+    parts: Sequence[Part], wanted: Sequence[tuple[str, str, float]], notes: list[str]
+) -> list[Part]:
+    """Correlate constrained parameters by mixing independent ones.
+
+    With the Cholesky factor L of the correlation matrix a parameter i becomes the sum of L_ij u_j
+    of independent parameters u_j: the first keeps its meaning, u_j has the name of parameter j.
+    A histosys moves by L_ij times its shift, a normsys by its factors to the power of L_ij.
+
+    Raises
+    ------
+    InputError
+        If a name is no parameter with a Gaussian constraint around 0, a coefficient is not
+        between -1 and 1, or all together are no correlation matrix.
+    """
+    if not wanted:
+        return list(parts)
+    involved = list(dict.fromkeys(name for a, b, _ in wanted for name in (a, b)))
+    for name in involved:
+        _constrained(parts, name)
+    matrix = np.eye(len(involved))
+    for a, b, value in wanted:
+        if a == b or not -1.0 <= value <= 1.0:
+            raise InputError(
+                f"--correlate {a} {b} {value:g}: give two parameters and a number from -1 to 1"
+            )
+        i, j = involved.index(a), involved.index(b)
+        matrix[i, j] = matrix[j, i] = value
+    factor = _cholesky(matrix)
+    if factor is None:
+        text = ", ".join(f"{a} {b} {value:g}" for a, b, value in wanted)
+        raise InputError(f"--correlate: no such correlations are possible together: {text}")
+    notes += [f"{a} and {b} are correlated with {value:g}" for a, b, value in wanted]
+    mixed = [_mixed(part, involved, factor) for part in parts]
+    present = {name for part in mixed for name in part.kinds}
+    return [
+        replace(part, configs={n: c for n, c in part.configs.items() if n in present})
+        for part in mixed
+    ]
+
+
+def _constrained(parts: Sequence[Part], name: str) -> None:
+    owners = [part for part in parts if name in part.kinds]
+    if not owners:
+        known = [n for part in parts for n in part.kinds if part.kind(n) == "constrained"]
+        raise InputError(f"--correlate: no parameter '{name}'; {suggest(name, known)}")
+    for part in owners:
+        if part.kind(name) != "constrained":
+            hint = "; --decorrelate lumi first" if part.kind(name) == LUMI else ""
+            what = "has" if part.kind(name) == PER_BIN else "is"
+            raise InputError(
+                f"--correlate {name}: it {what} {part.kind(name)} in {part.label}, and only "
+                f"parameters of normsys and histosys can be correlated{hint}"
+            )
+        setting = part.settings(name)
+        if setting.get("fixed") or any(setting.get("auxdata", ())):
+            raise InputError(
+                f"--correlate {name}: it is fixed, or not constrained around 0, in {part.label}"
+            )
+
+
+def _cholesky(matrix: FloatArray) -> FloatArray | None:
+    """Lower factor (n, n) of a correlation matrix, which may be singular; None if it is none."""
+    size = len(matrix)
+    factor = np.zeros_like(matrix)
+    for i in range(size):
+        for j in range(i + 1):
+            rest = matrix[i, j] - factor[i, :j] @ factor[j, :j]
+            if i == j:
+                if rest < -1e-9:
+                    return None
+                factor[i, i] = np.sqrt(max(rest, 0.0))
+            elif factor[j, j] > 1e-6:
+                factor[i, j] = rest / factor[j, j]
+            elif abs(rest) > 1e-6:
+                return None
+    return factor
+
+
+def _mixed(part: Part, involved: Sequence[str], factor: FloatArray) -> Part:
+    content = copy.deepcopy(part.channels)
+    for channel in content:
+        for sample in channel["samples"]:
+            kept: list[Json] = []
+            added: dict[tuple[str, str], Json] = {}
+            for modifier in sample["modifiers"]:
+                if modifier["name"] not in involved:
+                    kept.append(modifier)
+                    continue
+                row = factor[involved.index(modifier["name"])]
+                for name, weight in zip(involved, row, strict=True):
+                    if abs(weight) > 1e-12:
+                        key = (modifier["type"], name)
+                        added[key] = _added(added.get(key), modifier, float(weight), sample["data"])
+            rows = [{"name": n, "type": kind, "data": data} for (kind, n), data in added.items()]
+            sample["modifiers"] = kept + rows
+    return replace(part, channels=content)
+
+
+def _added(before: Json | None, modifier: Mapping[str, Any], weight: float, data: Any) -> Json:
+    """Return the data of ``before`` and of ``weight`` times another modifier together."""
+    given = modifier["data"]
+    if modifier["type"] == "normsys":
+        up, down = (given["hi"], given["lo"]) if weight > 0 else (given["lo"], given["hi"])
+        old = before or {"hi": 1.0, "lo": 1.0}
+        return {"hi": old["hi"] * up ** abs(weight), "lo": old["lo"] * down ** abs(weight)}
+    up, down = ("hi_data", "lo_data") if weight > 0 else ("lo_data", "hi_data")
+    nominal = np.asarray(data, dtype=float)
+    old = before or {"hi_data": nominal, "lo_data": nominal}
+    moved = {
+        key: np.asarray(old[key]) + abs(weight) * (np.asarray(given[source]) - nominal)
+        for key, source in (("hi_data", up), ("lo_data", down))
+    }
+    return {key: row.tolist() for key, row in moved.items()}

@@ -1,0 +1,44 @@
+"""What is found in a file."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+__all__ = ["Finding", "Severity", "not_finite"]
+
+Severity = Literal["error", "warning", "info"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing found in a file.
+
+    Attributes
+    ----------
+    severity : str
+        ``error`` (wrong), ``warning`` (legal but suspicious) or ``info``.
+    check : str
+        Short name of the check.
+    where : str
+        Place in the file, in words.
+    message : str
+        What is there, and what it should be.
+    """
+
+    severity: Severity
+    check: str
+    where: str
+    message: str
+
+
+def not_finite(content: Any, where: str = "") -> Iterator[str]:
+    """Yield the places of NaN and Infinity in parsed JSON, such as ``channels[0].name``."""
+    if isinstance(content, float) and not math.isfinite(content):
+        yield f"{where} is {content}"
+    elif isinstance(content, Mapping):
+        for key, value in content.items():
+            yield from not_finite(value, f"{where}.{key}" if where else str(key))
+    elif isinstance(content, list):
+        for i, value in enumerate(content):
+            yield from not_finite(value, f"{where}[{i}]")

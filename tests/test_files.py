@@ -1,0 +1,313 @@
+"""Questions to pyhf files: any workspace, patched or combined, ours or not."""
+
+import copy
+import io
+import json
+import time
+
+import atlas_style
+import numpy as np
+import pyhf
+import pytest
+from conftest import EXPERIMENT as X
+from conftest import ROOT
+from random_workspaces import random_workspace
+
+import nuhf
+from nuhf import api
+from nuhf.errors import InputError, ModelError, NuhfError
+from nuhf.likelihood.evaluate import compile_model
+from nuhf.likelihood.fit import refit_with_pyhf
+from nuhf.stats.intervals import threshold
+from nuhf.workspaces.native import load_model
+
+SHIPPED = ROOT / "workspaces" / X
+TYPES = {"normfactor", "normsys", "histosys", "lumi", "staterror", "shapesys", "shapefactor"}
+
+
+# ------------------------------------------------------------------- compiled against pyhf
+
+
+def test_fifty_random_workspaces_compile_to_what_pyhf_has():
+    """All seven modifier types: expected counts to 1e-10, 2NLL to 1e-8."""
+    seen = set()
+    for seed in range(50):
+        model, data = load_model(random_workspace(seed))
+        seen |= {kind for _, kind in model.config.modifiers}
+        compiled = compile_model(model)
+        rng = np.random.default_rng(seed)
+        size = np.where(compiled.inits == 0.0, 1.2, 0.15)
+        theta = np.clip(compiled.inits + size * rng.normal(size=size.shape), *compiled.bounds.T)
+        theta = np.where(compiled.fixed, compiled.inits, theta)
+        np.testing.assert_allclose(
+            compiled.expected(theta), model.expected_actualdata(theta), rtol=1e-10
+        )
+        assert float(compiled.twice_nll(theta, data)) == pytest.approx(
+            float(-2 * model.logpdf(theta, data)[0]), abs=1e-8
+        )
+    assert seen == TYPES
+
+
+@pytest.mark.parametrize("seed", [0, 2])
+def test_derivatives_with_a_shape_that_channels_share(seed):
+    model, data = load_model(random_workspace(seed))
+    compiled = compile_model(model)
+    theta = compiled.inits + 0.05
+    step = 1e-5 * np.eye(theta.size)
+    numeric = [
+        (compiled.twice_nll(theta + s, data) - compiled.twice_nll(theta - s, data)) / 2e-5
+        for s in step
+    ]
+    np.testing.assert_allclose(compiled.gradient(theta, data), numeric, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("seed", [1, 3])
+def test_profiles_and_limits_of_random_workspaces_are_those_of_pyhf_and_minuit(seed):
+    """2NLL at the ends of the interval above the minimum, by pyhf's likelihood: 1e-4."""
+    spec = random_workspace(seed)
+    (found,) = nuhf.limit(spec, cl=0.9)
+    model, data = load_model(spec)
+    start = np.array(model.config.suggested_init())
+    fixed = np.array(model.config.suggested_fixed())
+    poi = model.config.poi_index
+    lowest = refit_with_pyhf(model, data, start, fixed, tolerance=1e-4).twice_nll[0]
+    assert found.twice_nll_min == pytest.approx(lowest, abs=1e-4)
+    for end in [e for piece in found.intervals for e in piece if e > 0]:
+        held, at = fixed.copy(), start.copy()
+        held[poi], at[poi] = True, end
+        height = refit_with_pyhf(model, data, at, held, tolerance=1e-4).twice_nll[0]
+        assert height - lowest == pytest.approx(threshold(0.9), abs=2e-4)
+
+
+def plain_pyhf(spec):
+    workspace = pyhf.Workspace(spec)
+    settings = {"normsys": {"interpcode": "code4"}, "histosys": {"interpcode": "code4p"}}
+    model = workspace.model(modifier_settings=settings)
+    return model, workspace.data(model)
+
+
+@pytest.fixture
+def minuit():
+    pyhf.set_backend("numpy", pyhf.optimize.minuit_optimizer(tolerance=1e-3))
+    yield
+    pyhf.set_backend("numpy", "scipy")
+
+
+def test_cls_at_our_limit_is_what_pyhf_has_there(minuit):
+    """CLs falls by a tenth of itself where the parameter moves by 2 %: 0.1 % of the limit."""
+    (found,) = nuhf.limit(atlas_style.workspace(), "mu_SIG", cl=0.95, method="cls")
+    model, data = plain_pyhf(atlas_style.workspace())
+    cls = float(pyhf.infer.hypotest(found.upper_limit, data, model))
+    assert cls == pytest.approx(0.05, rel=4e-3)
+
+
+@pytest.mark.slow
+def test_a_cls_limit_is_that_of_pyhf(minuit):
+    """To 0.1 %; pyhf takes most of a minute where the compiled likelihood takes a second."""
+    (found,) = nuhf.limit(atlas_style.workspace(), "mu_SIG", cl=0.95, method="cls")
+    model, data = plain_pyhf(atlas_style.workspace())
+    limits = pyhf.infer.intervals.upper_limits.upper_limit(data, model, scan=None, rtol=1e-5)
+    assert found.upper_limit == pytest.approx(float(limits[0]), rel=1e-3)
+    band = ("minus2", "minus1", "median", "plus1", "plus2")
+    for ours, theirs in zip(band, limits[1], strict=True):
+        assert found.expected[ours] == pytest.approx(float(theirs), rel=2e-3)
+
+
+# --------------------------------------------------------------------------- our own files
+
+
+@pytest.mark.parametrize("name", ["qnu_mumu.native", "qnu_mumu.stock", "munu_mu.stock"])
+def test_a_file_of_ours_has_the_limit_of_its_experiment(name):
+    """Units are read from the names; the file knows the parameter by nuhf's name, too."""
+    (ours,) = nuhf.limit(X, name.split(".")[0])
+    for parameter in (None, name.split(".")[0]):
+        (found,) = nuhf.limit(str(SHIPPED / f"{name}.json"), parameter)
+        assert found.parameter == ours.parameter
+        assert found.unit == ours.unit
+        exact = "native" in name or "munu" in name
+        rtol = 1e-6 if exact else 1e-4
+        np.testing.assert_allclose(found.intervals, ours.intervals, rtol=rtol)
+        assert (found.upper_limit is None) == (ours.upper_limit is None)
+
+
+@pytest.fixture(scope="module")
+def moment():
+    return nuhf.workspace(X, "munu_mu")
+
+
+def test_a_combination_with_an_atlas_like_file_is_the_sum_by_hand(moment):
+    """Nothing is shared: 2NLL of the two add up, each profiled alone."""
+    other = atlas_style.workspace()
+    (alone,) = nuhf.limit(X, "munu_mu")
+    combined = nuhf.combine([moment, other], poi="munu2_mu_em18")
+    for files in ([moment, other], combined):
+        (found,) = nuhf.limit(files, "munu_mu")
+        np.testing.assert_allclose(found.intervals, alone.intervals, rtol=1e-6)
+    (first,), (second,), (both,) = (
+        api.problems(names, "munu_mu" if i != 1 else "mu_SIG")
+        for i, names in enumerate((moment, other, [moment, other]))
+    )
+    theta = np.array([0.0, 1.0, 3.5])
+    _, lowest = second.profiler().best(np.array([1.0]))
+    np.testing.assert_allclose(
+        both.profiler().at(theta), first.profiler().at(theta) + lowest, rtol=0, atol=1e-6
+    )
+
+
+def test_a_nuisance_in_both_files_is_one(moment):
+    """By hand: the sum of both 2NLL at equal flux, minus the constraint that is there twice."""
+    other = atlas_style.workspace()
+    text = json.dumps(other).replace("ttbar_shower", "flux_sns")
+    (both,) = api.problems([moment, json.loads(text)], "munu_mu")
+    (first,), (second,) = api.problems(moment), api.problems(json.loads(text))
+    rng = np.random.default_rng(1)
+    point = {n: 0.3 * rng.normal() for n in both.engine.compiled.names}
+    point |= {n: 1.0 + 0.01 * rng.normal() for n in point if "[" in n or n in ("lumi", "mu_ttbar")}
+    point |= {"munu2_mu_em18": 2.0, "mu_SIG": 0.5}
+    one, two, sum_ = (
+        float(p.engine.compiled.twice_nll([point[n] for n in p.engine.compiled.names], p.data))
+        for p in (first, second, both)
+    )
+    assert sum_ == pytest.approx(one + two - point["flux_sns"] ** 2 - np.log(2 * np.pi), abs=1e-8)
+
+
+# ------------------------------------------------------------------------- command and Python
+
+
+def test_every_question_takes_a_file(cli, work, monkeypatch):
+    (work / "lhc.json").write_text(json.dumps(atlas_style.workspace()))
+    limit = json.loads(cli("limit", "lhc.json", "--json").out)["results"][0]
+    assert (limit["parameter"], limit["experiments"]) == ("mu_SIG", ["lhc.json"])
+    monkeypatch.setattr("sys.stdin", io.StringIO((work / "lhc.json").read_text()))
+    assert (
+        json.loads(cli("limit", "-", "--json").out)["results"][0]["intervals"] == limit["intervals"]
+    )
+    fit = json.loads(cli("fit", "lhc.json", "--json").out)
+    assert fit["units"]["JES"] == "sigma"
+    assert fit["units"]["lumi"] == fit["units"]["staterror_SR_meff[0]"] == "1"
+    assert fit["parameters"]["mu_SIG"][0] == pytest.approx(limit["best_fit"], rel=1e-3)
+    scan = cli("scan", "lhc.json", "-p", "mu_ttbar", "-o", "-")
+    assert scan.code == 0
+    contour = cli("contour", "lhc.json", "-p", "mu_SIG", "-p", "mu_ttbar", "--points", 12, "--json")
+    assert json.loads(contour.out)["parameters"] == ["mu_SIG", "mu_ttbar"]
+    ran = cli(
+        "coverage", "lhc.json", "-p", "mu_SIG", "--true", 1, "--toys", 20, "--jobs", 1, "--json"
+    )
+    assert json.loads(ran.out)["toys"] == 20
+    assert cli("limit", "lhc.json", "-o", "out").code == 0
+    assert json.loads((work / "out" / "workspaces" / "mu_SIG.json").read_text())["channels"]
+    bracketed = json.loads(cli("limit", "lhc.json", "--range", -2, 20, "--json").out)["results"][0]
+    assert bracketed["intervals"][0][0] < 0  # a bare number has no physical bound
+
+
+def test_patches_measurements_and_values():
+    patches = json.loads((SHIPPED / "qnu_mumu.patches" / "patchset.json").read_text())
+    name = patches["patches"][-1]["metadata"]["name"]
+    value = patches["patches"][-1]["metadata"]["values"][0]
+    background = str(SHIPPED / "qnu_mumu.patches" / "BkgOnly.json")
+    patch = [f"{SHIPPED / 'qnu_mumu.patches' / 'patchset.json'}:{name}"]
+    grid = api.problems(background, "strength", patch=patch)[0]
+    exact = api.problems(X, "qnu_mumu")[0]
+    ends = grid.profiler().at(np.array([0.0, 1.0]))
+    np.testing.assert_allclose(
+        np.diff(ends), np.diff(exact.profiler().at(np.array([0.0, value]))), atol=2e-5
+    )
+    spec = atlas_style.workspace()
+    second = copy.deepcopy(spec["measurements"][0])
+    second["name"] = "second"
+    second["config"]["poi"] = "mu_ttbar"
+    spec["measurements"].append(second)
+    assert api.problems(spec, measurement="second")[0].parameter.name == "mu_ttbar"
+    held = api.problems(spec, measurement="second", values={"mu_SIG": 0.0}, fix=["J*", "lumi=1.01"])
+    problem = held[0]
+    assert problem.engine.compiled.fixed[problem.engine.compiled.index("JES")]
+    best, _ = problem.profiler().best(np.array([1.0]))
+    compiled = problem.engine.compiled
+    assert [best[compiled.index(n)] for n in ("mu_SIG", "JES", "lumi")] == [0.0, 0.0, 1.01]
+
+
+def broken(change):
+    spec = atlas_style.workspace()
+    change(spec)
+    return spec
+
+
+BAD = {
+    "schema": (lambda s: s.pop("version"), "version"),
+    "length": (lambda s: s["channels"][0]["samples"][0]["data"].append(1.0), "SR_meff"),
+    "poi": (lambda s: s["measurements"][0]["config"].update(poi="nope"), "acts on no sample"),
+    "observations": (lambda s: s["observations"].pop(), "no observations"),
+    "twice": (lambda s: s["channels"].append(s["channels"][0]), "2 channels"),
+    "normsys": (
+        lambda s: s["channels"][0]["samples"][1]["modifiers"][3]["data"].update(lo=-1.0),
+        "factors must be positive",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", BAD)
+def test_a_broken_file_is_one_readable_line(cli, work, fault):
+    change, words = BAD[fault]
+    (work / "bad.json").write_text(json.dumps(broken(change)))
+    ran = cli("limit", "bad.json", "-p", "mu_SIG")
+    assert ran.code in (1, 2)
+    assert ran.out == ""
+    assert ran.err.count("\n") == 1
+    assert words in ran.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"parameter": "nope"}, "no parameter 'nope'"),
+        ({"parameter": "staterror_SR_meff"}, "value per bin"),
+        ({"analysis": "khan2023"}, "of experiments"),
+        ({"anapole": "khan"}, "for experiments"),
+        ({"fix": ["nope*"]}, r"no nuisance 'nope\*'"),
+        ({"fix": ["JES=x"]}, "NAME=VALUE with a number"),
+        ({"fix": ["JES=9"]}, "between -5 and 5"),
+        ({"values": {"mu_SIG": 1.0}}, "named twice"),
+        ({"measurement": "nope"}, "has 2 measurements"),
+    ],
+)
+def test_what_a_file_does_not_have_is_said(arguments, words):
+    spec = atlas_style.workspace()
+    if "measurement" in arguments:
+        spec["measurements"].append({**spec["measurements"][0], "name": "second"})
+    with pytest.raises(InputError, match=words):
+        api.problems(spec, **{"parameter": "mu_SIG", **arguments})
+
+
+def test_experiments_and_files_do_not_mix(moment):
+    with pytest.raises(InputError, match="nuhf workspace first"):
+        nuhf.limit([X, moment], "munu_mu")
+    with pytest.raises(InputError, match="not of experiments"):
+        nuhf.limit(X, "munu_mu", patch=["x.json"])
+    with pytest.raises(NuhfError, match="no 'channels'"):
+        nuhf.limit({"patches": []}, "munu_mu")
+    with pytest.raises(ModelError):
+        nuhf.limit({"channels": [], "version": "1.0.0"}, "munu_mu")
+
+
+@pytest.mark.slow
+def test_speed_beside_pyhf(moment):
+    """Profile at ten values, both with the same starts, in one run."""
+    spec = random_workspace(4)
+    (problem,) = api.problems(spec)
+    grid = np.linspace(0.2, 2.0, 10)
+    profiler = problem.profiler()
+    profiler.at(grid)
+    begin = time.perf_counter()
+    fast = profiler.at(grid)
+    ours = time.perf_counter() - begin
+    model, data = load_model(spec)
+    pyhf.set_backend("numpy", "minuit")
+    begin = time.perf_counter()
+    slow = [
+        float(pyhf.infer.mle.fixed_poi_fit(v, data, model, return_fitted_val=True)[1]) for v in grid
+    ]
+    theirs = time.perf_counter() - begin
+    pyhf.set_backend("numpy", "scipy")
+    np.testing.assert_allclose(fast, slow, rtol=0, atol=1e-3)
+    print(f"compiled {ours / 10:.2g} s, pyhf with minuit {theirs / 10:.2g} s per fit")
+    assert theirs > 20 * ours

@@ -1,0 +1,323 @@
+"""The log density: against the likelihood, finite differences, jax, and its priors' own rules."""
+
+import json
+import sys
+from functools import cache
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from conftest import EXPERIMENT, ROOT
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.integrate import quad
+from scipy.stats import kstest
+from test_compiled import everything_spec
+
+import nuhf
+from nuhf.errors import InputError, ModelError
+from nuhf.likelihood.evaluate import poisson_twice_nll
+from nuhf.likelihood.jax_density import _poisson, expected
+from nuhf.stats.log_density import of_file
+from nuhf.stats.priors import Axis, Flat, FlatMagnitude, Normal, Tabulated, parse
+
+CASES = {
+    "interference": (("qnu_ee", "sin2thetaW"), {"sin2thetaW": "normal:0.24,0.02"}),
+    "square": (("munu_e", "munu_mu"), {"munu_e": "flat-magnitude"}),
+}
+
+
+@cache
+def density(name):
+    if name == "everything":
+        return of_everything()
+    parameters, prior = CASES[name]
+    return nuhf.log_density(EXPERIMENT, parameters, prior=prior)
+
+
+def of_everything():
+    """A workspace with every type of modifier."""
+    import tempfile
+    from pathlib import Path
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "everything.json"
+        path.write_text(json.dumps(everything_spec()), encoding="utf-8")
+        return of_file(path, ["k"], {"k": Normal(0.5, 2.0)})
+
+
+def points_of(target, number, seed=1):
+    """Points with a finite density: pulls beyond +-1, where the interpolation changes."""
+    rng = np.random.default_rng(seed)
+    low, high = target.bounds.T
+    found = []
+    while len(found) < number:
+        nuisances = target.prior_transform(rng.random(low.size))
+        middle = rng.uniform(low + 0.3 * (high - low), high - 0.3 * (high - low))
+        couplings = target.columns()
+        nuisances[couplings] = middle[couplings]
+        if np.isfinite(target.logpdf(nuisances)):
+            found.append(nuisances)
+    return np.array(found)
+
+
+@pytest.fixture
+def jax():
+    """Jax in double precision, as it was before afterwards."""
+    import jax
+
+    before = jax.config.jax_enable_x64
+    jax.config.update("jax_enable_x64", True)
+    yield jax
+    jax.config.update("jax_enable_x64", before)
+
+
+@pytest.mark.parametrize("name", [*CASES, "everything"])
+def test_it_is_the_likelihood_times_the_priors(name):
+    target = density(name)
+    points = points_of(target, 50)
+    whole = np.tile(target.compiled.inits, (50, 1))
+    whole[:, target.free] = points
+    likelihood = -0.5 * target.compiled.twice_nll(whole, target.data)
+    priors = sum(
+        prior.log(axis, whole[:, axis.index], np)
+        for axis, prior in zip(target.axes, target.priors, strict=True)
+    )
+    np.testing.assert_allclose(target.logpdf(points), likelihood + priors, rtol=1e-10)
+    assert target.logpdf(points[0]).shape == ()
+    assert target.logpdf(points.reshape(5, 10, -1)).shape == (5, 10)
+
+
+@pytest.mark.parametrize("name", [*CASES, "everything"])
+def test_gradient_equals_finite_differences(name):
+    """Five-point rule, in steps of the parameters' own scale."""
+    target = density(name)
+    low, high = target.bounds.T
+    for point in points_of(target, 5, seed=3):
+        value, gradient = target.logpdf_and_gradient(point)
+        assert value == target.logpdf(point)
+        step = np.diag(1e-4 * np.minimum(1.0, high - low))
+        at = point + np.array([-2, -1, 1, 2])[:, np.newaxis, np.newaxis] * step
+        slope = np.einsum("k,kn->n", [1, -8, 8, -1], target.logpdf(at)) / (12 * np.diag(step))
+        np.testing.assert_allclose(gradient, slope, rtol=1e-5, atol=1e-5)
+
+
+@cache
+def on_jax(name):
+    """Compiled for 40 points: value and gradient."""
+    import jax
+
+    return jax.jit(jax.vmap(jax.value_and_grad(density(name).to_jax())))
+
+
+@pytest.mark.parametrize("name", ["interference", "everything"])
+def test_jax_function_equals_numpy(name, jax):
+    """Value and gradient through jit, grad and vmap; the expectation, too."""
+    target = density(name)
+    points = points_of(target, 40)
+    values, gradients = target.logpdf_and_gradient(points)
+    ours, slopes = on_jax(name)(points)
+    np.testing.assert_allclose(ours, values, rtol=1e-10)
+    np.testing.assert_allclose(slopes, gradients, rtol=1e-8, atol=1e-8)
+    whole = np.tile(target.compiled.inits, (40, 1))
+    whole[:, target.free] = points
+    counts = jax.jit(jax.vmap(lambda t: expected(jax.numpy, target.compiled, t)))(whole)
+    np.testing.assert_allclose(counts, target.compiled.expected(whole), rtol=1e-10, atol=1e-12)
+
+
+def test_jax_function_with_a_prior_in_the_magnitude(jax):
+    target = density("square")
+    point = points_of(target, 1)[0]
+    value, gradient = target.logpdf_and_gradient(point)
+    ours, slope = jax.jit(jax.value_and_grad(target.to_jax()))(point)
+    assert float(ours) == pytest.approx(float(value), rel=1e-10)
+    np.testing.assert_allclose(slope, gradient, rtol=1e-8, atol=1e-8)
+
+
+def test_jax_hessian_equals_differences_of_the_gradient(jax):
+    target = density("interference")
+    hessian = jax.jit(jax.hessian(target.to_jax()))
+    point = points_of(target, 1, seed=5)[0]
+    step = 1e-5 * np.eye(point.size)
+    up, down = (target.logpdf_and_gradient(point + s)[1] for s in (step, -step))
+    np.testing.assert_allclose(hessian(point), (up - down) / 2e-5, rtol=1e-5, atol=1e-4)
+
+
+def test_jax_derivatives_where_the_interpolation_changes(jax):
+    """At pulls of -1 and 1, and at zero couplings, where a power has no derivative on jax."""
+    target = density("everything")
+    c, place = target.compiled.constraints, np.cumsum(target.free) - 1
+    pulls = c.normal_param[(c.normal_sigma == 1) & target.free[c.normal_param]]
+    points = np.tile(target.initial, (40, 1))
+    points[:, place[pulls]] = np.resize([-1.0, 0.0, 1.0], 40)[:, np.newaxis]
+    points[:, target.columns()[0]] = 0.0
+    _, gradients = target.logpdf_and_gradient(points)
+    np.testing.assert_allclose(on_jax("everything")(points)[1], gradients, rtol=1e-8, atol=1e-8)
+
+
+def test_where_the_density_is_zero(jax):
+    """Outside the bounds, and where a bin with counts expects nothing: -inf, here and on jax."""
+    target = density("everything")
+    outside, negative = target.initial.copy(), target.initial.copy()
+    outside[0] = target.bounds[0, 1] + 1.0
+    negative[target.columns()[0]] = -30.0
+    whole = target.compiled.inits.copy()
+    whole[target.free] = negative
+    assert (target.compiled.expected(whole) < 0).any()
+    value, gradient = target.logpdf_and_gradient(np.array([outside, negative]))
+    assert (value == -np.inf).all()
+    assert np.isnan(gradient).all()
+    nothing = np.full(outside.size, np.nan)
+    assert target.logpdf(nothing) == -np.inf
+    points = np.resize([outside, negative, nothing], (40, outside.size))
+    assert (np.asarray(on_jax("everything")(points)[0]) == -np.inf).all()
+
+
+def test_poisson_term_of_jax_follows_the_convention_of_numpy(jax):
+    n = np.array([0.0, 0.0, 0.0, 3.0, 3.0, 3.0, 0.0, 2.5])
+    lam = np.array([-1.0, 0.0, 2.0, -1.0, 0.0, 2.0, np.nan, 1e-300])
+    ours = [-2.0 * float(_poisson(jax, n[i : i + 1], lam[i : i + 1])) for i in range(n.size)]
+    theirs = [float(poisson_twice_nll(n[i : i + 1], lam[i : i + 1])) for i in range(n.size)]
+    np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+
+
+def test_jax_in_single_precision_is_refused(jax):
+    jax.config.update("jax_enable_x64", False)
+    with pytest.raises(InputError, match="jax_enable_x64"):
+        jax.jit(density("square").to_jax())(density("square").initial.astype(np.float32))
+
+
+def test_without_jax_the_error_says_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "jax", None)
+    with pytest.raises(ModelError, match=r"pip install 'nuhf\[jax\]'"):
+        density("square").to_jax()
+
+
+def test_nested_samplers_get_the_same_posterior():
+    """log_likelihood + prior densities = logpdf + a constant, the Jacobian of prior_transform."""
+    target = density("everything")
+    u = np.random.default_rng(2).uniform(0.2, 0.8, (20, target.initial.size))
+    u = u[np.isfinite(target.logpdf(target.prior_transform(u)))]
+    assert len(u) > 5
+    theta = target.prior_transform(u)
+    step = 1e-6
+    slopes = [
+        (target.prior_transform(u + step * e) - target.prior_transform(u - step * e)) / (2 * step)
+        for e in np.eye(u.shape[1])
+    ]
+    jacobian = sum(np.log(slope[:, i]) for i, slope in enumerate(slopes))
+    constant = target.logpdf(theta) - target.log_likelihood(theta) + jacobian
+    np.testing.assert_allclose(constant, constant[0], rtol=1e-6, atol=1e-6)
+
+
+AXES = {
+    "charge": Axis("qnu_ee", "qnu_ee_em8", "e", 0, -200.0, 150.0, 0.0, scale=1e-8),
+    "angle": Axis("sin2thetaW", "s", "1", 0, -20.0, 30.0, 0.0, scale=1e-2, offset=0.2386),
+    "moment": Axis("munu_e", "munu2_e_em18", "mu_B", 0, 0.0, 20.0, 0.0, scale=1e-18, squared=True),
+}
+PRIORS = {
+    "flat": lambda size: Flat(),
+    "flat-magnitude": lambda size: FlatMagnitude(),
+    "normal": lambda size: Normal(0.2 * size, 0.1 * size),
+    "table": lambda size: Tabulated((0.0, 0.3 * size, size), (1.0, 3.0, 0.5)),
+}
+
+
+@pytest.mark.parametrize("kind", PRIORS)
+@pytest.mark.parametrize("axis", AXES.values(), ids=AXES)
+def test_priors_are_normalised_and_draw_from_themselves(axis, kind):
+    """Integral 1 in the fit parameter; quantiles are the inverse of it; slopes are derivatives."""
+    prior = PRIORS[kind](axis.ends[1])
+    inner = np.clip(axis.to_fit(np.array([0.0, 0.3 * axis.ends[1]])), axis.low, axis.high)
+    edges = np.unique([axis.low, *inner, axis.high])
+    # the root of a square is integrated in the root, where its density is finite
+    root = axis.squared
+
+    def value(z):
+        theta = z * z if root else z
+        return np.exp(prior.log(axis, np.array([theta]), np)[0]) * (2 * z if root else 1.0)
+
+    ends = np.sqrt(edges) if root else edges
+    total = sum(quad(value, a, b, limit=200)[0] for a, b in pairwise(ends))
+    assert total == pytest.approx(1.0, rel=1e-6)
+    u = np.array([0.05, 0.3, 0.6, 0.9])
+    theta = prior.quantile(axis, u)
+    for probability, end in zip(u, np.sqrt(theta) if root else theta, strict=True):
+        below = [*ends[ends < end], end]
+        mass = sum(quad(value, a, b)[0] for a, b in pairwise(below))
+        assert mass == pytest.approx(probability, abs=1e-5)
+    step = 1e-5 * (axis.high - axis.low)
+    up, down = (prior.log(axis, theta + s, np) for s in (step, -step))
+    np.testing.assert_allclose(prior.slope(axis, theta), (up - down) / (2 * step), rtol=1e-4)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.floats(-1.0, 1.0), st.floats(0.01, 2.0))
+def test_normal_prior_is_the_same_as_one_more_measurement(mean, sd):
+    """A normal prior of an interfering coupling changes logpdf as a constraint term would."""
+    axis = Axis("x", "x", "1", 0, -50.0, 50.0, 0.0)
+    theta = np.array([-0.5, 0.1, 1.3])
+    prior = Normal(mean, sd).log(axis, theta, np)
+    np.testing.assert_allclose(np.diff(prior), np.diff(-0.5 * ((theta - mean) / sd) ** 2))
+
+
+def test_prior_draws_have_their_distribution():
+    target = density("interference")
+    theta = target.prior_transform(np.random.default_rng(3).random((4000, target.initial.size)))
+    column = target.columns()[1]
+    draws = target.axes[1].from_fit(theta[:, column])
+    assert kstest(draws, "norm", (0.24, 0.02)).pvalue > 1e-3
+    pulls = np.delete(theta, target.columns(), axis=1)
+    assert kstest(pulls[:, 0], "norm").pvalue > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("given_prior", "message"),
+    [
+        ({"qnu_mumu": "flat"}, "which is not free"),
+        ({"qnu_ee": "gaussian"}, "allowed: flat, flat-magnitude"),
+        ({"qnu_ee": "normal:1"}, "normal:MEAN,SD"),
+        ({"qnu_ee": "normal:1e-8,-1e-8"}, "sd above 0"),
+        ({"qnu_ee": "normal:1,1e-9"}, "no probability"),
+        ({"qnu_ee": "table:none.csv"}, "none.csv"),
+        ({"qnu_ee": Tabulated((5.0, 6.0), (1.0, 1.0))}, "no probability"),
+    ],
+)
+def test_bad_priors_are_refused(given_prior, message):
+    with pytest.raises(InputError, match=message):
+        nuhf.log_density(EXPERIMENT, "qnu_ee", prior=given_prior)
+
+
+def test_tables_that_are_no_density_are_refused(tmp_path):
+    path = tmp_path / "prior.csv"
+    path.write_text("# source: made up\nvalue,density\n0,1\n1e-8,2\n", encoding="utf-8")
+    prior = parse(f"table:{path}")
+    assert "made up" in str(prior)
+    assert nuhf.log_density(EXPERIMENT, "qnu_ee", prior={"qnu_ee": prior}).record["options"][
+        "priors"
+    ] == {"qnu_ee": str(prior)}
+    for values, heights in (((1.0, 0.0), (1.0, 1.0)), ((0.0, 1.0), (-1.0, 1.0)), ((0.0,), (1.0,))):
+        with pytest.raises(InputError, match="tabulated prior"):
+            Tabulated(values, heights)
+
+
+def test_a_workspace_file_has_the_density_of_its_experiment():
+    """The shipped native file of a coupling, and the experiment it was made from."""
+    path = ROOT / "workspaces" / EXPERIMENT / "qnu_mumu.native.json"
+    of_workspace = nuhf.log_density(str(path))
+    of_experiment = nuhf.log_density(EXPERIMENT, "qnu_mumu")
+    assert of_workspace.names == of_experiment.names
+    points = points_of(of_experiment, 20)
+    np.testing.assert_allclose(of_workspace.logpdf(points), of_experiment.logpdf(points), rtol=1e-8)
+
+
+def test_what_makes_no_sense_is_refused():
+    path = str(ROOT / "workspaces" / EXPERIMENT / "qnu_mumu.native.json")
+    with pytest.raises(InputError, match="no parameter 'qnu'"):
+        nuhf.log_density(path, "qnu")
+    with pytest.raises(InputError, match="is a workspace"):
+        nuhf.log_density(path, asimov=True)
+    with pytest.raises(InputError, match="name it alone"):
+        nuhf.log_density([path, EXPERIMENT])
+    with pytest.raises(InputError, match="last axis must be"):
+        density("square").logpdf(np.zeros(3))
