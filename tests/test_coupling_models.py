@@ -709,3 +709,42 @@ def test_bands_of_two_nsi_in_a_window():
     assert any("drawn within a window" in note for note in found.notes)
     with pytest.raises(InputError, match="the lower one first"):
         nuhf.contour(CSI, ("eps_u_ee", "eps_d_ee"), window=((1.0, -1.0), (-1.0, 1.0)))
+
+
+MEDIATOR = """
+format = 2
+extends = "coherent-csi-2021"
+name = "csi-mediator"
+title = "CsI with a mediator"
+[physics.settings]
+mediator_mass_mev = 30.0
+"""
+
+
+def test_a_file_may_state_settings(tmp_path):
+    path = tmp_path / "mediator.toml"
+    path.write_text(MEDIATOR, encoding="utf-8")
+    (stated,) = nuhf.limit(str(path), "g_b_l")
+    (given,) = nuhf.limit(CSI, "g_b_l", settings={"mediator_mass_mev": 30.0})
+    assert stated.upper_limit == pytest.approx(given.upper_limit, rel=1e-9)
+    (other,) = nuhf.limit(str(path), "g_b_l", settings={"mediator_mass_mev": 100.0})
+    assert other.upper_limit > 1.5 * given.upper_limit
+
+
+def test_workspaces_of_a_mediator_combine(tmp_path):
+    files = []
+    for name in (CSI, "coherent-lar-2020"):
+        spec = nuhf.workspace(
+            name, "g_b_l", encoding="native", settings={"mediator_mass_mev": 100.0}
+        )
+        files.append(tmp_path / f"{name}.json")
+        files[-1].write_text(json.dumps(spec), encoding="utf-8")
+    joined = nuhf.combine(files)
+    assert joined["measurements"][0]["config"]["poi"] == "g2_b_l_em10"
+    assert len(joined["channels"]) == 2
+    (both,) = nuhf.limit([CSI, "coherent-lar-2020"], "g_b_l",
+                         settings={"mediator_mass_mev": 100.0})  # fmt: skip
+    path = tmp_path / "joined.json"
+    path.write_text(json.dumps(joined), encoding="utf-8")
+    (found,) = nuhf.limit(str(path), "g2_b_l_em10")
+    assert found.upper_limit == pytest.approx(both.upper_limit, rel=1e-6)

@@ -43,6 +43,11 @@ class PhysicsSection(Section):
     neutron_radius: bool = Field(
         False, description="Whether templates are expanded in neutron radii, as free parameters"
     )
+    settings: dict[str, float] = Field(
+        default_factory=dict,
+        description="Numbers of models of couplings, such as `mediator_mass_mev = 30`; the option "
+        "`--setting` has priority",
+    )
 
 
 class Signal(Part):
