@@ -159,7 +159,14 @@ class Electrons(Scattering):
     ) -> list[build.Target]:
         """Return the electrons of each element."""
         atoms = target.atoms(inputs, where, self.nuclides, self.binding)
-        return [build.electrons(shells, n, physics, correction) for shells, correction, n in atoms]
+        asked = physics.photoabsorption
+        return [
+            build.electrons(
+                shells, number, physics, correction,
+                library.read_photoabsorption(symbol, inputs) if asked else None,
+            )
+            for symbol, shells, correction, number in atoms
+        ]  # fmt: skip
 
     def protons(self, inputs: Inputs, target: Target, where: str) -> int | None:
         """Return None: electrons are not quenched."""
