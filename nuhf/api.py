@@ -401,6 +401,8 @@ def exclusion(
     from nuhf.stats.problem import Options
 
     check(cl, method)
+    if any([options.pop("patch", ()), options.pop("measurement", None)]):
+        raise InputError("a patch and a measurement are of workspace files, not of experiments")
     prepared = [prepare(one) for one in loaded(names, options.pop("analysis", "default"))]
     return find(prepared, parameter, Options(**options), setting, at, cl, method, step)
 
@@ -463,16 +465,18 @@ def posed_fit(names: Names, parameter: str | None = None, **options: Any) -> tup
     return problem, questions.fit(problem, toys)
 
 
-def ranking(names: Names, parameter: str | None = None, **options: Any) -> Any:
-    """Rank the nuisances by their impact on a parameter, with cabinetry's fits.
+def ranking(names: Names, parameter: str | None = None, *, cl: float = 0.9, **options: Any) -> Any:
+    """Rank the nuisances by their impact on a parameter.
 
-    Returns `nuhf.stats.ranking.RankingResult`: impacts before and after the fit, pulls,
-    correlations. Options as in `limit`, but for ``search``.
+    Returns `nuhf.stats.ranking.RankingResult`: impacts on the best fit and on the ends of the
+    interval at ``cl``, the statistical and systematic parts of the error, groups, pulls,
+    correlations. With ``engine="pyhf"`` the fits are cabinetry's, without the ends and the parts.
+    Options as in `limit`, but for ``search``.
     """
     from nuhf.stats import ranking as impacts
 
     problem = _problem(names, parameter or strength(names), **options)
-    return impacts.ranking(problem)
+    return impacts.ranking(problem, cl)
 
 
 def reproduce(paper: str = "all", *, step: Callable[[str], None] | None = None) -> list[Any]:

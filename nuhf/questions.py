@@ -18,8 +18,9 @@ from nuhf.stats.uncertainties import at_bounds, correlation, counts, uncertainti
 from nuhf.toys.cls import toy_cls
 from nuhf.toys.executors import session
 from nuhf.toys.feldman_cousins import feldman_cousins
-from nuhf.toys.problem import asked, check_engine, conditional, toy_setup
-from nuhf.toys.sample import ToyOptions, blocks, converged_only
+from nuhf.toys.problem import asked, check_engine, conditional, start_values, toy_setup
+from nuhf.toys.sample import TIE, ToyOptions, blocks, converged_only
+from nuhf.toys.validity import few_counts_note
 from nuhf.units import percent
 
 __all__ = ["DEFAULT_TOYS", "METHODS", "fit", "limit", "scan"]
@@ -57,9 +58,24 @@ def _delta_chi2(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitRe
         notes=(
             *lost_note(found.lost, found.points, "a piece of the interval there would be missed"),
             *_falling_note(problem, found.falling),
+            *few_counts_note(
+                problem,
+                cl,
+                found.best.value,
+                _free_ends(problem, found),
+                start_values(problem, found),
+                lambda _, t: t <= threshold(cl),
+            ),
         ),
         second=second,
     )
+
+
+def _free_ends(problem: Problem, found: ProfileIntervals) -> list[float]:
+    """Ends of an interval that are no physical boundary."""
+    span = problem.span()
+    ends = [float(end) for piece in found.pieces for end in piece]
+    return [end for end in ends if not (span.physical_low and end == span.low)]
 
 
 def _search(problem: Problem, cl: float) -> ProfileIntervals:
@@ -101,6 +117,9 @@ def _cls(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitResult:
     if toys is None:
         expected = expected_limits(cls, high, cl)
         extra["expected"] = {name: convert(theta) for name, theta in expected.items()}
+        extra["notes"] = few_counts_note(
+            problem, cl, value, [limit_fit], [value], lambda at, q: cls.of(at, q) > 1.0 - cl, True
+        )
     else:
         made = toy_cls(problem, cl, toys, (value, lowest), limit_fit)
         limit_fit = made.limit
@@ -405,7 +424,7 @@ def _goodness(
     counted = len(t) - lost
     if lost > 0.01 * len(t):
         raise FitError(f"{lost} of {len(t)} toys did not converge")
-    p = float((t >= statistic).sum()) / counted
+    p = float((t >= statistic - TIE).sum()) / counted
     error = float(np.sqrt(max(p * (1.0 - p), 0.25 / counted) / counted))
     note = f"goodness of fit: {toys.toys} toys, seed {toys.seed}; {lost} without a converged fit"
     return {"p_value_toys": p, "p_value_toys_error": error}, (note,)

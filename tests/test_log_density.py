@@ -134,15 +134,6 @@ def test_jax_function_with_a_prior_in_the_magnitude(jax):
     np.testing.assert_allclose(slope, gradient, rtol=1e-8, atol=1e-8)
 
 
-def test_jax_hessian_equals_differences_of_the_gradient(jax):
-    target = density("interference")
-    hessian = jax.jit(jax.hessian(target.to_jax()))
-    point = points_of(target, 1, seed=5)[0]
-    step = 1e-5 * np.eye(point.size)
-    up, down = (target.logpdf_and_gradient(point + s)[1] for s in (step, -step))
-    np.testing.assert_allclose(hessian(point), (up - down) / 2e-5, rtol=1e-5, atol=1e-4)
-
-
 def test_jax_derivatives_where_the_interpolation_changes(jax):
     """At pulls of -1 and 1, and at zero couplings, where a power has no derivative on jax."""
     target = density("everything")

@@ -125,6 +125,7 @@ def test_all_four_modes_are_there():
     assert [len(found[name].pieces) for name in ("r2nu_ee", "r2nu_mumu")] == [2, 2]
 
 
+@pytest.mark.slow
 def test_the_order_of_couplings_does_not_matter():
     other = nuhf.posterior(EXPERIMENT, ["r2nu_mumu", "r2nu_ee"], draws=5000, seed=2)
     for name in ("r2nu_ee", "r2nu_mumu"):
@@ -159,14 +160,12 @@ def test_what_priors_do_to_a_moment():
 
 
 def test_a_normal_prior_counts_as_a_measurement():
-    """Two equal measurements of a nearly normal quantity: half the variance, the mean between."""
-    alone = nuhf.posterior(EXPERIMENT, "sin2thetaW", draws=5000)["sin2thetaW"]
+    """One far more precise than the data decides; a table cuts what it excludes."""
     tight = nuhf.posterior(
         EXPERIMENT, "sin2thetaW", prior={"sin2thetaW": "normal:0.25,0.001"}, draws=5000
     )["sin2thetaW"]
     assert tight.sd == pytest.approx(1e-3, rel=0.05)
     assert tight.mean == pytest.approx(0.25, abs=1e-3)
-    assert alone.sd > 5e-3
     table = nuhf.posterior(
         EXPERIMENT, "sin2thetaW", draws=5000,
         prior={"sin2thetaW": nuhf.stats.priors.Tabulated((0.24, 0.26), (1.0, 1.0))},

@@ -18,10 +18,9 @@ from conftest import EXPERIMENT
 import nuhf
 from nuhf import api, parameters
 from nuhf.errors import InputError
-from nuhf.experiments import spallation
 from nuhf.experiments.catalogue import load
+from nuhf.experiments.file import ExperimentFile
 from nuhf.experiments.prepare import prepare
-from nuhf.experiments.spallation_schema import Spallation
 from nuhf.plots import figures as plots
 from nuhf.rates.templates import Axis, read_templates, write_templates
 from nuhf.stats.problem import Options, pose
@@ -30,9 +29,9 @@ from nuhf.tables import tables_together
 from nuhf.workspaces.native import load_model
 
 REGION = "coherent_csi_2021"
-SS = 'name = "bkg_coherent_csi_2021_ss"\nkind = "norm"\nsize = 0.021\n'
-FREE = 'name = "free_ss"\nkind = "free"\nhigh = 3.0\n'
-FIRST = "[[analyses.default.nuisances]]"
+SS = '[nuisances.bkg_coherent_csi_2021_ss]\nkind = "norm"\nsize = 0.021\n'
+FREE = '[nuisances.bkg_coherent_csi_2021_ss]\nkind = "free"\nhigh = 3.0\n'
+FIRST = "[analyses.cevns-only]"
 SHAPES = ("qf_csi_syst0", "qf_csi_syst1", "eff_coherent_csi_2021")
 RADII = {"r2nu_ee": -0.83e-32, "r2nu_mumu": -0.48e-32}
 """SM charge radii, A. N. Khan (2023) eq 18: where they are a reference, and no free parameter."""
@@ -242,7 +241,7 @@ def test_a_free_factor_in_other_commands(free, cli, work):
         ("high = 3.0", "high = 1.0", ["nuisances.free_ss", "high", "greater than 1"]),
         ("high = 3.0", "high = inf", ["high", "finite"]),
         ("high = 3.0", "size = 0.1", ["size", "unknown key"]),
-        ('processes = ["ss"]', 'processes = ["sss"]', ["free_ss", "'sss' is not among", "ss"]),
+        ('processes = ["ss"]', 'processes = ["sss"]', ["free_ss", "'sss' is not defined", "ss"]),
         ('processes = ["ss"]', "processes = []", ["processes", "at least 1"]),
         ('processes = ["ss"]', 'processes = ["ss", "cevns"]',
          ["free_ss.processes: 'cevns' is a signal", "norm_cevns scales the signal"]),
@@ -409,24 +408,6 @@ def test_an_empty_group_says_so(write):
 def test_broken_groups_are_refused(write, text, words):
     with pytest.raises(InputError, match=words):
         load(with_groups(write, text))
-
-
-# -------------------------------------------------------------------- kinds of experiments
-
-
-@pytest.mark.parametrize(
-    ("new", "given"),
-    [('kind = "beam"', "'beam'"), ("kind = 3", "3"), ('kind = ["spallation"]', "['spallation']")],
-)
-def test_an_unknown_kind_is_refused_in_words(write, cli, new, given):
-    path = write(('kind = "spallation"', new))
-    with pytest.raises(InputError) as error:
-        load(path)
-    message = str(error.value)
-    assert message.startswith(f"{path}: kind = {given}; allowed: ")
-    assert "spallation" in message.partition("allowed: ")[2]
-    ran = cli("show", path)
-    assert (ran.code, ran.err) == (2, f"nuhf: {message}\n")
 
 
 # ------------------------------------------------------------------------- several regions
@@ -737,7 +718,7 @@ def test_a_strength_without_its_interaction_is_refused():
 def test_the_experiment_names_the_strength_that_is_fitted(eves, monkeypatch):
     assert api.strength(EXPERIMENT) == "norm_cevns"
     assert "norm_cevns" in nuhf.fit(EXPERIMENT).parameters
-    monkeypatch.setattr(Spallation, "strength", "norm_eves")
+    monkeypatch.setattr(ExperimentFile, "strength", "norm_eves")
     found = nuhf.fit(EXPERIMENT)
     assert "norm_eves" in found.parameters
     assert "norm_cevns" not in found.parameters

@@ -136,8 +136,9 @@ def rows_of(name: str, case: Case, seed: int) -> list[dict[str, object]]:
     def add(what: str, mine: tuple[float, float], theirs: tuple[float, float]) -> None:
         pull = (mine[0] - theirs[0]) / np.hypot(mine[1], theirs[1])
         row: dict[str, object] = {"experiment": case.experiment, "prior": case.prior}
-        row |= {"quantity": what, "nuhf": mine[0], "error": mine[1], "reference": case.sampler}
-        row |= {"value": theirs[0], "value_error": theirs[1], "pull": float(round(pull, 1))}
+        row |= {"quantity": what, "nuhf": f"{mine[0]:.4g}", "error": f"{mine[1]:.1g}"}
+        row |= {"reference": case.sampler, "value": f"{theirs[0]:.4g}"}
+        row |= {"value_error": f"{theirs[1]:.1g}", "pull": round(float(pull), 1)}
         row |= {"seconds": round(seconds[0], 1), "reference_seconds": round(seconds[1])}
         rows.append(row)
 
@@ -182,13 +183,13 @@ def quantities(
                 return float(axis.from_fit(value**2 if root else value))
 
             if not piece[side] == axis.ends[0] == 0.0:
-                yield f"{axis.name}, piece {i + 1}, {word} end", (piece[side], error[side]), end
+                yield f"{axis.name} piece {i + 1} {word} end", (piece[side], error[side]), end
 
         def share(theta: FloatArray, piece: tuple[float, float] = piece) -> float:
             values = axis.from_fit(theta[:, column])
             return float(((values >= piece[0]) & (values <= piece[1])).mean())
 
-        yield f"{axis.name}, piece {i + 1}, probability", binomial(found.fractions[i], ours), share
+        yield f"{axis.name} piece {i + 1} probability", binomial(found.fractions[i], ours), share
 
 
 def shares(ours: Posterior, density: LogDensity) -> Iterator[Compared]:
@@ -219,7 +220,7 @@ def main(chosen: list[str]) -> None:
     rows = [row for name in chosen or CASES for row in rows_of(name, CASES[name], 1)]
     columns = {key: [row[key] for row in rows] for key in rows[0]}
     out = TABLE if not chosen else TABLE.with_stem(f"posterior-{'-'.join(chosen)}")
-    resources.write_text(out, format_csv(columns, ["made by docs/validation/posterior.py"]))
+    resources.write_text(out, format_csv(columns))
 
 
 if __name__ == "__main__":

@@ -38,12 +38,13 @@ def _problem(
     values: Mapping[str, float] | None,
     fix: Sequence[str],
     asimov: bool,
+    settings: Mapping[str, float] | None,
 ) -> Problem:
     first, *rest = wanted or [api.strength(names) or ""]
     first_or_none = first or None
     problem: Problem = api.problems(
         names, first_or_none, analysis=analysis, anapole=anapole, values=values,
-        profile=(*rest, *profile), fix=fix, asimov=asimov,
+        profile=(*rest, *profile), fix=fix, asimov=asimov, settings=settings,
     )[0]  # fmt: skip
     return problem
 
@@ -59,6 +60,7 @@ def log_density(
     values: Mapping[str, float] | None = None,
     fix: Sequence[str] = (),
     asimov: bool = False,
+    settings: Mapping[str, float] | None = None,
 ) -> LogDensity:
     """Return the posterior log density of couplings and nuisances, for any sampler.
 
@@ -74,7 +76,7 @@ def log_density(
         default), ``flat-magnitude``, ``normal:MEAN,SD``, ``table:FILE``, in base units.
     profile : sequence of str
         Further free couplings, or groups of them, as in `limit`.
-    analysis, anapole, values, fix, asimov
+    analysis, anapole, values, fix, asimov, settings
         As in `limit`; a workspace takes ``fix`` alone.
 
     Returns
@@ -91,7 +93,7 @@ def log_density(
     wanted = [] if parameter is None else api.several(parameter)
     path = _file(names)
     if path is None:
-        posed = _problem(names, wanted, profile, analysis, anapole, values, fix, asimov)
+        posed = _problem(names, wanted, profile, analysis, anapole, values, fix, asimov, settings)
         return of_problem(posed, prior)
     if profile or values or asimov or analysis != "default" or anapole != "standard":
         raise InputError(
@@ -115,12 +117,13 @@ def posterior(
     values: Mapping[str, float] | None = None,
     fix: Sequence[str] = (),
     asimov: bool = False,
+    settings: Mapping[str, float] | None = None,
 ) -> Posterior:
     """Return the posterior of one or several couplings, by importance sampling.
 
     Parameters
     ----------
-    names, parameter, prior, profile, analysis, anapole, values, fix, asimov
+    names, parameter, prior, profile, analysis, anapole, values, fix, asimov, settings
         As in `log_density`. The couplings in ``parameter`` each get a marginal density and a
         region of highest density; those of ``profile`` are free and integrated out.
     cl : float
@@ -142,12 +145,41 @@ def posterior(
     """
     density = log_density(
         names, parameter, prior=prior, profile=profile, analysis=analysis, anapole=anapole,
-        values=values, fix=fix, asimov=asimov,
+        values=values, fix=fix, asimov=asimov, settings=settings,
     )  # fmt: skip
     wanted = [] if parameter is None else api.several(parameter)
     axes = {axis.name: axis for axis in density.axes}
     couplings = [axes[name] for name in wanted] or [density.axes[0]]
     return sample_posterior(density, couplings, cl, draws, seed)
+
+
+def _simulated(
+    names: Names,
+    given: Mapping[str, float | FloatArray],
+    analysis: str,
+    anapole: str,
+    settings: Mapping[str, float] | None,
+) -> tuple[LogDensity, tuple[str, ...]]:
+    """Model of a simulation with the couplings that have values, and what must be told of it."""
+    for name, value in given.items():
+        if not np.isfinite(value).all():
+            raise InputError(f"{name}: true values must be finite")
+    path = _file(names)
+    if path is not None:
+        if analysis != "default" or anapole != "standard":
+            raise InputError(f"{path} is a workspace: analysis and anapole are for experiments")
+        return of_file(path, list(given)), ()
+    for name, value in given.items():
+        ends = np.ravel(value)
+        for end in (ends.min(), ends.max()) if ends.size else ():
+            parameters.check_values({name: float(end)})
+    posed = _problem(names, list(given), (), analysis, anapole, None, (), False, settings)
+    return of_problem(posed), tuple(
+        f"region {c.name} is Gaussian: its counts are pseudo-counts, {c.observed[0]:g} where the "
+        "expectation is what was measured"
+        for c in posed.description.channels
+        if not (c.scale == 1.0).all()
+    )
 
 
 def simulate(
@@ -159,6 +191,7 @@ def simulate(
     nuisances: Nuisances = "drawn",
     analysis: str = "default",
     anapole: str = "standard",
+    settings: Mapping[str, float] | None = None,
 ) -> Simulation:
     """Simulate data sets.
 
@@ -176,7 +209,7 @@ def simulate(
         auxiliary data stay as measured: pairs of parameters and data from the joint distribution
         that simulation-based inference learns from. ``fixed``: nuisances are nominal and the
         auxiliary data are drawn about them: repetitions of the experiment.
-    analysis, anapole : str
+    analysis, anapole, settings
         As in `limit`.
 
     Returns
@@ -191,28 +224,7 @@ def simulate(
         If a bin expects clearly fewer than zero events.
     """
     given = dict(values or {})
-    for name, value in given.items():
-        if not np.isfinite(value).all():
-            raise InputError(f"{name}: true values must be finite")
-    path = _file(names)
-    notes: tuple[str, ...] = ()
-    if path is not None:
-        if analysis != "default" or anapole != "standard":
-            raise InputError(f"{path} is a workspace: analysis and anapole are for experiments")
-        density = of_file(path, list(given))
-    else:
-        for name, value in given.items():
-            ends = np.ravel(value)
-            for end in (ends.min(), ends.max()) if ends.size else ():
-                parameters.check_values({name: float(end)})
-        posed = _problem(names, list(given), (), analysis, anapole, None, (), False)
-        density = of_problem(posed)
-        notes = tuple(
-            f"region {c.name} is Gaussian: its counts are pseudo-counts, {c.observed[0]:g} where "
-            "the expectation is what was measured"
-            for c in posed.description.channels
-            if not (c.scale == 1.0).all()
-        )
+    density, notes = _simulated(names, given, analysis, anapole, settings)
     counts, auxiliary, truth, more = draw_data(density, given, number, seed, nuisances)
     for axis in density.axes:
         truth[:, axis.index] = axis.from_fit(truth[:, axis.index])

@@ -53,6 +53,7 @@ def posterior(
     analysis: str,
     anapole: str,
     settings: tuple[str, ...],
+    numbers: tuple[str, ...],
     profile: tuple[str, ...],
     fix: tuple[str, ...],
     asimov: bool,
@@ -76,6 +77,7 @@ def posterior(
             list(experiments), list(parameter) or None, prior=_priors(priors), cl=cl, draws=draws,
             seed=seed, profile=profile, analysis=analysis, anapole=anapole,
             values=options.parse_values(settings), fix=fix, asimov=asimov,
+            settings=options.parse_numbers(numbers),
         )  # fmt: skip
     if output is not None:
         from nuhf.cli import artefacts
@@ -127,6 +129,7 @@ def simulate(
     analysis: str,
     anapole: str,
     settings: tuple[str, ...],
+    numbers: tuple[str, ...],
     output: Path,
 ) -> None:
     """Simulate data sets at the SM, or at the couplings given with --set.
@@ -141,6 +144,7 @@ def simulate(
         found = nuhf.simulate(
             list(experiments), _settings(experiments, settings), number, seed,
             nuisances=nuisances, analysis=analysis, anapole=anapole,
+            settings=options.parse_numbers(numbers),
         )  # fmt: skip
     if str(output) == "-":
         click.echo(found.to_csv(), nl=False)

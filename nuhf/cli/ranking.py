@@ -23,17 +23,19 @@ __all__ = ["ranking"]
     shell_complete=options.complete_parameter,
     help="Parameter of interest.",
 )
+@options.confidence
 @options.common
 @options.as_json
 @options.figure
 def ranking(
     experiments: tuple[str, ...],
     parameter: str | None,
+    cl: float,
     as_json: bool,
     output: Path | None,
     **chosen: Any,
 ) -> None:
-    """Rank the nuisances by their impact on a parameter, with cabinetry's fits.
+    """Rank the nuisances by their impact on a parameter, its error and its interval.
 
     A figure with -o has two beside it: FILE_pulls.png and FILE_correlation.png.
 
@@ -44,7 +46,7 @@ def ranking(
 
     options.one_stdout(output, as_json)
     with progress.shown("ranking"):
-        found = api.ranking(experiments, parameter, **options.keywords(**chosen))
+        found = api.ranking(experiments, parameter, cl=cl, **options.keywords(**chosen))
     if output is not None:
         _write(output, found)
     if as_json:
@@ -75,6 +77,10 @@ def _csv(found: Any) -> str:
         key: getattr(found, key)
         for key in ("prefit_up", "prefit_down", "postfit_up", "postfit_down")
     }
+    if found.observables.size:
+        arrays["observable"] = found.observables
+    for k, end in enumerate(("lower_end", "upper_end")[-len(found.ends) :] if found.ends else ()):
+        arrays |= {f"{end}_up": found.end_shifts[:, 0, k], f"{end}_down": found.end_shifts[:, 1, k]}
     columns |= {name: [float(x) for x in row] for name, row in arrays.items()}
     return format_csv(columns, comments)
 

@@ -117,6 +117,33 @@ def ranking(found: "RankingResult") -> list[str]:
         rows.append(
             f"{name:{width}s}  {kind:11s} {value:10.3f} {error:10.3f}   {up:+12.3g} {down:+12.3g}"
         )
+    return rows + _parts(found, unit)
+
+
+def _parts(found: "RankingResult", unit: str) -> list[str]:
+    """Say what the error comes from, and what moves the ends of the interval most."""
+    rows = []
+    if found.breakdown:
+        largest = sorted(found.groups.items(), key=lambda item: -item[1])
+        groups = ", ".join(f"{name} {part:.2g}" for name, part in largest)
+        rows.append(
+            f"error: statistical {found.breakdown['statistical']:.2g}{unit}, systematic "
+            f"{found.breakdown['systematic']:.2g}{unit} ({groups})"
+        )
+    if found.ends:
+        ends = ", ".join(f"{end:.3g}" for end in found.ends)
+        shown = f"interval [{ends}]" if len(found.ends) == 2 else f"end {ends}"
+        most = [
+            f"{size:.2g} ({found.nuisances[place]})"
+            for size, place in zip(
+                np.abs(found.end_shifts).max(axis=(0, 1)),
+                np.abs(found.end_shifts).max(axis=1).argmax(axis=0),
+                strict=True,
+            )
+        ]
+        rows.append(
+            f"{percent(found.cl)} % CL {shown}{unit}: ends move most by {' and '.join(most)}"
+        )
     return rows
 
 

@@ -336,7 +336,8 @@ def _check_ends(
         _refuse(where, "recoil_max_kev", high, share, last >= _highest(rate.targets, rate.sources))
     if stated or table_begins:
         known = first < low * _FURTHER
-        share = lost(low, (low * _FURTHER, low), known)
+        begin = max(low * _FURTHER, *(target.lowest for target in rate.targets))
+        share = lost(low, (begin, low), known)
         name = "recoil_min_kev" if not table_begins else "the start of its quenching"
         _refuse(where, name, low, share, known)
 

@@ -120,7 +120,7 @@ class SnsSource(Source):
         "formulae of decay at rest",
     )
     beam_energy_gwh: Positive | None = Field(
-        None, description="Energy of the beam, GWh; for backgrounds with `per_gwh`"
+        None, description="Energy of the beam, GWh; for backgrounds that are a rate per GWh"
     )
 
     @property

@@ -63,7 +63,10 @@ def stock_check(problem: Problem, points: int = 241) -> StockCheck:
     )
     coupling = problem.description.couplings[0]
     unit = coupling.high / entry["bounds"][0][1]
-    grid = problem.span().grid(points)
+    wide = problem.span().grid(points)
+    rough = problem.profiler().at(wide)
+    near = wide[rough - rough.min() < _DEPTH]
+    grid = np.linspace(near[0], near[-1], points)
     exact, approximate = problem.profiler().at(grid), profiler.at(grid / unit)
     depth = exact - exact.min()
     difference = np.abs(depth - (approximate - approximate.min()))

@@ -24,7 +24,6 @@ from nuhf.toys.problem import (
     asked,
     check_engine,
     conditional,
-    negative_note,
     start_values,
     toy_setup,
 )
@@ -110,12 +109,7 @@ def feldman_cousins_contour(
         f"seed {options.seed}; {lost} of {number} toys without a converged fit; critical values "
         "averaged over neighbouring grid points"
     )
-    compiled = problem.engine.compiled
-    pair = [compiled.index(c.parameter.fit_name) for c in problem.description.couplings[:2]]
-    also = negative_note(problem, pair, values)
-    return replace(
-        base, regions=tuple(zip(levels, lines, strict=True)), notes=(*base.notes, note, *also)
-    )
+    return replace(base, regions=tuple(zip(levels, lines, strict=True)), notes=(*base.notes, note))
 
 
 def _values(problem: Problem, base: ContourResult, inside: BoolArray) -> FloatArray:

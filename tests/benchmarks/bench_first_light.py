@@ -14,6 +14,7 @@ import pyhf
 import pytest
 from conftest import EXPERIMENT
 
+from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare
 from nuhf.likelihood.fit import fit
 from nuhf.parameters import get
@@ -21,6 +22,7 @@ from nuhf.questions import limit, scan
 from nuhf.rates.signal import flavour_polynomial
 
 pytestmark = [pytest.mark.slow, pytest.mark.benchmark(warmup=True, min_rounds=5)]
+ANALYSIS = "cevns-only"
 NUHF = str(Path(sys.executable).with_name("nuhf"))
 
 
@@ -30,18 +32,17 @@ def at_most(benchmark, seconds):
         assert median <= seconds, f"median {median:.3g} s, target {seconds:g} s"
 
 
+@pytest.fixture(scope="module")
+def loaded():
+    """Nuclei alone."""
+    return load(EXPERIMENT, ANALYSIS)
+
+
 @pytest.fixture
 def nominal_only(loaded):
     """The experiment without shape nuisances: one response."""
-    analysis = loaded.analysis
-    norms = tuple(n for n in analysis.nuisances if n.kind == "norm")
-    changed = analysis.model_copy(update={"nuisances": norms})
-    experiment = loaded.experiment.model_copy(
-        update={"analyses": {**loaded.experiment.analyses, loaded.analysis_name: changed}}
-    )
-    from dataclasses import replace
-
-    return replace(loaded, experiment=experiment)
+    norms = [n.name for n in loaded.nuisances if n.kind == "norm"]
+    return loaded.changed({"analyses": {ANALYSIS: {"nuisances": norms}}})
 
 
 def test_nominal_templates(benchmark, nominal_only):
