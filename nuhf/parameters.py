@@ -14,6 +14,7 @@ from typing import Final
 from nuhf.couplings import (
     dipole_portal,
     electromagnetic,
+    equivalent_photons,
     light_scalar,
     light_vector,
     majorana,
@@ -65,6 +66,7 @@ def models() -> tuple[CouplingModel, ...]:
     """
     modules = (
         weak, electromagnetic, majorana, nsi, light_vector, light_scalar, dipole_portal,
+        equivalent_photons,
     )  # fmt: skip
     found = [module.MODEL for module in modules]
     for entry in entry_points(group=_ENTRY_POINTS):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.integrate import quad
 
 import nuhf
 from nuhf import constants, library, parameters
@@ -31,6 +32,7 @@ from nuhf.rates import build
 from nuhf.rates.moments import flux_moments
 from nuhf.rates.signal import fit_values, flavour_polynomial
 from nuhf.rates.templates import Axis, TemplateSet
+from nuhf.units import KEV
 from nuhf.workspaces.names import split_unit
 from nuhf.workspaces.native import load_model
 
@@ -709,3 +711,89 @@ def test_bands_of_two_nsi_in_a_window():
     assert any("drawn within a window" in note for note in found.notes)
     with pytest.raises(InputError, match="the lower one first"):
         nuhf.contour(CSI, ("eps_u_ee", "eps_d_ee"), window=((1.0, -1.0), (-1.0, 1.0)))
+
+
+MEDIATOR = """
+format = 2
+extends = "coherent-csi-2021"
+name = "csi-mediator"
+title = "CsI with a mediator"
+[physics.settings]
+mediator_mass_mev = 30.0
+"""
+
+
+def test_a_file_may_state_settings(tmp_path):
+    path = tmp_path / "mediator.toml"
+    path.write_text(MEDIATOR, encoding="utf-8")
+    (stated,) = nuhf.limit(str(path), "g_b_l")
+    (given,) = nuhf.limit(CSI, "g_b_l", settings={"mediator_mass_mev": 30.0})
+    assert stated.upper_limit == pytest.approx(given.upper_limit, rel=1e-9)
+    (other,) = nuhf.limit(str(path), "g_b_l", settings={"mediator_mass_mev": 100.0})
+    assert other.upper_limit > 1.5 * given.upper_limit
+
+
+def test_workspaces_of_a_mediator_combine(tmp_path):
+    files = []
+    for name in (CSI, "coherent-lar-2020"):
+        spec = nuhf.workspace(
+            name, "g_b_l", encoding="native", settings={"mediator_mass_mev": 100.0}
+        )
+        files.append(tmp_path / f"{name}.json")
+        files[-1].write_text(json.dumps(spec), encoding="utf-8")
+    joined = nuhf.combine(files)
+    assert joined["measurements"][0]["config"]["poi"] == "g2_b_l_em10"
+    assert len(joined["channels"]) == 2
+    (both,) = nuhf.limit([CSI, "coherent-lar-2020"], "g_b_l",
+                         settings={"mediator_mass_mev": 100.0})  # fmt: skip
+    path = tmp_path / "joined.json"
+    path.write_text(json.dumps(joined), encoding="utf-8")
+    (found,) = nuhf.limit(str(path), "g2_b_l_em10")
+    assert found.upper_limit == pytest.approx(both.upper_limit, rel=1e-6)
+
+
+# ------------------------------------------------------------- equivalent photons
+
+RATIOS = {
+    "Xe": (5.06, 6.16, 17.3, 7.40, 5.29, 2.66), "Ge": (13.0, 7.68, 3.69, 7.81, 1.80, 0.55),
+    "Ar": (26.3, 12.3, 4.70, 1.52, 2.85, 0.88),
+}  # fmt: skip
+"""To free electrons in steps at T = 0.25, 0.5, 1, 2, 5, 10 keV; E = 0.267 MeV, m_nu = 1 meV."""
+
+
+@pytest.mark.parametrize("symbol", RATIOS)
+def test_golden_ratio_of_equivalent_photons_to_free_electrons(symbol):
+    recoil = np.array([0.25, 0.5, 1.0, 2.0, 5.0, 10.0]) * KEV * (1 - 1e-12)
+    photons = library.read_photoabsorption(symbol)(recoil)
+    steps = library.read_shells(f"electrons/{symbol}_shells.csv").effective_electrons(recoil)
+    physics = Physics(variables=("q_epa", "q"), settings={"neutrino_mass_ev": 1e-3})
+    section = eves.cross_section(recoil, "e", physics=physics, photoabsorption=photons)
+    own, energy = section.inelastic["photon"].coefficients, 0.267
+    by_photons = own[0] + own[3] * math.log(energy)
+    free = section.expand().by_name()["q^2"]
+    free = steps * (free[0] + free[1] / energy + free[2] / energy**2)
+    assert by_photons / free == pytest.approx(RATIOS[symbol], rel=0.02)
+    if symbol == "Xe":
+        assert photons[2] == pytest.approx(1.9391e-18, rel=1e-4)
+        assert by_photons[2] == pytest.approx(1.7478e-16, rel=1e-4)
+        assert free[2] == pytest.approx(1.0124e-17, rel=2e-3)
+
+
+def test_moment_of_the_logarithm_against_quad():
+    spectrum = sns.decay_at_rest()["nue"]
+    found = flux_moments(spectrum, np.array([1e-3, 10.0]), M_E, np.array([0.3, 21.0]))[3]
+    for least, ours in zip((0.3, 21.0), found, strict=True):
+        exact, _ = quad(lambda e: float(spectrum.density(np.array([e]))[0]) * math.log(e), least,
+                        spectrum.endpoint, epsabs=1e-12)  # fmt: skip
+        # the nodes are those for powers of E: 2e-4 for a spectrum in one piece
+        assert ours == pytest.approx(exact, rel=2e-4)
+
+
+def test_limits_by_equivalent_photons():
+    # m_nu from 1 meV to 0.1 eV weakens the limit by 13 %; free electrons are 2 to 3 times weaker
+    (light,) = nuhf.limit("xenonnt-sr0", "qnu_epa_ee", settings={"neutrino_mass_ev": 1e-3})
+    (heavy,) = nuhf.limit("xenonnt-sr0", "qnu_epa_ee", settings={"neutrino_mass_ev": 0.1})
+    assert heavy.upper_limit / light.upper_limit == pytest.approx(1.14, abs=0.02)
+    (free,) = nuhf.limit("xenonnt-sr0", "qnu_ee")
+    assert 1.5 < free.intervals[-1][1] / light.upper_limit < 6.0
+    assert any("equivalent photons" in note for note in light.notes)

@@ -94,6 +94,9 @@ class Vertex:
         radius is a parameter.
     settings : mapping
         Numbers of the model that no fit moves, such as ``mediator_mass_mev``.
+    photoabsorption : ndarray or None
+        Cross section of the atom for photons of energy T in cm^2, (n_recoil,), for models that ask
+        for it.
     """
 
     interaction: Literal["cevns", "eves"]
@@ -104,6 +107,7 @@ class Vertex:
     proton: "FloatArray"
     neutron: "FloatArray | Polynomial"
     settings: Mapping[str, float] = field(default_factory=dict)
+    photoabsorption: FloatArray | None = None
 
     def setting(self, name: str) -> float:
         """Return a number that the model needs (`InputError` if it is not given)."""
@@ -119,13 +123,16 @@ class Kinematics:
     Attributes
     ----------
     coefficients : ndarray
-        Of 1, 1/E, 1/E^2, in cm^2/MeV, (3, n_recoil).
+        Of 1, 1/E, 1/E^2, in cm^2/MeV, (3, n_recoil); with a fourth row of ln(E/MeV), (4, n_recoil).
     threshold : ndarray or None
         Least neutrino energy in MeV, (n_recoil,); None for that of elastic scattering.
+    per_atom : bool
+        Whether they are those of an atom, so that no number of electrons multiplies them.
     """
 
     coefficients: FloatArray
     threshold: FloatArray | None = None
+    per_atom: bool = False
 
 
 @dataclass(frozen=True)
@@ -328,6 +335,8 @@ class CouplingModel:
         energies in MeV where scattering on it begins or ends, if not elastic.
     settings : tuple of str
         Numbers that it needs, none negative; the unit is in the name.
+    photoabsorption : bool
+        Whether it needs the photoabsorption of the atoms.
     """
 
     name: str
@@ -337,6 +346,7 @@ class CouplingModel:
     kinematics: Callable[[Vertex], Mapping[str, Kinematics]] | None = None
     ends: Callable[[FloatArray, float, Mapping[str, float]], FloatArray] | None = None
     settings: tuple[str, ...] = ()
+    photoabsorption: bool = False
 
 
 def unit_suffix(exponent: int) -> str:

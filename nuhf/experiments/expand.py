@@ -27,11 +27,13 @@ def expanded(
     for model in parameters.models():
         entries = {p.name for p in model.parameters} & set(names)
         needed |= {setting: min(entries) for setting in model.settings if entries}
+    stated = [one.loaded.experiment.physics.settings for one in experiments]
     for setting, name in needed.items():
-        if setting not in settings:
+        if setting not in settings and not all(setting in own for own in stated):
             raise InputError(f"{name} needs a value of the setting {setting}")
-    for setting, value in settings.items():
-        if setting not in needed:
+    given = [pair for numbers in (settings, *stated) for pair in numbers.items()]
+    for setting, value in given:
+        if setting in settings and setting not in needed:
             raise InputError(
                 f"no parameter here has a setting '{setting}'; "
                 f"{parameters.suggest(setting, needed or ['none'])}"
@@ -44,6 +46,7 @@ def expanded(
                for f in parameters.get(n).feeds]  # fmt: skip
         wanted = tuple(dict.fromkeys(v for v in fed if v in parameters.variables()))
         usual = set(wanted) <= set(one.loaded.variables)
-        more = replace(one.loaded, variables=wanted, settings=dict(settings))
+        numbers = {**one.loaded.experiment.physics.settings, **settings}
+        more = replace(one.loaded, variables=wanted, settings=numbers)
         found.append(one if usual and not settings else prepare(more))
     return found

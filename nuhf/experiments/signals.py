@@ -44,6 +44,11 @@ class PhysicsSection(Section):
     neutron_radius: bool = Field(
         False, description="Whether templates are expanded in neutron radii, as free parameters"
     )
+    settings: dict[str, float] = Field(
+        default_factory=dict,
+        description="Numbers of models of couplings, such as `mediator_mass_mev = 30`; the option "
+        "`--setting` has priority",
+    )
 
 
 class Signal(Part):
@@ -160,7 +165,14 @@ class Electrons(Scattering):
                 "of electrons have 'tree' only"
             )
         atoms = target.atoms(inputs, where, self.nuclides, self.binding)
-        return [build.electrons(shells, n, physics, correction) for shells, correction, n in atoms]
+        asked = physics.photoabsorption
+        return [
+            build.electrons(
+                shells, number, physics, correction,
+                library.read_photoabsorption(symbol, inputs) if asked else None,
+            )
+            for symbol, shells, correction, number in atoms
+        ]  # fmt: skip
 
     def protons(self, inputs: Inputs, target: Target, where: str) -> int | None:
         """Return None: electrons are not quenched."""

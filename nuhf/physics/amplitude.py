@@ -79,13 +79,22 @@ class CrossSection:
         nothing = [((0,) * len(every.names), np.zeros_like(every.coefficients[0]))]
         return Polynomial.from_terms(every.names, linear or nothing)
 
-    def parts(self) -> list[tuple[Polynomial, FloatArray | None]]:
-        """Return polynomials with the least neutrino energy of each; None: elastic scattering."""
+    def parts(
+        self, electrons: FloatArray | float = 1.0
+    ) -> list[tuple[Polynomial, FloatArray | None]]:
+        """Return polynomials with the least neutrino energy of each; None: elastic scattering.
+
+        ``electrons`` of an atom, (n_recoil,), multiply all but what is that of an atom already.
+        """
         inelastic = [
-            (self._sum(name) * self._sum(name) * own.coefficients, own.threshold)
+            (
+                self._sum(name) * self._sum(name)
+                * (own.coefficients * (1.0 if own.per_atom else electrons)),
+                own.threshold,
+            )
             for name, own in self.inelastic.items()
-        ]
-        return [(self.expand(), None), *inelastic]
+        ]  # fmt: skip
+        return [(self.expand() * electrons, None), *inelastic]
 
     def at(
         self, values: Mapping[str, float], partners: Sequence[Mapping[str, float]] = ()
@@ -151,10 +160,10 @@ class CrossSection:
         for name, own in self.inelastic.items():
             squares = np.sum([sums[name] ** 2 for sums in self._sums(values, partners)], axis=0)
             parts.append((own.coefficients * squares, np.asarray(own.threshold)))
-        inverse = 1.0 / energy
+        powers = np.stack([np.ones_like(energy), 1.0 / energy, energy**-2.0, np.log(energy)])
         rates = [
-            np.where(energy >= least, a + inverse * (b + inverse * c), 0.0)
-            for (a, b, c), least in parts
+            np.where(energy >= least, (terms * powers[: len(terms)]).sum(axis=0), 0.0)
+            for terms, least in parts
         ]
         return np.asarray(np.sum(rates, axis=0))
 

@@ -87,6 +87,7 @@ def cross_section(
     antineutrino: bool = False,
     physics: Physics = ELECTRONS,
     sin2_theta_w: float = SIN2_THETA_W,
+    photoabsorption: FloatArray | None = None,
 ) -> CrossSection:
     """dsigma/dT on one free electron as amplitudes: gV, gA, and those of the models of couplings.
 
@@ -104,6 +105,8 @@ def cross_section(
         Variables and settings; its weak couplings are those of nucleons.
     sin2_theta_w : float
         sin^2(theta_W); a change by delta is the radius 2 delta/`RADIUS_SHIFT`.
+    photoabsorption : ndarray, optional
+        Of the atom in cm^2, (n_recoil,), for models that ask for it.
 
     Returns
     -------
@@ -130,8 +133,9 @@ def cross_section(
         },
     )
     vertex = Vertex(
-        "eves", recoil, ELECTRON_MASS, flavour, antineutrino, none, none, physics.settings
-    )
+        "eves", recoil, ELECTRON_MASS, flavour, antineutrino, none, none, physics.settings,
+        photoabsorption,
+    )  # fmt: skip
     return with_couplings(standard, vertex, physics.variables)
 
 

@@ -15,7 +15,7 @@ from nuhf.physics.neutron_radius import REFERENCE_FM, in_radius
 from nuhf.physics.nuclei import Nuclide
 from nuhf.physics.polynomial import Polynomial
 from nuhf.physics.settings import Physics
-from nuhf.physics.shells import AtomicCorrection, Shells
+from nuhf.physics.shells import AtomicCorrection, Photoabsorption, Shells
 from nuhf.physics.spectra import Spectrum
 from nuhf.rates.moments import flux_moments
 from nuhf.rates.quadrature import Grid, panel_grid
@@ -132,6 +132,7 @@ def electrons(
     atoms: float,
     physics: Physics = eves.ELECTRONS,
     correction: AtomicCorrection | None = None,
+    photoabsorption: Photoabsorption | None = None,
 ) -> Target:
     """Return the electrons of an element as a target of elastic scattering.
 
@@ -146,18 +147,24 @@ def electrons(
     correction : AtomicCorrection, optional
         Replaces the step function for the SM part, and only there; recoils below its table are
         refused.
+    photoabsorption : Photoabsorption, optional
+        Of the atom, for models that ask for it.
     """
 
     def kernel(recoil: FloatArray, species: Spectrum) -> Parts:
-        section = eves.cross_section(recoil, species.flavour, species.antineutrino, physics)
+        photons = None if photoabsorption is None else photoabsorption(recoil)
+        section = eves.cross_section(
+            recoil, species.flavour, species.antineutrino, physics, photoabsorption=photons
+        )
         steps = shells.effective_electrons(recoil)
-        (elastic, _), *others = [(part * steps, least) for part, least in section.parts()]
+        (elastic, _), *others = section.parts(steps)
         if correction is not None:
             change = correction.effective_electrons(recoil) - steps
             elastic = elastic + change * section.at({})
         return [(elastic, None), *others]
 
     kinks = [*shells.kinks, *(correction.kinks if correction is not None else ())]
+    kinks += list(photoabsorption.kinks) if photoabsorption is not None else []
     lowest = correction.tabulated_range[0] if correction is not None else 0.0
     return Target(
         ELECTRON_MASS,
@@ -353,7 +360,9 @@ def _rates(
             for part, least in target.kernel(recoil, source.spectrum):
                 moments = flux_moments(source.spectrum, recoil, target.mass, least)
                 for name, terms in part.by_name().items():
-                    events[name] = events.get(name, 0.0) + number * (terms * moments).sum(axis=0)
+                    events[name] = events.get(name, 0.0) + number * (
+                        terms * moments[: len(terms)]
+                    ).sum(axis=0)
         found.append(events)
     names = tuple(dict.fromkeys(name for events in found for name in events))
     nothing = np.zeros(recoil.size)
