@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from nuhf import parameters, resources
-from nuhf.api import Names, check, loaded, problems, several
+from nuhf.api import check, loaded, problems
 from nuhf.errors import InputError
 from nuhf.experiments.expand import expanded
 from nuhf.experiments.prepare import prepare
+from nuhf.named import Names, several
 
 if TYPE_CHECKING:
     from nuhf.workspaces.validate import Report

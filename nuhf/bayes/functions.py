@@ -10,6 +10,7 @@ from nuhf.bayes.posterior import posterior as sample_posterior
 from nuhf.bayes.results import Posterior
 from nuhf.bayes.simulation import Nuisances, Simulation, draw_data
 from nuhf.errors import InputError
+from nuhf.named import several
 from nuhf.stats.log_density import LogDensity, of_file, of_problem
 from nuhf.stats.priors import Prior
 from nuhf.stats.problem import Problem
@@ -22,7 +23,7 @@ Names = str | Sequence[str]
 
 def _file(names: Names) -> str | None:
     """Return the workspace's path if that is what is named."""
-    given = api.several(names)
+    given = several(names)
     files = [name for name in given if str(name).endswith(".json")]
     if files and len(given) > 1:
         raise InputError(f"{files[0]} is a workspace: name it alone, or combine files first")
@@ -90,7 +91,7 @@ def log_density(
     nuhf.errors.InputError
         If anything given is not allowed; the message says what is.
     """
-    wanted = [] if parameter is None else api.several(parameter)
+    wanted = [] if parameter is None else several(parameter)
     path = _file(names)
     if path is None:
         posed = _problem(names, wanted, profile, analysis, anapole, values, fix, asimov, settings)
@@ -147,7 +148,7 @@ def posterior(
         names, parameter, prior=prior, profile=profile, analysis=analysis, anapole=anapole,
         values=values, fix=fix, asimov=asimov, settings=settings,
     )  # fmt: skip
-    wanted = [] if parameter is None else api.several(parameter)
+    wanted = [] if parameter is None else several(parameter)
     axes = {axis.name: axis for axis in density.axes}
     couplings = [axes[name] for name in wanted] or [density.axes[0]]
     return sample_posterior(density, couplings, cl, draws, seed)

@@ -130,6 +130,9 @@ common = _stack(
     click.option("--engine", default="compiled", show_default=True, metavar="compiled|pyhf",
                  help="Compiled likelihood, or pyhf itself with minuit (slower, the reference)."),
     click.option("--asimov", is_flag=True, help="Use the SM expectation instead of the data."),
+    click.option("--inject", multiple=True, metavar="NAME=VALUE",
+                 help="Use the expectation with a coupling or nuisance at this value instead of "
+                      "the data, and fit as usual; repeatable."),
     click.option("--patch", multiple=True, metavar="FILE[:NAME]",
                  help="Of a workspace file: JSON patch, or NAME of a patch set; repeatable."),
     click.option("--measurement", metavar="NAME",
@@ -255,6 +258,7 @@ def keywords(
     asimov: bool,
     search: tuple[float, float] | None = None,
     numbers: tuple[str, ...] = (),
+    inject: tuple[str, ...] = (),
     patch: tuple[str, ...] = (),
     measurement: str | None = None,
 ) -> dict[str, Any]:
@@ -269,6 +273,7 @@ def keywords(
         "engine": engine,
         "asimov": asimov,
         "settings": parse_numbers(numbers),
+        "inject": _parse(inject, "--inject", "qnu_ee=1e-8", lambda name: name),
         "patch": patch,
         "measurement": measurement,
     }
