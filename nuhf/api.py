@@ -1,6 +1,6 @@
 """The public functions: the same names, arguments and results as the command line."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -163,9 +163,31 @@ def problems(
         )
     experiments = [prepare(one) for one in measured]
     options = Options(
-        anapole, dict(values or {}), tuple(profile), tuple(fix), engine, asimov, search
+        anapole,
+        dict(values or {}),
+        _texts("profile", profile),
+        _texts("fix", fix),
+        engine,
+        asimov,
+        search,
     )
     return [pose(experiments, name, options) for name in wanted]
+
+
+def _texts(what: str, names: object) -> tuple[str, ...]:
+    """Return one or more names as a tuple; refuse (`InputError`) what is no list of names."""
+    if isinstance(names, str):
+        return (names,)
+    if isinstance(names, Mapping):
+        raise InputError(
+            f"{what} takes names, given: values of {', '.join(map(str, names))}; nuisances are "
+            "held at their nominal value, and couplings are set with values"
+        )
+    found = tuple(names) if isinstance(names, Iterable) else (names,)
+    for name in found:
+        if not isinstance(name, str):
+            raise InputError(f"{what} takes names, given: {name!r}")
+    return found
 
 
 def _problem(names: Names, parameter: Names, **options: Any) -> Any:
