@@ -1,6 +1,6 @@
 """The public functions: the same names, arguments and results as the command line."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -161,8 +161,8 @@ def problems(
     options = Options(
         anapole,
         dict(values or {}),
-        tuple(profile),
-        tuple(fix),
+        _texts("profile", profile),
+        _texts("fix", fix),
         engine,
         asimov,
         search,
@@ -217,6 +217,21 @@ def _file_problems(
     return [pose_files(source, name, options) for name in wanted]
 
 
+def _texts(what: str, names: object) -> tuple[str, ...]:
+    """Return one or more names as a tuple; refuse (`InputError`) what is no list of names."""
+    if isinstance(names, str):
+        return (names,)
+    if isinstance(names, Mapping):
+        if what != "fix":
+            raise InputError(f"{what} takes names, given: values of {', '.join(map(str, names))}")
+        return tuple(f"{name}={value!r}" for name, value in names.items())
+    found = tuple(names) if isinstance(names, Iterable) else (names,)
+    for name in found:
+        if not isinstance(name, str):
+            raise InputError(f"{what} takes names, given: {name!r}")
+    return found
+
+
 def _problem(names: Names, parameter: Names | None, **options: Any) -> Any:
     """Pose the problem of a function that takes one parameter (`InputError` for several)."""
     wanted = None if parameter is None else several(parameter)
@@ -253,9 +268,10 @@ def limit(
         left free), ``fix`` (nuisances held: names with wildcards, ``NAME=VALUE``), ``engine``
         (``compiled`` or ``pyhf``), ``asimov``, ``inject`` (true values of Asimov data), ``patch``
         and ``measurement`` of workspaces, ``search`` (range in base units), ``settings`` (numbers
-        of coupling models, such as ``mediator_mass_mev``); for toys ``toys`` (number per tested value), ``seed``, ``points`` (tested values), ``jobs`` (processes,
-        default all cores) or ``scheduler`` (dask address), ``checkpoint`` (file of finished
-        blocks), ``progress`` (a terminal).
+        of coupling models, such as ``mediator_mass_mev``); for toys ``toys`` (number per tested
+        value), ``seed``, ``points`` (tested values), ``jobs`` (processes, default all cores) or
+        ``scheduler`` (dask address), ``checkpoint`` (file of finished blocks), ``progress`` (a
+        terminal).
 
     Returns
     -------

@@ -22,7 +22,11 @@ __all__ = ["rate", "templates", "workspace"]
 @options.command()
 @click.argument("experiment", metavar="EXP", shell_complete=options.complete_experiment)
 @options.model_options
-@click.option("--bins", is_flag=True, help="Print CSV with the events of every bin.")
+@click.option(
+    "--bins",
+    is_flag=True,
+    help="Print CSV with the events of every bin, as a .csv file always has them.",
+)
 @options.as_json
 @options.output
 def rate(
@@ -55,7 +59,7 @@ def rate(
                 "regions": {name: _json(rows, standard[name]) for name, rows in found.items()},
             }
         )
-    elif bins:
+    elif bins or (output is not None and output.suffix.lower() == ".csv"):
         text = _csv(one, found, standard, values)
     else:
         lines = []
