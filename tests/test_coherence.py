@@ -249,7 +249,7 @@ def test_what_has_no_defined_sum_is_refused(one, other):
 
 
 @pytest.mark.parametrize(("parameter", "words"), [
-    ("r2nu_emu", "positive for phase 0"),
+    ("r2nu_emu", "positive values have phase 0"),
     ("abs_r2nu_emu", "of unknown phase, is left out"),
     ("r2nu_mumu", "-4.8e-33 cm2, values are 4.8e-33 cm2 higher"),
 ])  # fmt: skip
