@@ -383,7 +383,7 @@ ON_USE = [
     ('form_factor = "helm"', 'form_factor = "helmet"',
      ["unknown form factor 'helmet'", "helm", "klein-nystrand"]),
     ('couplings = "tree"', 'couplings = "loop"',
-     ["unknown couplings 'loop'", "tree, radiative-UNVERIFIED"]),
+     ["unknown couplings 'loop'", "tree, radiative"]),
     ("sns/flux_time.csv", "sns/flux_tim.csv",
      ["copy.toml: sources.sns: file 'sns/flux_tim.csv' not found in", "data"]),
     ("coherent-csi-2021/counts.csv", "sns/flux_time.csv", ["no column", "the columns are t_lo_us"]),
@@ -701,6 +701,8 @@ def test_models_are_frozen():
 
 
 def test_unverified_couplings_are_visible_in_every_result(changed):
-    path = changed(('couplings = "tree"', 'couplings = "radiative-UNVERIFIED"'))
+    path = changed(('couplings = "tree"', 'couplings = "mine-UNVERIFIED"'))
+    own = '[mine-UNVERIFIED]\ngp = { e = 0.04, mu = 0.03, tau = 0.03 }\ngn = -0.51\n'
+    (path.parent / "couplings.toml").write_text(own)
     assert any("UNVERIFIED" in note for note in nuhf.fit(str(path)).notes)
     assert not any("UNVERIFIED" in note for note in nuhf.fit(NAME).notes)
