@@ -781,7 +781,7 @@ def test_golden_ratio_of_equivalent_photons_to_free_electrons(symbol):
 
 def test_moment_of_the_logarithm_against_quad():
     spectrum = sns.decay_at_rest()["nue"]
-    found = flux_moments(spectrum, np.array([1e-3, 10.0]), M_E, np.array([0.3, 21.0]))[3]
+    found = flux_moments(spectrum, np.array([1e-3, 10.0]), M_E, np.array([0.3, 21.0]), True)[3]
     for least, ours in zip((0.3, 21.0), found, strict=True):
         exact, _ = quad(lambda e: float(spectrum.density(np.array([e]))[0]) * math.log(e), least,
                         spectrum.endpoint, epsabs=1e-12)  # fmt: skip
