@@ -729,6 +729,8 @@ def test_a_file_may_state_settings(tmp_path):
     (stated,) = nuhf.limit(str(path), "g_b_l")
     (given,) = nuhf.limit(CSI, "g_b_l", settings={"mediator_mass_mev": 30.0})
     assert stated.upper_limit == pytest.approx(given.upper_limit, rel=1e-9)
+    assert "mediator_mass_mev = 30" in stated.notes
+    assert not any("mediator" in note for note in nuhf.limit(str(path), "qnu_ee")[0].notes)
     (other,) = nuhf.limit(str(path), "g_b_l", settings={"mediator_mass_mev": 100.0})
     assert other.upper_limit > 1.5 * given.upper_limit
 

@@ -150,7 +150,10 @@ class Problem:
             found += [f"{name}: {_PROPAGATION}"] if entry.propagates and oscillated else []
             joins = any(feed.partner in parameters.FLAVOURS for feed in entry.feeds)
             found += [f"{name}: {_INCOHERENT}"] if joins and oscillated and not coherent else []
-        found += [f"{name} = {value:g}" for name, value in self.options.settings.items()]
+        used = {**self.options.settings}
+        for one in self.experiments:
+            used |= one.loaded.settings
+        found += [f"{name} = {value:g}" for name, value in used.items()]
         return tuple(dict.fromkeys([*found, *self.asked_notes("at the SM")]))
 
     def asked_notes(self, nominal: str) -> tuple[str, ...]:
