@@ -739,6 +739,8 @@ def test_a_file_may_state_settings(tmp_path):
     (stated,) = nuhf.limit(str(path), "g_b_l")
     (given,) = nuhf.limit(CSI, "g_b_l", settings={"mediator_mass_mev": 30.0})
     assert stated.upper_limit == pytest.approx(given.upper_limit, rel=1e-9)
+    assert "mediator_mass_mev = 30" in stated.notes
+    assert not any("mediator" in note for note in nuhf.limit(str(path), "qnu_ee")[0].notes)
     (other,) = nuhf.limit(str(path), "g_b_l", settings={"mediator_mass_mev": 100.0})
     assert other.upper_limit > 1.5 * given.upper_limit
 
@@ -791,7 +793,7 @@ def test_golden_ratio_of_equivalent_photons_to_free_electrons(symbol):
 
 def test_moment_of_the_logarithm_against_quad():
     spectrum = sns.decay_at_rest()["nue"]
-    found = flux_moments(spectrum, np.array([1e-3, 10.0]), M_E, np.array([0.3, 21.0]))[3]
+    found = flux_moments(spectrum, np.array([1e-3, 10.0]), M_E, np.array([0.3, 21.0]), True)[3]
     for least, ours in zip((0.3, 21.0), found, strict=True):
         exact, _ = quad(lambda e: float(spectrum.density(np.array([e]))[0]) * math.log(e), least,
                         spectrum.endpoint, epsabs=1e-12)  # fmt: skip

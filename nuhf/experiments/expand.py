@@ -46,7 +46,8 @@ def expanded(
                for f in parameters.get(n).feeds]  # fmt: skip
         wanted = tuple(dict.fromkeys(v for v in fed if v in parameters.variables()))
         usual = set(wanted) <= set(one.loaded.variables)
-        numbers = {**one.loaded.experiment.physics.settings, **settings}
+        stated_here = one.loaded.experiment.physics.settings
+        numbers = {n: v for n, v in {**stated_here, **settings}.items() if n in needed}
         more = replace(one.loaded, variables=wanted, settings=numbers)
         found.append(one if usual and not settings else prepare(more))
     return found

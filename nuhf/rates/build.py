@@ -358,11 +358,10 @@ def _rates(
         for target in targets:
             number = target.number * source.fluence
             for part, least in target.kernel(recoil, source.spectrum):
-                moments = flux_moments(source.spectrum, recoil, target.mass, least)
+                logarithm = part.coefficients.shape[1] == 4
+                moments = flux_moments(source.spectrum, recoil, target.mass, least, logarithm)
                 for name, terms in part.by_name().items():
-                    events[name] = events.get(name, 0.0) + number * (
-                        terms * moments[: len(terms)]
-                    ).sum(axis=0)
+                    events[name] = events.get(name, 0.0) + number * (terms * moments).sum(axis=0)
         found.append(events)
     names = tuple(dict.fromkeys(name for events in found for name in events))
     nothing = np.zeros(recoil.size)

@@ -186,7 +186,10 @@ class Problem:
             if entry.group.name == "radii" and entry.interferes:
                 schemes = {one.loaded.experiment.physics.couplings for one in self.experiments}
                 found += [_radius_note(entry, scheme) for scheme in sorted(schemes)]
-        found += [f"{name} = {value:g}" for name, value in self.options.settings.items()]
+        used = {**self.options.settings}
+        for one in self.experiments:
+            used |= one.loaded.settings
+        found += [f"{name} = {value:g}" for name, value in used.items()]
         return tuple(dict.fromkeys([*found, *self.asked_notes("at the SM")]))
 
     def asked_notes(self, nominal: str) -> tuple[str, ...]:
