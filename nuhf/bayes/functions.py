@@ -6,12 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuhf import api, parameters
-from nuhf.api import Names
 from nuhf.bayes.posterior import posterior as sample_posterior
 from nuhf.bayes.results import Posterior
 from nuhf.bayes.simulation import Nuisances, Simulation, draw_data
 from nuhf.errors import InputError
-from nuhf.named import several
+from nuhf.named import Names, several
 from nuhf.stats.log_density import LogDensity, of_problem
 from nuhf.stats.priors import Prior
 from nuhf.stats.problem import Problem

@@ -27,12 +27,17 @@ BoolArray = NDArray[np.bool_]
 _SIDES: Final = (-1.5, 1.5)
 _SIDED: Final = 2
 """Nuisances that are started on both sides, the most non-linear ones."""
-_BENT: Final = 0.1
+_BENT: Final = 1.0
 """Square of the bend of a nuisance, in statistical errors, from which it counts."""
 _POINTS: Final = 17
+_THIN: Final = 3
+_HIGH: Final = 60.0
+"""2NLL above the lowest up to which a value may belong to the interval of a deeper branch."""
 _SWEEPS: Final = 6
 _DEEPER: Final = 1e-3
 _MOST: Final = 4
+_APART: Final = 0.7
+"""Nuisances, in standard deviations, from which two solutions are two branches."""
 _WIDER: Final = 4.0
 
 
@@ -79,7 +84,7 @@ def branches(profiler: ModelProfiler, values: FloatArray) -> FloatArray:
     starts = nuisance_starts(compiled, profiler.starts[0], profiler.free)
     if not len(starts):
         return starts
-    grid = values[:: max(len(values) // _POINTS, 1)]
+    grid = _where(profiler, values)
     points, heights = profiler.fits_at([index], grid[:, np.newaxis])
     nominal = heights.copy()
     sided = replace(profiler, starts=starts)
@@ -88,22 +93,40 @@ def branches(profiler: ModelProfiler, values: FloatArray) -> FloatArray:
     points[better], heights[better] = found[better], lower[better]
     held = profiler.free.copy()
     held[index] = False
+    moved = np.ones(len(grid), dtype=bool)
     for _ in range(_SWEEPS):
-        moved = False
+        before = heights.copy()
         for step in (1, -1):
-            near = np.roll(points, step, axis=0)
-            near[:, index] = grid
-            inside = np.arange(len(grid)) != (0 if step == 1 else len(grid) - 1)
-            made, value = profiler.engine.minimise(profiler.data, near[inside], held)
-            at = np.flatnonzero(inside)[value < heights[inside] - _DEEPER]
-            keep = value < heights[inside] - _DEEPER
-            points[at], heights[at] = made[keep], value[keep]
-            moved |= bool(keep.any())
-        if not moved:
+            # from neighbours that moved; the ends have none on one side
+            to = np.flatnonzero(np.roll(moved, step))
+            to = to[to != (0 if step == 1 else len(grid) - 1)]
+            if not len(to):
+                continue
+            near = points[to - step].copy()
+            near[:, index] = grid[to]
+            made, value = profiler.engine.minimise(profiler.data, near, held)
+            deeper = value < heights[to] - _DEEPER
+            points[to[deeper]], heights[to[deeper]] = made[deeper], value[deeper]
+        moved = heights < before
+        if not moved.any():
             break
     gain = np.where(np.isfinite(nominal), nominal - heights, 0.0)
-    deeper = np.argsort(-gain)[:_MOST]
-    return points[deeper[gain[deeper] > _DEEPER]]
+    others = np.flatnonzero(held)
+    chosen: list[int] = []
+    for i in np.argsort(heights):
+        apart = all(np.abs(points[i] - points[j])[others].max() > _APART for j in chosen)
+        if gain[i] > _DEEPER and apart:
+            chosen.append(int(i))
+    return points[chosen[:_MOST]]
+
+
+def _where(profiler: ModelProfiler, values: FloatArray) -> FloatArray:
+    """Values to look at: everywhere a few, and more where the profile is not far above."""
+    coarse = values[::_THIN]
+    heights = profiler.at(coarse)
+    near = np.flatnonzero(heights - np.nanmin(heights) < _HIGH)
+    low, high = coarse[max(near[0] - 1, 0)], coarse[min(near[-1] + 1, len(coarse) - 1)]
+    return np.union1d(coarse[::_THIN], np.linspace(low, high, _POINTS))
 
 
 def widened(problem: Problem) -> Problem | None:
