@@ -1,7 +1,5 @@
 """Solar neutrinos as they arrive: mass states, their flavour density matrix, shares of flavours."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from independent_2026 import (
@@ -17,10 +15,9 @@ from independent_2026 import mass_states as slow_states
 import nuhf
 from nuhf import constants as c
 from nuhf import library
+from nuhf.couplings.model import FLAVOURS, PAIRS
 from nuhf.errors import InputError
-from nuhf.experiments.catalogue import load
-from nuhf.physics import solar
-from nuhf.rates.templates import read_templates, write_templates
+from nuhf.physics.solar_states import mass_shares, state_shares
 
 OSCILLATION = library.read_oscillation()
 ENERGY = np.linspace(0.1, 15.0, 30)
@@ -31,49 +28,37 @@ GOLDEN = {  # rho_ee, rho_mumu, rho_tautau, rho_emu, rho_etau, rho_mutau
 }
 
 
-def rho_of(source, energy, oscillation=OSCILLATION):
+def rho_of(source, energy, delta=0.0):
+    """Real part of the density matrix, (n, 3, 3), from the shares of flavours and pairs."""
     survive = library.adiabatic_survival(OSCILLATION)(source, np.asarray(energy))
-    return solar.density_matrix(oscillation, survive)
+    found = state_shares(survive, OSCILLATION, delta)
+    rho = np.zeros((len(survive), 3, 3))
+    for a, flavour in enumerate(FLAVOURS):
+        rho[:, a, a] = found[flavour]
+    for name, (one, other) in PAIRS.items():
+        a, b = FLAVOURS.index(one), FLAVOURS.index(other)
+        rho[:, a, b] = rho[:, b, a] = found[name]
+    return rho
 
 
 @pytest.mark.parametrize(("source", "energy"), list(GOLDEN))
 def test_density_matrix_has_the_golden_elements(source, energy):
     rho = rho_of(source, [energy])[0]
-    found = [*rho.diagonal().real, *rho[[0, 0, 1], [1, 2, 2]].real]
+    found = [*rho.diagonal(), *rho[[0, 0, 1], [1, 2, 2]]]
     np.testing.assert_allclose(found, GOLDEN[source, energy], atol=6e-5)
 
 
 @pytest.mark.parametrize("source", ["pp", "be7", "b8"])
-def test_density_matrix_is_that_of_the_twin(source):
-    np.testing.assert_allclose(rho_of(source, ENERGY), slow(ENERGY, source), atol=1e-12)
-    survive = library.adiabatic_survival(OSCILLATION)(source, ENERGY)
-    states = solar.mass_states(OSCILLATION, survive)
-    np.testing.assert_allclose(states, slow_states(ENERGY, source), atol=1e-12)
-
-
 @pytest.mark.parametrize("delta", [0.0, -np.pi / 2, 2.3])
-def test_density_matrix_is_one_of_probabilities(delta):
-    oscillation = replace(OSCILLATION, delta_cp=delta)
-    unitary = solar.mixing_matrix(oscillation)
-    np.testing.assert_allclose(unitary @ unitary.conj().T, np.eye(3), atol=1e-14)
-    rho = rho_of("b8", ENERGY, oscillation)
-    np.testing.assert_allclose(rho, rho.conj().swapaxes(1, 2), atol=1e-15)
-    np.testing.assert_allclose(np.trace(rho, axis1=1, axis2=2), 1.0, atol=1e-14)
-    assert np.linalg.eigvalsh(rho).min() > -1e-14
+def test_density_matrix_is_that_of_the_twin(source, delta):
+    twin = slow(ENERGY, source, delta=delta)
+    np.testing.assert_allclose(rho_of(source, ENERGY, delta), twin.real, atol=1e-12)
+    survive = library.adiabatic_survival(OSCILLATION)(source, ENERGY)
+    states = mass_shares(survive, OSCILLATION)
+    np.testing.assert_allclose(states, slow_states(ENERGY, source), atol=1e-12)
+    assert np.linalg.eigvalsh(twin).min() > -1e-14
     # the survival that went in comes out
-    survive = library.adiabatic_survival(OSCILLATION)("b8", ENERGY)
-    np.testing.assert_allclose(rho[:, 0, 0].real, survive, atol=1e-14)
-
-
-def test_without_theta13_the_shares_are_those_of_theta23():
-    oscillation = replace(OSCILLATION, sin2_theta13=0.0, sin2_theta23=0.45)
-    component = library.components()["pp"]
-    survival = library.adiabatic_survival(oscillation)
-    all_angles = solar.flavour_spectra(component, survival, oscillation)
-    one_angle = solar.flavour_spectra(component, survival, 0.45)
-    for name, spectrum in one_angle.items():
-        x = np.linspace(0.01, 0.42, 50)
-        np.testing.assert_allclose(all_angles[name].density(x), spectrum.density(x), rtol=1e-10)
+    np.testing.assert_allclose(twin[:, 0, 0].real, survive, atol=1e-12)
 
 
 def shares(name, analysis, process):
@@ -81,7 +66,7 @@ def shares(name, analysis, process):
     (templates,) = (t for t in nuhf.templates(name, analysis) if t.process == process)
     found = {}
     for source, rows in templates.nominal.items():
-        if source in templates.partners:
+        if templates.flavours[source] not in FLAVOURS:
             continue
         (moment,) = (row for monomial, row in rows.items() if monomial.startswith("munu"))
         found[source.rpartition("_")[2]] = moment.sum()
@@ -97,13 +82,6 @@ def test_default_analyses_have_unequal_shares_and_the_paper_equal_ones():
     paper = shares("xenonnt-sr0", "giunti-ternes2023", "eves_pp")
     assert paper["mu"] == pytest.approx(paper["tau"], rel=1e-12)
     assert paper["e"] == pytest.approx(0.542, abs=1e-3)
-
-
-def test_a_file_can_ask_for_one_angle():
-    loaded = load("xenonnt-sr0")
-    assert loaded.experiment.sources["sun"].sin2_theta23 is None
-    changed = loaded.changed({"sources": {"sun": {"sin2_theta23": 0.4}}})
-    assert changed.experiment.sources["sun"].sin2_theta23 == 0.4
 
 
 # ----------------------------------------------------- transitions and mass states
@@ -248,7 +226,7 @@ def test_limits_of_transitions_by_phase_and_of_mass_states():
 
 def test_the_paper_and_pure_flavours_have_no_interference():
     (paper, *_) = nuhf.templates("xenonnt-sr0", "giunti-ternes2023")
-    assert not paper.partners
+    assert set(paper.flavours.values()) == set(FLAVOURS)
     up, down = (
         sum(row.sum() for rows in nuhf.rate("coherent-csi-2021", {"qnu_emu": v}).values()
             for row in rows.values())
@@ -267,23 +245,11 @@ def test_what_has_no_defined_sum_is_refused(one, other):
         nuhf.limit("xenonnt-sr0", one, profile=[other])
 
 
-def test_templates_with_coherence_survive_a_file(tmp_path):
-    sets = nuhf.templates("xenonnt-sr0")
-    write_templates(tmp_path / "t.json", "xenonnt-sr0", "default", sets, {})
-    back = read_templates(tmp_path / "t.json")
-    assert [t.partners for t in back] == [t.partners for t in sets]
-    assert sets[0].partners["pp_emu"] == "mu"
-    for one, two in zip(sets, back, strict=True):
-        for source, rows in one.nominal.items():
-            for monomial, row in rows.items():
-                np.testing.assert_allclose(two.nominal[source][monomial], row, rtol=1e-12)
-
-
 # --------------------------------------------------------------------- what it says
 
 
 @pytest.mark.parametrize(("parameter", "words"), [
-    ("r2nu_emu", "positive for phase 0"),
+    ("r2nu_emu", "positive values have phase 0"),
     ("abs_r2nu_emu", "of unknown phase, is left out"),
     ("r2nu_mumu", "-4.8e-33 cm2, values are 4.8e-33 cm2 higher"),
 ])  # fmt: skip

@@ -19,6 +19,7 @@ from nuhf.histfactory.describe import Description
 from nuhf.likelihood.engines import Engine, ModelProfiler, engine
 from nuhf.likelihood.evaluate import CompiledModel, compile_model
 from nuhf.parameters import Parameter
+from nuhf.physics.couplings import sm_charge_radius
 from nuhf.stats.intervals import ScanRange
 from nuhf.stats.results import provenance
 from nuhf.workspaces import encode
@@ -40,9 +41,34 @@ _INCOHERENT: Final = (
     "its interference with the SM in the Sun is left out (sources.*.coherence = true has it)"
 )
 
+_REAL: Final = (
+    "a real coupling: positive values have phase 0, negative ones phase pi; of an unknown phase "
+    "the larger modulus of the two ends is allowed"
+)
+
+_MODULUS: Final = (
+    "its interference with the SM in the Sun, of unknown phase, is left out; the coupling without "
+    "'abs_' has it"
+)
+
 _PROPAGATION: Final = (
     "acts on the propagation of neutrinos, too, which is not polynomial; it is held at the SM here"
 )
+
+
+def _radius_note(radius: Parameter, scheme: str) -> str:
+    """Say whether a radius is the total one, and by how much the other convention differs."""
+    flavour = radius.feeds[0].flavours[0]
+    standard = sm_charge_radius(flavour)
+    if scheme == "tree":
+        return (
+            f"{radius.name} is the total charge radius (couplings at tree level); as a deviation "
+            f"from that of the SM, {standard:.2g} cm2, values are {-standard:.2g} cm2 higher"
+        )
+    return (
+        f"{radius.name} is the deviation from the charge radius of the SM, {standard:.2g} cm2 "
+        f"(couplings '{scheme}'); as total radii values are {-standard:.2g} cm2 lower"
+    )
 
 
 @dataclass(frozen=True)
@@ -149,7 +175,12 @@ class Problem:
             found += [entry.note] if entry.note else []
             found += [f"{name}: {_PROPAGATION}"] if entry.propagates and oscillated else []
             joins = any(feed.partner in parameters.FLAVOURS for feed in entry.feeds)
-            found += [f"{name}: {_INCOHERENT}"] if joins and oscillated and not coherent else []
+            if joins and oscillated:
+                real = _REAL if entry.interferes else _MODULUS
+                found.append(f"{name}: {real if coherent else _INCOHERENT}")
+            if entry.group.name == "radii" and entry.interferes:
+                schemes = {one.loaded.experiment.physics.couplings for one in self.experiments}
+                found += [_radius_note(entry, scheme) for scheme in sorted(schemes)]
         found += [f"{name} = {value:g}" for name, value in self.options.settings.items()]
         return tuple(dict.fromkeys([*found, *self.asked_notes("at the SM")]))
 
