@@ -66,7 +66,7 @@ class Reference:
 
     def estimate(self, quantity: Callable[[FloatArray], float]) -> tuple[float, float]:
         """Return a number of the draws and its error."""
-        scatter = np.std([quantity(draws) for draws in self.repetitions], ddof=1)
+        scatter = np.nanstd([quantity(draws) for draws in self.repetitions], ddof=1)
         return quantity(self.draws), float(self.scale * scatter)
 
 
@@ -172,8 +172,10 @@ def quantities(
     def coordinate(theta: FloatArray) -> FloatArray:
         return np.sqrt(theta[:, column]) if root else theta[:, column]
 
-    z = coordinate(reference.draws)
-    width = 0.15 * min(z.std(), float(np.ptp(np.quantile(z, [0.25, 0.75]))) / 1.35)
+    # a 90 % piece is about 3.3 standard deviations wide; wider kernels would widen narrow pieces
+    pieces = np.array(found.pieces)
+    ends = axis.to_fit(pieces)
+    width = 0.05 * float(np.diff(np.sqrt(ends) if root else ends, axis=1).min())
     for i, (piece, error) in enumerate(zip(found.pieces, found.piece_errors, strict=True)):
         for side, word in enumerate(("lower", "upper")):
 
