@@ -383,11 +383,11 @@ def pose(experiments: Sequence[Prepared], interest: str, options: Options) -> Pr
         experiments, [interest, *profiled], options.values, options.anapole
     )
     spec = encode.native(description)
-    model, data = load_model(spec)
+    model, data = load_model(spec, validate=False)
     if options.fix:
         free = {coupling.parameter.fit_name for coupling in description.couplings}
         spec = with_fixed(spec, fixed_nuisances(options.fix, model, free), sizes(model))
-        model, data = load_model(spec)
+        model, data = load_model(spec, validate=False)
     chosen = engine(options.engine, model)
     if options.asimov:
         data = chosen.compiled.expected_full(chosen.compiled.inits)
