@@ -1,7 +1,6 @@
 """The public functions: the same names, arguments and results as the command line."""
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from nuhf.experiments.catalogue import Loaded, load
 from nuhf.experiments.expand import expanded
 from nuhf.experiments.prepare import prepare
 from nuhf.experiments.region import Prepared
+from nuhf.named import Name, Names, files_among, own_analysis, several
 from nuhf.rates.signal import check_together, expected
 from nuhf.rates.templates import TemplateSet
 
@@ -32,44 +32,6 @@ __all__ = [
 ]
 
 FloatArray = NDArray[np.float64]
-Name = str | Path | Mapping[str, Any]
-"""An experiment's name or TOML file; a pyhf workspace as a JSON file, ``-`` (stdin) or content."""
-Names = Name | Sequence[Name]
-
-
-def several(names: Names) -> list[str]:
-    """Return one or more names as a list (`InputError` if there is none)."""
-    if isinstance(names, str | Path | Mapping):
-        return [str(names)]
-    found = [str(name) for name in names]
-    if not found:
-        raise InputError("name at least one experiment")
-    return found
-
-
-def _files(names: Names) -> "list[Name] | None":
-    """Return the files among the names if they are files; None if they are experiments.
-
-    Raises
-    ------
-    InputError
-        If there are both.
-    """
-    given = [names] if isinstance(names, str | Path | Mapping) else list(names)
-    kinds = [is_file(name) for name in given]
-    if not any(kinds):
-        return None
-    if not all(kinds):
-        name = given[kinds.index(False)]
-        raise InputError(
-            f"{name} is an experiment beside files: write its workspace with nuhf workspace first"
-        )
-    return given
-
-
-def is_file(name: object) -> bool:
-    """Whether this is a workspace (parsed, a JSON file, ``-``), not the name of an experiment."""
-    return isinstance(name, Mapping) or str(name) == "-" or str(name).endswith(".json")
 
 
 def loaded(names: Names, analysis: str = "default") -> list[Loaded]:
@@ -82,12 +44,12 @@ def loaded(names: Names, analysis: str = "default") -> list[Loaded]:
                 "contour, ranking and coverage take it, and pyhf (a native file 'nuhf pyhf'); an "
                 "experiment is a name or a .toml file"
             )
-    return [load(name, analysis) for name in found]
+    return [load(*own_analysis(name, analysis)) for name in found]
 
 
 def strength(names: Names) -> str | None:
     """Return the strength of the SM process that the (first) experiment measures; None of files."""
-    if _files(names) is not None:
+    if files_among(names) is not None:
         return None
     return experiment(several(names)[0]).experiment.strength
 
@@ -187,6 +149,7 @@ def problems(
     settings: Mapping[str, float] | None = None,
     patch: Sequence[str] = (),
     measurement: str | None = None,
+    inject: Mapping[str, float] | None = None,
 ) -> list[Any]:
     """Pose one problem per parameter; without one, for all parameters of the experiments.
 
@@ -198,14 +161,15 @@ def problems(
     options = Options(
         anapole,
         dict(values or {}),
-        tuple(profile),
-        tuple(fix),
+        _texts("profile", profile),
+        _texts("fix", fix),
         engine,
         asimov,
         search,
         dict(settings or {}),
+        dict(inject or {}),
     )
-    files = _files(names)
+    files = files_among(names)
     if files is not None:
         if analysis != "default":
             raise InputError(f"analysis {analysis}: analyses are of experiments, not of files")
@@ -253,6 +217,21 @@ def _file_problems(
     return [pose_files(source, name, options) for name in wanted]
 
 
+def _texts(what: str, names: object) -> tuple[str, ...]:
+    """Return one or more names as a tuple; refuse (`InputError`) what is no list of names."""
+    if isinstance(names, str):
+        return (names,)
+    if isinstance(names, Mapping):
+        if what != "fix":
+            raise InputError(f"{what} takes names, given: values of {', '.join(map(str, names))}")
+        return tuple(f"{name}={value!r}" for name, value in names.items())
+    found = tuple(names) if isinstance(names, Iterable) else (names,)
+    for name in found:
+        if not isinstance(name, str):
+            raise InputError(f"{what} takes names, given: {name!r}")
+    return found
+
+
 def _problem(names: Names, parameter: Names | None, **options: Any) -> Any:
     """Pose the problem of a function that takes one parameter (`InputError` for several)."""
     wanted = None if parameter is None else several(parameter)
@@ -274,20 +253,25 @@ def limit(
     Parameters
     ----------
     names : str or sequence of str
-        Experiment, or several to combine; names or paths of TOML files.
+        Experiment, or several to combine: names or paths of TOML files, ``NAME:ANALYSIS`` with
+        an analysis of its own; or pyhf workspaces, as JSON files, ``-`` (standard input) or
+        parsed content.
     parameter : str or sequence of str, optional
-        Parameters of interest, each with its own interval; all of the experiment by default.
+        Parameters of interest, each with its own interval; all of the experiment by default, and
+        that of the measurement of a workspace.
     cl : float
         Confidence level.
     method : str
         ``delta-chi2``, ``cls`` (asymptotic, or with toys) or ``feldman-cousins``.
     **options
         ``analysis``, ``anapole``, ``values`` (parameters set to values), ``profile`` (couplings
-        left free), ``fix`` (nuisances held), ``engine`` (``compiled`` or ``pyhf``), ``asimov``,
-        ``search`` (range in base units), ``settings`` (numbers of the coupling models, such as
-        ``mediator_mass_mev``); for toys ``toys`` (number per tested value), ``seed``,
-        ``points`` (tested values), ``jobs`` (processes, default all cores) or ``scheduler``
-        (dask address), ``checkpoint`` (file of finished blocks), ``progress`` (a terminal).
+        left free), ``fix`` (nuisances held: names with wildcards, ``NAME=VALUE``), ``engine``
+        (``compiled`` or ``pyhf``), ``asimov``, ``inject`` (true values of Asimov data), ``patch``
+        and ``measurement`` of workspaces, ``search`` (range in base units), ``settings`` (numbers
+        of coupling models, such as ``mediator_mass_mev``); for toys ``toys`` (number per tested
+        value), ``seed``, ``points`` (tested values), ``jobs`` (processes, default all cores) or
+        ``scheduler`` (dask address), ``checkpoint`` (file of finished blocks), ``progress`` (a
+        terminal).
 
     Returns
     -------

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from nuhf import parameters, resources
-from nuhf.api import Names, check, loaded, problems, several
+from nuhf.api import check, loaded, problems
 from nuhf.errors import InputError
 from nuhf.experiments.expand import expanded
 from nuhf.experiments.prepare import prepare
+from nuhf.named import Names, several
 
 if TYPE_CHECKING:
     from nuhf.workspaces.validate import Report
@@ -130,7 +131,8 @@ def workspace(
         Free parameters; the first is the POI.
     encoding : str
         ``stock`` (plain pyhf), ``stock-positive`` (the same without a negative bin in any
-        sample, for readers that clip them) or ``native`` (exact, needs nuhf's ``powerfactor``).
+        sample, for readers that clip them) ``native`` (exact, needs nuhf's ``powerfactor``), or
+        ``hs3`` (exact; HS3 JSON instead of a pyhf workspace, with powers as generic functions).
     search : (float, float), optional
         Range of the POI in base units, the domain of the file, inside that of the model.
 

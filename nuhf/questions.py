@@ -11,6 +11,7 @@ from scipy.stats import chi2 as chi2_distribution
 from nuhf.errors import FitError, InputError, OpenRegionError
 from nuhf.stats.cls import Asymptotic, expected_limits, upper_limit
 from nuhf.stats.cross_check import Agreement, second_optimizer
+from nuhf.stats.explore import branches, widened
 from nuhf.stats.intervals import ProfileIntervals, intervals, threshold
 from nuhf.stats.problem import Problem
 from nuhf.stats.results import FitResult, LimitResult, ScanResult, lost_note
@@ -30,6 +31,9 @@ FloatArray = NDArray[np.float64]
 #: Toys per tested value of a Feldman-Cousins construction.
 DEFAULT_TOYS: Final = 2000
 
+_WIDENINGS: Final = 4
+"""Times that a range is made four times as wide where a region is not closed in it."""
+
 _POOR: Final = 0.01
 """Probability of a fit as bad as that of the data below which a limit says so."""
 
@@ -37,6 +41,7 @@ _POOR: Final = 0.01
 def _delta_chi2(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitResult:
     if toys is not None:
         raise InputError("delta-chi2 makes no toys: --toys is for --method cls or feldman-cousins")
+    problem = _with_branches(problem)
     found = _search(problem, cl)
     second = second_optimizer(problem, found.best.value, np.ravel(found.pieces))
     if second.deeper.size:
@@ -71,6 +76,15 @@ def _delta_chi2(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitRe
     )
 
 
+def _with_branches(problem: Problem) -> Problem:
+    """Start all fits on every branch of the nuisances that is deeper somewhere."""
+    found = branches(problem.profiler(), problem.span().grid())
+    if not len(found):
+        return problem
+    seeds = found if problem.seeds is None else np.vstack([problem.seeds, found])
+    return replace(problem, seeds=seeds)
+
+
 def _free_ends(problem: Problem, found: ProfileIntervals) -> list[float]:
     """Ends of an interval that are no physical boundary."""
     span = problem.span()
@@ -85,7 +99,7 @@ def _search(problem: Problem, cl: float) -> ProfileIntervals:
         return intervals(problem.profiler(), problem.span(), cl)
     except OpenRegionError as error:
         hint = "widen --range or leave it out" if problem.options.search else "the data set no end"
-        raise FitError(f"{what}: {error}; {hint}") from None
+        raise OpenRegionError(f"{what}: {error}; {hint}") from None
     except FitError as error:
         raise FitError(f"{what}: {error}") from None
 
@@ -249,12 +263,20 @@ def limit(problem: Problem, cl: float, method: str, toys: ToyOptions | None = No
     InputError
         If the method or the confidence level is not allowed.
     FitError
-        If no fit converges or the region is not closed.
+        If no fit converges, or the region is not closed in the widest range of the model.
     """
     if method not in METHODS:
         raise InputError(f"unknown method '{method}'; allowed: {', '.join(METHODS)}")
     if toys is not None:
         check_engine(problem)
+    for _ in range(_WIDENINGS):
+        try:
+            return METHODS[method](problem, cl, toys)
+        except OpenRegionError:
+            wider = widened(problem)
+            if wider is None:
+                raise
+            problem = wider
     return METHODS[method](problem, cl, toys)
 
 

@@ -277,7 +277,7 @@ def test_signs_are_the_same_for_neutrinos_and_antineutrinos():
 
 
 def test_flavours_differ_only_through_their_couplings():
-    radiative = library.weak_couplings("radiative-UNVERIFIED")
+    radiative = library.weak_couplings("radiative")
     assert float(section(1e-2, flavour="e")) == float(section(1e-2, flavour="mu"))
     assert float(section(1e-2, flavour="e", weak=radiative)) < float(
         section(1e-2, flavour="mu", weak=radiative)
@@ -295,12 +295,12 @@ def test_coupling_schemes():
         assert khan.gn == pytest.approx(up + 2 * down, abs=1e-9)
     # the flavour difference of the radiative couplings is that of the SM radii:
     # -k (r_mu - r_e), 0.0082 against 0.0083
-    radiative = schemes["radiative-UNVERIFIED"]
+    radiative = schemes["radiative"]
     radii = couplings.sm_charge_radius("mu") - couplings.sm_charge_radius("e")
     difference = radiative.gp["mu"] - radiative.gp["e"]
     assert difference == pytest.approx(-RADIUS_SHIFT * radii, abs=3e-4)
     with pytest.raises(
-        InputError, match="unknown couplings 'loop'; allowed: tree, radiative-UNVERIFIED"
+        InputError, match="unknown couplings 'loop'; allowed: tree, radiative"
     ):
         library.weak_couplings("loop")
 

@@ -265,12 +265,12 @@ def test_fits_stop_where_the_model_becomes_impossible():
     for start in ([1.0], [-0.24], [-0.26], [-1.485], [-5.0], [5.0]):
         found = fit(compiled, data, starts=[start])
         assert found.converged.all()
-        assert found.parameters[0, 0] == pytest.approx(-0.25, abs=1e-7)
-        assert found.twice_nll[0] == pytest.approx(compiled.twice_nll([-0.25], data), abs=1e-6)
+        assert found.parameters[0, 0] == pytest.approx(-0.25, abs=1e-6)
+        assert found.twice_nll[0] == pytest.approx(compiled.twice_nll([-0.25], data), abs=1e-5)
     one = refit_with_minuit(compiled, data, [1.0], [False])
     two = refit_with_pyhf(model, data, [1.0], [False])
     for found in (one, two):
-        assert found.parameters[0, 0] == pytest.approx(-0.25, abs=1e-5)
+        assert found.parameters[0, 0] == pytest.approx(-0.25, abs=1e-4)
     counted = np.array([2.0, 1.0])
     # 11 - 6/(5+3q) - 8/(2+8q) = 0
     for start in ([1.0], [-1.0], [-5.0]):

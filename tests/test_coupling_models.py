@@ -405,14 +405,14 @@ def test_interference_is_the_sum_over_mass_states(share, delta, r):
         partners = ({"r": r},) if flavour in ("e", "mu") else ()
         found = found + shares[flavour] * eves.cross_section(T_E, flavour).at({}, partners)
     pair = eves.cross_section(T_E, "emu").expand()
-    found = found + shares["emu"] * pair.evaluate({"r": r})
+    found = found + shares["emu"] * pair.by_name()["r"] * r
     np.testing.assert_allclose(found, exact, rtol=1e-12, atol=1e-12 * np.abs(exact).max())
 
 
 def test_interference_on_nuclei_is_that_of_both_flavours():
     # 2 A0 Z F_p 2 rho d: a transition coupling enters like a diagonal one with weight 2 rho
     terms = cevns.cross_section(T, CS, "etau", Physics()).expand().by_name()
-    assert set(terms) == {"q", "r"}
+    assert set(terms) == {"q", "r", "q^2", "q*r", "r^2"}  # the squares are for pairs of couplings
     diagonal = cevns.cross_section(T, CS, "e", Physics()).expand().by_name()
     np.testing.assert_allclose(terms["r"], 2 * diagonal["r"], rtol=1e-13)
 
@@ -549,35 +549,45 @@ coherence = true
 """
 
 
-@pytest.fixture(scope="module")
-def coherent(tmp_path_factory):
-    path = tmp_path_factory.mktemp("sun") / "coherent.toml"
-    path.write_text(COHERENT, encoding="utf-8")
+def written(folder, text):
+    path = folder / "sun.toml"
+    path.write_text(text, encoding="utf-8")
     return str(path)
 
 
-def test_limits_on_a_transition_radius_with_interference(coherent):
+@pytest.fixture(scope="module")
+def coherent(tmp_path_factory):
+    return written(tmp_path_factory.mktemp("coherent"), COHERENT)
+
+
+@pytest.fixture(scope="module")
+def incoherent(tmp_path_factory):
+    text = COHERENT.replace("= true", "= false").replace("coherent-sun", "incoherent-sun")
+    return written(tmp_path_factory.mktemp("incoherent"), text)
+
+
+def test_limits_on_a_transition_radius_with_interference(coherent, incoherent):
     # solar_coherence.md, section 2, DARWIN 30 t yr, same excess at 5 keV: 0.899e-31 becomes
     # 2.01e-31 (phase 0) and 0.402e-31 (phase pi); the fit of the whole spectrum agrees to 3 %
     (found,) = nuhf.limit(coherent, "r2nu_emu")
     low, high = found.intervals[0]
     assert -low == pytest.approx(0.402e-31, rel=0.03)
     assert high == pytest.approx(2.01e-31, rel=0.03)
-    (without,) = nuhf.limit("darwin-30ty", "r2nu_emu")
+    (without,) = nuhf.limit(incoherent, "r2nu_emu")
     assert without.intervals[0][1] == pytest.approx(0.899e-31, rel=0.01)
     assert any("interference with the SM in the Sun is left out" in n for n in without.notes)
     assert not any("left out (sources" in n for n in found.notes)
 
 
-def test_moments_of_mass_states_scale_as_their_shares(coherent):
+def test_moments_of_mass_states_scale_as_their_shares(coherent, incoherent):
     # pp, P = 0.65, 0.33: about 1.24 and 1.75 times the limit on a common moment
     limits = {n: nuhf.limit(coherent, n)[0].upper_limit for n in ("munu_eff", "munu_1", "munu_2")}
     assert limits["munu_1"] / limits["munu_eff"] == pytest.approx(1.24, abs=0.01)
     assert limits["munu_2"] / limits["munu_eff"] == pytest.approx(1.75, abs=0.01)
     with pytest.raises(InputError, match="only sources with coherence = true have mass states"):
-        nuhf.limit("darwin-30ty", "munu_1")
-    with pytest.raises(InputError, match="Lambda_1 has no effect on darwin-30ty"):
-        nuhf.limit("darwin-30ty", "Lambda_1")
+        nuhf.limit(incoherent, "munu_1")
+    with pytest.raises(InputError, match="Lambda_1 has no effect on incoherent-sun"):
+        nuhf.limit(incoherent, "Lambda_1")
 
 
 CSI = "coherent-csi-2021"

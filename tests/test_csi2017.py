@@ -159,7 +159,8 @@ def test_tabulated_quenching_is_not_extrapolated():
     ("beam_energy_gwh = 7.47594\n", "", ["backgrounds.brn: give events, or the beam_energy_gwh"]),
     ('kind = "poisson"\n', 'kind = "gamma"\n', ["smearing.pe_per_kev_ee: unknown key"]),
     ("events = 405.0", "", ["backgrounds.ss.events: required"]),
-    ("photoelectrons = [6.0, 30.0]", "photoelectrons = [1e3, 2e3]", ["backgrounds.ss: its shape is zero"]),
+    ("photoelectrons = [6.0, 30.0]", "photoelectrons = [1e3, 2e3]",
+     ["backgrounds.ss: its shape is zero"]),
     ("limits = { Rn_CsI = [4.78, 6.0] }", "limits = { Rn_CsI = [1.0, 6.0] }", ["Rn_CsI", "2.0"]),
     ("limits = { Rn_CsI = [4.78, 6.0] }", "limits = { qnu_ee = [1.0, 6.0] }", ["qnu_ee", "none"]),
 ])  # fmt: skip

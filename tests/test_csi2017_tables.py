@@ -14,7 +14,6 @@ from nuhf.detector.efficiency import exponential_fractions
 from nuhf.physics import sns
 from nuhf.physics.cevns import form_factors, minimum_energy
 from nuhf.physics.couplings import tree_level
-from nuhf.library import read_nuclides
 from nuhf.resources import find
 from nuhf.tables import read_table
 

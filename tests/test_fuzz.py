@@ -317,7 +317,7 @@ IMPOSSIBLE = [
     # solar
     ("xenonnt-sr0", (XE + "efficiency.csv", "efficiency"), at(3, -0.1), "-0.1 is negative"),
     ("xenonnt-sr0", (XE + "efficiency.csv", "efficiency"), at(3, 1.2), "1.2 is above 1"),
-    ("xenonnt-sr0", (XE + "efficiency.csv", "e_kev"), _swapped, "do not increase"),
+    ("xenonnt-sr0", (XE + "efficiency.csv", "e_kev"), _swapped, "does not increase"),
     ("xenonnt-sr0", (XE + "templates_computed.csv", "counts"), at(3, -2.0), "negative"),
     ("xenonnt-sr0", (XE + "templates_computed.csv", "e_lo_kev"), _swapped, "bin"),
     ("xenonnt-sr0", ("xenon/shape_pb214.csv", "density_per_kev"), at(3, -2.0), "negative"),

@@ -445,18 +445,21 @@ def part(region, name, here):
     )  # fmt: skip
 
 
-def split(one):
+def halved(regions):
     """The first four photoelectron bins as region ``a``, the others as ``b``."""
-    (region,) = one.regions
-    halves = part(region, "a", slice(None, 4)), part(region, "b", slice(4, None))
-    return replace(one, regions=halves)
+    (region,) = regions
+    return part(region, "a", slice(None, 4)), part(region, "b", slice(4, None))
+
+
+def split(one):
+    return replace(one, regions=halved(one.regions))
 
 
 @pytest.fixture
 def two(monkeypatch):
     """From here on every experiment has the regions ``a`` and ``b``."""
-    original = spallation.prepare
-    monkeypatch.setattr(spallation, "prepare", lambda *given: split(original(*given)))
+    original = module.build_regions
+    monkeypatch.setattr(module, "build_regions", lambda *given: halved(original(*given)))
 
 
 @pytest.fixture(scope="module")
@@ -518,8 +521,8 @@ def test_show_of_two_regions(two, prepared, cli):
 @pytest.mark.parametrize("figure", ["prefit", "postfit"])
 def test_spectrum_of_two_regions(cli, work, monkeypatch, figure):
     cli("plot", EXPERIMENT, figure, "-o", "one.png")
-    original = spallation.prepare
-    monkeypatch.setattr(spallation, "prepare", lambda *given: split(original(*given)))
+    original = module.build_regions
+    monkeypatch.setattr(module, "build_regions", lambda *given: halved(original(*given)))
     ran = cli("plot", EXPERIMENT, figure, "-o", "two.png")
     assert ran.code == 0, ran.err
     assert Path("two.png").read_bytes().startswith(b"\x89PNG")
@@ -584,8 +587,8 @@ def test_two_regions_have_the_limits_of_one(analysis, fix, tolerance, monkeypatc
     """Exactly, but for how response nuisances go on between and beyond their variations."""
     names = ["qnu_mumu", "munu_mu"]
     one = nuhf.limit(EXPERIMENT, names, analysis=analysis, fix=fix)
-    original = spallation.prepare
-    monkeypatch.setattr(spallation, "prepare", lambda *given: split(original(*given)))
+    original = module.build_regions
+    monkeypatch.setattr(module, "build_regions", lambda *given: halved(original(*given)))
     two = nuhf.limit(EXPERIMENT, names, analysis=analysis, fix=fix)
     for ours, theirs in zip(two, one, strict=True):
         width = theirs.intervals[-1][1] - theirs.intervals[0][0]
@@ -597,8 +600,8 @@ def test_two_regions_have_the_limits_of_one(analysis, fix, tolerance, monkeypatc
 
 def test_events_of_a_process_are_those_of_both_regions(monkeypatch):
     one = nuhf.fit(EXPERIMENT, fix=SHAPES)
-    original = spallation.prepare
-    monkeypatch.setattr(spallation, "prepare", lambda *given: split(original(*given)))
+    original = module.build_regions
+    monkeypatch.setattr(module, "build_regions", lambda *given: halved(original(*given)))
     two = nuhf.fit(EXPERIMENT, fix=SHAPES)
     assert list(two.counts) == list(one.counts)
     for name, counts in one.counts.items():
@@ -649,10 +652,10 @@ def test_tables_of_regions_with_different_axes():
 # ------------------------------------------------------------------- a second interaction
 
 
-def add_eves(one):
-    """The same with a signal of another interaction: half of the coherent one, and by name."""
-    (region,) = one.regions
-    (signal,) = region.signals
+def add_eves(regions):
+    """Coherent scattering, and half of it as a signal of another interaction, by name."""
+    (region,) = regions
+    (signal,) = (one for one in region.signals if one.process == "cevns")
 
     def half(templates):
         return {s: {m: 0.5 * row for m, row in rows.items()} for s, rows in templates.items()}
@@ -661,13 +664,13 @@ def add_eves(one):
         signal, process="eves_pp", interaction="eves", nominal=half(signal.nominal),
         varied={key: half(varied) for key, varied in signal.varied.items()},
     )  # fmt: skip
-    return replace(one, regions=(replace(region, signals=(signal, other)),))
+    return (replace(region, signals=(signal, other)),)
 
 
 @pytest.fixture
 def eves(monkeypatch):
-    original = spallation.prepare
-    monkeypatch.setattr(spallation, "prepare", lambda *given: add_eves(original(*given)))
+    original = module.build_regions
+    monkeypatch.setattr(module, "build_regions", lambda *given: add_eves(original(*given)))
 
 
 def test_each_strength_scales_its_interaction(eves):

@@ -419,7 +419,9 @@ def test_rrpa_replaces_the_sm_part_only(changed):
 
 
 def test_free_electrons_are_the_limit_of_large_energies(changed):
-    path = changed("xenonnt-sr0", ('interaction = "eves"', 'interaction = "eves"\nbinding = "free"'))
+    path = changed(
+        "xenonnt-sr0", ('interaction = "eves"', 'interaction = "eves"\nbinding = "free"')
+    )
     free, step = (nuhf.rate(n, analysis=PAPER)["xenonnt_sr0"] for n in (path, "xenonnt-sr0"))
     ratio = free["eves_pp_e"] / step["eves_pp_e"]
     np.testing.assert_allclose(ratio[-30:], 1.0, atol=1e-6)  # above the K edge of 34.6 keV
@@ -511,8 +513,10 @@ SCHEMA = [
     ("xenonnt-sr0", 'components = ["pp"]', 'components = ["pp", "be7"]',
      ["signals.eves_be7: its components, on its nuclides, are in signals.eves_pp as well"]),
     ("xenonnt-sr0", 'components = ["pp"]', "components = []", ["are in signals.eves_pp as well"]),
-    ("xenonnt-sr0", 'components = ["pp"]', 'components = ["b9"]', ["signals.eves_pp", "'b9'"]),
-    ("xenonnt-sr0", 'couplings = "tree"', 'couplings = "khan2023"', ["electrons have 'tree' only"]),
+    ("xenonnt-sr0", 'components = ["pp"]', 'components = ["b9"]',
+     ["sources.sun: unknown solar component 'b9'"]),
+    ("xenonnt-sr0", 'couplings = "tree"', 'couplings = "khan2023"',
+     ["of electrons have 'tree' only"]),
     ("xenonnt-sr0", 'data = { kind = "counts"', 'data = { kind = "asimov"', ["table: unknown key"]),
     ("xenonnt-sr0", 'processes = ["kr85"]', 'processes = ["kr86"]', ["'kr86' is not defined"]),
     ("lz-ws2022", "changes.backgrounds.beta_detector", "changes.backgrounds.gamma",

@@ -10,43 +10,14 @@ from nuhf.bayes.posterior import posterior as sample_posterior
 from nuhf.bayes.results import Posterior
 from nuhf.bayes.simulation import Nuisances, Simulation, draw_data
 from nuhf.errors import InputError
-from nuhf.stats.log_density import LogDensity, of_file, of_problem
+from nuhf.named import Names, several
+from nuhf.stats.log_density import LogDensity, of_problem
 from nuhf.stats.priors import Prior
 from nuhf.stats.problem import Problem
 
 __all__ = ["log_density", "posterior", "simulate"]
 
 FloatArray = NDArray[np.float64]
-Names = str | Sequence[str]
-
-
-def _file(names: Names) -> str | None:
-    """Return the workspace's path if that is what is named."""
-    given = api.several(names)
-    files = [name for name in given if str(name).endswith(".json")]
-    if files and len(given) > 1:
-        raise InputError(f"{files[0]} is a workspace: name it alone, or combine files first")
-    return files[0] if files else None
-
-
-def _problem(
-    names: Names,
-    wanted: Sequence[str],
-    profile: Sequence[str],
-    analysis: str,
-    anapole: str,
-    values: Mapping[str, float] | None,
-    fix: Sequence[str],
-    asimov: bool,
-    settings: Mapping[str, float] | None,
-) -> Problem:
-    first, *rest = wanted or [api.strength(names) or ""]
-    first_or_none = first or None
-    problem: Problem = api.problems(
-        names, first_or_none, analysis=analysis, anapole=anapole, values=values,
-        profile=(*rest, *profile), fix=fix, asimov=asimov, settings=settings,
-    )[0]  # fmt: skip
-    return problem
 
 
 def log_density(
@@ -61,13 +32,15 @@ def log_density(
     fix: Sequence[str] = (),
     asimov: bool = False,
     settings: Mapping[str, float] | None = None,
+    patch: Sequence[str] = (),
+    measurement: str | None = None,
 ) -> LogDensity:
     """Return the posterior log density of couplings and nuisances, for any sampler.
 
     Parameters
     ----------
     names : str or sequence of str
-        Experiments, or the path of one pyhf workspace (``.json``).
+        Experiments, or pyhf workspaces: JSON files or their content.
     parameter : str or sequence of str, optional
         Free couplings (of a workspace: its parameters that get a prior). By default the strength
         of the SM process, and the parameter of interest of a workspace.
@@ -76,8 +49,8 @@ def log_density(
         default), ``flat-magnitude``, ``normal:MEAN,SD``, ``table:FILE``, in base units.
     profile : sequence of str
         Further free couplings, or groups of them, as in `limit`.
-    analysis, anapole, values, fix, asimov, settings
-        As in `limit`; a workspace takes ``fix`` alone.
+    analysis, anapole, values, fix, asimov, settings, patch, measurement
+        As in `limit`.
 
     Returns
     -------
@@ -90,17 +63,14 @@ def log_density(
     nuhf.errors.InputError
         If anything given is not allowed; the message says what is.
     """
-    wanted = [] if parameter is None else api.several(parameter)
-    path = _file(names)
-    if path is None:
-        posed = _problem(names, wanted, profile, analysis, anapole, values, fix, asimov, settings)
-        return of_problem(posed, prior)
-    if profile or values or asimov or analysis != "default" or anapole != "standard":
-        raise InputError(
-            f"{path} is a workspace: its model is what it is; analysis, anapole, values, profile "
-            "and asimov are for experiments"
-        )
-    return of_file(path, wanted, prior, fix)
+    wanted = [] if parameter is None else several(parameter)
+    first, rest = (wanted[0], wanted[1:]) if wanted else (api.strength(names), [])
+    problem: Problem = api.problems(
+        names, first, analysis=analysis, anapole=anapole, values=values,
+        profile=(*rest, *profile), fix=fix, asimov=asimov, settings=settings, patch=patch,
+        measurement=measurement,
+    )[0]  # fmt: skip
+    return of_problem(problem, prior)
 
 
 def posterior(
@@ -118,12 +88,15 @@ def posterior(
     fix: Sequence[str] = (),
     asimov: bool = False,
     settings: Mapping[str, float] | None = None,
+    patch: Sequence[str] = (),
+    measurement: str | None = None,
 ) -> Posterior:
     """Return the posterior of one or several couplings, by importance sampling.
 
     Parameters
     ----------
-    names, parameter, prior, profile, analysis, anapole, values, fix, asimov, settings
+    names, parameter, prior, profile, analysis, anapole, values, fix, asimov, settings, patch, \
+measurement
         As in `log_density`. The couplings in ``parameter`` each get a marginal density and a
         region of highest density; those of ``profile`` are free and integrated out.
     cl : float
@@ -145,9 +118,10 @@ def posterior(
     """
     density = log_density(
         names, parameter, prior=prior, profile=profile, analysis=analysis, anapole=anapole,
-        values=values, fix=fix, asimov=asimov, settings=settings,
+        values=values, fix=fix, asimov=asimov, settings=settings, patch=patch,
+        measurement=measurement,
     )  # fmt: skip
-    wanted = [] if parameter is None else api.several(parameter)
+    wanted = [] if parameter is None else several(parameter)
     axes = {axis.name: axis for axis in density.axes}
     couplings = [axes[name] for name in wanted] or [density.axes[0]]
     return sample_posterior(density, couplings, cl, draws, seed)
@@ -162,22 +136,20 @@ def _simulated(
 ) -> tuple[LogDensity, tuple[str, ...]]:
     """Model of a simulation with the couplings that have values, and what must be told of it."""
     for name, value in given.items():
-        if not np.isfinite(value).all():
-            raise InputError(f"{name}: true values must be finite")
-    path = _file(names)
-    if path is not None:
-        if analysis != "default" or anapole != "standard":
-            raise InputError(f"{path} is a workspace: analysis and anapole are for experiments")
-        return of_file(path, list(given)), ()
-    for name, value in given.items():
         ends = np.ravel(value)
-        for end in (ends.min(), ends.max()) if ends.size else ():
+        if not np.isfinite(ends).all():
+            raise InputError(f"{name}: true values must be finite")
+        for end in (ends.min(), ends.max()) if name in parameters.PARAMETERS and ends.size else ():
             parameters.check_values({name: float(end)})
-    posed = _problem(names, list(given), (), analysis, anapole, None, (), False, settings)
-    return of_problem(posed), tuple(
+    free = list(given)
+    problem: Problem = api.problems(
+        names, free[0] if free else api.strength(names), profile=free[1:], analysis=analysis,
+        anapole=anapole, settings=settings,
+    )[0]  # fmt: skip
+    return of_problem(problem), tuple(
         f"region {c.name} is Gaussian: its counts are pseudo-counts, {c.observed[0]:g} where the "
         "expectation is what was measured"
-        for c in posed.description.channels
+        for c in problem.description.channels
         if not (c.scale == 1.0).all()
     )
 
@@ -198,7 +170,7 @@ def simulate(
     Parameters
     ----------
     names : str or sequence of str
-        Experiments, or the path of one pyhf workspace (``.json``).
+        Experiments, or pyhf workspaces: JSON files or their content.
     values : mapping, optional
         True couplings in base units, each one value or an array (number,); all others are at the
         SM. Of a workspace, values of its parameters.

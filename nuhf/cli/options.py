@@ -13,6 +13,7 @@ __all__ = [
     "analysis",
     "command",
     "common",
+    "compiled_only",
     "complete_analysis",
     "complete_experiment",
     "complete_parameter",
@@ -118,22 +119,35 @@ _model = (
 
 model_options = _stack(analysis, *_model)
 
-common = _stack(
-    analysis,
-    *_model,
+_free = (
     click.option("--profile", multiple=True, metavar="NAME|charges|radii|moments",
                  help="Leave other couplings free; otherwise they are zero, or at the "
                       "reference values of the analysis. Repeatable."),
     click.option("--fix", multiple=True, metavar="NUISANCE[=VALUE]",
                  help="Hold a nuisance parameter at its nominal value, or another; the name may "
                       "have wildcards (qf_*). Repeatable."),
-    click.option("--engine", default="compiled", show_default=True, metavar="compiled|pyhf",
-                 help="Compiled likelihood, or pyhf itself with minuit (slower, the reference)."),
+)  # fmt: skip
+
+_source = (
     click.option("--asimov", is_flag=True, help="Use the SM expectation instead of the data."),
+    click.option("--inject", multiple=True, metavar="NAME=VALUE",
+                 help="Use the expectation with a coupling or nuisance at this value instead of "
+                      "the data, and fit as usual; repeatable."),
     click.option("--patch", multiple=True, metavar="FILE[:NAME]",
                  help="Of a workspace file: JSON patch, or NAME of a patch set; repeatable."),
     click.option("--measurement", metavar="NAME",
                  help="Of a workspace file that has several: which one."),
+)  # fmt: skip
+
+compiled_only = _stack(analysis, *_model, *_free, *_source)
+
+common = _stack(
+    analysis,
+    *_model,
+    *_free,
+    click.option("--engine", default="compiled", show_default=True, metavar="compiled|pyhf",
+                 help="Compiled likelihood, or pyhf itself with minuit (slower, the reference)."),
+    *_source,
 )  # fmt: skip
 
 search = click.option(
@@ -255,6 +269,7 @@ def keywords(
     asimov: bool,
     search: tuple[float, float] | None = None,
     numbers: tuple[str, ...] = (),
+    inject: tuple[str, ...] = (),
     patch: tuple[str, ...] = (),
     measurement: str | None = None,
 ) -> dict[str, Any]:
@@ -269,6 +284,7 @@ def keywords(
         "engine": engine,
         "asimov": asimov,
         "settings": parse_numbers(numbers),
+        "inject": _parse(inject, "--inject", "qnu_ee=1e-8", lambda name: name),
         "patch": patch,
         "measurement": measurement,
     }

@@ -22,7 +22,11 @@ __all__ = ["rate", "templates", "workspace"]
 @options.command()
 @click.argument("experiment", metavar="EXP", shell_complete=options.complete_experiment)
 @options.model_options
-@click.option("--bins", is_flag=True, help="Print CSV with the events of every bin.")
+@click.option(
+    "--bins",
+    is_flag=True,
+    help="Print CSV with the events of every bin, as a .csv file always has them.",
+)
 @options.as_json
 @options.output
 def rate(
@@ -55,7 +59,7 @@ def rate(
                 "regions": {name: _json(rows, standard[name]) for name, rows in found.items()},
             }
         )
-    elif bins:
+    elif bins or (output is not None and output.suffix.lower() == ".csv"):
         text = _csv(one, found, standard, values)
     else:
         lines = []
@@ -146,9 +150,9 @@ def templates(experiment: str, analysis: str, output: Path | None) -> None:
               help="Free parameter; repeatable, the first is the POI.")  # fmt: skip
 @options.model_options
 @click.option("--encoding", default="stock", show_default=True,
-              metavar="stock|stock-positive|native",
+              metavar="stock|stock-positive|native|hs3",
               help="stock: read by plain pyhf; stock-positive: no sample has a negative bin; "
-                   "native: exact, read by nuhf.")  # fmt: skip
+                   "native: exact, read by nuhf; hs3: exact, HS3 instead of pyhf.")  # fmt: skip
 @options.search
 @options.output
 def workspace(
@@ -185,7 +189,11 @@ def _poi(spec: "Mapping[str, Any]") -> str:
     """Name the parameter of interest, and what it counts in which unit."""
     from nuhf.workspaces import names
 
-    poi: str = spec["measurements"][0]["config"]["poi"]
+    poi: str
+    if "analyses" in spec:  # HS3
+        poi = spec["analyses"][0]["parameters_of_interest"][0]
+    else:
+        poi = spec["measurements"][0]["config"]["poi"]
     parameter, (_, power) = names.coupling(poi), names.split_unit(poi)
     if parameter is None:
         return poi

@@ -107,6 +107,7 @@ MODEL: Final = CouplingModel(
                 f"munu_{k}", "mu_B", MASSES, f"munu2_{k}", -18, (Feed("munu", 1.0, (state,)),),
                 rf"\mu_{k}", f"magnetic moment of mass state {k}, of solar neutrinos",
                 power=2, interferes=False,
+                contains=("munu_eff", *(f"munu_{flavour}" for flavour in FLAVOURS)),
             )
             for k, state in enumerate(MASS_STATES, start=1)
         ),

@@ -89,10 +89,8 @@ class _Build:
             value = value[part]
         numbers = value if isinstance(value, tuple) else (value,)
         if any(isinstance(n, bool) or not isinstance(n, int | float) for n in numbers):
-            raise InputError(
-                f"{self.case.path}: nuisances.{nuisance.name}.key: '{nuisance.key}' is no number, "
-                "nor a list of numbers"
-            )
+            raise InputError(f"{self.case.path}: nuisances.{nuisance.name}.key: '{nuisance.key}' "
+                             "is no number, nor a list of numbers")  # fmt: skip
         shift = steps * nuisance.size
         new = tuple(v + shift for v in value) if isinstance(value, tuple) else value + shift
         changes: Any = new
@@ -176,7 +174,10 @@ def _errors(analysis: Analysis, observed: Observed, where: str) -> FloatArray | 
         return None
     if observed.sigma is not None:
         return observed.sigma
-    return np.asarray(np.sqrt(np.asarray(observed.counts)))
+    counts = np.asarray(observed.counts)
+    if np.any(counts < 0):
+        raise InputError(f"{where}.data: numbers below zero have no square root: give errors")
+    return np.asarray(np.sqrt(counts))
 
 
 def _sm_events(
@@ -267,8 +268,7 @@ def _named(case: Case, nuisance: Nuisance, direction: str) -> Iterator[None]:
         yield
     except InputError as error:
         rest = str(error).removeprefix(f"{case.path}: ")
-        where = f"{case.path}: nuisances.{nuisance.name}.{direction}"
-        raise InputError(f"{where}: {rest}") from None
+        raise InputError(f"{case.path}: nuisances.{nuisance.name}.{direction}: {rest}") from None
 
 
 def _combine(first: Rows, second: Rows, a: float, b: float) -> Templates:

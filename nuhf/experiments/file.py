@@ -258,18 +258,25 @@ class Analysis(Section):
         return self
 
 
-def _check_counted_once(signals: Mapping[str, Signal]) -> None:
-    """Refuse two signals with the same events."""
+def _check_counted_once(file: "ExperimentFile") -> None:
+    """Refuse two signals with the same events in a region of an analysis."""
 
     def common(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
         return not one or not other or not set(one).isdisjoint(other)
 
-    scattering = [(n, s) for n, s in signals.items() if isinstance(s, Scattering)]
+    def together(pair: set[str]) -> bool:
+        return all(
+            any(part.signals is None or pair <= set(part.signals) for part in parts.values())
+            for parts in (file.regions, file.analyses)
+        )
+
+    scattering = [(n, s) for n, s in file.signals.items() if isinstance(s, Scattering)]
     for (name, one), (second, other) in combinations(scattering, 2):
         if (
             (one.interaction_name, one.source) == (other.interaction_name, other.source)
             and common(one.components, other.components)
             and common(one.nuclides, other.nuclides)
+            and together({name, second})
         ):
             raise ValueError(
                 f"signals.{second}: its components, on its nuclides, are in signals.{name} as well"
@@ -350,7 +357,6 @@ class ExperimentFile(Section):
                 among(f"signals.{name}.response", (signal.response,), self.responses)
                 if self.target is None:
                     raise ValueError(f"signals.{name}: scattering needs [target]")
-        _check_counted_once(self.signals)
         for name, region in self.regions.items():
             among(f"regions.{name}.signals", region.signals or (), self.signals)
         for name, background in self.backgrounds.items():
@@ -374,6 +380,7 @@ class ExperimentFile(Section):
             for key in ("signals", "regions", "backgrounds", "nuisances"):
                 chosen = getattr(analysis, key) or ()
                 among(f"analyses.{name}.{key}", chosen, getattr(self, key))
+        _check_counted_once(self)
         return self
 
     @property

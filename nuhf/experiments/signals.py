@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from nuhf import library
+from nuhf.errors import InputError
 from nuhf.experiments.parts import Name, Part, Positive, Section
 from nuhf.experiments.target import Target
 from nuhf.inputs import Inputs
@@ -158,6 +159,11 @@ class Electrons(Scattering):
         self, inputs: Inputs, target: Target, physics: Physics, where: str
     ) -> list[build.Target]:
         """Return the electrons of each element."""
+        if physics.couplings.scheme != "tree":
+            raise InputError(
+                f"signals.{self.name}: physics.couplings = '{physics.couplings.scheme}', and those "
+                "of electrons have 'tree' only"
+            )
         atoms = target.atoms(inputs, where, self.nuclides, self.binding)
         asked = physics.photoabsorption
         return [

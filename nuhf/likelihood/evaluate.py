@@ -34,7 +34,7 @@ from nuhf.likelihood.tables import (
 
 __all__ = ["ROUNDING", "CompiledModel", "compile_model"]
 
-ROUNDING: Final = 1e-6
+ROUNDING: Final = 1e-5
 """Events below zero that are rounding: sums of monomials cancel, and fits end on the boundary."""
 
 

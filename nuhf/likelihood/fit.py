@@ -19,7 +19,6 @@ from numpy.typing import ArrayLike
 from nuhf.errors import InputError
 from nuhf.likelihood.evaluate import CompiledModel
 from nuhf.likelihood.newton import (
-    WALL,
     Problem,
     derivatives,
     minimise,
@@ -33,6 +32,8 @@ __all__ = ["BatchFit", "best_of", "fit", "refit_with_minuit", "refit_with_pyhf"]
 
 #: Difference of 2NLL within which a converged fit is preferred.
 TIE = 1e-6
+#: Curvature of half 2NLL below zero in an empty bin, for pyhf.
+_SOFT_WALL = 1e4
 #: Entries worked on together: large enough to hide Python, small enough for the cache.
 CHUNK = 256
 
@@ -290,9 +291,10 @@ def refit_with_pyhf(
             found = float(-2.0 * model.logpdf(point, observed)[0])
             if not empty.any():
                 return found
-            # pyhf rewards what an empty bin expects below zero: here it stops the fit
+            # pyhf rewards what an empty bin expects below zero: here it stops the fit, softly
+            # enough for slopes by differences
             below = np.minimum(model.expected_actualdata(point)[empty], 0.0)
-            return found + float(np.sum(WALL * below**2))
+            return found + float(np.sum(_SOFT_WALL * below**2))
 
         minuit = Minuit(value, values, name=model.config.par_names)
         minuit.strategy = 1

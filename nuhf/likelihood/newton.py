@@ -33,7 +33,7 @@ CURVATURE_MIN = 1e-3
 #: Of its counts, the expectation of a bin below which log is continued by its parabola.
 EDGE = 1e-6
 #: Curvature of half 2NLL below zero in a bin without counts: fits end 1 / WALL below zero.
-WALL = 1e8
+WALL = 1e6
 #: Decrease of 2NLL that a step off a saddle must bring.
 ESCAPE_GAIN = 1e-9
 

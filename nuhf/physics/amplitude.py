@@ -40,7 +40,7 @@ class CrossSection:
     inelastic : mapping
         Components with a threshold of their own.
     interference : bool
-        Whether to expand only what is linear in the couplings: of two flavours of a mixture.
+        Whether to expand only what interferes, without the SM alone: of two flavours of a mixture.
     """
 
     amplitudes: Amplitudes
@@ -70,14 +70,19 @@ class CrossSection:
         every = total(products or [_ONE * np.zeros_like(next(iter(self.forms.values())))])
         if not self.interference:
             return every
-        coupled = [i for i, name in enumerate(every.names) if name in parameters.variables()]
-        linear = [
+        known = parameters.variables()
+        powers = [
+            {every.names[i]: k for i, k in enumerate(row) if k and every.names[i] in known}
+            for row in every.exponents
+        ]
+        linear = {name for fed in powers if sum(fed.values()) == 1 for name in fed}
+        kept = [
             (row, counts)
-            for row, counts in zip(every.exponents, every.coefficients, strict=True)
-            if sum(row[i] for i in coupled) == 1
+            for row, counts, fed in zip(every.exponents, every.coefficients, powers, strict=True)
+            if fed and set(fed) <= linear
         ]
         nothing = [((0,) * len(every.names), np.zeros_like(every.coefficients[0]))]
-        return Polynomial.from_terms(every.names, linear or nothing)
+        return Polynomial.from_terms(every.names, kept or nothing)
 
     def parts(
         self, electrons: FloatArray | float = 1.0

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuhf import parameters, resources
-from nuhf.couplings.model import MASS_STATES
+from nuhf.couplings.model import MASS_STATES, PAIRS
 from nuhf.errors import InputError
 from nuhf.physics.polynomial import Polynomial, powers
 
@@ -137,6 +137,11 @@ class TemplateSet:
     def variables(self) -> tuple[str, ...]:
         """What `polynomial` depends on."""
         return tuple(dict.fromkeys(v for name in self.monomials for v in powers(name)))
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """Flavours and mass states, sorted; a pair of flavours counts with its first one."""
+        return tuple(sorted(set(self.flavours.values()) - set(PAIRS)))
 
     @property
     def mixture(self) -> bool:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from nuhf.errors import FitError
+from nuhf.errors import FitError, OpenRegionError
 from nuhf.stats.intervals import Profiler
 
 __all__ = ["BAND", "Asymptotic", "expected_limits", "upper_limit"]
@@ -91,7 +91,9 @@ def upper_limit(cls: Callable[[float], float], high: float, cl: float) -> float:
     upper = _SMALL * high
     while cls(upper) > target:
         if upper >= high:
-            raise FitError(f"CLs is still above {target:g} at the end of the range, {high:g}")
+            raise OpenRegionError(
+                f"CLs is still above {target:g} at the end of the range, {high:g}"
+            )
         upper = min(2.0 * upper, high)
     while upper > 1e-12 * high and cls(0.5 * upper) < target:
         upper *= 0.5

@@ -19,6 +19,7 @@ from nuhf.histfactory.describe import Description
 from nuhf.likelihood.engines import Engine, ModelProfiler, engine
 from nuhf.likelihood.evaluate import CompiledModel, compile_model
 from nuhf.parameters import Parameter
+from nuhf.physics.couplings import sm_charge_radius
 from nuhf.stats.intervals import ScanRange
 from nuhf.stats.results import provenance
 from nuhf.workspaces import encode
@@ -27,6 +28,7 @@ from nuhf.workspaces.native import load_model
 __all__ = [
     "Options",
     "Problem",
+    "expectation",
     "fixed_nuisances",
     "pose",
     "profile_group",
@@ -40,9 +42,34 @@ _INCOHERENT: Final = (
     "its interference with the SM in the Sun is left out (sources.*.coherence = true has it)"
 )
 
+_REAL: Final = (
+    "a real coupling: positive values have phase 0, negative ones phase pi; of an unknown phase "
+    "the larger modulus of the two ends is allowed"
+)
+
+_MODULUS: Final = (
+    "its interference with the SM in the Sun, of unknown phase, is left out; the coupling without "
+    "'abs_' has it"
+)
+
 _PROPAGATION: Final = (
     "acts on the propagation of neutrinos, too, which is not polynomial; it is held at the SM here"
 )
+
+
+def _radius_note(radius: Parameter, scheme: str) -> str:
+    """Say whether a radius is the total one, and by how much the other convention differs."""
+    flavour = radius.feeds[0].flavours[0]
+    standard = sm_charge_radius(flavour)
+    if scheme == "tree":
+        return (
+            f"{radius.name} is the total charge radius (couplings at tree level); as a deviation "
+            f"from that of the SM, {standard:.2g} cm2, values are {-standard:.2g} cm2 higher"
+        )
+    return (
+        f"{radius.name} is the deviation from the charge radius of the SM, {standard:.2g} cm2 "
+        f"(couplings '{scheme}'); as total radii values are {-standard:.2g} cm2 lower"
+    )
 
 
 @dataclass(frozen=True)
@@ -68,6 +95,8 @@ class Options:
         Range of the parameter of interest in base units.
     settings : mapping
         Numbers of the models of couplings, such as ``mediator_mass_mev``.
+    inject : mapping
+        Truth of Asimov data: couplings in base units, nuisances.
     """
 
     anapole: str = "standard"
@@ -78,6 +107,7 @@ class Options:
     asimov: bool = False
     search: tuple[float, float] | None = None
     settings: Mapping[str, float] = field(default_factory=dict)
+    inject: Mapping[str, float] = field(default_factory=dict)
 
     def summary(self) -> dict[str, Any]:
         """Return the options as plain data for the provenance."""
@@ -90,6 +120,7 @@ class Options:
             "asimov": self.asimov,
             "range": list(self.search) if self.search else None,
             **({"settings": dict(self.settings)} if self.settings else {}),
+            **({"inject": dict(self.inject)} if self.inject else {}),
         }
 
 
@@ -149,7 +180,12 @@ class Problem:
             found += [entry.note] if entry.note else []
             found += [f"{name}: {_PROPAGATION}"] if entry.propagates and oscillated else []
             joins = any(feed.partner in parameters.FLAVOURS for feed in entry.feeds)
-            found += [f"{name}: {_INCOHERENT}"] if joins and oscillated and not coherent else []
+            if joins and oscillated:
+                real = _REAL if entry.interferes else _MODULUS
+                found.append(f"{name}: {real if coherent else _INCOHERENT}")
+            if entry.group.name == "radii" and entry.interferes:
+                schemes = {one.loaded.experiment.physics.couplings for one in self.experiments}
+                found += [_radius_note(entry, scheme) for scheme in sorted(schemes)]
         used = {**self.options.settings}
         for one in self.experiments:
             used |= one.loaded.settings
@@ -161,8 +197,9 @@ class Problem:
         found = []
         if self.options.search is not None:
             found.append("searched within --range only: minima and pieces outside are not seen")
-        if self.options.asimov:
-            given = [f"{name} = {value:g}" for name, value in self.options.values.items()]
+        if self.options.asimov or self.options.inject:
+            known = {**self.options.values, **self.options.inject}
+            given = [f"{name} = {value:g}" for name, value in known.items()]
             truth = f"with {', '.join(given)}" if given else nominal
             found.append(f"Asimov data: the expectation {truth}, not the measured counts")
         return tuple(found)
@@ -174,8 +211,9 @@ class Problem:
 
     @property
     def analysis(self) -> str:
-        """Name of the analysis, the same for all experiments."""
-        return self.experiments[0].loaded.analysis_name
+        """Name of the analysis; of experiments with different ones all, in their order."""
+        found = [one.loaded.analysis_name for one in self.experiments]
+        return found[0] if len(set(found)) == 1 else ", ".join(found)
 
     @property
     def convention(self) -> str | None:
@@ -297,6 +335,45 @@ def profile_group(
     return tuple(dict.fromkeys(p for p in found if p != interest))
 
 
+def _injected(
+    experiments: Sequence[Prepared], floated: Sequence[str], options: Options
+) -> FloatArray:
+    """Return counts and auxiliary data expected at a truth, which may have more couplings."""
+    inject = options.inject
+    others = [name for name in inject if name in parameters.PARAMETERS and name not in floated]
+    held = {name: value for name, value in options.values.items() if name not in inject}
+    description = assemble.describe(experiments, [*floated, *others], held, options.anapole)
+    model, _ = load_model(encode.native(description))
+    known = {c.parameter.name: c.parameter for c in description.couplings}
+    truth = {
+        known[name].fit_name if name in known else name: known[name].to_fit(value)
+        if name in known else value
+        for name, value in inject.items()
+    }  # fmt: skip
+    return expectation(compile_model(model), truth)
+
+
+def expectation(compiled: CompiledModel, truth: Mapping[str, float]) -> FloatArray:
+    """Return counts and auxiliary data expected with some parameters at a truth, others initial.
+
+    Raises
+    ------
+    InputError
+        If the model has no such parameter, or its bounds exclude the value.
+    """
+    point = compiled.inits.copy()
+    for name, value in truth.items():
+        if name not in compiled.names:
+            hint = parameters.suggest(name, [*compiled.names, *parameters.PARAMETERS])
+            raise InputError(f"inject: no parameter '{name}'; {hint}")
+        i = compiled.index(name)
+        low, high = compiled.bounds[i]
+        if not low <= value <= high:
+            raise InputError(f"inject: {name} = {value:g} is not within {low:g} to {high:g}")
+        point[i] = value
+    return np.asarray(compiled.expected_full(point))
+
+
 def fixed_nuisances(
     entries: Sequence[str], model: pyhf.Model, free: Collection[str]
 ) -> dict[str, float | None]:
@@ -391,6 +468,8 @@ def pose(experiments: Sequence[Prepared], interest: str, options: Options) -> Pr
     chosen = engine(options.engine, model)
     if options.asimov:
         data = chosen.compiled.expected_full(chosen.compiled.inits)
+    if options.inject:
+        data = _injected(experiments, [interest, *profiled], options)
     return Problem(
         tuple(experiments), parameter, profiled, options, spec, description, chosen,
         np.asarray(data),

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln, xlogy
 from scipy.stats import poisson
 
-from nuhf.errors import FitError
+from nuhf.errors import FitError, OpenRegionError
 from nuhf.likelihood.evaluate import CompiledModel
 from nuhf.likelihood.fit import fit
 from nuhf.stats.intervals import ScanRange, threshold
@@ -227,7 +227,7 @@ def exact_region(
             break
         reach *= 2.0
     end = low if open_low else high
-    raise FitError(
+    raise OpenRegionError(
         f"the region reaches {span.show(end)}, the end of the tested values: it is not closed, or "
         "--range is too narrow"
     )

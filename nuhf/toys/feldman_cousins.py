@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nuhf.errors import FitError
+from nuhf.errors import FitError, OpenRegionError
 from nuhf.stats.intervals import ProfileIntervals, ScanRange, intervals, threshold
 from nuhf.stats.problem import Problem
 from nuhf.toys.ends import crossing_cell, end_with_error
@@ -253,7 +253,7 @@ def _closed(problem: Problem, span: ScanRange, grid: FloatArray, inside: NDArray
     """Refuse (`FitError`) a region that reaches an end that is no physical boundary."""
     if inside[-1] or (inside[0] and not (span.physical_low and grid[0] == span.low)):
         end = grid[-1] if inside[-1] else grid[0]
-        raise FitError(
+        raise OpenRegionError(
             f"the region reaches {problem.parameter.show(float(end))}, the end of the tested "
             "values: it is not closed, or --range is too narrow"
         )

@@ -32,17 +32,17 @@ def at_most(benchmark, seconds):
         assert median <= seconds, f"median {median:.3g} s, target {seconds:g} s"
 
 
-@pytest.fixture(scope="module")
-def loaded():
-    """Nuclei alone."""
+@pytest.fixture
+def nuclei():
+    """The experiment without electrons."""
     return load(EXPERIMENT, ANALYSIS)
 
 
 @pytest.fixture
-def nominal_only(loaded):
+def nominal_only(nuclei):
     """The experiment without shape nuisances: one response."""
-    norms = [n.name for n in loaded.nuisances if n.kind == "norm"]
-    return loaded.changed({"analyses": {ANALYSIS: {"nuisances": norms}}})
+    norms = [n.name for n in nuclei.nuisances if n.kind == "norm"]
+    return nuclei.changed({"analyses": {ANALYSIS: {"nuisances": norms}}})
 
 
 def test_nominal_templates(benchmark, nominal_only):
@@ -71,9 +71,9 @@ def test_nominal_templates(benchmark, nominal_only):
     assert direct / morphed > 100
 
 
-def test_all_templates(benchmark, loaded):
+def test_all_templates(benchmark, nuclei):
     """Nominal and six varied responses."""
-    (made,) = benchmark(prepare, loaded).templates
+    (made,) = benchmark(prepare, nuclei).templates
     assert len(made.varied) == 6
 
 
