@@ -1,8 +1,9 @@
 """Feldman-Cousins regions of two parameters with profiled nuisances.
 
 The grid is that of the asymptotic contour. Where 2NLL is near enough to its minimum the part of
-the toys below the data gives the t of chi2 with the same probability; what that adds to the data's t
-is averaged over neighbours, and the boundaries are the lines where the sum is that of the level.
+the toys below the data gives the t of chi2 with the same probability; what that adds to the
+data's t is averaged over neighbours, and the boundaries are the lines where the sum is that of
+the level.
 """
 
 from collections.abc import Sequence
