@@ -17,7 +17,8 @@ from nuhf.errors import InputError
 from nuhf.histfactory.describe import Channel, Coupling, Description, Free, Sample
 from nuhf.likelihood.engines import Engine, engine
 from nuhf.parameters import Parameter
-from nuhf.stats.problem import Options, Problem, expectation, fixed_nuisances, sizes, with_fixed
+from nuhf.stats.held import expectation, fixed_nuisances, sizes, with_fixed
+from nuhf.stats.problem import Options, Problem
 from nuhf.stats.results import provenance
 from nuhf.workspaces import names
 from nuhf.workspaces.checks import lengths
