@@ -254,8 +254,8 @@ def parse(path: Path, content: Mapping[str, Any], where: str = "") -> Experiment
     """Check plain tables and return the file (`InputError` with all faults in one line)."""
     if content.get("format") == 1:
         raise InputError(
-            f"{path}: format = 1 is that of nuhf 0.1: 'python -m nuhf.experiments.translate FILE' "
-            "writes it in format 2"
+            f"{path}: format = 1 is that of nuhf 0.1; files of format 2 compose sources, target, "
+            "responses and signals (docs/add-experiment.md)"
         )
     try:
         return ExperimentFile.model_validate(content, strict=True)
