@@ -29,9 +29,9 @@ Templates = Mapping[str, Mapping[str, FloatArray]]
 
 _FORMAT: Final = 3
 _MAX_BINS: Final = 100_000
-_DIGITS: Final = 13
-_DIGITS_POWERS: Final = 9
-"""Powers of a radius are corrections: 1e-9 of each is far below the 1e-7 of the expansion."""
+_DIGITS: Final = 10
+_DIGITS_POWERS: Final = 8
+"""Powers of a radius are corrections: 1e-8 of each is far below the 1e-7 of the expansion."""
 
 
 _UNITS: Final[Mapping[str, str]] = {
@@ -215,7 +215,7 @@ def _set_to_json(templates: TemplateSet) -> dict[str, Any]:
 def to_json(
     experiment: str, analysis: str, sets: Sequence[TemplateSet], digests: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Return the content of a template file: plain lists, 13 significant digits, no zero rows.
+    """Return the content of a template file: plain lists, 10 significant digits, no zero rows.
 
     Parameters
     ----------
