@@ -15,6 +15,7 @@ from nuhf.likelihood.fit import best_of
 from nuhf.stats.cls import BAND
 from nuhf.toys import cls as toy_cls
 from nuhf.toys.problem import conditional, toy_setup
+from nuhf.toys.runner import runner
 from nuhf.toys.sample import (
     BLOCK,
     ToyOptions,
@@ -22,7 +23,6 @@ from nuhf.toys.sample import (
     converged_only,
     critical_value,
     generator,
-    runner,
     sample,
 )
 
