@@ -41,9 +41,7 @@ def test_nuts_and_nested_sampling_find_the_same(case):
 def test_simulation_based_calibration():
     """Ranks of the truth among posterior draws are uniform, for two couplings, 500 data sets."""
     prior = {"qnu_ee": "normal:0,2e-7", "qnu_mumu": "normal:0,1e-7"}
-    density = nuhf.log_density(
-        EXPERIMENT, ["qnu_ee", "qnu_mumu"], prior=prior, analysis="khan2023"
-    )
+    density = nuhf.log_density(EXPERIMENT, ["qnu_ee", "qnu_mumu"], prior=prior, analysis="khan2023")
     rng = np.random.default_rng(22)
     ranks, refused = [], 0
     for number in range(500):

@@ -28,8 +28,8 @@ from nuhf.toys.sample import (
 
 
 @pytest.fixture(scope="module")
-def charge(problem_of):
-    return problem_of("qnu_ee")
+def charge(nuclei_problem_of):
+    return nuclei_problem_of("qnu_ee")
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +150,7 @@ def test_at_the_bound_half_of_the_toys_are_zero(problem_of):
 
 
 def test_failed_fits_are_counted(charge, work, monkeypatch):
-    from nuhf.toys import sample as toys
+    from nuhf.toys import runner as toys
 
     real = toys.best_of
 
@@ -181,7 +181,7 @@ def test_failed_fits_are_counted(charge, work, monkeypatch):
 
 def test_the_deeper_of_two_fits_counts(charge, work, monkeypatch):
     """A fit without convergence that is below minuit's minimum must not make t smaller."""
-    from nuhf.toys import sample as toys
+    from nuhf.toys import runner as toys
 
     real_best, real_refit = toys.best_of, toys.refit_with_pyhf
     truth = charge.engine.compiled.inits
