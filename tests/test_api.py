@@ -8,7 +8,8 @@ import pytest
 from conftest import EXPERIMENT, PARAMETERS, ROOT
 
 import nuhf
-from nuhf import api, parameters
+from nuhf import api
+from nuhf.couplings import parameters
 from nuhf.errors import InputError
 from nuhf.rates.signal import flavour_polynomial
 

@@ -5,7 +5,8 @@ import pytest
 from scipy.stats import chi2
 
 import nuhf
-from nuhf import api, parameters
+from nuhf import api
+from nuhf.couplings import parameters
 from nuhf.errors import InputError
 from nuhf.likelihood.engines import ModelProfiler
 from nuhf.stats.intervals import threshold

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nuhf import constants, parameters
-from nuhf.couplings import dipole_portal
+from nuhf import constants
+from nuhf.couplings import dipole_portal, parameters
 from nuhf.couplings.light_vector import loop
 from nuhf.errors import InputError
 from nuhf.physics import cevns, eves, sns

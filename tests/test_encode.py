@@ -8,7 +8,8 @@ import pyhf
 import pytest
 from conftest import EXPERIMENT, PARAMETERS
 
-from nuhf import api, parameters
+from nuhf import api
+from nuhf.couplings import parameters
 from nuhf.errors import InputError, ModelError
 from nuhf.experiments.catalogue import list_experiments, load
 from nuhf.experiments.prepare import prepare

@@ -9,7 +9,8 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.lines import Line2D
 
-from nuhf import api, cli, parameters
+from nuhf import api, cli
+from nuhf.couplings import parameters
 from nuhf.errors import FitError, InputError
 from nuhf.experiments import catalogue
 from nuhf.papers import figures, figures_arrays, figures_draw, published

@@ -6,8 +6,9 @@ import pytest
 from scipy.optimize import brentq
 
 import nuhf
-from nuhf import api, parameters
+from nuhf import api
 from nuhf.constants import ELECTRON_MASS
+from nuhf.couplings import parameters
 from nuhf.errors import InputError
 from nuhf.experiments import catalogue, spallation
 from nuhf.experiments.prepare import prepare

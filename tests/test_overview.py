@@ -11,6 +11,7 @@ import pytest
 
 import nuhf
 from nuhf import resources
+from nuhf.couplings import parameters
 from nuhf.errors import FitError, InputError
 from nuhf.experiments.catalogue import list_experiments
 from nuhf.papers import overview as module
@@ -155,10 +156,13 @@ def test_other_parameters_are_refused():
 
 def test_order_of_the_couplings():
     groups = ["moments"] * 4 + ["charges"] * 6 + ["radii"] * 6
-    assert [nuhf.parameters.get(name).group.name for name in COUPLINGS] == groups
+    assert [nuhf.couplings.parameters.get(name).group.name for name in COUPLINGS] == groups
     for one, other in pairwise(COUPLINGS):
         if one.startswith("abs_") and not other.startswith("abs_"):
-            assert nuhf.parameters.get(one).group != nuhf.parameters.get(other).group
+            assert (
+                nuhf.couplings.parameters.get(one).group
+                != nuhf.couplings.parameters.get(other).group
+            )
 
 
 def test_a_fit_that_fails_is_told_and_not_drawn(monkeypatch):

@@ -13,12 +13,12 @@ import pytest
 
 from nuhf import api, exchange
 from nuhf.axes import axis, default_range
+from nuhf.couplings.parameters import get
 from nuhf.errors import InputError
 from nuhf.experiments.prepare import prepare
 from nuhf.histfactory import assemble
 from nuhf.histfactory.describe import Channel, Coupling, Description, Norm, Sample, Shape
 from nuhf.likelihood.evaluate import compile_model
-from nuhf.parameters import get
 from nuhf.workspaces import encode
 from nuhf.workspaces.native import load_model
 from nuhf.workspaces.patchset import FIX_STRENGTH, patch_grid

@@ -14,14 +14,15 @@ import numpy as np
 import pyhf
 import pytest
 from conftest import EXPERIMENT
+from nuhf.experiments.spallation_schema import Spallation
 
 import nuhf
-from nuhf import api, parameters
+from nuhf import api
+from nuhf.couplings import parameters
 from nuhf.errors import InputError
 from nuhf.experiments import spallation
 from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare
-from nuhf.experiments.spallation_schema import Spallation
 from nuhf.plots import figures as plots
 from nuhf.rates.templates import Axis, read_templates, write_templates
 from nuhf.stats.problem import Options, pose

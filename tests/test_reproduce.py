@@ -66,7 +66,7 @@ def test_checks_are_commands_and_scripts_that_exist(command):
     analyses = [load(e, found["analysis"]).analysis for e in found.get("experiments", ())]
     assert analyses or name == "rate"
     for parameter in found.get("parameter") or ():
-        assert parameter in nuhf.parameters.PARAMETERS
+        assert parameter in nuhf.couplings.parameters.PARAMETERS
     known = {nuisance.name for analysis in analyses for nuisance in analysis.nuisances}
     assert set(found.get("fix", ())) <= known
 

@@ -13,7 +13,8 @@ import pyhf
 import pytest
 from conftest import EXPERIMENT, PARAMETERS, ROOT
 
-from nuhf import api, parameters
+from nuhf import api
+from nuhf.couplings import parameters
 from nuhf.report import shipped
 from nuhf.stats.cls import Asymptotic
 from nuhf.workspaces import checks

@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nuhf.detector.tabulated import PowerWidth, TabulatedEfficiency, accepted_bins
 from scipy.integrate import quad
 from scipy.optimize import lsq_linear
 from scipy.special import xlogy
 
 import nuhf
-from nuhf import api, parameters
+from nuhf import api
 from nuhf.constants import AVOGADRO
+from nuhf.couplings import parameters
 from nuhf.detector.gaussian import bin_probabilities
-from nuhf.detector.tabulated import PowerWidth, TabulatedEfficiency, accepted_bins
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import list_experiments, load
 from nuhf.experiments.prepare import prepare

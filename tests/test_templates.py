@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nuhf.detector.resolution import GammaSmearing
 from variables import at, events_at
 
 import nuhf
-from nuhf import parameters
 from nuhf.constants import AVOGADRO, SIN2_THETA_W
+from nuhf.couplings import parameters
 from nuhf.couplings.electromagnetic import RADIUS_SHIFT
 from nuhf.detector.efficiency import ExponentialTimeEfficiency, LogisticEfficiency
 from nuhf.detector.quenching import PolynomialQuenching
-from nuhf.detector.resolution import GammaSmearing
 from nuhf.detector.response import accepted_fractions, response_matrix
 from nuhf.errors import InputError
 from nuhf.physics import sns

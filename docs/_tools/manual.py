@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from IPython.display import Markdown
+from nuhf.experiments.schema import FreeNuisance, NormNuisance
 
 from nuhf.experiments.catalogue import list_experiments, load
 from nuhf.experiments.prepare import prepare
-from nuhf.experiments.schema import FreeNuisance, NormNuisance
 
 __all__ = ["analysis", "notes", "overview", "parameters", "references", "regions", "setup"]
 
@@ -47,7 +47,7 @@ def overview() -> Markdown:
 
 def parameters() -> Markdown:
     """Every parameter, its unit, and its name inside a fit."""
-    from nuhf.parameters import PARAMETERS
+    from nuhf.couplings.parameters import PARAMETERS
 
     rows = [
         (f"`{p.name}`", p.unit, f"`{p.fit_name}`", _plain(p.meaning)) for p in PARAMETERS.values()

@@ -9,7 +9,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from nuhf import parameters
+from nuhf.couplings import parameters
 
 __all__ = ["in_words"]
 

@@ -25,7 +25,7 @@ class Physics:
     neutron_radius : bool
         Whether rates are expanded in powers of the neutron radii.
     variables : tuple of str
-        Variables that rates are expanded in, see `nuhf.parameters.variables`.
+        Variables that rates are expanded in, see `nuhf.couplings.parameters.variables`.
     settings : mapping
         Numbers of models, such as ``mediator_mass_mev``.
     """

@@ -16,10 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammainc, gammaincinv, ndtr, ndtri
 
 from nuhf import resources
+from nuhf.couplings.parameters import Parameter, suggest
 from nuhf.errors import InputError
 from nuhf.likelihood.evaluate import CompiledModel, compile_model, poisson_twice_nll
 from nuhf.likelihood.jax_density import import_jax, log_likelihood
-from nuhf.parameters import Parameter, suggest
 from nuhf.stats.priors import Axis, Prior, priors_of
 from nuhf.stats.problem import Problem
 from nuhf.stats.results import provenance

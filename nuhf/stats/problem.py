@@ -10,7 +10,8 @@ import numpy as np
 import pyhf
 from numpy.typing import NDArray
 
-from nuhf import parameters
+from nuhf.couplings import parameters
+from nuhf.couplings.parameters import Parameter
 from nuhf.errors import InputError
 from nuhf.experiments.prepare import prepare
 from nuhf.experiments.region import Prepared
@@ -18,7 +19,6 @@ from nuhf.histfactory import assemble
 from nuhf.histfactory.describe import Description
 from nuhf.likelihood.engines import Engine, ModelProfiler, engine
 from nuhf.likelihood.evaluate import CompiledModel, compile_model
-from nuhf.parameters import Parameter
 from nuhf.stats.intervals import ScanRange
 from nuhf.stats.results import provenance
 from nuhf.workspaces import encode

@@ -14,9 +14,9 @@ import pyhf
 import pytest
 from conftest import EXPERIMENT
 
+from nuhf.couplings.parameters import get
 from nuhf.experiments.prepare import prepare
 from nuhf.likelihood.fit import fit
-from nuhf.parameters import get
 from nuhf.questions import limit, scan
 from nuhf.rates.signal import flavour_polynomial
 
