@@ -2,14 +2,27 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from nuhf import resources
-from nuhf.api import Names, check, loaded, problems, several
+from nuhf.api.arguments import (
+    Anapole,
+    ExperimentLike,
+    ExperimentsLike,
+    Names,
+    bracket,
+    in_words,
+    options,
+)
+from nuhf.api.arguments import names as one_or_more
+from nuhf.api.arguments import values as numbers
+from nuhf.api.given import prepared_of
 from nuhf.errors import InputError
-from nuhf.experiments.prepare import prepare
 
 if TYPE_CHECKING:
+    from nuhf.report.publish import Publication
+    from nuhf.stats.results import JsonValue
+    from nuhf.workspaces.patchset import PatchGrid
     from nuhf.workspaces.validate import Report
 
 __all__ = ["combine", "patchset", "publication", "validate", "workspace"]
@@ -17,8 +30,9 @@ __all__ = ["combine", "patchset", "publication", "validate", "workspace"]
 _CHECKED: Final = (".json", ".tar.gz", ".tgz", ".tar", ".tar.bz2", ".zip", ".json.gz")
 
 
+@in_words
 def combine(
-    files: Sequence[str | Path | Mapping[str, Any]],
+    files: Sequence[str | Path | Mapping[str, object]],
     *,
     measurement: str | None = None,
     poi: str | None = None,
@@ -26,7 +40,7 @@ def combine(
     correlate: Sequence[tuple[str, str, float]] = (),
     patches: Sequence[str | Path] = (),
     points: Sequence[tuple[str | Path, str]] = (),
-) -> dict[str, Any]:
+) -> "dict[str, JsonValue]":
     """Combine pyhf workspaces, ours or not, into one with a single, complete measurement.
 
     Parameters
@@ -59,6 +73,7 @@ def combine(
     return combine_files(files, choices, patches, points).spec
 
 
+@in_words
 def validate(
     files: str | Path | Sequence[str | Path], workspace: str | Path | None = None
 ) -> "list[Report]":
@@ -85,9 +100,9 @@ def validate(
 
     # once: it may come through a pipe
     given = None if workspace is None else resources.read_json(Path(workspace))
-    several = [files] if isinstance(files, str | Path) else files
+    listed = [files] if isinstance(files, str | Path) else files
     found = []
-    for file in several:
+    for file in listed:
         for path, beside in _inside(Path(file)):
             near = given is None and beside is not None and beside != path
             background = resources.read_json(beside) if near and beside else given
@@ -108,16 +123,17 @@ def _inside(path: Path) -> list[tuple[Path, Path | None]]:
     return [(p, beside.get(p.parent)) for p in found]
 
 
+@in_words
 def workspace(
-    names: Names,
+    names: ExperimentsLike,
     parameter: Names,
     *,
     encoding: str = "stock",
     search: tuple[float, float] | None = None,
     analysis: str = "default",
-    anapole: str = "standard",
+    anapole: Anapole = "standard",
     values: Mapping[str, float] | None = None,
-) -> dict[str, Any]:
+) -> "dict[str, JsonValue]":
     """Return a pyhf workspace as plain data.
 
     Parameters
@@ -141,24 +157,29 @@ def workspace(
     from nuhf.workspaces import encode
 
     encode.check_encoding(encoding)
-    experiments = [prepare(one) for one in loaded(names, analysis)]
-    description = assemble.describe(experiments, several(parameter), values, anapole)
-    if search is not None:
-        description = encode.narrowed(description, *search)
+    wanted = one_or_more(parameter, "parameter")
+    if not wanted:
+        raise InputError("name at least one parameter")
+    given = numbers(values, "values")
+    description = assemble.describe(prepared_of(names, analysis), wanted, given, anapole)
+    ends = bracket(search, "search")
+    if ends is not None:
+        description = encode.narrowed(description, *ends)
     return encode.encode(description, encoding)
 
 
+@in_words
 def patchset(
-    names: Names,
+    names: ExperimentsLike,
     parameter: Names,
     *,
     search: Sequence[tuple[float, float]] = (),
     points: Sequence[int] = (41,),
     hepdata: str | None = None,
     analysis: str = "default",
-    anapole: str = "standard",
+    anapole: Anapole = "standard",
     values: Mapping[str, float] | None = None,
-) -> Any:
+) -> "PatchGrid":
     """Return a patch set over a grid of parameters (`nuhf.workspaces.patchset.PatchGrid`).
 
     Parameters
@@ -182,10 +203,11 @@ def patchset(
     nuhf.errors.FitError
         If a range is needed and the interval is not closed.
     """
+    from nuhf.api.posed import one_problem
     from nuhf.axes import axis
     from nuhf.workspaces import patchset as grids
 
-    wanted = several(parameter)
+    wanted = one_or_more(parameter, "parameter")
     record = grids.check_hepdata(hepdata or grids.HEPDATA_PLACEHOLDER)
     if len(set(wanted)) != len(wanted):
         raise InputError(f"a parameter is given twice: {', '.join(wanted)}")
@@ -194,9 +216,13 @@ def patchset(
     if len(points) not in (1, len(wanted)):
         raise InputError(f"give one number of points, or one for each of: {', '.join(wanted)}")
     counts = [points[min(i, len(points) - 1)] for i in range(len(wanted))]
-    common: dict[str, Any] = {"analysis": analysis, "anapole": anapole, "values": values}
     posed = [
-        problems(names, name, profile=[n for n in wanted if n != name], **common)[0]
+        one_problem(
+            names,
+            name,
+            options(anapole, values, [n for n in wanted if n != name]),
+            analysis,
+        )
         for name in wanted
     ]
     ranges: Sequence[tuple[float, float] | None] = search or [None] * len(wanted)
@@ -210,28 +236,33 @@ def patchset(
     )
 
 
+@in_words
 def publication(
-    name: str,
+    name: ExperimentLike,
     parameter: Names | None = None,
     *,
     cl: float = 0.9,
     points: int = 41,
     hepdata: str | None = None,
     analysis: str = "default",
-    anapole: str = "standard",
+    anapole: Anapole = "standard",
     values: Mapping[str, float] | None = None,
-) -> Any:
+) -> "Publication":
     """Return what is published of an experiment (`nuhf.report.publish.Publication`).
 
     Per parameter (all of the experiment by default) the interval at ``cl`` and a patch set of
     ``points`` points with the profile on it. Other options as in `patchset`.
     """
+    from nuhf.api.posed import check, problems
     from nuhf.report import publish
 
     check(cl, "delta-chi2")
-    common: dict[str, Any] = {"analysis": analysis, "anapole": anapole, "values": values}
-    posed = problems(name, parameter, **common)
+    posed = problems(name, parameter, options(anapole, values), analysis)
     grids = [
-        patchset(name, p.parameter.name, points=(points,), hepdata=hepdata, **common) for p in posed
-    ]
+        patchset(
+            name, p.parameter.name, points=(points,), hepdata=hepdata, analysis=analysis,
+            anapole=anapole, values=values,
+        )
+        for p in posed
+    ]  # fmt: skip
     return publish.publication(posed, grids, cl)

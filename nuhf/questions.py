@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2 as chi2_distribution
 
-from nuhf.errors import FitError, InputError, OpenRegionError
+from nuhf.errors import Caveat, FitError, InputError, OpenRegionError
 from nuhf.stats.cls import Asymptotic, expected_limits, upper_limit
 from nuhf.stats.cross_check import Agreement, second_optimizer
 from nuhf.stats.intervals import ProfileIntervals, intervals, threshold
@@ -80,8 +80,10 @@ def _falling_note(problem: Problem, ends: tuple[float, ...]) -> tuple[str, ...]:
         return ()
     where = " and ".join(problem.parameter.show(end) for end in ends)
     return (
-        f"the profile falls towards the end of the range searched, {where}: a piece of the "
-        "interval beyond would be missed",
+        Caveat(
+            f"the profile falls towards the end of the range searched, {where}: a piece of the "
+            "interval beyond would be missed"
+        ),
     )
 
 
@@ -354,6 +356,7 @@ def fit(problem: Problem, toys: ToyOptions | None = None) -> FitResult:
         at_bounds=tuple(list(table)[i] for i in at_bounds(problem, best)),
         provenance=problem.provenance(),
         significance=_discovery(problem, float(best[profiler.index]), lowest),
+        parameter=problem.parameter.name,
     )
 
 
@@ -366,7 +369,7 @@ def goodness(problem: Problem, lowest: float) -> dict[str, float]:
 
 
 def _poor_note(quality: Mapping[str, float]) -> str:
-    return (
+    return Caveat(
         f"the model does not describe the data: 2NLL {quality['saturated_2nll']:.1f} above "
         f"saturation for {quality['degrees']:.0f} degrees of freedom at the best fit, p = "
         f"{quality['p_value']:.1g}; nuhf fit shows what is pulled"

@@ -119,3 +119,12 @@ def cli(work, monkeypatch, capsys):
         return Ran(code, out, err)
 
     return run
+
+
+def problems(names, parameter=None, *, analysis="default", patch=(), measurement=None, **keywords):
+    """The posed problems behind `nuhf.limit`, one per parameter, with the same keywords."""
+    from nuhf.api import posed
+    from nuhf.api.arguments import options
+
+    chosen = options(values_=keywords.pop("values", None), **keywords)
+    return posed.problems(names, parameter, chosen, analysis, patch, measurement)

@@ -8,7 +8,6 @@ import pytest
 from conftest import EXPERIMENT, PARAMETERS, ROOT
 
 import nuhf
-from nuhf import api
 from nuhf.couplings import parameters
 from nuhf.errors import InputError
 from nuhf.rates.signal import flavour_polynomial
@@ -48,7 +47,7 @@ def test_the_same_as_the_command_line(cli):
     (theirs,) = json.loads(
         cli("limit", EXPERIMENT, "-p", "qnu_mumu", "--cl", "0.95", "--json").out
     )["results"]
-    assert json.loads(json.dumps(ours.to_json())) == theirs
+    assert json.loads(json.dumps(ours.to_dict())) == theirs
 
 
 def test_limit_gives_all_parameters():
@@ -189,7 +188,7 @@ def test_a_fixed_nuisance_does_not_move():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: nuhf.experiment("nope"), "unknown experiment 'nope'"),
+        (lambda: nuhf.load("nope").loaded, "unknown experiment 'nope'"),
         (lambda: nuhf.limit([], "qnu_ee"), "at least one experiment"),
         (lambda: nuhf.limit(EXPERIMENT, "nope"), "unknown parameter 'nope'"),
         (lambda: nuhf.limit(EXPERIMENT, cl=2.0), "between 0 and 1"),

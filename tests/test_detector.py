@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from nuhf.detector.resolution import GammaSmearing
 from scipy.integrate import quad
 from scipy.optimize import brentq
 from scipy.special import gammaincc
@@ -19,7 +20,6 @@ from nuhf.detector.efficiency import (
     exponential_fractions,
 )
 from nuhf.detector.quenching import PolynomialQuenching
-from nuhf.detector.resolution import GammaSmearing
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import load
 

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nuhf.experiments.light import Checked
+from nuhf.experiments.targets import nuclear_targets
 
 import nuhf
 from nuhf.constants import AVOGADRO
 from nuhf.errors import InputError
 from nuhf.experiments import sanity, spallation
 from nuhf.experiments.catalogue import list_experiments, load, parse_experiment
-from nuhf.experiments.light import Checked
 from nuhf.experiments.prepare import prepare
 from nuhf.experiments.region import Prepared
-from nuhf.experiments.targets import nuclear_targets
 from nuhf.physics.couplings import weak_couplings
 from nuhf.physics.nuclei import read_nuclides
 from nuhf.resources import digest

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nuhf.detector.germanium import FanoResolution, GermaniumResponse, LindhardQuenching
 from scipy.integrate import quad
 from scipy.optimize import minimize_scalar
 
@@ -14,7 +15,6 @@ from nuhf import resources
 from nuhf.constants import AVOGADRO
 from nuhf.detector import germanium
 from nuhf.detector.gaussian import bin_probabilities
-from nuhf.detector.germanium import FanoResolution, GermaniumResponse, LindhardQuenching
 from nuhf.errors import InputError
 from nuhf.physics import cevns, reactor
 from nuhf.physics.couplings import tree_level

@@ -13,6 +13,8 @@ import mpmath
 import numpy as np
 import pytest
 from mpmath import mp, mpf
+from nuhf.detector.resolution import GammaSmearing, PoissonLight
+from nuhf.detector.tabulated import PowerWidth, TabulatedEfficiency, accepted_bins
 from variables import at
 
 from nuhf import constants
@@ -26,9 +28,7 @@ from nuhf.detector.efficiency import (
 )
 from nuhf.detector.gaussian import bin_probabilities
 from nuhf.detector.quenching import PolynomialQuenching, TabulatedQuenching
-from nuhf.detector.resolution import GammaSmearing, PoissonLight
 from nuhf.detector.response import poisson_response_matrix, rebin, response_matrix
-from nuhf.detector.tabulated import PowerWidth, TabulatedEfficiency, accepted_bins
 from nuhf.physics import apv, cevns, couplings, eves, form_factors, reactor, sns, solar
 from nuhf.physics import neutron_radius as radius
 from nuhf.physics.nuclei import read_nuclides

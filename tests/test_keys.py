@@ -5,9 +5,10 @@ import re
 from pathlib import Path
 
 import pytest
+from nuhf.detector.germanium import QUENCHING_MODELS
+from nuhf.experiments.targets import nuclear_targets
 from pydantic import BaseModel
 
-from nuhf.detector.germanium import QUENCHING_MODELS
 from nuhf.experiments import (
     measurement_schema,
     reactor_schema,
@@ -18,7 +19,6 @@ from nuhf.experiments import (
 )
 from nuhf.experiments.catalogue import KINDS, list_experiments, load
 from nuhf.experiments.keys import Key, allowed, parts, type_of
-from nuhf.experiments.targets import nuclear_targets
 from nuhf.physics.couplings import coupling_schemes
 from nuhf.physics.form_factors import FORM_FACTORS
 from nuhf.physics.nuclei import read_nuclides

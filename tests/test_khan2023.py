@@ -3,10 +3,10 @@
 import numpy as np
 import pyhf
 import pytest
+from conftest import problems
 from scipy.optimize import brentq
 
 import nuhf
-from nuhf import api
 from nuhf.constants import ELECTRON_MASS
 from nuhf.couplings import parameters
 from nuhf.errors import InputError
@@ -79,7 +79,7 @@ def test_pedestal_equals_gaussian_chi2(parameter):
 @pytest.mark.parametrize("optimizer", ["scipy", "minuit"])
 def test_stock_file_in_plain_pyhf_equals_gaussian_chi2(optimizer):
     chi2 = direct_chi2("qnu_mumu")
-    (problem,) = api.problems(EXPERIMENT, "qnu_mumu", analysis="khan2023")
+    (problem,) = problems(EXPERIMENT, "qnu_mumu", analysis="khan2023")
     workspace = pyhf.Workspace(encode.stock(problem.description))
     model = workspace.model()
     data = workspace.data(model)

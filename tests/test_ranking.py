@@ -8,10 +8,10 @@ import logging
 import numpy as np
 import pyhf
 import pytest
+from conftest import problems
 from iminuit import Minuit
 
 import nuhf
-from nuhf import api
 from nuhf.errors import InputError
 from nuhf.stats import ranking as module
 from nuhf.stats.ranking import ranking
@@ -236,7 +236,7 @@ def test_figures_of_many_nuisances():
 
 def test_free_factors_near_either_end_of_their_range(monkeypatch):
     """Within one error, here 0.1, of 0 or of the highest value: cabinetry would step over it."""
-    (problem,) = api.problems("xenonnt-sr0", "norm_eves")
+    (problem,) = problems("xenonnt-sr0", "norm_eves")
     compiled = problem.engine.compiled
     size = len(compiled.names)
     monkeypatch.setattr(module, "covariance", lambda *given: 0.01 * np.eye(size))

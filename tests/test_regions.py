@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pyhf
 import pytest
-from conftest import EXPERIMENT
+from conftest import EXPERIMENT, problems
 from nuhf.experiments.spallation_schema import Spallation
 
 import nuhf
-from nuhf import api
+from nuhf.api.posed import strength
 from nuhf.couplings import parameters
 from nuhf.errors import InputError
 from nuhf.experiments import spallation
@@ -61,7 +61,7 @@ def table(text):
 
 
 def only(names, *arguments, **keywords):
-    (problem,) = api.problems(names, *arguments, **keywords)
+    (problem,) = problems(names, *arguments, **keywords)
     return problem
 
 
@@ -736,7 +736,7 @@ def test_a_strength_without_its_interaction_is_refused():
 
 
 def test_the_experiment_names_the_strength_that_is_fitted(eves, monkeypatch):
-    assert api.strength(EXPERIMENT) == "norm_cevns"
+    assert strength(EXPERIMENT) == "norm_cevns"
     assert "norm_cevns" in nuhf.fit(EXPERIMENT).parameters
     monkeypatch.setattr(Spallation, "strength", "norm_eves")
     found = nuhf.fit(EXPERIMENT)

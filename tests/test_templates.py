@@ -31,7 +31,7 @@ from nuhf.resources import read_json, write_json
 from nuhf.tables import read_table
 
 NAME = "coherent-csi-2021"
-LOADED = nuhf.experiment(NAME)
+LOADED = nuhf.load(NAME).loaded
 PE_EDGES = np.array(LOADED.analysis.pe_edges)
 T_EDGES = np.array(LOADED.analysis.t_edges_us)
 LOW = LOADED.experiment.detector.recoil_min_kev * 1e-3

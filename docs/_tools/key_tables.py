@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 
+from nuhf.experiments.schema import BaseExperiment
+
 from nuhf.experiments.catalogue import KINDS
 from nuhf.experiments.keys import Key, Part, parts
-from nuhf.experiments.schema import BaseExperiment
 
 __all__ = ["common", "kind"]
 

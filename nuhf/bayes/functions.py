@@ -5,7 +5,19 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nuhf import api
+from nuhf.api.arguments import (
+    Anapole,
+    ModelLike,
+    Names,
+    NuisanceValues,
+    fixed_nuisances,
+    in_words,
+    options,
+)
+from nuhf.api.arguments import names as one_or_more
+from nuhf.api.given import several
+from nuhf.api.model import Model
+from nuhf.api.posed import problems, strength
 from nuhf.bayes.posterior import posterior as sample_posterior
 from nuhf.bayes.results import Posterior
 from nuhf.bayes.simulation import Nuisances, Simulation, draw_data
@@ -18,47 +30,49 @@ from nuhf.stats.problem import Problem
 __all__ = ["log_density", "posterior", "simulate"]
 
 FloatArray = NDArray[np.float64]
-Names = str | Sequence[str]
 
 
-def _file(names: Names) -> str | None:
+def _file(names: ModelLike) -> str | None:
     """Return the workspace's path if that is what is named."""
-    given = api.several(names)
+    if isinstance(names, Model):
+        return None
+    given = several(names)
     files = [name for name in given if str(name).endswith(".json")]
     if files and len(given) > 1:
         raise InputError(f"{files[0]} is a workspace: name it alone, or combine files first")
-    return files[0] if files else None
+    return str(files[0]) if files else None
 
 
 def _problem(
-    names: Names,
+    names: ModelLike,
     wanted: Sequence[str],
-    profile: Sequence[str],
+    profile: Names,
     analysis: str,
-    anapole: str,
+    anapole: Anapole,
     values: Mapping[str, float] | None,
-    fix: Sequence[str],
+    fix: NuisanceValues,
     asimov: bool,
 ) -> Problem:
-    first, *rest = wanted or [api.strength(names) or ""]
-    first_or_none = first or None
-    problem: Problem = api.problems(
-        names, first_or_none, analysis=analysis, anapole=anapole, values=values,
-        profile=(*rest, *profile), fix=fix, asimov=asimov,
-    )[0]  # fmt: skip
-    return problem
+    if isinstance(names, Model):
+        chosen = options(anapole, values, profile, fix, "compiled", asimov)
+        return problems(names, wanted or None, chosen, analysis)[0]
+    first, *rest = wanted or [strength(names) or ""]
+    free = (*rest, *one_or_more(profile, "profile"))
+    chosen = options(anapole, values, free, fix, "compiled", asimov)
+    return problems(names, first or None, chosen, analysis)[0]
 
 
+@in_words
 def log_density(
-    names: Names,
+    names: ModelLike,
     parameter: Names | None = None,
     *,
     prior: Mapping[str, Prior | str] | None = None,
-    profile: Sequence[str] = (),
+    profile: Names = (),
     analysis: str = "default",
-    anapole: str = "standard",
+    anapole: Anapole = "standard",
     values: Mapping[str, float] | None = None,
-    fix: Sequence[str] = (),
+    fix: NuisanceValues = (),
     asimov: bool = False,
 ) -> LogDensity:
     """Return the posterior log density of couplings and nuisances, for any sampler.
@@ -89,7 +103,7 @@ def log_density(
     nuhf.errors.InputError
         If anything given is not allowed; the message says what is.
     """
-    wanted = [] if parameter is None else api.several(parameter)
+    wanted = list(one_or_more(parameter, "parameter"))
     path = _file(names)
     if path is None:
         posed = _problem(names, wanted, profile, analysis, anapole, values, fix, asimov)
@@ -99,22 +113,23 @@ def log_density(
             f"{path} is a workspace: its model is what it is; analysis, anapole, values, profile "
             "and asimov are for experiments"
         )
-    return of_file(path, wanted, prior, fix)
+    return of_file(path, wanted, prior, fixed_nuisances(fix, "fix"))
 
 
+@in_words
 def posterior(
-    names: Names,
+    names: ModelLike,
     parameter: Names | None = None,
     *,
     prior: Mapping[str, Prior | str] | None = None,
     cl: float = 0.9,
     draws: int = 20_000,
     seed: int = 1,
-    profile: Sequence[str] = (),
+    profile: Names = (),
     analysis: str = "default",
-    anapole: str = "standard",
+    anapole: Anapole = "standard",
     values: Mapping[str, float] | None = None,
-    fix: Sequence[str] = (),
+    fix: NuisanceValues = (),
     asimov: bool = False,
 ) -> Posterior:
     """Return the posterior of one or several couplings, by importance sampling.
@@ -145,21 +160,22 @@ def posterior(
         names, parameter, prior=prior, profile=profile, analysis=analysis, anapole=anapole,
         values=values, fix=fix, asimov=asimov,
     )  # fmt: skip
-    wanted = [] if parameter is None else api.several(parameter)
+    wanted = list(one_or_more(parameter, "parameter"))
     axes = {axis.name: axis for axis in density.axes}
     couplings = [axes[name] for name in wanted] or [density.axes[0]]
     return sample_posterior(density, couplings, cl, draws, seed)
 
 
+@in_words
 def simulate(
-    names: Names,
+    names: ModelLike,
     values: Mapping[str, float | FloatArray] | None = None,
     number: int = 1000,
     seed: int = 1,
     *,
     nuisances: Nuisances = "drawn",
     analysis: str = "default",
-    anapole: str = "standard",
+    anapole: Anapole = "standard",
 ) -> Simulation:
     """Simulate data sets.
 

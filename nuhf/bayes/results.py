@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuhf.errors import ModelError
-from nuhf.stats.results import plain
+from nuhf.stats.results import JsonValue, plain
 from nuhf.tables import format_csv
 from nuhf.units import percent
 
@@ -186,7 +186,7 @@ class Posterior:
             f"<th>prior</th></tr>{rows}</table>"
         )
 
-    def to_dict(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, JsonValue]:
         """Return plain lists, dicts, strings and numbers; not the draws, which have a CSV."""
         keys = ("title", "cl", "units", "effective_size", "k_hat", "seed", "notes", "provenance")
         content = {key: plain(getattr(self, key)) for key in keys}

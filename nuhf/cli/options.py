@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from nuhf.errors import InputError
+
+if TYPE_CHECKING:
+    from nuhf.api.arguments import Anapole
+    from nuhf.stats.results import Result
 
 __all__ = [
     "Command",
@@ -26,8 +30,10 @@ __all__ = [
     "one_stdout",
     "parse_nuisances",
     "parse_values",
+    "posing",
     "say",
     "search",
+    "show",
     "toy_keywords",
     "toys",
     "write",
@@ -155,20 +161,49 @@ toys = _stack(
 _TOYS = ("toys", "seed", "jobs", "scheduler", "checkpoint")
 
 
-def toy_keywords(chosen: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """Take the options of toys out of ``chosen``, as keywords of the functions in `nuhf.api`."""
+def toy_keywords(chosen: dict[str, Any]) -> dict[str, Any]:
+    """Turn the common options and those of toys into keywords of the public functions."""
     import sys
 
-    return {name: chosen.pop(name) for name in _TOYS} | {"progress": sys.stderr} | more
+    toys = {name: chosen.pop(name) for name in _TOYS}
+    given = keywords(**chosen)
+    if "search" not in chosen:
+        given.pop("search")
+    return given | toys | {"progress": sys.stderr}
+
+
+def posing(chosen: dict[str, Any], points: int | None = None) -> dict[str, Any]:
+    """Return the common options as arguments of `nuhf.api.posed`, after experiments and such."""
+    import sys
+
+    from nuhf.api.arguments import options
+    from nuhf.api.posed import ToyChoices
+
+    toys = {name: chosen.pop(name, None) for name in _TOYS}
+    given = keywords(**chosen)
+    return {
+        "toys": ToyChoices(**toys, points=points, progress=sys.stderr),
+        **{name: given.pop(name) for name in ("analysis", "patch", "measurement")},
+        "chosen": options(values_=given.pop("values"), **given),
+    }
 
 
 confidence = click.option(
     "--cl", default=0.9, show_default=True, type=float, help="Confidence level, between 0 and 1."
 )
 
-as_json = click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object and nothing else."
-)
+
+def _keep(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    ctx.meta[_NOTES] = value
+
+
+as_json = _stack(
+    click.option("--json", "as_json", is_flag=True,
+                 help="Print one JSON object and nothing else."),
+    click.option("--notes", is_flag=True, expose_value=False, callback=_keep,
+                 help="Print all notes, not the number of those that change no number."),
+)  # fmt: skip
+_NOTES = "nuhf.notes"
 
 output = click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Where to write; - is stdout."
@@ -241,7 +276,7 @@ def _parse(
 
 def keywords(
     analysis: str,
-    anapole: str,
+    anapole: "Anapole",
     settings: tuple[str, ...],
     profile: tuple[str, ...],
     fix: tuple[str, ...],
@@ -285,10 +320,24 @@ def one_stdout(output: Path | None, as_json: bool) -> None:
         raise InputError("--json and -o - both print: give one of them")
 
 
+def show(found: "Result", output: Path | None, as_json: bool) -> None:
+    """Print a result, as JSON or with its notes; nothing if ``-o -`` printed it as CSV."""
+    if as_json:
+        from nuhf import resources
+
+        click.echo(resources.dump_json(found.to_dict()))
+    elif str(output) != "-":
+        click.echo(found.table())
+        notes(found.notes)
+
+
 def notes(found: Sequence[str]) -> None:
-    """Print the notes of a result behind it: they belong to it."""
-    for note in found:
-        click.echo(f"note: {note}")
+    """Print the notes of a result behind it: those that change its meaning, or all of them."""
+    from nuhf.stats.results import note_lines
+
+    shown = bool(click.get_current_context().meta.get(_NOTES))
+    for line in note_lines(found, shown, "--notes"):
+        click.echo(line)
 
 
 def say(path: Path, what: str = "") -> None:

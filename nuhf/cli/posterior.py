@@ -10,6 +10,7 @@ from nuhf.cli import options, progress
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from nuhf.api.arguments import Anapole
     from nuhf.bayes.results import Posterior
     from nuhf.bayes.simulation import Nuisances
 
@@ -51,7 +52,7 @@ def posterior(
     draws: int,
     seed: int,
     analysis: str,
-    anapole: str,
+    anapole: "Anapole",
     settings: tuple[str, ...],
     profile: tuple[str, ...],
     fix: tuple[str, ...],
@@ -125,7 +126,7 @@ def simulate(
     seed: int,
     nuisances: "Nuisances",
     analysis: str,
-    anapole: str,
+    anapole: "Anapole",
     settings: tuple[str, ...],
     output: Path,
 ) -> None:

@@ -28,10 +28,11 @@ from nuhf.papers.figures_schema import (
 from nuhf.papers.figures_spectra import Spectra, SpectrumLine
 from nuhf.papers.published import PublishedRow
 from nuhf.stats.contour import contour
+from nuhf.stats.expected import RegionSpectrum
 from nuhf.stats.intervals import threshold
 from nuhf.stats.problem import Options, Problem, pose
 from nuhf.stats.results import LimitResult
-from nuhf.stats.spectra import RegionSpectrum, region_spectra
+from nuhf.stats.spectra import region_spectra
 
 __all__ = ["Bench", "profile_panels", "region_panels", "spectrum_parts"]
 

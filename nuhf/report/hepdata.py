@@ -15,7 +15,7 @@ import numpy as np
 from nuhf import resources
 from nuhf.errors import ModelError
 from nuhf.report.publish import Entry, Publication
-from nuhf.stats.spectra import RegionSpectrum
+from nuhf.stats.expected import RegionSpectrum
 from nuhf.workspaces.archive import pack
 from nuhf.workspaces.patchset import HEPDATA_PLACEHOLDER
 

@@ -15,10 +15,10 @@ from nuhf.plots import nuisances
 from nuhf.rates.templates import TemplateSet
 from nuhf.report.html_blocks import Picture, count, interval, number, picture, power
 from nuhf.stats.contour import ContourResult
+from nuhf.stats.expected import RegionSpectrum
 from nuhf.stats.intervals import threshold
 from nuhf.stats.ranking import RankingResult
 from nuhf.stats.results import FitResult, LimitResult, ScanResult
-from nuhf.stats.spectra import RegionSpectrum
 from nuhf.units import percent
 
 __all__ = [

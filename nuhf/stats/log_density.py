@@ -22,7 +22,7 @@ from nuhf.likelihood.evaluate import CompiledModel, compile_model, poisson_twice
 from nuhf.likelihood.jax_density import import_jax, log_likelihood
 from nuhf.stats.priors import Axis, Prior, priors_of
 from nuhf.stats.problem import Problem
-from nuhf.stats.results import provenance
+from nuhf.stats.results import OptionsRecord, provenance
 from nuhf.workspaces.native import load_model
 
 if TYPE_CHECKING:
@@ -297,7 +297,7 @@ def of_file(
         axes.append(Axis(name, name, "1", index, low, high, compiled.inits[index]))
     priors = priors_of(axes, prior)
     words = {axis.name: str(p) for axis, p in zip(axes, priors, strict=True)}
-    options = {"priors": words, "fix": list(fix)}
+    options: OptionsRecord = {"priors": words, "fix": list(fix)}
     record = provenance(options, {str(path): resources.digest(Path(path))})
     return LogDensity(
         str(path),

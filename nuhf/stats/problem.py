@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nuhf.couplings import parameters
 from nuhf.couplings.parameters import Parameter
-from nuhf.errors import InputError
+from nuhf.errors import Caveat, InputError
 from nuhf.experiments.prepare import prepare
 from nuhf.experiments.region import Prepared
 from nuhf.histfactory import assemble
@@ -20,7 +20,7 @@ from nuhf.histfactory.describe import Description
 from nuhf.likelihood.engines import Engine, ModelProfiler, engine
 from nuhf.likelihood.evaluate import CompiledModel, compile_model
 from nuhf.stats.intervals import ScanRange
-from nuhf.stats.results import provenance
+from nuhf.stats.results import OptionsRecord, Provenance, provenance
 from nuhf.workspaces import encode
 from nuhf.workspaces.native import load_model
 
@@ -76,9 +76,9 @@ class Options:
     search: tuple[float, float] | None = None
     settings: Mapping[str, float] = field(default_factory=dict)
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> OptionsRecord:
         """Return the options as plain data for the provenance."""
-        return {
+        content: OptionsRecord = {
             "anapole": self.anapole,
             "values": dict(self.values),
             "profile": list(self.profile),
@@ -86,8 +86,10 @@ class Options:
             "engine": self.engine,
             "asimov": self.asimov,
             "range": list(self.search) if self.search else None,
-            **({"settings": dict(self.settings)} if self.settings else {}),
         }
+        if self.settings:
+            content["settings"] = dict(self.settings)
+        return content
 
 
 @dataclass(frozen=True)
@@ -131,31 +133,35 @@ class Problem:
         """Caveats of all experiments, each once, and whether the data are real."""
         several = len(self.experiments) > 1
         found = [
-            f"{one.name}: {note}" if several else note
+            type(note)(f"{one.name}: {note}") if several else note
             for one in self.experiments
             for note in one.loaded.notes
         ]
         for one in self.experiments:
             for other in set(one.loaded.experiment.contained_in) & set(self.names):
-                found.append(f"the events of {one.name} are among those of {other}: counted twice")
+                twice = f"the events of {one.name} are among those of {other}: counted twice"
+                found.append(Caveat(twice))
         moved = (self.parameter.name, *self.profiled, *self.options.values)
         oscillated = any("tau" in one.flavours for one in self.experiments)
         for name in moved:
             entry = parameters.get(name)
             found += [entry.note] if entry.note else []
-            found += [f"{name}: {_PROPAGATION}"] if entry.propagates and oscillated else []
-        found += [f"{name} = {value:g}" for name, value in self.options.settings.items()]
+            found += [Caveat(f"{name}: {_PROPAGATION}")] if entry.propagates and oscillated else []
+        settings = self.options.settings.items()
+        found += [Caveat(f"{name} = {value:g}") for name, value in settings]
         return tuple(dict.fromkeys([*found, *self.asked_notes("at the SM")]))
 
     def asked_notes(self, nominal: str) -> tuple[str, ...]:
         """Caveats of the options; ``nominal`` says where Asimov data are without values."""
-        found = []
+        found: list[str] = []
         if self.options.search is not None:
-            found.append("searched within --range only: minima and pieces outside are not seen")
+            low, high = self.options.search
+            where = f"searched within {low:g} to {high:g} only"
+            found.append(Caveat(f"{where}: minima and pieces outside are not seen"))
         if self.options.asimov:
             given = [f"{name} = {value:g}" for name, value in self.options.values.items()]
             truth = f"with {', '.join(given)}" if given else nominal
-            found.append(f"Asimov data: the expectation {truth}, not the measured counts")
+            found.append(Caveat(f"Asimov data: the expectation {truth}, not the measured counts"))
         return tuple(found)
 
     @property
@@ -165,8 +171,9 @@ class Problem:
 
     @property
     def analysis(self) -> str:
-        """Name of the analysis, the same for all experiments."""
-        return self.experiments[0].loaded.analysis_name
+        """Name of the analysis, or of each where the experiments have different ones."""
+        names = [one.loaded.analysis_name for one in self.experiments]
+        return names[0] if len(set(names)) == 1 else ", ".join(names)
 
     @property
     def convention(self) -> str | None:
@@ -174,7 +181,7 @@ class Problem:
         free = (self.parameter, *(parameters.get(name) for name in self.profiled))
         return self.options.anapole if any(p.conventions for p in free) else None
 
-    def provenance(self) -> dict[str, Any]:
+    def provenance(self) -> Provenance:
         """Versions, digests and options."""
         digests = {k: v for one in self.experiments for k, v in one.digests.items()}
         return provenance(self.options.summary(), digests)

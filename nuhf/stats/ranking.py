@@ -3,9 +3,9 @@
 import contextlib
 import io
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyhf
@@ -14,9 +14,14 @@ from numpy.typing import NDArray
 
 from nuhf.errors import FitError, InputError
 from nuhf.stats.problem import Problem
-from nuhf.stats.results import plain
+from nuhf.stats.results import Provenance, Result, choices, heading, unit_text
 from nuhf.stats.uncertainties import at_bounds, covariance
+from nuhf.tables import format_csv
 from nuhf.workspaces.native import load_model
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["RankingResult", "ranking"]
 
@@ -34,7 +39,7 @@ _AT_BOUND: Final = 0.02
 
 
 @dataclass(frozen=True)
-class RankingResult:
+class RankingResult(Result):
     """Nuisances in the order of their post-fit impact.
 
     Attributes
@@ -78,11 +83,82 @@ class RankingResult:
     twice_nll: float
     optimizer: str
     notes: tuple[str, ...]
-    provenance: Mapping[str, Any] = field(repr=False)
+    provenance: Provenance = field(repr=False)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain lists, dicts, strings and numbers."""
-        return {key: plain(value) for key, value in asdict(self).items()}
+    def lines(self) -> list[str]:
+        """Say what each nuisance moves the parameter by, the most important first."""
+        unit = unit_text(self.unit)
+        width = max(len(name) for name in ("nuisance", *self.nuisances))
+        rows = [
+            f"{heading(self)}, impacts on {self.quantity}{choices(self)}",
+            f"best fit {self.best_fit:.3g} +- {self.error:.2g}{unit}",
+            f"{'nuisance':{width}s}  {'kind':11s} {'value':>10s} {'error':>10s}"
+            f"   {'up':>12s} {'down':>12s}{unit}, after the fit",
+        ]
+        columns = (self.pulls, self.constraints, self.postfit_up, self.postfit_down)
+        for name, kind, *numbers in zip(self.nuisances, self.kinds, *columns, strict=True):
+            value, error, up, down = (float(number) for number in numbers)
+            rows.append(
+                f"{name:{width}s}  {kind:11s} {value:10.3f} {error:10.3f}   {up:+12.3g} "
+                f"{down:+12.3g}"
+            )
+        return rows
+
+    def columns(self) -> dict[str, Sequence[object]]:
+        """Return one row per nuisance, the most important first."""
+        arrays = {"value": self.pulls, "error": self.constraints}
+        arrays |= {
+            key: getattr(self, key)
+            for key in ("prefit_up", "prefit_down", "postfit_up", "postfit_down")
+        }
+        columns: dict[str, Sequence[object]] = {"nuisance": self.nuisances, "kind": self.kinds}
+        return columns | {name: row.tolist() for name, row in arrays.items()}
+
+    def commented_csv(self) -> str:
+        """Return the ranking as CSV with what it is, and the notes, in comments above."""
+        unit = unit_text(self.unit)
+        comments = [
+            f"impacts on {self.quantity}{unit}: {heading(self)}, {self.optimizer}",
+            f"best fit {self.best_fit:.6g} +- {self.error:.6g}{unit}",
+            "value and error: of the constrained in sigma of their constraint, of the free as "
+            "fitted",
+            *(f"note: {note}" for note in self.notes),
+        ]
+        return format_csv(self.columns(), comments)
+
+    @property
+    def _free(self) -> list[str]:
+        pairs = zip(self.nuisances, self.kinds, strict=True)
+        return [name for name, kind in pairs if kind == "free"]
+
+    def plot(self, ax: "Axes | None" = None) -> "Figure":
+        """Draw impacts beside pulls; on given axes the impacts alone."""
+        from nuhf.plots import nuisances
+
+        return nuisances.impacts(
+            (self.quantity, self.unit),
+            self.nuisances,
+            (self.prefit_up, self.prefit_down),
+            (self.postfit_up, self.postfit_down),
+            (self.pulls, self.constraints),
+            self.title,
+            self._free,
+            ax,
+        )
+
+    def plot_pulls(self, ax: "Axes | None" = None) -> "Figure":
+        """Draw the fitted nuisances with their errors."""
+        from nuhf.plots import nuisances
+
+        return nuisances.pulls(
+            self.nuisances, self.pulls, self.constraints, self.title, self._free, ax
+        )
+
+    def plot_correlation(self) -> "Figure":
+        """Draw the correlation matrix of all parameters."""
+        from nuhf.plots import nuisances
+
+        return nuisances.correlation(self.names, self.correlation, self.title)
 
 
 @contextlib.contextmanager

@@ -107,7 +107,10 @@ def feldman_cousins_contour(
     pair = [compiled.index(c.parameter.fit_name) for c in problem.description.couplings[:2]]
     also = negative_note(problem, pair, values)
     return replace(
-        base, regions=tuple(zip(levels, lines, strict=True)), notes=(*base.notes, note, *also)
+        base,
+        regions=tuple(zip(levels, lines, strict=True)),
+        notes=(*base.notes, note, *also),
+        method="feldman-cousins",
     )
 
 

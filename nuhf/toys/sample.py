@@ -37,7 +37,6 @@ __all__ = [
     "generator",
     "runner",
     "sample",
-    "split_options",
 ]
 
 FloatArray = NDArray[np.float64]
@@ -102,45 +101,6 @@ class ToyOptions:
                 raise InputError("--scheduler: give an address, such as tcp://127.0.0.1:8786")
             if self.jobs is not None:
                 raise InputError("--jobs is for processes of this machine: not with --scheduler")
-
-
-def split_options(
-    options: Mapping[str, Any], default: int | None, method: str = ""
-) -> tuple[Any, dict[str, Any]]:
-    """Split `ToyOptions` off keywords.
-
-    Parameters
-    ----------
-    options : mapping
-        Keywords; those that are None count as not given.
-    default : int or None
-        Number of toys if none is given; None for no toys.
-    method : str
-        The method that makes no toys, for the message.
-
-    Returns
-    -------
-    ToyOptions or None
-        None without toys.
-    dict
-        All other keywords.
-
-    Raises
-    ------
-    InputError
-        If a number is out of range, or an option of toys given where none are made.
-    """
-    names = ToyOptions.__dataclass_fields__
-    given = {name: options[name] for name in names if options.get(name) is not None}
-    rest = {name: value for name, value in options.items() if name not in names}
-    given.setdefault("toys", default)
-    if given["toys"] is not None:
-        return ToyOptions(**given), rest
-    for name in ("seed", "jobs", "scheduler", "checkpoint"):
-        if name in given:
-            hint = f"{method} makes none" if method else "give --toys, too"
-            raise InputError(f"--{name} is for toys: {hint}")
-    return None, rest
 
 
 @dataclass(frozen=True)
