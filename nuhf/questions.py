@@ -35,7 +35,7 @@ _POOR: Final = 0.01
 
 def _delta_chi2(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitResult:
     if toys is not None:
-        raise InputError("delta-chi2 makes no toys: --toys is for --method cls or feldman-cousins")
+        raise InputError("toys: the method delta-chi2 makes none, cls and feldman-cousins do")
     found = _search(problem, cl)
     second = second_optimizer(problem, found.best.value, np.ravel(found.pieces))
     if second.deeper.size:
@@ -68,7 +68,9 @@ def _search(problem: Problem, cl: float) -> ProfileIntervals:
     try:
         return intervals(problem.profiler(), problem.span(), cl)
     except OpenRegionError as error:
-        hint = "widen --range or leave it out" if problem.options.search else "the data set no end"
+        hint = (
+            "widen the range or leave it out" if problem.options.search else "the data set no end"
+        )
         raise FitError(f"{what}: {error}; {hint}") from None
     except FitError as error:
         raise FitError(f"{what}: {error}") from None
@@ -92,8 +94,8 @@ def _cls(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitResult:
     if not problem.description.couplings[0].bounded:
         raise InputError(
             f"cls needs a parameter with a bound at 0; {problem.parameter.name} interferes and "
-            "its likelihood may have two minima: use --method delta-chi2 or feldman-cousins, "
-            "or name a moment with -p"
+            "its likelihood may have two minima: use the method delta-chi2 or feldman-cousins, "
+            "or name a moment"
         )
     high = problem.span().high
     cls, lowest = _asymptotic(problem, high)
@@ -252,7 +254,7 @@ def scan(problem: Problem, points: int, found: LimitResult | None = None) -> Sca
         If fewer than two points are asked for, or no range is known.
     """
     if not 2 <= points <= 100_000:
-        raise InputError(f"--points {points}: between 2 and 100000 are possible")
+        raise InputError(f"points = {points}: between 2 and 100000 are possible")
     low, high = _scan_ends(problem, found)
     values = np.linspace(low, high, points)
     profiler = problem.profiler()
@@ -318,7 +320,8 @@ def fit(problem: Problem, toys: ToyOptions | None = None) -> FitResult:
         names = ", ".join(compiled.names[i] for i in np.flatnonzero(_unconstrained(problem)))
         raise FitError(
             f"there are more parameters without a constraint ({names}) than bins "
-            f"({compiled.n_main}): the data do not determine them; leave some out or --set them"
+            f"({compiled.n_main}): the data do not determine them; leave "
+            "some out or set them to values"
         )
     best, lowest = profiler.best(seeds)
     matrix, bounded = uncertainties(problem, best, lowest)

@@ -548,7 +548,9 @@ def test_a_shape_for_channels_of_different_lengths_is_refused():
     spec = plain_spec(modifier("shapefactor", "free"))
     longer = [sample("s", [*(5 + X), 4.0], modifier("shapefactor", "free"))]
     spec["channels"].append({"name": "d", "samples": longer})
-    with pytest.raises(ModelError, match=r"shapefactor 'free' has 6 parameters, and a channel .* 7"):
+    with pytest.raises(
+        ModelError, match=r"shapefactor 'free' has 6 parameters, and a channel .* 7"
+    ):
         compile_model(pyhf.Model(spec, poi_name=None))
 
 

@@ -134,7 +134,7 @@ def test_nobody_answers(setup, monkeypatch):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, not listening
         address = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(InputError, match=f"^--scheduler {address}: no dask scheduler answers"):
+        with pytest.raises(InputError, match=f"^scheduler = {address}: no dask scheduler answers"):
             session(setup, ToyOptions(10, scheduler=address), {})
 
 
@@ -166,9 +166,9 @@ def test_dask_is_not_installed(cli, monkeypatch):
 
 
 def test_options_that_do_not_go_together():
-    with pytest.raises(InputError, match="--jobs is for processes of this machine"):
+    with pytest.raises(InputError, match="jobs are processes of this machine"):
         ToyOptions(100, jobs=2, scheduler="tcp://127.0.0.1:1")
     with pytest.raises(InputError, match="give an address"):
         ToyOptions(100, scheduler=" ")
-    with pytest.raises(InputError, match="--scheduler is for toys"):
+    with pytest.raises(InputError, match="scheduler: it is for toys"):
         nuhf.limit(EXPERIMENT, "qnu_mumu", scheduler="tcp://127.0.0.1:1")

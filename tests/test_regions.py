@@ -396,7 +396,7 @@ def test_a_group_is_what_the_analysis_says(write):
 
 def test_an_empty_group_says_so(write):
     path = with_groups(write, "charges = []")
-    with pytest.raises(InputError, match="--profile charges: no other parameter of this kind"):
+    with pytest.raises(InputError, match="profile = charges: no other parameter of this kind"):
         only(path, "qnu_ee", profile=["charges"])
 
 

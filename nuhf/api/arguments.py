@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from numbers import Real
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Anapole", "Bracket", "Engine", "ExperimentLike", "ExperimentsLike", "Method",
     "ModelLike", "Names",
-    "NuisanceValues", "bracket", "fixed_nuisances", "in_words", "names", "number", "options",
-    "values", "whole",
+    "NuisanceValues", "bracket", "fixed_nuisances", "in_front", "in_words", "names", "number",
+    "options", "renaming", "values", "whole",
 ]  # fmt: skip
 
 P = ParamSpec("P")
@@ -44,6 +45,28 @@ ModelLike: TypeAlias = "ExperimentLike | Sequence[ExperimentLike] | Model"
 """One experiment or several, or a `Model`."""
 
 
+def in_front(message: str, words: Mapping[str, str]) -> str:
+    """Return a message with other words for the arguments that it begins with or gives as a hint.
+
+    The library says ``points = 3: ...``, ``fix: ...`` and ``poi='x'``; where users wrote something
+    else, as on the command line, ``words`` has it by argument. A value follows a word that ends in
+    a space.
+    """
+    named = "|".join(words)
+    begun = re.match(rf"({named})( = |(?=: ))", message)
+    if begun:
+        word = words[begun[1]]
+        value = begun[2] if not word.endswith(" ") else " " if begun[2] else ""
+        message = word.rstrip() + value + message[begun.end() :]
+    return re.sub(
+        rf"\b({named})='([^']*)'",
+        lambda m: (
+            f"{words[m[1]]}{m[2]}" if words[m[1]].endswith(" ") else f"{words[m[1]]}='{m[2]}'"
+        ),
+        message,
+    )
+
+
 def in_words(function: Callable[P, R]) -> Callable[P, R]:
     """Answer calls that do not fit the signature with an `InputError` in words."""
     signature = inspect.signature(function)
@@ -64,6 +87,22 @@ def in_words(function: Callable[P, R]) -> Callable[P, R]:
         return function(*args, **kwargs)
 
     return call
+
+
+def renaming(**words: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Put a function's own words for arguments in front of the messages of what it calls."""
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                return function(*args, **kwargs)
+            except InputError as error:
+                raise type(error)(in_front(str(error), words)) from error.__cause__
+
+        return call
+
+    return decorate
 
 
 def names(given: Iterable[str] | None, what: str) -> tuple[str, ...]:
@@ -104,7 +143,7 @@ def values(given: Mapping[str, float] | None, what: str) -> dict[str, float]:
         )
     for name in given:
         names([name], what)
-    return {name: number(value, f"{what}['{name}']") for name, value in given.items()}
+    return {name: number(value, f"{what}: {name}") for name, value in given.items()}
 
 
 def bracket(given: Sequence[float] | None, what: str) -> Bracket | None:
@@ -126,7 +165,7 @@ def fixed_nuisances(given: NuisanceValues | None, what: str) -> tuple[str, ...]:
     held = []
     for name, value in given.items():
         names([name], what)
-        held.append(name if value is None else f"{name}={number(value, f'{what}[{name!r}]')!r}")
+        held.append(name if value is None else f"{name}={number(value, f'{what}: {name}')!r}")
     return tuple(held)
 
 
@@ -145,18 +184,17 @@ def options(
     asimov: bool = False,
     search: Sequence[float] | None = None,
     settings: Mapping[str, float] | None = None,
-    words: tuple[str, str, str] = ("values", "profile", "fix"),
 ) -> "Options":
-    """Return the options of a model, checked; ``words`` are the caller's names of three."""
+    """Return the options of a model, checked."""
     from nuhf.stats.problem import Options
 
     if not isinstance(asimov, bool):
         raise InputError(f"asimov = {_short(asimov)}: give True or False; values set the truth")
     return Options(
         _chosen(anapole, "anapole convention", ("standard", "khan")),
-        values(values_, words[0]),
-        names(profile, words[1]),
-        fixed_nuisances(fix, words[2]),
+        values(values_, "values"),
+        names(profile, "profile"),
+        fixed_nuisances(fix, "fix"),
         _chosen(engine, "engine", ("compiled", "pyhf")),
         asimov,
         bracket(search, "search"),

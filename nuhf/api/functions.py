@@ -213,7 +213,7 @@ def coverage(
     """
     check(cl, method)
     if method != "feldman-cousins" and inner is not None:
-        raise InputError(f"inner is for the method feldman-cousins; {method} takes none")
+        raise InputError(f"inner: {method} takes none, feldman-cousins does")
     chosen = options(anapole, values, profile, fix, engine, asimov, search, settings)
     made = ToyChoices(toys, seed, None, jobs, scheduler, checkpoint, progress).options(1000)
     assert made is not None  # there is a default

@@ -18,6 +18,7 @@ from nuhf.api.arguments import (
     in_words,
     names,
     options,
+    renaming,
     values,
 )
 from nuhf.api.given import experiments_of, several
@@ -39,6 +40,7 @@ __all__ = ["FitParameter", "Model", "model", "open"]
 
 FloatArray = NDArray[np.float64]
 Encoding = Literal["stock", "stock-positive", "native"]
+_own_words = renaming(values="fixed", profile="profiled", fix="fixed_nuisances")
 
 
 @dataclass(frozen=True)
@@ -256,6 +258,7 @@ class Model:
         return self.engine.model, self.data.tolist()
 
     @in_words
+    @_own_words
     def replace(
         self,
         *,
@@ -276,7 +279,6 @@ class Model:
             old.asimov if asimov is None else asimov,
             old.search,
             old.settings,
-            _WORDS,
         )
         return Model(reposed(self.problem, self.poi if poi is None else poi, new))
 
@@ -299,9 +301,6 @@ class Model:
         return f"<pre>{html.escape(str(self))}</pre>"
 
 
-_WORDS = ("fixed", "profiled", "fixed_nuisances")
-
-
 def reposed(problem: Problem, poi: str, chosen: Options) -> Problem:
     """Return the same experiments or files with another parameter of interest or options."""
     if isinstance(problem, FileProblem):
@@ -321,6 +320,7 @@ def ranged(problem: Problem, search: tuple[float, float] | None) -> Problem:
 
 
 @in_words
+@_own_words
 def model(
     experiments: ExperimentsLike,
     poi: str | None = None,
@@ -363,15 +363,14 @@ def model(
     nuhf.errors.InputError
         If anything given is not allowed; the message says what is.
     """
-    chosen = options(
-        anapole, fixed, profiled, fixed_nuisances, engine, asimov, None, settings, _WORDS
-    )
+    chosen = options(anapole, fixed, profiled, fixed_nuisances, engine, asimov, None, settings)
     found = experiments_of(experiments)
     wanted = found[0].loaded.experiment.strength if poi is None else names([poi], "poi")[0]
     return Model(pose([one.prepared for one in found], wanted, chosen))
 
 
 @in_words
+@_own_words
 def open(
     files: ExperimentsLike,
     poi: str | None = None,
@@ -406,8 +405,7 @@ def open(
     nuhf.errors.ModelError
         If something is no valid workspace.
     """
-    chosen = options("standard", fixed, profiled, fixed_nuisances, engine, asimov, None, None,
-                     _WORDS)  # fmt: skip
+    chosen = options("standard", fixed, profiled, fixed_nuisances, engine, asimov, None, None)
     given = [one if isinstance(one, Mapping) else str(one) for one in several(files)]
     source: Workspaces = read_files(given, names(patch, "patch"), measurement)
     return Model(pose_files(source, None if poi is None else names([poi], "poi")[0], chosen))

@@ -85,7 +85,7 @@ def _check_wanted(wanted: Sequence[str], search: Bracket | None) -> None:
         raise InputError(f"parameter: {twice[0]} is given twice")
     if search is not None and len(wanted) > 1:
         raise InputError(
-            f"search is for one parameter, and here are {len(wanted)}: {', '.join(wanted)}; "
+            f"search: it is for one parameter, and here are {len(wanted)}: {', '.join(wanted)}; "
             "name one of them"
         )
 
@@ -138,7 +138,7 @@ class ToyChoices:
             for name in ("seed", "jobs", "scheduler", "checkpoint"):
                 if name in given:
                     hint = f"{method} makes none" if method else "give toys, too"
-                    raise InputError(f"{name} is for toys: {hint}")
+                    raise InputError(f"{name}: it is for toys; {hint}")
             return None
         return ToyOptions(
             toys,
@@ -172,12 +172,12 @@ def posed_limits(
     """Return the `nuhf.stats.problem.Problem` of each parameter with the result of `limit`."""
     check(cl, method)
     if method != "feldman-cousins" and toys.points is not None:
-        raise InputError(f"points are for the method feldman-cousins; {method} takes none")
+        raise InputError(f"points: {method} takes none, feldman-cousins does")
     default = questions.DEFAULT_TOYS if method == "feldman-cousins" else None
     wanted = toys.options(default, "" if method == "cls" else method)
     posed = problems(names, parameter, chosen, analysis, patch, measurement)
     if wanted is not None and wanted.checkpoint is not None and len(posed) > 1:
-        raise InputError("a checkpoint is for one parameter: name one")
+        raise InputError("checkpoint: it is for one parameter; name one")
     return [(p, questions.limit(p, cl, method, wanted)) for p in posed]
 
 

@@ -126,9 +126,9 @@ def _run(stop: Stop) -> None:
     except click.ClickException as error:
         _fail(error.format_message(), 2)
     except InputError as error:
-        _fail(str(error), 2)
+        _fail(_with_options(str(error)), 2)
     except NuhfError as error:
-        _fail(str(error), 1)
+        _fail(_with_options(str(error)), 1)
     except (KeyboardInterrupt, click.Abort):
         _fail("interrupted", 130)
     except MemoryError:
@@ -138,6 +138,20 @@ def _run(stop: Stop) -> None:
         sys.exit(1)
     except OSError as error:
         _fail(f"{error.filename or 'stdout'}: {error.strerror or error}", 1)
+
+
+def _with_options(message: str) -> str:
+    """Put the options where the library names its arguments."""
+    from nuhf.api.arguments import in_front
+
+    same = ("analysis", "profile", "fix", "engine", "asimov", "patch", "measurement", "toys",
+            "seed", "points", "jobs", "scheduler", "checkpoint", "inner", "true", "cl", "method",
+            "hepdata", "encoding", "decorrelate", "correlate", "poi", "anapole")  # fmt: skip
+    words = {name: f"--{name} " for name in same}
+    return in_front(message, words | {
+        "search": "--range ", "values": "--set ", "settings": "--setting ", "parameter": "-p ",
+        "nuisances": "--nuisance ",
+    })  # fmt: skip
 
 
 def _stoppable(stop: Stop) -> None:

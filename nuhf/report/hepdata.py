@@ -36,7 +36,7 @@ def require() -> None:
     if missing:
         raise ModelError(
             f"a HEPData submission needs {' and '.join(missing)}: pip install 'nuhf[hepdata]', "
-            "or pip install '.[hepdata]' in a checkout; or give --archives-only"
+            "or pip install '.[hepdata]' in a checkout; or ask for the archives alone"
         )
 
 

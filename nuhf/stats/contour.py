@@ -192,7 +192,7 @@ def contour(problem: Problem, levels: Sequence[float], points: int) -> ContourRe
         If no fit converges or the region is not closed.
     """
     if not 10 <= points <= 400:
-        raise InputError(f"--points {points}: between 10 and 400 are possible")
+        raise InputError(f"points = {points}: between 10 and 400 are possible")
     levels = sorted(set(levels))
     rises = [threshold(cl, 2) for cl in levels]
     couplings = problem.description.couplings[:2]

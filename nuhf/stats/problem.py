@@ -206,14 +206,14 @@ class Problem:
             return ScanRange(coupling.low, coupling.high, bounded, self.parameter.show)
         low, high = self.options.search
         if not (np.isfinite([low, high]).all() and low < high):
-            raise InputError(f"--range {low} {high}: give two numbers, the lower one first")
+            raise InputError(f"search = {low}, {high}: give two numbers, the lower one first")
         if bounded and low < 0:
-            raise InputError(f"--range: {self.parameter.name} is not below 0, given: {low}")
+            raise InputError(f"search: {self.parameter.name} is not below 0, given: {low}")
         widest = [self.parameter.from_fit(end) for end in (coupling.low, coupling.high)]
         margin = 1e-9 * (widest[1] - widest[0])
         if low < widest[0] - margin or high > widest[1] + margin:
             raise InputError(
-                f"--range {low} {high}: {self.parameter.name} is searched within "
+                f"search = {low}, {high}: {self.parameter.name} is searched within "
                 f"{widest[0]:g} to {widest[1]:g}, far beyond any interval"
             )
         ends = [self.parameter.to_fit(end) for end in (low, high)]
@@ -263,7 +263,7 @@ def _starts(description: Description, inits: FloatArray, names: Sequence[str]) -
 def profile_group(
     requested: Sequence[str], interest: str, experiments: Sequence[Prepared]
 ) -> tuple[str, ...]:
-    """Resolve ``--profile``: names stay, groups become their members.
+    """Resolve what is profiled: names stay, groups become their members.
 
     Which ones is what the analysis says for the parameter of interest, else every other
     parameter of the group that it has.
@@ -274,7 +274,7 @@ def profile_group(
         If a name is unknown or a group has no other member here.
     """
     if interest in requested:
-        raise InputError(f"--profile {interest}: it is the parameter of interest; name another")
+        raise InputError(f"profile = {interest}: it is the parameter of interest; name another")
     found: list[str] = []
     groups = list(dict.fromkeys(p.group.name for p in parameters.PARAMETERS.values()))
     for name in requested:
@@ -285,13 +285,13 @@ def profile_group(
                 same = [p for p in analysis.parameters if parameters.get(p).group.name == name]
                 members += analysis.profiled.get(interest, {}).get(name, same)
             if not set(members) - {interest}:
-                raise InputError(f"--profile {name}: no other parameter of this kind here")
+                raise InputError(f"profile = {name}: no other parameter of this kind here")
             found += members
         elif name in parameters.PARAMETERS:
             found.append(name)
         else:
             allowed = [*groups, *parameters.PARAMETERS]
-            raise InputError(f"--profile: unknown '{name}'; {parameters.suggest(name, allowed)}")
+            raise InputError(f"profile: unknown '{name}'; {parameters.suggest(name, allowed)}")
     return tuple(dict.fromkeys(p for p in found if p != interest))
 
 
@@ -349,7 +349,7 @@ def fixed_nuisances(
         matching = fnmatch.filter(nuisances, pattern)
         if not matching:
             hint = parameters.suggest(pattern, nuisances)
-            raise InputError(f"--fix: no nuisance '{pattern}'; {hint}")
+            raise InputError(f"fix: no nuisance '{pattern}'; {hint}")
         for name in matching:
             found[name] = _fixed_value(entry, text, name, model) if equals else None
     return found
@@ -359,10 +359,10 @@ def _fixed_value(entry: str, text: str, name: str, model: pyhf.Model) -> float:
     try:
         value = float(text)
     except ValueError:
-        raise InputError(f"--fix {entry}: give NAME or NAME=VALUE with a number") from None
+        raise InputError(f"fix = {entry}: give NAME or NAME=VALUE with a number") from None
     for low, high in model.config.param_set(name).suggested_bounds:
         if not low <= value <= high:
-            raise InputError(f"--fix {entry}: {name} is between {low:g} and {high:g}")
+            raise InputError(f"fix = {entry}: {name} is between {low:g} and {high:g}")
     return value
 
 

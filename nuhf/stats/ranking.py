@@ -197,12 +197,10 @@ def ranking(problem: Problem) -> RankingResult:
     Raises
     ------
     InputError
-        If a range is asked for, or nothing floats but the parameter of interest.
+        If nothing floats but the parameter of interest.
     FitError
         If a fit fails.
     """
-    if problem.options.search is not None:
-        raise InputError("--range: a ranking follows the fit, it has no range")
     model, _ = load_model(problem.spec)
     parameter = problem.parameter
     profiler = problem.profiler()

@@ -105,7 +105,7 @@ def _blocks(
     value = problem.parameter.to_fit(true)
     coupling = problem.description.couplings[0]
     if not coupling.low <= value <= coupling.high:
-        raise InputError(f"--true {true}: outside the range of {problem.parameter.name}")
+        raise InputError(f"true = {true}: outside the range of {problem.parameter.name}")
     found = intervals(problem.profiler(), problem.span(), cl)
     setup = toy_setup(problem, start_values(problem, found))
     truth = conditional(problem, setup.indices, np.array([[value]]))[0][0]

@@ -222,7 +222,7 @@ def _closed(problem: Problem, span: ScanRange, grid: FloatArray, inside: NDArray
         end = grid[-1] if inside[-1] else grid[0]
         raise FitError(
             f"the region reaches {problem.parameter.show(float(end))}, the end of the tested "
-            "values: it is not closed, or --range is too narrow"
+            "values: it is not closed, or the range searched is too narrow"
         )
 
 
@@ -280,7 +280,7 @@ def feldman_cousins(
     if made.merged:
         notes.append(
             f"{made.merged} tested values within the noise of the toys were counted with their "
-            "neighbours; more --toys would decide"
+            "neighbours; more toys would decide"
         )
     index = problem.profiler().index
     notes += negative_note(problem, [index], made.tested.values[:, np.newaxis])

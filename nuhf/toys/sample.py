@@ -89,18 +89,18 @@ class ToyOptions:
     def __post_init__(self) -> None:
         """Refuse numbers that mean nothing."""
         if not 10 <= self.toys <= _MOST:
-            raise InputError(f"--toys {self.toys}: between 10 and {_MOST} are possible")
+            raise InputError(f"toys = {self.toys}: between 10 and {_MOST} are possible")
         if self.seed < 0:
-            raise InputError(f"--seed {self.seed}: must not be negative")
+            raise InputError(f"seed = {self.seed}: must not be negative")
         if not 5 <= self.points <= 10_000:
-            raise InputError(f"--points {self.points}: between 5 and 10000 are possible")
+            raise InputError(f"points = {self.points}: between 5 and 10000 are possible")
         if self.jobs is not None and not 1 <= self.jobs <= 1024:
-            raise InputError(f"--jobs {self.jobs}: between 1 and 1024 are possible")
+            raise InputError(f"jobs = {self.jobs}: between 1 and 1024 are possible")
         if self.scheduler is not None:
             if not self.scheduler.strip():
-                raise InputError("--scheduler: give an address, such as tcp://127.0.0.1:8786")
+                raise InputError("scheduler: give an address, such as tcp://127.0.0.1:8786")
             if self.jobs is not None:
-                raise InputError("--jobs is for processes of this machine: not with --scheduler")
+                raise InputError("jobs are processes of this machine: not with a scheduler")
 
 
 @dataclass(frozen=True)
