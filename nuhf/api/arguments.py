@@ -154,7 +154,7 @@ def bracket(given: Sequence[float] | None, what: str) -> Bracket | None:
         raise InputError(f"{what} = {_short(given)}: give two numbers, the lower one first")
     low, high = (number(end, what) for end in given)
     if not low < high:
-        raise InputError(f"{what} = {low:g}, {high:g}: give two numbers, the lower one first")
+        raise InputError(f"{what} = {low}, {high}: give two numbers, the lower one first")
     return low, high
 
 

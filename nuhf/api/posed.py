@@ -86,7 +86,7 @@ def _check_wanted(wanted: Sequence[str], search: Bracket | None) -> None:
     if search is not None and len(wanted) > 1:
         raise InputError(
             f"search: it is for one parameter, and here are {len(wanted)}: {', '.join(wanted)}; "
-            "name one of them"
+            "name one with parameter='NAME'"
         )
 
 
@@ -137,7 +137,7 @@ class ToyChoices:
         if toys is None:
             for name in ("seed", "jobs", "scheduler", "checkpoint"):
                 if name in given:
-                    hint = f"{method} makes none" if method else "give toys, too"
+                    hint = f"{method} makes none" if method else "give toys='N', too"
                     raise InputError(f"{name}: it is for toys; {hint}")
             return None
         return ToyOptions(

@@ -3,6 +3,7 @@
 import importlib
 import io
 import os
+import re
 import sys
 import warnings
 from typing import Final
@@ -148,10 +149,10 @@ def _with_options(message: str) -> str:
             "seed", "points", "jobs", "scheduler", "checkpoint", "inner", "true", "cl", "method",
             "hepdata", "encoding", "decorrelate", "correlate", "poi", "anapole")  # fmt: skip
     words = {name: f"--{name} " for name in same}
-    return in_front(message, words | {
-        "search": "--range ", "values": "--set ", "settings": "--setting ", "parameter": "-p ",
-        "nuisances": "--nuisance ",
-    })  # fmt: skip
+    words |= {"search": "--range ", "values": "--set ", "settings": "--setting ",
+              "parameter": "-p ", "nuisances": "--nuisance "}  # fmt: skip
+    # a pair is two words there
+    return re.sub(r"^(--range [^,:]+), ", r"\1 ", in_front(message, words))
 
 
 def _stoppable(stop: Stop) -> None:

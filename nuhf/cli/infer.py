@@ -150,11 +150,13 @@ def scan(
     keywords = options.keywords(**chosen)
     options.one_stdout(output, as_json)
     if over is not None:
-        _exclusion(experiments, parameter, over, between, points or 31, cl, as_json, output,
-                   keywords)  # fmt: skip
+        number = 31 if points is None else points
+        _exclusion(experiments, parameter, over, between, number, cl, as_json, output, keywords)
         return
     with progress.shown("scan"):
-        found = nuhf.scan(experiments, parameter, points=points or 121, cl=cl, **keywords)
+        found = nuhf.scan(
+            experiments, parameter, points=121 if points is None else points, cl=cl, **keywords
+        )
     if output is not None:
         artefacts.write_scan(output, found, cl)
     options.show(found, output, as_json)
