@@ -103,25 +103,25 @@ def complete_analysis(ctx: click.Context, param: click.Parameter, incomplete: st
     return [name for name in found if name.startswith(incomplete)]
 
 
-experiments = click.argument(
+experiments: Decorator = click.argument(
     "experiments", metavar="EXP...", nargs=-1, required=True, shell_complete=complete_experiment
 )
 
-analysis = click.option(
+analysis: Decorator = click.option(
     "--analysis", default="default", show_default=True, help="Named analysis of the experiment.",
     shell_complete=complete_analysis,
 )  # fmt: skip
 
-_model = (
+_model: tuple[Decorator, ...] = (
     click.option("--anapole", default="standard", show_default=True, metavar="standard|khan",
                  help="Convention: a = -<r^2>/6, or a = -6 <r^2> as in Khan's eq 25."),
     click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
                  help="Hold a parameter at a value in base units (e, mu_B, cm2, 1); repeatable."),
 )  # fmt: skip
 
-model_options = _stack(analysis, *_model)
+model_options: Decorator = _stack(analysis, *_model)
 
-common = _stack(
+common: Decorator = _stack(
     analysis,
     *_model,
     click.option("--profile", multiple=True, metavar="NAME|charges|radii|moments",
@@ -141,13 +141,13 @@ common = _stack(
                  help="Of a workspace file that has several: which one."),
 )  # fmt: skip
 
-search = click.option(
+search: Decorator = click.option(
     "--range", "search", nargs=2, type=float, metavar="LO HI",
     help="Range of the one parameter in base units; found from the model by default.",
 )  # fmt: skip
 
 # without defaults: what is given where no toys are made is refused, not ignored
-toys = _stack(
+toys: Decorator = _stack(
     click.option("--toys", type=int, metavar="N", help="Number of toy data sets."),
     click.option("--seed", type=int, show_default="1",
                  help="Seed of the toys: same seed, same result, whatever --jobs or --scheduler."),
@@ -188,7 +188,7 @@ def posing(chosen: dict[str, Any], points: int | None = None) -> dict[str, Any]:
     }
 
 
-confidence = click.option(
+confidence: Decorator = click.option(
     "--cl", default=0.9, show_default=True, type=float, help="Confidence level, between 0 and 1."
 )
 
@@ -197,7 +197,7 @@ def _keep(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     ctx.meta[_NOTES] = value
 
 
-as_json = _stack(
+as_json: Decorator = _stack(
     click.option("--json", "as_json", is_flag=True,
                  help="Print one JSON object and nothing else."),
     click.option("--notes", is_flag=True, expose_value=False, callback=_keep,
@@ -205,7 +205,7 @@ as_json = _stack(
 )  # fmt: skip
 _NOTES = "nuhf.notes"
 
-output = click.option(
+output: Decorator = click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Where to write; - is stdout."
 )
 
@@ -226,7 +226,7 @@ def _named(ctx: click.Context, param: click.Parameter, value: Path | None) -> Pa
     return value
 
 
-figure = click.option(
+figure: Decorator = click.option(
     "-o", "--output", type=click.Path(path_type=Path), callback=_named,
     help="FILE.png (pdf, svg): figure and CSV beside it; FILE.csv: the CSV alone; "
          "-: the CSV on stdout.",

@@ -56,7 +56,7 @@ Origin = Annotated[str, Field(description="Where the numbers come from")]
 class Section(BaseModel):
     """A table of an experiment file: no unknown key, and nothing that changes."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Part(Section):

@@ -279,7 +279,7 @@ class LimitResult(Result):
     notes: tuple[str, ...]
     provenance: Provenance = field(repr=False)
     expected: Mapping[str, float] | None = None
-    toys: Mapping[str, Any] | None = field(default=None, repr=False)
+    toys: Mapping[str, JsonValue] | None = field(default=None, repr=False)
 
     def to_dict(self) -> dict[str, JsonValue]:
         """Return plain lists, dicts, strings and numbers: what the command prints as JSON."""
