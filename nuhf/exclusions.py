@@ -11,7 +11,7 @@ from nuhf import questions
 from nuhf.errors import InputError
 from nuhf.experiments.region import Prepared
 from nuhf.stats.problem import Options, pose
-from nuhf.stats.results import Provenance, Result, choices, heading, unit_text
+from nuhf.stats.results import Provenance, Result, choices, heading, title_of, unit_text
 from nuhf.units import percent
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class ExclusionResult(Result):
         from nuhf.plots import results
 
         return results.exclusion(
-            self.parameter, self.unit, self.setting, self.at, self.intervals, self.title, ax
+            self.parameter, self.unit, self.setting, self.at, self.intervals, title_of(self), ax
         )
 
 

@@ -104,7 +104,7 @@ def test_points_without_a_number_are_noted_and_bend_no_line(monkeypatch):
         (["r2nu_ee", "anu_ee"], {}, "same direction"),
         (["qnu_ee", "qnu_mumu"], {"cl": (1.5,)}, "confidence level"),
         (["qnu_ee", "qnu_mumu"], {"points": 3}, "points"),
-        (["qnu_ee", "qnu_mumu"], {"search": (0.0, 1.0)}, "--range"),
+        (["qnu_ee", "qnu_mumu"], {"search": (0.0, 1.0)}, "has no keyword .search"),
     ],
 )
 def test_refusals(pair, options, words):

@@ -69,7 +69,6 @@ def posterior(
     Example:  nuhf posterior coherent-csi-2021 -p qnu_ee -p qnu_mumu -o charges.png
     """
     import nuhf
-    from nuhf import resources
 
     options.one_stdout(output, as_json)
     with progress.shown("posterior"):
@@ -81,14 +80,10 @@ def posterior(
     if output is not None:
         from nuhf.cli import artefacts
 
-        artefacts.write_figures(output, found.to_csv(), lambda: _figures(found))
+        artefacts.write_figures(output, found.commented_csv(), lambda: _figures(found))
     if save_draws is not None:
         options.write(save_draws, found.draws_to_csv())
-    if as_json:
-        click.echo(resources.dump_json(found.to_dict()))
-    elif str(output) != "-":
-        click.echo(found.table())
-        options.notes(found.notes)
+    options.show(found, output, as_json)
 
 
 def _figures(found: "Posterior") -> "dict[str, Figure]":

@@ -19,6 +19,7 @@ from nuhf.stats.results import (
     Result,
     choices,
     heading,
+    label_of,
     lost_note,
     plain,
     unit_text,
@@ -129,12 +130,16 @@ class ContourResult(Result):
         ]
         return format_csv(self.columns(), comments)
 
-    def plot(self, ax: "Axes | None" = None) -> "Figure":
-        """Draw the regions and the best fit; several results overlay on given axes."""
+    def plot(self, ax: "Axes | None" = None, *, label: str | None = None) -> "Figure":
+        """Draw the regions and the best fit; several results overlay on given axes.
+
+        The ``label`` for a legend is by default what the regions are of.
+        """
         from nuhf.plots import results
 
+        said = label or label_of(self, self.parameters)
         return results.region(
-            self.parameters, self.units, dict(self.regions), self.best_fit, self.title, ax
+            self.parameters, self.units, dict(self.regions), self.best_fit, said, ax
         )
 
 

@@ -93,6 +93,10 @@ class Rates(Result, Mapping[str, Rows]):
         """Return the number of regions."""
         return len(self.regions)
 
+    @property
+    def _title(self) -> str:
+        return f"{', '.join(self.experiments)} ({self.analysis})"
+
     def totals(self) -> dict[str, float]:
         """Return the events of each region."""
         return {name: _events(rows)["total"] for name, rows in self.items()}
@@ -150,7 +154,7 @@ class Rates(Result, Mapping[str, Rows]):
         """Draw data and stacked components, a panel per axis; the first one on given axes."""
         from nuhf.plots import figures
 
-        return figures.spectra(list(self.regions.values()), self.title, ax)
+        return figures.spectra(list(self.regions.values()), self._title, ax)
 
 
 def _events(rows: Rows) -> dict[str, float]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nuhf.errors import FitError, InputError
 from nuhf.stats.problem import Problem
-from nuhf.stats.results import Provenance, Result, choices, heading, unit_text
+from nuhf.stats.results import Provenance, Result, choices, heading, title_of, unit_text
 from nuhf.stats.uncertainties import at_bounds, covariance
 from nuhf.tables import format_csv
 from nuhf.workspaces.native import load_model
@@ -141,7 +141,7 @@ class RankingResult(Result):
             (self.prefit_up, self.prefit_down),
             (self.postfit_up, self.postfit_down),
             (self.pulls, self.constraints),
-            self.title,
+            title_of(self),
             self._free,
             ax,
         )
@@ -151,14 +151,14 @@ class RankingResult(Result):
         from nuhf.plots import nuisances
 
         return nuisances.pulls(
-            self.nuisances, self.pulls, self.constraints, self.title, self._free, ax
+            self.nuisances, self.pulls, self.constraints, title_of(self), self._free, ax
         )
 
     def plot_correlation(self) -> "Figure":
         """Draw the correlation matrix of all parameters."""
         from nuhf.plots import nuisances
 
-        return nuisances.correlation(self.names, self.correlation, self.title)
+        return nuisances.correlation(self.names, self.correlation, title_of(self))
 
 
 @contextlib.contextmanager

@@ -145,6 +145,16 @@ def choices(found: _Known, axes: Sequence[str] = ()) -> str:
     return "".join(f"; {what}: {', '.join(which)}" for what, which in said.items() if which)
 
 
+def title_of(found: _Known) -> str:
+    """Return experiments and analysis, for figures."""
+    return f"{', '.join(found.experiments)} ({found.analysis})"
+
+
+def label_of(found: _Known, axes: Sequence[str] = ()) -> str:
+    """Return experiments, analysis and choices, for a legend."""
+    return f"{title_of(found)}{choices(found, axes)}"
+
+
 def heading(found: _Known) -> str:
     """Name the experiments and the analysis, for the beginning of a heading."""
     return f"{', '.join(found.experiments)}, analysis {found.analysis}"
@@ -175,12 +185,6 @@ class Result:
     def plot(self, ax: "Axes | None" = None) -> "Figure":
         """Draw the result, on the given axes or in a figure of its own."""
         raise NotImplementedError
-
-    @property
-    def title(self) -> str:
-        """Experiments and analysis, for figures."""
-        known = cast(_Known, self)
-        return f"{', '.join(known.experiments)} ({known.analysis})"
 
     @property
     def caveats(self) -> tuple[str, ...]:
@@ -371,7 +375,8 @@ class Limits(tuple[LimitResult, ...], Result):
         from nuhf.plots import results
 
         bars = [
-            results.Bar(r.parameter, r.unit, r.intervals, r.best_fit, r.title, r.cl) for r in self
+            results.Bar(r.parameter, r.unit, r.intervals, r.best_fit, title_of(r), r.cl)
+            for r in self
         ]
         return results.limits(bars, ax)
 
@@ -467,7 +472,7 @@ class FitResult(Result):
 
         names = [name for name, unit in self.units.items() if unit == "sigma"]
         values, errors = np.array([self.parameters[name] for name in names]).reshape(-1, 2).T
-        return nuisances.pulls(names, values, errors, self.title, ax=ax)
+        return nuisances.pulls(names, values, errors, title_of(self), ax=ax)
 
 
 @dataclass(frozen=True)
@@ -529,7 +534,14 @@ class CoverageResult(Result):
         from nuhf.plots import results
 
         return results.coverage(
-            self.parameter, self.unit, self.true, self.coverage, self.error, self.cl, self.title, ax
+            self.parameter,
+            self.unit,
+            self.true,
+            self.coverage,
+            self.error,
+            self.cl,
+            title_of(self),
+            ax,
         )
 
 
@@ -588,14 +600,21 @@ class ScanResult(Result):
         return format_csv(self.columns(), [head, best, *(f"note: {n}" for n in self.notes)])
 
     def plot(
-        self, ax: "Axes | None" = None, *, cl: float | Sequence[float] = (0.68, 0.9)
+        self,
+        ax: "Axes | None" = None,
+        *,
+        label: str | None = None,
+        cl: float | Sequence[float] = (0.68, 0.9),
     ) -> "Figure":
-        """Draw the profile with lines at confidence levels; several scans share given axes."""
+        """Draw the profile with lines at confidence levels; several scans overlay on given axes.
+
+        The ``label`` for a legend is by default what the scan is of.
+        """
         from nuhf.plots import results
 
         levels = [cl] if isinstance(cl, float) else list(cl)
         return results.profile(
-            self.parameter, self.unit, self.values, self.delta, levels, self.title, ax
+            self.parameter, self.unit, self.values, self.delta, levels, label or label_of(self), ax
         )
 
 
