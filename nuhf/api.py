@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nuhf import parameters
+from nuhf.couplings import parameters
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import Loaded, load
 from nuhf.experiments.expand import expanded

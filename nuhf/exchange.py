@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from nuhf import parameters, resources
+from nuhf import resources
 from nuhf.api import check, loaded, problems
+from nuhf.couplings import parameters
 from nuhf.errors import InputError
 from nuhf.experiments.expand import expanded
 from nuhf.experiments.prepare import prepare

@@ -8,7 +8,7 @@ import pytest
 from conftest import EXPERIMENT, PARAMETERS, ROOT
 
 import nuhf
-from nuhf import api, parameters
+from nuhf.couplings import parameters
 from nuhf.errors import InputError
 from nuhf.rates.signal import flavour_polynomial
 
@@ -190,7 +190,7 @@ def test_a_fixed_nuisance_does_not_move():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: nuhf.experiment("nope"), "unknown experiment 'nope'"),
+        (lambda: nuhf.load("nope").loaded, "unknown experiment 'nope'"),
         (lambda: nuhf.limit([], "qnu_ee"), "at least one experiment"),
         (lambda: nuhf.limit(EXPERIMENT, "nope"), "unknown parameter 'nope'"),
         (lambda: nuhf.limit(EXPERIMENT, cl=2.0), "between 0 and 1"),

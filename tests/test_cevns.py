@@ -299,9 +299,7 @@ def test_coupling_schemes():
     radii = couplings.sm_charge_radius("mu") - couplings.sm_charge_radius("e")
     difference = radiative.gp["mu"] - radiative.gp["e"]
     assert difference == pytest.approx(-RADIUS_SHIFT * radii, abs=3e-4)
-    with pytest.raises(
-        InputError, match="unknown couplings 'loop'; allowed: tree, radiative"
-    ):
+    with pytest.raises(InputError, match="unknown couplings 'loop'; allowed: tree, radiative"):
         library.weak_couplings("loop")
 
 

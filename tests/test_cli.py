@@ -503,7 +503,9 @@ def test_confidence_level_and_threshold(cli):
         ((low, high),) = result["intervals"]
         widths.append(high - low)
     assert widths[0] < widths[1] < widths[2]
-    _, sigma = one_json(cli("fit", X, *NUCLEI, "-p", "qnu_mumu", "--json"))["parameters"]["qnu_mumu"]
+    _, sigma = one_json(cli("fit", X, *NUCLEI, "-p", "qnu_mumu", "--json"))["parameters"][
+        "qnu_mumu"
+    ]
     assert widths[0] == pytest.approx(2 * sigma, rel=0.3)
 
 
@@ -1092,7 +1094,19 @@ CHOSEN = ("--profile", "qnu_ee", "--set", "munu_e=1e-9", "--fix", "flux_sns")
         ("limit", X, *NUCLEI, "-p", "qnu_mumu"),
         ("scan", X, *NUCLEI, "-p", "qnu_mumu", "--range", "-1e-7", "1e-7", "--points", "5"),
         ("fit", X),
-        ("contour", X, *NUCLEI, "-p", "qnu_mumu", "-p", "r2nu_mumu", "--points", "12", "--cl", "0.9"),
+        (
+            "contour",
+            X,
+            *NUCLEI,
+            "-p",
+            "qnu_mumu",
+            "-p",
+            "r2nu_mumu",
+            "--points",
+            "12",
+            "--cl",
+            "0.9",
+        ),
     ],
     ids=lambda arguments: arguments[0],
 )

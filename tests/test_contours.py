@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from conftest import problems
 from scipy.stats import chi2
 
 import nuhf
-from nuhf import api, parameters
+from nuhf.couplings import parameters
 from nuhf.errors import InputError
 from nuhf.likelihood.engines import ModelProfiler
 from nuhf.stats.intervals import threshold
@@ -19,7 +20,7 @@ def radii():
 
 
 def test_every_vertex_lies_on_its_level(radii):
-    (problem,) = api.problems(EXPERIMENT, "r2nu_ee", profile=("r2nu_mumu",))
+    (problem,) = problems(EXPERIMENT, "r2nu_ee", profile=("r2nu_mumu",))
     pair = [parameters.get(name) for name in radii.parameters]
     compiled, profiler = problem.engine.compiled, problem.profiler()
     indices = [compiled.index(p.fit_name) for p in pair]

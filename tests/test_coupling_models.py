@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 
 import nuhf
-from nuhf import constants, library, parameters
-from nuhf.couplings import dipole_portal, majorana
+from nuhf import constants, library
+from nuhf.couplings import dipole_portal, majorana, parameters
 from nuhf.couplings.light_vector import loop
 from nuhf.couplings.majorana import mixing_matrix
 from nuhf.couplings.model import PAIRS

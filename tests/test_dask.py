@@ -9,7 +9,7 @@ import sys
 import pytest
 from conftest import EXPERIMENT
 
-from nuhf import api
+import nuhf
 from nuhf.errors import FitError, InputError
 from nuhf.toys import dask_executor
 from nuhf.toys.executors import Processes, Serial, Session, session
@@ -49,7 +49,7 @@ def expected(setup, tasks):
 
 
 def test_feldman_cousins_gives_the_same_bits(cluster, cli):
-    (here,) = api.limit(EXPERIMENT, "qnu_mumu", jobs=1, **TINY)
+    (here,) = nuhf.limit(EXPERIMENT, "qnu_mumu", jobs=1, **TINY)
     ran = cli("limit", EXPERIMENT, "-p", "qnu_mumu", "--method", "feldman-cousins", "--toys", "100",
               "--points", "8", "--seed", "2", "--scheduler", cluster.scheduler_address,
               "--json")  # fmt: skip
@@ -171,4 +171,4 @@ def test_options_that_do_not_go_together():
     with pytest.raises(InputError, match="give an address"):
         ToyOptions(100, scheduler=" ")
     with pytest.raises(InputError, match="--scheduler is for toys"):
-        api.limit(EXPERIMENT, "qnu_mumu", scheduler="tcp://127.0.0.1:1")
+        nuhf.limit(EXPERIMENT, "qnu_mumu", scheduler="tcp://127.0.0.1:1")

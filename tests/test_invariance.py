@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from nuhf import api, questions
+import nuhf
+from nuhf import questions
 from nuhf.errors import FitError
 from nuhf.experiments.catalogue import list_experiments, load
 from nuhf.experiments.prepare import prepare
@@ -307,7 +308,7 @@ def test_cls_with_failures_is_an_error_or_the_same(moment):
 
 
 def test_status_is_said(charge):
-    assert api.fit("coherent-csi-2021").status == "converged"
+    assert nuhf.fit("coherent-csi-2021").status == "converged"
     assert questions.limit(charge, 0.9, "delta-chi2").status == "converged"
 
 

@@ -36,9 +36,8 @@ def test_plain_pyhf_refuses_what_nuhf_pyhf_reads(cli):
 
 
 def test_fit_is_our_fit(cli):
-    from nuhf import api
 
-    (found,) = api.limit(X, "qnu_mumu")
+    (found,) = nuhf.limit(X, "qnu_mumu")
     fitted = json.loads(out(cli("pyhf", "fit", "--value", "--optimizer", "minuit", NATIVE)))
     pyhf.set_backend("numpy")
     assert fitted["twice_nll"] == pytest.approx(found.twice_nll_min, abs=1e-3)

@@ -10,10 +10,10 @@ import time
 import numpy as np
 import pyhf
 import pytest
+from conftest import problems
 from iminuit import Minuit
 
 import nuhf
-from nuhf import api
 from nuhf.errors import InputError
 from nuhf.stats import ranking as module
 from nuhf.stats.ranking import ranking
@@ -84,7 +84,7 @@ def test_order_pulls_and_errors(ranked):
 def against_cabinetry(names, parameter, fix=()):
     """Largest difference of an impact in cabinetry's errors, and the work of ours in seconds."""
     (problem,), (reference,) = (
-        api.problems(names, parameter, engine=engine, fix=fix) for engine in ("compiled", "pyhf")
+        problems(names, parameter, engine=engine, fix=fix) for engine in ("compiled", "pyhf")
     )
     begin = time.process_time()
     found = ranking(problem)
@@ -312,7 +312,7 @@ def test_figures_of_many_nuisances():
 
 def test_free_factors_near_either_end_of_their_range(monkeypatch):
     """Within one error, here 0.1, of 0 or of the highest value: cabinetry would step over it."""
-    (problem,) = api.problems("xenonnt-sr0", "norm_eves")
+    (problem,) = problems("xenonnt-sr0", "norm_eves")
     compiled = problem.engine.compiled
     size = len(compiled.names)
     monkeypatch.setattr(module, "covariance", lambda *given: 0.01 * np.eye(size))

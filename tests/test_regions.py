@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pyhf
 import pytest
-from conftest import EXPERIMENT
+from conftest import EXPERIMENT, problems
 
 import nuhf
-from nuhf import api, parameters
+from nuhf.couplings import parameters
 from nuhf.errors import InputError
 from nuhf.experiments import prepare as prepare_module
 from nuhf.experiments.catalogue import load
@@ -78,7 +78,7 @@ def table(text):
 
 
 def only(names, *arguments, **keywords):
-    (problem,) = api.problems(names, *arguments, **keywords)
+    (problem,) = problems(names, *arguments, **keywords)
     return problem
 
 
@@ -738,7 +738,7 @@ def test_a_strength_without_its_interaction_is_refused(nuclei):
 
 
 def test_the_experiment_names_the_strength_that_is_fitted(nuclei, eves, monkeypatch):
-    assert api.strength(nuclei) == "norm_cevns"
+    assert strength(nuclei) == "norm_cevns"
     assert "norm_cevns" in nuhf.fit(nuclei).parameters
     monkeypatch.setattr(ExperimentFile, "strength", "norm_eves")
     found = nuhf.fit(nuclei)

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nuhf import api, parameters
+from nuhf import api
 from nuhf.bayes.posterior import posterior as sample_posterior
 from nuhf.bayes.results import Posterior
 from nuhf.bayes.simulation import Nuisances, Simulation, draw_data
+from nuhf.couplings import parameters
 from nuhf.errors import InputError
 from nuhf.named import Names, several
 from nuhf.stats.log_density import LogDensity, of_problem

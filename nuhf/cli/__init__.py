@@ -64,7 +64,7 @@ class _LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in _COMMANDS:
-            from nuhf.parameters import suggest
+            from nuhf.couplings.parameters import suggest
 
             raise click.UsageError(f"no command '{args[0]}'; {suggest(args[0], _COMMANDS)}")
         return super().resolve_command(ctx, args)

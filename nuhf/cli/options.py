@@ -81,7 +81,7 @@ def complete_experiment(ctx: click.Context, param: click.Parameter, incomplete: 
 
 def complete_parameter(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Complete the names of parameters."""
-    from nuhf import parameters
+    from nuhf.couplings import parameters
 
     return [name for name in parameters.PARAMETERS if name.startswith(incomplete)]
 
@@ -221,7 +221,7 @@ def parse_values(settings: tuple[str, ...]) -> dict[str, float]:
     InputError
         If one has another form, a value is no finite number, or a name comes twice.
     """
-    from nuhf import parameters
+    from nuhf.couplings import parameters
 
     return _parse(settings, "--set", "qnu_ee=1e-8", parameters.get)
 

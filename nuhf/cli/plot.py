@@ -35,8 +35,9 @@ def plot(
 
     Example:  nuhf plot khan2023 fig5 -o fig5.png
     """
-    from nuhf import api, parameters, resources
+    from nuhf import api, resources
     from nuhf.cli import artefacts
+    from nuhf.couplings import parameters
     from nuhf.errors import InputError
     from nuhf.experiments import catalogue
     from nuhf.papers.published import list_papers

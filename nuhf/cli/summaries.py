@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nuhf.parameters import PARAMETERS
+from nuhf.couplings.parameters import PARAMETERS
 from nuhf.units import percent
 
 if TYPE_CHECKING:  # heavy, and a limit needs none of them

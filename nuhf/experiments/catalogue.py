@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from nuhf import parameters, resources
+from nuhf import resources
+from nuhf.couplings import parameters
 from nuhf.errors import InputError
 from nuhf.experiments.faults import in_words
 from nuhf.experiments.file import Analysis, ExperimentFile, Nuisance

@@ -15,8 +15,8 @@ from typing import Annotated, Any, ClassVar, Final, Self
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from nuhf.couplings.parameters import suggest
 from nuhf.errors import InputError
-from nuhf.parameters import suggest
 
 __all__ = [
     "ENTRY_POINTS",

@@ -8,7 +8,8 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nuhf import parameters, questions
+from nuhf import questions
+from nuhf.couplings import parameters
 from nuhf.errors import FitError, InputError
 from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare

@@ -15,8 +15,8 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from nuhf import resources
+from nuhf.couplings.parameters import PARAMETERS, get
 from nuhf.errors import InputError
-from nuhf.parameters import PARAMETERS, get
 from nuhf.units import percent
 
 if TYPE_CHECKING:

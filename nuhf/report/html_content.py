@@ -6,7 +6,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from nuhf import parameters, questions
+from nuhf import questions
+from nuhf.couplings import parameters
 from nuhf.errors import NuhfError
 from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare

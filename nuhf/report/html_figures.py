@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from nuhf.couplings.parameters import variables
 from nuhf.experiments.region import Region
-from nuhf.parameters import variables
 from nuhf.physics.polynomial import powers
 from nuhf.plots import figures as plots
 from nuhf.plots import nuisances

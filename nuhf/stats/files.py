@@ -12,11 +12,12 @@ import jsonpatch
 import numpy as np
 import pyhf
 
-from nuhf import parameters, resources
+from nuhf import resources
+from nuhf.couplings import parameters
+from nuhf.couplings.parameters import Parameter
 from nuhf.errors import InputError
 from nuhf.histfactory.describe import Channel, Coupling, Description, Free, Sample
 from nuhf.likelihood.engines import Engine, engine
-from nuhf.parameters import Parameter
 from nuhf.stats.held import expectation, fixed_nuisances, sizes, with_fixed
 from nuhf.stats.problem import Options, Problem
 from nuhf.stats.results import provenance

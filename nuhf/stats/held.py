@@ -8,7 +8,7 @@ import numpy as np
 import pyhf
 from numpy.typing import NDArray
 
-from nuhf import parameters
+from nuhf.couplings import parameters
 from nuhf.errors import InputError
 from nuhf.likelihood.evaluate import CompiledModel
 

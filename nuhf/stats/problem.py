@@ -8,7 +8,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nuhf import parameters
+from nuhf.couplings import parameters
+from nuhf.couplings.parameters import Parameter
 from nuhf.errors import InputError
 from nuhf.experiments.expand import expanded
 from nuhf.experiments.region import Prepared
@@ -16,7 +17,6 @@ from nuhf.histfactory import assemble
 from nuhf.histfactory.describe import Description
 from nuhf.likelihood.engines import Engine, ModelProfiler, engine
 from nuhf.likelihood.evaluate import CompiledModel, compile_model
-from nuhf.parameters import Parameter
 from nuhf.physics.couplings import sm_charge_radius
 from nuhf.stats.held import expectation, fixed_nuisances, sizes, with_fixed
 from nuhf.stats.intervals import ScanRange

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from nuhf.couplings.parameters import suggest
 from nuhf.errors import FitError, InputError
-from nuhf.parameters import suggest
 from nuhf.stats.intervals import intervals, threshold
 from nuhf.stats.problem import Problem
 from nuhf.stats.results import CoverageResult

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from nuhf import resources
+from nuhf.couplings.parameters import suggest
 from nuhf.errors import InputError
 from nuhf.filekind import Kind, kind_of
-from nuhf.parameters import suggest
 from nuhf.workspaces import names
 from nuhf.workspaces.correlations import apart, correlated, luminosities_apart, shared
 from nuhf.workspaces.native import load_model

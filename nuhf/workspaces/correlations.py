@@ -8,8 +8,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nuhf.couplings.parameters import suggest
 from nuhf.errors import InputError
-from nuhf.parameters import suggest
 from nuhf.workspaces.parts import LUMI, PER_BIN, Part, free_name, renamed, scale_sample
 
 __all__ = ["apart", "correlated", "luminosities_apart", "shared"]

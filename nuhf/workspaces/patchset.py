@@ -18,10 +18,10 @@ import numpy as np
 import pyhf
 from numpy.typing import NDArray
 
+from nuhf.couplings.parameters import Parameter
 from nuhf.couplings.weak import STRENGTHS
 from nuhf.errors import InputError
 from nuhf.histfactory.describe import Channel, Coupling, Description, Sample, Shape
-from nuhf.parameters import Parameter
 from nuhf.workspaces import encode
 
 __all__ = [
