@@ -119,8 +119,9 @@ def lowest(session: nox.Session) -> None:
                *extras["bayes"]]  # fmt: skip
     # one call: a newer dependency that cannot live with them is an error, not a warning
     session.install("-e", ".[test]", *(oldest(line) for line in allowed))
-    names = ("core", "experiment_files", "native", "compiled", "log_density", "posterior", "intervals",
-             "contours", "cabinetry", "cli", "pyhf_cli", "plot", "report", "publish")  # fmt: skip
+    names = ("core", "experiment_files", "native", "compiled", "log_density", "posterior",
+             "intervals", "contours", "cabinetry", "cli", "pyhf_cli", "plot", "report",
+             "publish")  # fmt: skip
     # what old packages say of newer ones, such as matplotlib of pyparsing, is not about nuhf
     session.run("python", "-m", "pytest", *(f"tests/test_{name}.py" for name in names),
                 "-W", "ignore::DeprecationWarning", "-W", "ignore::PendingDeprecationWarning",

@@ -17,7 +17,9 @@ from nuhf.api.arguments import (
 from nuhf.api.arguments import names as one_or_more
 from nuhf.api.arguments import values as numbers
 from nuhf.api.given import prepared_of
+from nuhf.couplings import parameters
 from nuhf.errors import InputError
+from nuhf.experiments.expand import expanded
 
 if TYPE_CHECKING:
     from nuhf.report.publish import Publication
@@ -133,6 +135,7 @@ def workspace(
     analysis: str = "default",
     anapole: Anapole = "standard",
     values: Mapping[str, float] | None = None,
+    settings: Mapping[str, float] | None = None,
 ) -> "dict[str, JsonValue]":
     """Return a pyhf workspace as plain data.
 
@@ -144,7 +147,8 @@ def workspace(
         Free parameters; the first is the POI.
     encoding : str
         ``stock`` (plain pyhf), ``stock-positive`` (the same without a negative bin in any
-        sample, for readers that clip them) or ``native`` (exact, needs nuhf's ``powerfactor``).
+        sample, for readers that clip them) ``native`` (exact, needs nuhf's ``powerfactor``), or
+        ``hs3`` (exact; HS3 JSON instead of a pyhf workspace, with powers as generic functions).
     search : (float, float), optional
         Range of the POI in base units, the domain of the file, inside that of the model.
 
@@ -160,8 +164,11 @@ def workspace(
     wanted = one_or_more(parameter, "parameter")
     if not wanted:
         raise InputError("name at least one parameter")
-    given = numbers(values, "values")
-    description = assemble.describe(prepared_of(names, analysis), wanted, given, anapole)
+    for name in wanted:
+        parameters.get(name)
+    given, chosen = numbers(values, "values"), numbers(settings, "settings")
+    experiments = expanded(prepared_of(names, analysis), [*wanted, *given], chosen)
+    description = assemble.describe(experiments, wanted, given, anapole)
     ends = bracket(search, "search")
     if ends is not None:
         description = encode.narrowed(description, *ends)
@@ -179,6 +186,7 @@ def patchset(
     analysis: str = "default",
     anapole: Anapole = "standard",
     values: Mapping[str, float] | None = None,
+    settings: Mapping[str, float] | None = None,
 ) -> "PatchGrid":
     """Return a patch set over a grid of parameters (`nuhf.workspaces.patchset.PatchGrid`).
 
@@ -193,7 +201,7 @@ def patchset(
         Points along every axis, or one number for all.
     hepdata : str, optional
         INSPIRE record, ``ins`` and 7 digits; a placeholder by default.
-    analysis, anapole, values
+    analysis, anapole, values, settings
         As in `limit`.
 
     Raises
@@ -220,7 +228,7 @@ def patchset(
         one_problem(
             names,
             name,
-            options(anapole, values, [n for n in wanted if n != name]),
+            options(anapole, values, [n for n in wanted if n != name], settings=settings),
             analysis,
         )
         for name in wanted
@@ -247,6 +255,7 @@ def publication(
     analysis: str = "default",
     anapole: Anapole = "standard",
     values: Mapping[str, float] | None = None,
+    settings: Mapping[str, float] | None = None,
 ) -> "Publication":
     """Return what is published of an experiment (`nuhf.report.publish.Publication`).
 
@@ -257,11 +266,11 @@ def publication(
     from nuhf.report import publish
 
     check(cl, "delta-chi2")
-    posed = problems(name, parameter, options(anapole, values), analysis)
+    posed = problems(name, parameter, options(anapole, values, settings=settings), analysis)
     grids = [
         patchset(
             name, p.parameter.name, points=(points,), hepdata=hepdata, analysis=analysis,
-            anapole=anapole, values=values,
+            anapole=anapole, values=values, settings=settings,
         )
         for p in posed
     ]  # fmt: skip

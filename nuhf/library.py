@@ -18,7 +18,14 @@ from nuhf.physics.apv import WeakChargeInputs
 from nuhf.physics.couplings import WeakCouplings, parse_schemes, tree_level
 from nuhf.physics.nuclei import Nuclide, parse_nuclides
 from nuhf.physics.reactor_models import ISOTOPES
-from nuhf.physics.shells import AtomicCorrection, Shells, atomic_correction, shells_of
+from nuhf.physics.shells import (
+    AtomicCorrection,
+    Photoabsorption,
+    Shells,
+    atomic_correction,
+    photoabsorption_of,
+    shells_of,
+)
 from nuhf.physics.spectra import Spectrum
 from nuhf.tables import Table
 
@@ -42,6 +49,8 @@ __all__ = [
 FloatArray = NDArray[np.float64]
 
 _LINES: Final = ("be7", "pep")
+_PHOTONS_KEV: Final = 10.0
+"""Where equivalent photons end to stand for the response of bound electrons."""
 _RRPA_RATIO: Final = "electrons/xenon_rrpa_ratio_computed_from_digitised.csv"
 _RRPA_SHELLS: Final = "electrons/xenon_shells_rrpa.csv"
 _APV_LAYOUT: Final[Mapping[str, tuple[str, ...]]] = {
@@ -100,6 +109,21 @@ def weak_couplings(scheme: str, inputs: Inputs | None = None) -> WeakCouplings:
 def read_shells(name: str, inputs: Inputs | None = None) -> Shells:
     """Return the electron shells of a table (`InputError` if broken)."""
     return shells_of((inputs or Inputs()).table(name, ["edge_kev", "electrons"]))
+
+
+def read_photoabsorption(symbol: str, inputs: Inputs | None = None) -> Photoabsorption:
+    """Return the photoabsorption of an element's atoms up to 10 keV (`InputError` if unknown)."""
+    name = f"electrons/{symbol}_photoabsorption.csv"
+    try:
+        table = (inputs or Inputs()).table(name, ["t_kev", "sigma_cm2"])
+    except InputError as error:
+        if "not found" not in str(error):
+            raise
+        raise InputError(
+            f"no photoabsorption of '{symbol}' is known (data/{name}), which charges by equivalent "
+            "photons need"
+        ) from None
+    return photoabsorption_of(table, _PHOTONS_KEV)
 
 
 def rrpa_ratio(

@@ -11,6 +11,7 @@ from scipy.stats import chi2 as chi2_distribution
 from nuhf.errors import Caveat, FitError, InputError, OpenRegionError
 from nuhf.stats.cls import Asymptotic, expected_limits, upper_limit
 from nuhf.stats.cross_check import Agreement, second_optimizer
+from nuhf.stats.explore import branches, widened
 from nuhf.stats.intervals import ProfileIntervals, intervals, threshold
 from nuhf.stats.problem import Problem
 from nuhf.stats.results import FitResult, LimitResult, ScanResult, lost_note
@@ -18,8 +19,9 @@ from nuhf.stats.uncertainties import at_bounds, correlation, counts, uncertainti
 from nuhf.toys.cls import toy_cls
 from nuhf.toys.executors import session
 from nuhf.toys.feldman_cousins import feldman_cousins
-from nuhf.toys.problem import asked, check_engine, conditional, toy_setup
-from nuhf.toys.sample import ToyOptions, blocks, converged_only
+from nuhf.toys.problem import asked, check_engine, conditional, start_values, toy_setup
+from nuhf.toys.sample import TIE, ToyOptions, blocks, converged_only
+from nuhf.toys.validity import few_counts_note
 from nuhf.units import percent
 
 __all__ = ["DEFAULT_TOYS", "METHODS", "fit", "limit", "scan"]
@@ -29,6 +31,9 @@ FloatArray = NDArray[np.float64]
 #: Toys per tested value of a Feldman-Cousins construction.
 DEFAULT_TOYS: Final = 2000
 
+_WIDENINGS: Final = 4
+"""Times that a range is made four times as wide where a region is not closed in it."""
+
 _POOR: Final = 0.01
 """Probability of a fit as bad as that of the data below which a limit says so."""
 
@@ -36,6 +41,7 @@ _POOR: Final = 0.01
 def _delta_chi2(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitResult:
     if toys is not None:
         raise InputError("toys: the method delta-chi2 makes none, cls and feldman-cousins do")
+    problem = _with_branches(problem)
     found = _search(problem, cl)
     second = second_optimizer(problem, found.best.value, np.ravel(found.pieces))
     if second.deeper.size:
@@ -57,9 +63,33 @@ def _delta_chi2(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitRe
         notes=(
             *lost_note(found.lost, found.points, "a piece of the interval there would be missed"),
             *_falling_note(problem, found.falling),
+            *few_counts_note(
+                problem,
+                cl,
+                found.best.value,
+                _free_ends(problem, found),
+                start_values(problem, found),
+                lambda _, t: t <= threshold(cl),
+            ),
         ),
         second=second,
     )
+
+
+def _with_branches(problem: Problem) -> Problem:
+    """Start all fits on every branch of the nuisances that is deeper somewhere."""
+    found = branches(problem.profiler(), problem.span().grid())
+    if not len(found):
+        return problem
+    seeds = found if problem.seeds is None else np.vstack([problem.seeds, found])
+    return replace(problem, seeds=seeds)
+
+
+def _free_ends(problem: Problem, found: ProfileIntervals) -> list[float]:
+    """Ends of an interval that are no physical boundary."""
+    span = problem.span()
+    ends = [float(end) for piece in found.pieces for end in piece]
+    return [end for end in ends if not (span.physical_low and end == span.low)]
 
 
 def _search(problem: Problem, cl: float) -> ProfileIntervals:
@@ -71,7 +101,7 @@ def _search(problem: Problem, cl: float) -> ProfileIntervals:
         hint = (
             "widen the range or leave it out" if problem.options.search else "the data set no end"
         )
-        raise FitError(f"{what}: {error}; {hint}") from None
+        raise OpenRegionError(f"{what}: {error}; {hint}") from None
     except FitError as error:
         raise FitError(f"{what}: {error}") from None
 
@@ -105,6 +135,9 @@ def _cls(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitResult:
     if toys is None:
         expected = expected_limits(cls, high, cl)
         extra["expected"] = {name: convert(theta) for name, theta in expected.items()}
+        extra["notes"] = few_counts_note(
+            problem, cl, value, [limit_fit], [value], lambda at, q: cls.of(at, q) > 1.0 - cl, True
+        )
     else:
         made = toy_cls(problem, cl, toys, (value, lowest), limit_fit)
         limit_fit = made.limit
@@ -234,12 +267,20 @@ def limit(problem: Problem, cl: float, method: str, toys: ToyOptions | None = No
     InputError
         If the method or the confidence level is not allowed.
     FitError
-        If no fit converges or the region is not closed.
+        If no fit converges, or the region is not closed in the widest range of the model.
     """
     if method not in METHODS:
         raise InputError(f"unknown method '{method}'; allowed: {', '.join(METHODS)}")
     if toys is not None:
         check_engine(problem)
+    for _ in range(_WIDENINGS):
+        try:
+            return METHODS[method](problem, cl, toys)
+        except OpenRegionError:
+            wider = widened(problem)
+            if wider is None:
+                raise
+            problem = wider
     return METHODS[method](problem, cl, toys)
 
 
@@ -335,9 +376,9 @@ def fit(problem: Problem, toys: ToyOptions | None = None) -> FitResult:
         if name not in couplings:
             table[name], units[name] = (value, error), "1" if name in factors else "sigma"
         elif (parameter := couplings[name]).squared:
-            # the square, whose error is defined at zero too
+            # the even power, whose error is defined at zero too
             table[parameter.fit_stem] = value * parameter.scale, error * parameter.scale
-            units[parameter.fit_stem] = f"{parameter.unit}^2"
+            units[parameter.fit_stem] = f"{parameter.unit}^{parameter.power}"
         else:
             table[parameter.name] = parameter.from_fit(value), error * parameter.scale
             units[parameter.name] = parameter.unit
@@ -411,7 +452,7 @@ def _goodness(
     counted = len(t) - lost
     if lost > 0.01 * len(t):
         raise FitError(f"{lost} of {len(t)} toys did not converge")
-    p = float((t >= statistic).sum()) / counted
+    p = float((t >= statistic - TIE).sum()) / counted
     error = float(np.sqrt(max(p * (1.0 - p), 0.25 / counted) / counted))
     note = f"goodness of fit: {toys.toys} toys, seed {toys.seed}; {lost} without a converged fit"
     return {"p_value_toys": p, "p_value_toys_error": error}, (note,)

@@ -54,8 +54,7 @@ def prepared(loaded):
 
 @pytest.fixture(scope="session")
 def templates(prepared):
-    (found,) = prepared.templates
-    return found
+    return next(found for found in prepared.templates if found.interaction == "cevns")
 
 
 @pytest.fixture(scope="session")

@@ -203,6 +203,15 @@ def eves_density_matrix(t, energy, rho, d, s2w=c.SIN2_THETA_W):
     return np.trace(rho @ vertex).real
 
 
+def low_energy_sun():
+    """pp and 7Be neutrinos (B16-GS98, relative): (source, energies, fluxes)."""
+    table = read("solar/spectrum_pp.csv")
+    low, high = table["e_mev"][:-1], table["e_mev"][1:]
+    value = table["density_per_mev"]
+    yield "pp", (low + high) / 2, 5.98e10 * 0.5 * (value[1:] + value[:-1]) * (high - low)
+    yield "be7", np.array([0.8613, 0.3843]), 4.93e9 * np.array([0.897, 0.103])
+
+
 # ------------------------------------------------------------------ xenon, solar 8B
 
 

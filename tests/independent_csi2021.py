@@ -98,7 +98,7 @@ def helm(q_mev, rms_fm):
 
 
 class Csi2021:
-    """Expected counts and likelihood of the ``default`` analysis, or with other time edges."""
+    """Expected counts and likelihood of the ``cevns-only`` analysis, or with other time edges."""
 
     sources = ("numu", "nue", "numubar")
     shapes = ("qf_csi_syst0", "qf_csi_syst1", "eff_coherent_csi_2021")
@@ -107,10 +107,11 @@ class Csi2021:
         self.linear = linear
         toml = tomllib.loads((DATA / "experiments/coherent-csi-2021.toml").read_text())
         self.toml = toml
-        analysis = toml["analyses"]["default"]
-        self.pe = np.array(analysis["pe_edges"], dtype=float)
-        self.t = np.array(analysis["t_edges_us"] if t_edges is None else t_edges, dtype=float)
-        self.sizes = {n["name"]: n["size"] for n in analysis["nuisances"] if n["kind"] == "norm"}
+        axes, nuisances = toml["regions"]["main"]["axes"], toml["nuisances"]
+        self.pe = np.array(axes["photoelectrons"], dtype=float)
+        self.t = np.array(axes["time_us"] if t_edges is None else t_edges, dtype=float)
+        chosen = toml["analyses"]["cevns-only"]["nuisances"]
+        self.sizes = {n: nuisances[n]["size"] for n in chosen if nuisances[n]["kind"] == "norm"}
         self.n_recoil, self.pe_step = n_recoil, pe_step
         self._time()
         self._signal()
@@ -120,7 +121,7 @@ class Csi2021:
 
     def _accepted(self, low, high, content):
         """Time histogram x efficiency into the bins, each table bin split in two halves."""
-        eff = self.toml["detector"]["time_efficiency"]
+        eff = self.toml["responses"]["nuclear"]["time_efficiency"]
         middle = 0.5 * (low + high)
         found = np.zeros(self.t.size - 1)
         for a, b in ((low, middle), (middle, high)):
@@ -139,8 +140,8 @@ class Csi2021:
         pe = 0.5 * (counts["pe_lo"] + counts["pe_hi"])
         t = 0.5 * (counts["t_lo_us"] + counts["t_hi_us"])
         self.observed = np.histogram2d(pe, t, [self.pe, self.t], weights=counts["n_c"])[0]
-        events = {b["name"]: b["events"] for b in self.toml["backgrounds"]}
-        rate = self.toml["backgrounds"][0]["rate_per_us"]
+        events = {name: b["events"] for name, b in self.toml["backgrounds"].items()}
+        rate = self.toml["backgrounds"]["ss"]["rate_per_us"]
         in_pe = np.histogram(pe, self.pe, weights=counts["n_ac"])[0] / counts["n_ac"].sum()
         in_time = -np.diff(np.exp(-rate * self.t)) / (1.0 - np.exp(-rate * 6.0))
         self.background = {"ss": events["ss"] * np.outer(in_pe, in_time)}
@@ -158,7 +159,7 @@ class Csi2021:
     def _kernel(self, recoil, coefficients):
         """P(x | T) on a fine grid of photoelectrons, midpoint rule: (n_x, n_recoil)."""
         light = sum(p * recoil ** (n + 1) for n, p in enumerate(coefficients)) * 1e3
-        resolution = self.toml["detector"]["resolution"]
+        resolution = self.toml["responses"]["nuclear"]["smearing"]
         a = resolution["a0_kev_ee"] / light
         b = resolution["b0_per_kev_ee"] * light
         x = np.arange(self.pe_step / 2, self.pe[-1], self.pe_step)[:, None]
@@ -174,13 +175,12 @@ class Csi2021:
 
     def _responses(self, recoil):
         """PE bins x recoil, nominal first, then (up, down) of every shape nuisance."""
-        detector = self.toml["detector"]
-        qf, eff = detector["quenching"], detector["efficiency"]
-        nominal_eff = eff["nominal"]
-        plans = [(qf["coefficients"], nominal_eff)]
-        for name in ("syst0", "syst1"):
-            plans += [(qf["variations"][name][d], nominal_eff) for d in ("up", "down")]
-        plans += [(qf["coefficients"], eff["variations"]["release"][d]) for d in ("up", "down")]
+        nominal = self.toml["responses"]["nuclear"]
+        plans = [(nominal["quenching"]["coefficients"], nominal["efficiency"])]
+        for name in self.shapes:
+            for direction in ("up", "down"):
+                varied = nominal | self.toml["nuisances"][name][direction]["responses"]["nuclear"]
+                plans.append((varied["quenching"]["coefficients"], varied["efficiency"]))
         found, kernels = [], {}
         for coefficients, p in plans:
             key = tuple(coefficients)
@@ -213,7 +213,7 @@ class Csi2021:
 
     def _signal(self):
         nuclides = tomllib.loads((DATA / "nuclides.toml").read_text())
-        section, target = self.toml["source"], self.toml["target"]
+        section, target = self.toml["sources"]["sns"], self.toml["target"]
         molar = sum(nuclides[n]["atomic_mass_u"] for n in target["formula"])
         number = target["mass_kg"] * 1e3 / molar * c.AVOGADRO
         area = 4 * np.pi * (section["baseline_m"] * 100) ** 2
@@ -226,7 +226,7 @@ class Csi2021:
                 n = nuclides[name]
                 mass = n["atomic_mass_u"] * c.ATOMIC_MASS_UNIT - n["protons"] * c.ELECTRON_MASS
                 top = 2 * end**2 / (mass + 2 * end)
-                low = self.toml["detector"]["recoil_min_kev"] * 1e-3
+                low = self.toml["responses"]["nuclear"]["recoil_min_kev"] * 1e-3
                 log_t, weight = simpson(np.log(low), np.log(top), self.n_recoil)
                 recoil = np.exp(log_t)
                 recoil[-1] = top * (1 - 1e-14)

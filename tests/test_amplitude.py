@@ -15,11 +15,11 @@ from nuhf.couplings import parameters
 from nuhf.couplings.electromagnetic import RADIUS_SHIFT, charge_shift, magnetic_coefficients
 from nuhf.couplings.model import CouplingModel, Feed, Group, Parameter, Variable
 from nuhf.errors import InputError
+from nuhf.library import read_nuclides
 from nuhf.physics import cevns, eves
 from nuhf.physics.amplitude import CrossSection
 from nuhf.physics.couplings import WeakCouplings, tree_level
 from nuhf.physics.neutron_radius import REFERENCE_FM, in_radius
-from nuhf.physics.nuclei import read_nuclides
 from nuhf.physics.polynomial import Polynomial
 from nuhf.physics.settings import Physics
 from nuhf.rates.signal import check_together, flavour_polynomial

@@ -64,10 +64,10 @@ def test_limit_gives_all_parameters():
 
 def test_problems_are_posed_once(cli, work, monkeypatch):
     """`nuhf limit -o` and `fit -o` write from the problems that gave the result."""
-    from nuhf.experiments import spallation
+    from nuhf.experiments import prepare
     from nuhf.stats import problem
 
-    counts = dict.fromkeys(("prepare", "describe"), 0)
+    counts = dict.fromkeys(("build_regions", "describe"), 0)
 
     def counted(module, name):
         original = getattr(module, name)
@@ -78,13 +78,13 @@ def test_problems_are_posed_once(cli, work, monkeypatch):
 
         monkeypatch.setattr(module, name, call)
 
-    counted(spallation, "prepare")
+    counted(prepare, "build_regions")
     counted(problem.assemble, "describe")
     assert cli("limit", EXPERIMENT, "-p", "munu_mu", "-o", "limit").code == 0
     # one of the parameter and one of the SM strength, for the spectrum
-    assert counts == {"prepare": 1, "describe": 2}
+    assert counts == {"build_regions": 1, "describe": 2}
     assert cli("fit", EXPERIMENT, "-o", "fit").code == 0
-    assert counts == {"prepare": 2, "describe": 3}
+    assert counts == {"build_regions": 2, "describe": 3}
 
 
 @pytest.mark.parametrize(
@@ -118,8 +118,8 @@ def test_rate_equals_the_model_at_its_start(problem_of):
 
 @pytest.mark.parametrize(
     "values",
-    [{"qnu_ee": 3e-8}, {"r2nu_mumu": -5e-32, "munu_e": 2e-9}, {"abs_qnu_emu": 4e-8},
-     {"sin2thetaW": 0.25}, {"norm_cevns": 1.3, "qnu_mumu": -1e-8}],
+    [{"qnu_ee": 3e-10}, {"r2nu_mumu": -5e-32, "munu_e": 2e-9}, {"abs_qnu_emu": 4e-10},
+     {"sin2thetaW": 0.25}, {"norm_cevns": 1.3, "qnu_mumu": -1e-10}],
 )  # fmt: skip
 def test_rate_with_couplings_equals_the_model_with_them_free(values):
     """`rate` evaluates; the model has the same couplings as parameters."""
@@ -136,12 +136,14 @@ def test_rate_with_couplings_equals_the_model_with_them_free(values):
     np.testing.assert_allclose(sum(found.values()), expected, rtol=1e-10)
 
 
-def test_templates_are_those_of_the_polynomials(templates):
-    (made,) = nuhf.templates(EXPERIMENT)
-    for flavour in ("e", "mu"):
-        one = flavour_polynomial(made, [], flavour).evaluate({})
-        two = flavour_polynomial(templates, [], flavour).evaluate({})
-        np.testing.assert_array_equal(one, two)
+def test_templates_are_those_of_the_polynomials(prepared):
+    made = nuhf.templates(EXPERIMENT)
+    assert [one.interaction for one in made] == ["cevns", "eves"]
+    for ours, theirs in zip(made, prepared.templates, strict=True):
+        for flavour in ("e", "mu"):
+            one = flavour_polynomial(ours, [], flavour).evaluate({})
+            two = flavour_polynomial(theirs, [], flavour).evaluate({})
+            np.testing.assert_array_equal(one, two)
 
 
 def test_scan_is_the_profile(problem_of):

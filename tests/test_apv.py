@@ -8,11 +8,12 @@ from scipy.optimize import brentq, minimize_scalar
 
 from nuhf.constants import ALPHA, SIN2_THETA_W
 from nuhf.errors import InputError
+from nuhf.library import read_weak_charge
 from nuhf.physics import apv
 from nuhf.physics.neutron_radius import RADIUS_RANGE_FM, REFERENCE_FM
 from nuhf.resources import find, write_text
 
-INPUTS = apv.read_inputs()
+INPUTS = read_weak_charge()
 RN_FM, RN_ERROR_FM = 5.0, 0.7
 """arXiv:1908.06045, eq 7."""
 RADII = st.floats(*RADIUS_RANGE_FM)
@@ -174,6 +175,6 @@ def test_refusals_name_file_and_key(tmp_path, old, new, words):
     assert old in TEXT
     write_text(path, TEXT.replace(old, new))
     with pytest.raises(InputError) as error:
-        apv.read_inputs(path)
+        read_weak_charge(str(path))
     for word in ["mine.toml", *words]:
         assert word in str(error.value)

@@ -7,8 +7,9 @@ from scipy.optimize import brentq
 import nuhf
 from nuhf.constants import SIN2_THETA_W
 from nuhf.errors import InputError
-from nuhf.experiments.catalogue import load, parse_experiment
+from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare
+from nuhf.library import read_weak_charge
 from nuhf.physics import apv
 from nuhf.resources import find
 from nuhf.stats.problem import Options, pose
@@ -16,7 +17,7 @@ from nuhf.stats.problem import Options, pose
 NAME = "apv-cs"
 CSI = "coherent-csi-2017"
 ENERGY = "cadeddu2020-energy"
-INPUTS = apv.read_inputs()
+INPUTS = read_weak_charge()
 ERROR = float(apv.measured_error(INPUTS, np.array(5.0)))
 
 
@@ -118,4 +119,4 @@ def test_refusals(tmp_path):
         path = tmp_path / "changed.toml"
         path.write_text(text.replace(old, new), encoding="utf-8")
         with pytest.raises(InputError, match=r"changed\.toml"):
-            parse_experiment(path)
+            load(str(path))

@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from variables import at
 
-from nuhf import constants
+from nuhf import constants, library
 from nuhf.couplings import electromagnetic
 from nuhf.couplings.electromagnetic import RADIUS_SHIFT, charge_shift
 from nuhf.errors import InputError
+from nuhf.library import read_nuclides
 from nuhf.physics import cevns, couplings, sns
 from nuhf.physics.couplings import WeakCouplings, tree_level
-from nuhf.physics.nuclei import Nuclide, read_nuclides
+from nuhf.physics.nuclei import Nuclide
 from nuhf.physics.settings import Physics
 from nuhf.resources import write_text
 
@@ -73,7 +74,7 @@ def test_cancellation_by_a_charge_near_khans_value():
     # Khan (2023) section V: the ratio to the SM drops to zero at 3.3e-7 e, at E = 30 MeV,
     # T = 11 keV, summed over Cs and I, with his couplings and the Klein-Nystrand form factor.
     # Two printed digits: 2 %; and the ratio there is below 1 %.
-    weak = couplings.weak_couplings("khan2023")
+    weak = library.weak_couplings("khan2023")
 
     def rate(q):
         return sum(
@@ -203,7 +204,7 @@ def test_bound_on_the_dropped_recoil_terms_of_the_templates(monkeypatch, module,
     # counts of the analysis that is below 0.2 % of the largest bin. Ours keep them.
     import nuhf
 
-    (full,) = nuhf.templates("coherent-csi-2021")
+    (full,) = nuhf.templates("coherent-csi-2021", "cevns-only")
     original = getattr(module, kind)
     row = 1 if name == "1" else 2
 
@@ -213,7 +214,7 @@ def test_bound_on_the_dropped_recoil_terms_of_the_templates(monkeypatch, module,
         return coefficients
 
     monkeypatch.setattr(module, kind, without)
-    (dropped,) = nuhf.templates("coherent-csi-2021")
+    (dropped,) = nuhf.templates("coherent-csi-2021", "cevns-only")
     for source in full.nominal:
         ours, theirs = full.nominal[source][name], dropped.nominal[source][name]
         change = np.abs(theirs - ours).max() / ours.max()
@@ -269,14 +270,14 @@ def test_signs_are_the_same_for_neutrinos_and_antineutrinos():
     import nuhf
 
     assert float(section(5e-3, q=1e-8)) < float(section(5e-3)) < float(section(5e-3, r=1e-33))
-    nominal = nuhf.templates("coherent-csi-2021")[0].nominal
+    nominal = nuhf.templates("coherent-csi-2021", "cevns-only")[0].nominal
     for source in ("numu", "numubar"):
         assert nominal[source]["q"].sum() < 0 < nominal[source]["r"].sum()
     assert sns.SPECIES["numu"] == sns.SPECIES["numubar"]
 
 
 def test_flavours_differ_only_through_their_couplings():
-    radiative = couplings.weak_couplings("radiative-UNVERIFIED")
+    radiative = library.weak_couplings("radiative")
     assert float(section(1e-2, flavour="e")) == float(section(1e-2, flavour="mu"))
     assert float(section(1e-2, flavour="e", weak=radiative)) < float(
         section(1e-2, flavour="mu", weak=radiative)
@@ -284,7 +285,7 @@ def test_flavours_differ_only_through_their_couplings():
 
 
 def test_coupling_schemes():
-    schemes = couplings.coupling_schemes()
+    schemes = library.coupling_schemes()
     assert not schemes["tree"].contains_sm_radius
     assert all(schemes[name].contains_sm_radius for name in schemes if name != "tree")
     # Khan (2023) below eq 3: g_p = 2 g_u + g_d, g_n = g_u + 2 g_d
@@ -294,14 +295,12 @@ def test_coupling_schemes():
         assert khan.gn == pytest.approx(up + 2 * down, abs=1e-9)
     # the flavour difference of the radiative couplings is that of the SM radii:
     # -k (r_mu - r_e), 0.0082 against 0.0083
-    radiative = schemes["radiative-UNVERIFIED"]
+    radiative = schemes["radiative"]
     radii = couplings.sm_charge_radius("mu") - couplings.sm_charge_radius("e")
     difference = radiative.gp["mu"] - radiative.gp["e"]
     assert difference == pytest.approx(-RADIUS_SHIFT * radii, abs=3e-4)
-    with pytest.raises(
-        InputError, match="unknown couplings 'loop'; allowed: tree, radiative-UNVERIFIED"
-    ):
-        couplings.weak_couplings("loop")
+    with pytest.raises(InputError, match="unknown couplings 'loop'; allowed: tree, radiative"):
+        library.weak_couplings("loop")
 
 
 def test_anapole_conventions():
@@ -339,8 +338,8 @@ NUCLIDE = "[X1]\nprotons = 1\nnucleons = 2\natomic_mass_u = 2.0\nrp_fm = 2.0\nrn
 def test_broken_nuclides_are_refused(tmp_path, old, new, words):
     path = tmp_path / "n.toml"
     write_text(path, NUCLIDE)
-    assert read_nuclides(path)["X1"].neutrons == 1
+    assert read_nuclides(name=str(path))["X1"].neutrons == 1
     write_text(path, NUCLIDE.replace(old, new))
     with pytest.raises(InputError, match=words) as error:
-        read_nuclides(path)
+        read_nuclides(name=str(path))
     assert "n.toml" in str(error.value)

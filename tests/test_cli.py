@@ -19,6 +19,8 @@ from nuhf.cli import _COMMANDS, _group, options
 
 X = "coherent-csi-2021"
 REGION = "coherent_csi_2021"
+#: the analysis without the scattering on electrons
+NUCLEI = ("--analysis", "cevns-only")
 NUHF = str(Path(sys.executable).with_name("nuhf"))
 PNG = b"\x89PNG\r\n\x1a\n"
 COMMANDS = ("list", "show", "rate", "templates", "workspace", "fit", "limit", "scan", "contour",
@@ -237,11 +239,11 @@ INPUTS = {
     X: ("pot = 3.198e+23", "baseline_m = 19.3", "mass_kg = 14.6", "Cs133 = 1", "a0_kev_ee = 0.0749",
         "time 0 to 6 us", "sns/flux_time.csv", "Phys. Rev. Lett. 129, 081801 (2022)"),
     "coherent-lar-2020": ("baseline_m = 27.5", "coefficients = [0.246, 0.78]", "(computed): "),
-    "dresden-2": ("fluxes.quoted: ", "flux_per_cm2_s = 4.8e+13", "mass_kg = 2.924", "Ge72 = 0.2745",
-                  "noise_kev = 0.0685", "live_days = 96.4", "quenching = fef"),
+    "dresden-2": ("sources.quoted: ", "flux_per_cm2_s = 4.8e+13", "mass_kg = 2.924", "Ge72 = 0.2745",
+                  "noise_kev = 0.0685", "live_days = 96.4", "name = ge-fef"),
     "xenonnt-sr0": ("fluxes = gs98", "exposure_tonne_year = 1.16", "(digitised): ",
                     "energy 1 to 140 keV"),
-    "apv-cs": ("kind = weak_charge", "inputs = apv-cs/apv-cs.toml"),
+    "apv-cs": ("interaction = weak_charge", "inputs = apv-cs/apv-cs.toml"),
 }  # fmt: skip
 
 
@@ -250,8 +252,8 @@ def test_show_prints_the_inputs_of_every_kind(cli, name):
     text = cli("show", name).out
     for part in INPUTS[name]:
         assert part in text, part
-    # of several fluxes only the one that the analysis uses
-    assert "fluxes.khan2022" not in text
+    # of several sources only the one that the analysis uses
+    assert "sources.khan2022" not in text
     found = one_json(cli("show", name, "--json"))
     folder = Path(found["file"]).parent.parent
     for read in found["tables"]:
@@ -284,7 +286,8 @@ def found_counts(shown):
 def test_rate(cli, work):
     text = cli("rate", X)
     events = events_of(cli("rate", X, "--json"))
-    assert {"cevns_e", "cevns_mu", "ss", "brn", "nin"} == set(events)
+    signals = {"cevns_e", "cevns_mu", "eves_e", "eves_mu"}
+    assert signals | {"ss", "brn", "nin"} == set(events)
     for name, number in {**events, "total": sum(events.values())}.items():
         assert re.search(rf"^{name} +{number:.2f} events$", text.out, re.MULTILINE)
     rows = table(cli("rate", X, "--bins").out)
@@ -299,12 +302,12 @@ def test_rate(cli, work):
 
 def test_rate_with_couplings_stands_beside_the_sm(cli, work):
     standard = events_of(cli("rate", X, "--json"))
-    ran = cli("rate", X, "--set", "qnu_mumu=5e-8", "--json")
+    ran = cli("rate", X, "--set", "qnu_mumu=5e-10", "--json")
     moved = events_of(ran)
     region = one_json(ran)["regions"][REGION]
     assert region["sm_events"] == standard
     assert region["difference"] == {name: moved[name] - standard[name] for name in moved}
-    text = cli("rate", X, "--set", "qnu_mumu=5e-8").out
+    text = cli("rate", X, "--set", "qnu_mumu=5e-10").out
     assert text.splitlines()[0].split() == ["events", "SM", "with", "--set", "difference"]
     standard["total"], moved["total"] = sum(standard.values()), sum(moved.values())
     for name, number in moved.items():
@@ -312,8 +315,8 @@ def test_rate_with_couplings_stands_beside_the_sm(cli, work):
         row = rf"^{name} +{before:.2f} +{number:.2f} +{re.escape(f'{number - before:+.2f}')}$"
         assert re.search(row, text, re.MULTILINE), name
     assert len(text.splitlines()) == 1 + len(moved)
-    rows = table(cli("rate", X, "--set", "qnu_mumu=5e-8", "--bins").out)
-    for name in ("cevns_e", "cevns_mu"):
+    rows = table(cli("rate", X, "--set", "qnu_mumu=5e-10", "--bins").out)
+    for name in ("cevns_e", "cevns_mu", "eves_e", "eves_mu"):
         for column, events in ((name, moved), (f"sm_{name}", standard)):
             total = sum(float(row[column]) for row in rows)
             assert total == pytest.approx(events[name], rel=1e-9)
@@ -325,7 +328,7 @@ def test_rate_follows_the_mass_and_the_couplings(cli, heavier):
     twice = events_of(cli("rate", heavier, "--json"), "heavier")
     assert twice["cevns_mu"] == pytest.approx(2 * events["cevns_mu"], rel=1e-12)
     assert twice["ss"] == pytest.approx(events["ss"], rel=1e-12)
-    moved = events_of(cli("rate", X, "--set", "qnu_mumu=5e-8", "--json"))
+    moved = events_of(cli("rate", X, *NUCLEI, "--set", "qnu_mumu=5e-8", "--json"))
     assert moved["cevns_e"] == pytest.approx(events["cevns_e"], rel=1e-12)
     assert abs(moved["cevns_mu"] / events["cevns_mu"] - 1) > 0.01
     strong = events_of(cli("rate", X, "--set", "norm_cevns=3", "--json"))
@@ -344,12 +347,13 @@ def test_templates(cli, heavier, work):
     ran = cli("templates", heavier, "-o", "out/templates.json")
     assert (ran.code, ran.out) == (0, "")
     heavy = json.loads((work / "out" / "templates.json").read_text())
-    (light,), (double,) = found["sets"], heavy["sets"]
-    for source, monomials in light["nominal"].items():
-        for name, row in monomials.items():
-            np.testing.assert_allclose(
-                double["nominal"][source][name], 2 * np.array(row), rtol=1e-11
-            )
+    assert [one["interaction"] for one in found["sets"]] == ["cevns", "eves"]
+    for light, double in zip(found["sets"], heavy["sets"], strict=True):
+        for source, monomials in light["nominal"].items():
+            for name, row in monomials.items():
+                np.testing.assert_allclose(
+                    double["nominal"][source][name], 2 * np.array(row), rtol=1e-11
+                )
     assert heavy["experiment"] == "heavier"
     assert cli("templates", X, "-o", "-").out == cli("templates", X).out
 
@@ -418,8 +422,9 @@ def test_fit(cli, work):
 
 
 def test_fit_of_a_heavier_detector_has_half_the_strength(cli, heavier):
-    light = one_json(cli("fit", X, "--json"))
-    heavy = one_json(cli("fit", heavier, "--json"))
+    # the strength multiplies the scattering on nuclei alone
+    light = one_json(cli("fit", X, *NUCLEI, "--json"))
+    heavy = one_json(cli("fit", heavier, *NUCLEI, "--json"))
     assert heavy["parameters"]["norm_cevns"] == pytest.approx(
         np.array(light["parameters"]["norm_cevns"]) / 2, rel=1e-4
     )
@@ -458,11 +463,11 @@ def test_limit_without_a_parameter_gives_all(cli, loaded):
     assert [line.split()[0] for line in lines[1:8]] == list(loaded.analysis.parameters)
     assert all(NOTE.match(line) for line in lines[8:])
     assert re.search(r"^munu_mu +< [\d.e-]+ mu_B ", ran.out, re.MULTILINE)
-    assert re.search(r"^qnu_ee +\[.*\] or \[.*\] e ", ran.out, re.MULTILINE)
+    assert re.search(r"^r2nu_ee +\[.*\] or \[.*\] cm2 ", ran.out, re.MULTILINE)
 
 
 def test_limit_writes_what_it_says(cli, work):
-    ran = cli("limit", X, "-p", "qnu_ee", "-p", "munu_mu", "-o", "out", "--json")
+    ran = cli("limit", X, *NUCLEI, "-p", "qnu_ee", "-p", "munu_mu", "-o", "out", "--json")
     found = one_json(ran)
     expected = ["limits.csv", "limits.json", "profiles.png", "spectrum.png"]
     expected += [
@@ -479,7 +484,7 @@ def test_limit_writes_what_it_says(cli, work):
     assert len(pieces) == 3
     for row, piece in zip(rows, pieces, strict=True):
         assert [float(row["lower"]), float(row["upper"])] == pytest.approx(piece, rel=1e-9)
-    spec = one_json(cli("workspace", X, "-p", "qnu_ee", "--encoding", "native"))
+    spec = one_json(cli("workspace", X, *NUCLEI, "-p", "qnu_ee", "--encoding", "native"))
     assert json.loads(Path("out/workspaces/qnu_ee.native.json").read_text()) == spec
 
 
@@ -493,12 +498,14 @@ def test_confidence_level_and_threshold(cli):
     """Wider at higher CL; at CL 0.6827 the half width is one standard deviation of the fit."""
     widths = []
     for cl in ("0.6827", "0.9", "0.95"):
-        (result,) = limits(cli, X, "-p", "qnu_mumu", "--cl", cl)
+        (result,) = limits(cli, X, *NUCLEI, "-p", "qnu_mumu", "--cl", cl)
         assert result["cl"] == float(cl)
         ((low, high),) = result["intervals"]
         widths.append(high - low)
     assert widths[0] < widths[1] < widths[2]
-    _, sigma = one_json(cli("fit", X, "-p", "qnu_mumu", "--json"))["parameters"]["qnu_mumu"]
+    _, sigma = one_json(cli("fit", X, *NUCLEI, "-p", "qnu_mumu", "--json"))["parameters"][
+        "qnu_mumu"
+    ]
     assert widths[0] == pytest.approx(2 * sigma, rel=0.3)
 
 
@@ -513,24 +520,24 @@ def test_set_moves_and_fix_narrows(cli):
         width("--fix", "flux_sns", "--fix", "qf_csi_syst0"),
     )
     assert two < one < free
-    (plain,) = limits(cli, X, "-p", "qnu_mumu")
-    (moved,) = limits(cli, X, "-p", "qnu_mumu", "--set", "r2nu_mumu=-5e-32")
+    (plain,) = limits(cli, X, *NUCLEI, "-p", "qnu_mumu")
+    (moved,) = limits(cli, X, *NUCLEI, "-p", "qnu_mumu", "--set", "r2nu_mumu=-5e-32")
     assert abs(moved["best_fit"] - plain["best_fit"]) > 0.1 * np.ptp(plain["intervals"])
 
 
 @pytest.mark.parametrize("group", ["charges", "qnu_mumu"])
 def test_profile_frees_a_coupling(cli, group):
     """A lower minimum (the intervals need not be nested, as each is relative to its own)."""
-    (alone,) = limits(cli, X, "-p", "qnu_ee")
-    (free,) = limits(cli, X, "-p", "qnu_ee", "--profile", group)
+    (alone,) = limits(cli, X, *NUCLEI, "-p", "qnu_ee")
+    (free,) = limits(cli, X, *NUCLEI, "-p", "qnu_ee", "--profile", group)
     assert (alone["profiled"], free["profiled"]) == ([], ["qnu_mumu"])
     assert free["twice_nll_min"] < alone["twice_nll_min"] - 1e-3
     assert np.ravel(free["intervals"]) != pytest.approx(np.ravel(alone["intervals"]), rel=0.01)
 
 
 def test_range_restricts_the_search(cli):
-    (whole,) = limits(cli, X, "-p", "qnu_mumu")
-    (part,) = limits(cli, X, "-p", "qnu_mumu", "--range", "-2e-7", "2e-7")
+    (whole,) = limits(cli, X, *NUCLEI, "-p", "qnu_mumu")
+    (part,) = limits(cli, X, *NUCLEI, "-p", "qnu_mumu", "--range", "-2e-7", "2e-7")
     assert np.ravel(part["intervals"]) == pytest.approx(np.ravel(whole["intervals"]), rel=1e-6)
     assert part["provenance"]["options"]["range"] == [-2e-7, 2e-7]
 
@@ -567,8 +574,8 @@ def test_anapole_conventions(cli):
 
 
 def test_limit_by_path(cli, heavier):
-    (light,) = limits(cli, X, "-p", "norm_cevns")
-    (heavy,) = limits(cli, heavier, "-p", "norm_cevns")
+    (light,) = limits(cli, X, *NUCLEI, "-p", "norm_cevns")
+    (heavy,) = limits(cli, heavier, *NUCLEI, "-p", "norm_cevns")
     assert heavy["experiments"] == ["heavier"]
     np.testing.assert_allclose(
         np.ravel(heavy["intervals"]), np.ravel(light["intervals"]) / 2, rtol=1e-5
@@ -594,20 +601,20 @@ def test_cls(cli):
 
 
 def test_scan(cli, work):
-    ran = cli("scan", X, "-p", "qnu_ee", "--points", "31", "-o", "-")
+    ran = cli("scan", X, *NUCLEI, "-p", "qnu_ee", "--points", "31", "-o", "-")
     rows = table(ran.out)
     assert len(rows) == 31
     assert ran.err == ""
     assert files(work) == []
     assert min(float(row["delta_2nll"]) for row in rows) >= 0.0
-    found = one_json(cli("scan", X, "-p", "qnu_ee", "--points", "31", "--json"))
+    found = one_json(cli("scan", X, *NUCLEI, "-p", "qnu_ee", "--points", "31", "--json"))
     for row, value, delta in zip(rows, found["values"], found["delta"], strict=True):
         assert float(row["qnu_ee_e"]) == pytest.approx(value, rel=1e-9)
         assert float(row["delta_2nll"]) == pytest.approx(delta, rel=1e-9)
-    (limit,) = limits(cli, X, "-p", "qnu_ee")
+    (limit,) = limits(cli, X, *NUCLEI, "-p", "qnu_ee")
     for low, high in limit["intervals"]:
         assert found["values"][0] < low < high < found["values"][-1]
-    summary = cli("scan", X, "-p", "qnu_ee", "--points", "31")
+    summary = cli("scan", X, *NUCLEI, "-p", "qnu_ee", "--points", "31")
     assert (summary.code, summary.err) == (0, "")
     assert len([line for line in summary.out.splitlines() if not NOTE.match(line)]) == 5
     low, high = found["values"][0], found["values"][-1]
@@ -618,13 +625,13 @@ def test_scan(cli, work):
     assert len(near) == len(limit["intervals"]) == 2
     for value, (low, high) in zip(near, limit["intervals"], strict=True):
         assert low < value < high
-    ran = cli("scan", X, "-p", "qnu_ee", "--points", "31", "-o", "a/scan.png")
+    ran = cli("scan", X, *NUCLEI, "-p", "qnu_ee", "--points", "31", "-o", "a/scan.png")
     assert (ran.code, ran.out) == (0, summary.out)
     assert ran.err == "wrote a/scan.png\nwrote a/scan.csv\n"
     assert files(work) == ["a/scan.csv", "a/scan.png"]
     assert is_png(Path("a/scan.png"))
     assert table(Path("a/scan.csv").read_text()) == rows
-    ran = cli("scan", X, "-p", "qnu_ee", "--points", "31", "-o", "b.CSV", "--json")
+    ran = cli("scan", X, *NUCLEI, "-p", "qnu_ee", "--points", "31", "-o", "b.CSV", "--json")
     assert one_json(ran) == found
     assert ran.err == "wrote b.CSV\n"
     assert files(work) == ["a/scan.csv", "a/scan.png", "b.CSV"]
@@ -823,9 +830,9 @@ def test_bad_input(cli, work, arguments, words):
 
 
 def test_a_region_that_is_not_closed_is_an_error_not_a_number(cli, work):
-    ran = cli("limit", X, "-p", "qnu_mumu", "--range", "0", "1e-7", "-o", "out")
+    ran = cli("limit", X, *NUCLEI, "-p", "qnu_mumu", "--range", "0", "1e-7", "-o", "out")
     refused(ran, 1, "not closed", "reaches 0")
-    ran = cli("limit", X, "-p", "qnu_mumu", "--range", "-1e-7", "0", "-o", "out")
+    ran = cli("limit", X, *NUCLEI, "-p", "qnu_mumu", "--range", "-1e-7", "0", "-o", "out")
     refused(ran, 1, "minimum")
     assert list(work.iterdir()) == []
 
@@ -945,24 +952,30 @@ def edited(toml_text, old, new):
 BROKEN = {
     "syntax": (("mass_kg = 14.6", "mass_kg = = 14.6"), ("broken TOML", "line")),
     "unknown key": (("mass_kg = 14.6", "mass_kg = 14.6\ncolour = 3"), ("target.colour",)),
-    "missing key": (("mass_kg = 14.6", ""), ("target.mass_kg", "required")),
+    "missing key": (("mass_kg = 14.6", ""), ("target", "mass_kg", "exposure_tonne_year")),
     "text for a number": (("mass_kg = 14.6", 'mass_kg = "heavy"'), ("target.mass_kg", "heavy")),
     "negative mass": (("mass_kg = 14.6", "mass_kg = -1"), ("target.mass_kg", "greater than 0")),
     "nan": (("mass_kg = 14.6", "mass_kg = nan"), ("target.mass_kg", "finite")),
-    "infinite": (("pot = 3.198e23", "pot = inf"), ("source.pot", "finite")),
+    "infinite": (("pot = 3.198e+23", "pot = inf"), ("sources.sns.pot", "finite")),
     "nuclide": (("Cs133 = 1", "Cs999 = 1"), ("target.formula", "Cs999", "Cs133")),
-    "format": (("format = 1", "format = 7"), ("format", "7", "1")),
+    "format": (("format = 2", "format = 7"), ("format", "7", "2")),
     "form factor": (('form_factor = "helm"', 'form_factor = "hlm"'), ("hlm", "helm")),
     "couplings": (('couplings = "tree"', 'couplings = "bush"'), ("bush", "tree")),
-    "spectrum": (('spectrum = "analytic"', 'spectrum = "x"'), ("spectrum", "'x'", "tabulated")),
+    "interaction": (('interaction = "eves"', 'interaction = "x"'), ("signals.eves", "'x'", "cevns")),
+    "kind": (('kind = "gamma"', 'kind = "gama"'), ("nuclear.smearing", "gama", "gamma")),
+    "source": (('source = "sns"', 'source = "sms"'), ("signals.cevns", "sms", "sns")),
     "parameter": (('"munu_mu", "sin2thetaW"]', '"munu_nu"]'), ("munu_nu", "munu_mu")),
-    "edges": (("pe_edges = [0, 8, 12", "pe_edges = [0, 12, 8"), ("pe_edges", "increase")),
-    "cut cell": (("pe_edges = [0, 8, 12", "pe_edges = [0, 8.5, 12"), ("counts.csv", "8 to 9")),
+    "edges": (("photoelectrons = [0, 8, 12", "photoelectrons = [0, 12, 8"),
+              ("regions.main: axes.photoelectrons", "increase")),
+    "cut cell": (("photoelectrons = [0, 8, 12", "photoelectrons = [0, 8.5, 12"),
+                 ("counts.csv", "8 to 9")),
     "process": (('processes = ["brn"]', 'processes = ["bern"]'), ("bern", "brn")),
-    "variation": (('variation = "syst0"', 'variation = "syst7"'), ("syst7", "syst0")),
-    "same nuisance": (('name = "ff_csi"', 'name = "flux_sns"'), ("flux_sns",)),
+    "variation": (("up.responses.nuclear.quenching", "up.responses.nuclear.quenchin"),
+                  ("qf_csi_syst0", "quenchin")),
+    "nuisance": (('  "ff_csi",', '  "ff_cs",'), ("ff_cs", "ff_csi")),
+    "same nuisance": (("[nuisances.ff_csi]", "[nuisances.flux_sns]"), ("flux_sns",)),
     "missing table": (("sns/flux_time.csv", "sns/nothing.csv"), ("sns/nothing.csv", "not found")),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", BROKEN)
@@ -1077,10 +1090,22 @@ CHOSEN = ("--profile", "qnu_ee", "--set", "munu_e=1e-9", "--fix", "flux_sns")
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("limit", X, "-p", "qnu_mumu"),
-        ("scan", X, "-p", "qnu_mumu", "--range", "-1e-7", "1e-7", "--points", "5"),
+        ("limit", X, *NUCLEI, "-p", "qnu_mumu"),
+        ("scan", X, *NUCLEI, "-p", "qnu_mumu", "--range", "-1e-7", "1e-7", "--points", "5"),
         ("fit", X),
-        ("contour", X, "-p", "qnu_mumu", "-p", "r2nu_mumu", "--points", "12", "--cl", "0.9"),
+        (
+            "contour",
+            X,
+            *NUCLEI,
+            "-p",
+            "qnu_mumu",
+            "-p",
+            "r2nu_mumu",
+            "--points",
+            "12",
+            "--cl",
+            "0.9",
+        ),
     ],
     ids=lambda arguments: arguments[0],
 )

@@ -245,11 +245,40 @@ def test_expectations_outside_the_domain():
     assert compiled.twice_nll([np.nan], data) == np.inf
     model, compiled, data = empty_bin([5.0, 0.0], [4.0, 1.0])
     assert compiled.twice_nll([1.0], data) == np.inf
-    # an empty bin adds 2 lambda even below zero, in pyhf and here
+    # pyhf rewards an empty bin for what it expects below zero; here that is impossible
     model, compiled, data = empty_bin([5.0], [0.0])
-    expected = -2.0 * model.logpdf([-1.0], data)[0]
-    assert compiled.twice_nll([-1.0], data) == pytest.approx(expected)
-    assert compiled.gradient([-1.0], data)[0] == pytest.approx(2.0 * 5.0)
+    assert -2.0 * model.logpdf([-1.0], data)[0] == pytest.approx(-10.0)
+    assert compiled.twice_nll([-1.0], data) == np.inf
+    assert compiled.twice_nll([-1e-9], data) == 0.0
+
+
+def test_fits_stop_where_the_model_becomes_impossible():
+    """Two bins that one parameter moves against each other; by hand where the second is empty.
+
+    5 + 3 q with 2 counts falls towards q = -1.485 (11 = 6 / (5 + 3 q)), and 2 + 8 q without counts
+    is positive above -1/4: the fit ends there. With a count it ends where the slope is zero.
+    """
+    samples = [sample("b", [5.0, 2.0]), sample("s", [3.0, 8.0], modifier("normfactor", "q"))]
+    spec = workspace({"one": samples}, {"one": [2.0, 0.0]}, [{"name": "q", "bounds": [[-5, 5]]}])
+    model, data = load_model(spec)
+    compiled = compile_model(model)
+    for start in ([1.0], [-0.24], [-0.26], [-1.485], [-5.0], [5.0]):
+        found = fit(compiled, data, starts=[start])
+        assert found.converged.all()
+        assert found.parameters[0, 0] == pytest.approx(-0.25, abs=1e-6)
+        assert found.twice_nll[0] == pytest.approx(compiled.twice_nll([-0.25], data), abs=1e-5)
+    one = refit_with_minuit(compiled, data, [1.0], [False])
+    two = refit_with_pyhf(model, data, [1.0], [False])
+    for found in (one, two):
+        assert found.parameters[0, 0] == pytest.approx(-0.25, abs=1e-4)
+    counted = np.array([2.0, 1.0])
+    # 11 - 6/(5+3q) - 8/(2+8q) = 0
+    for start in ([1.0], [-1.0], [-5.0]):
+        found = fit(compiled, counted, starts=[start])
+        assert found.converged.all()
+        q = found.parameters[0, 0]
+        assert 11 - 6 / (5 + 3 * q) - 8 / (2 + 8 * q) == pytest.approx(0.0, abs=1e-3)
+        assert q > -0.25
 
 
 def test_attributes(pair):
@@ -484,11 +513,14 @@ def test_what_does_not_converge_is_said():
     result = fit(compiled, data, max_iterations=1)
     assert not result.converged.any()
     assert (result.edm > 1e-9).all()
-    # No allowed expectation at the start: nothing to fit, and no exception for the others.
+    # no number at the start: nothing to fit, and no exception for the others
     _, compiled, data = empty_bin([5.0], [4.0])
-    result = fit(compiled, data, starts=[[-1.0], [1.0]])
+    held = np.zeros(1, dtype=bool)
+    result = fit(compiled, data, starts=[[np.nan], [1.0]], free=held)
     assert result.converged.tolist() == [False, True]
     assert result.twice_nll[0] == np.inf
+    # where nothing allowed is expected the fit finds its way out
+    assert fit(compiled, data, starts=[[-1.0]]).parameters[0, 0] == pytest.approx(0.8)
 
 
 def test_large_counts_keep_their_precision():
@@ -548,9 +580,7 @@ def test_a_shape_for_channels_of_different_lengths_is_refused():
     spec = plain_spec(modifier("shapefactor", "free"))
     longer = [sample("s", [*(5 + X), 4.0], modifier("shapefactor", "free"))]
     spec["channels"].append({"name": "d", "samples": longer})
-    with pytest.raises(
-        ModelError, match=r"shapefactor 'free' has 6 parameters, and a channel .* 7"
-    ):
+    with pytest.raises(ModelError, match=r"shapefactor .free. has 6 parameters.* 7 bins"):
         compile_model(pyhf.Model(spec, poi_name=None))
 
 

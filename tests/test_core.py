@@ -75,9 +75,8 @@ def test_fit_names_carry_the_unit_they_count_in():
     for parameter in parameters.PARAMETERS.values():
         if parameter.exponent < 0:
             assert parameter.fit_name.endswith(f"_em{-parameter.exponent}")
-        one = parameter.offset + math.sqrt(parameter.scale) * 1.0
-        if parameter.squared:
-            assert parameter.to_fit(one) == pytest.approx(1.0)
+        one = parameter.offset + parameter.scale ** (1 / parameter.power)
+        assert parameter.to_fit(one) == pytest.approx(1.0)
     assert parameters.get("qnu_ee").fit_name == "qnu_ee_em8"
     assert parameters.get("munu_e").fit_name == "munu2_e_em18"
     assert parameters.get("abs_qnu_emu").fit_name == "qnu2_emu_em16"

@@ -1,24 +1,40 @@
 """Models of couplings: golden numbers, limits into each other, slow twins."""
 
 import dataclasses
+import json
 import math
+import os
+import subprocess
+import sys
 
 import mpmath
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.integrate import quad
 
-from nuhf import constants
-from nuhf.couplings import dipole_portal, parameters
+import nuhf
+from nuhf import constants, library
+from nuhf.couplings import dipole_portal, majorana, parameters
 from nuhf.couplings.light_vector import loop
+from nuhf.couplings.majorana import mixing_matrix
+from nuhf.couplings.model import PAIRS
 from nuhf.errors import InputError
+from nuhf.exclusions import spaced
+from nuhf.library import read_nuclides
 from nuhf.physics import cevns, eves, sns
 from nuhf.physics.couplings import tree_level
-from nuhf.physics.nuclei import read_nuclides
 from nuhf.physics.settings import Physics
+from nuhf.physics.solar import Oscillation
+from nuhf.physics.solar_states import mass_shares, state_shares, state_spectra
 from nuhf.rates import build
-from nuhf.rates.templates import Axis
+from nuhf.rates.moments import flux_moments
+from nuhf.rates.signal import fit_values, flavour_polynomial
+from nuhf.rates.templates import Axis, TemplateSet
+from nuhf.units import KEV
+from nuhf.workspaces.names import split_unit
+from nuhf.workspaces.native import load_model
 
 CS = read_nuclides()["Cs133"]
 S2W = 0.23857
@@ -330,3 +346,466 @@ def test_every_variable_is_fed_and_every_feed_has_a_variable():
         fed = {f.variable for p in model.parameters for f in p.feeds}
         assert {v.name for v in model.variables} <= fed
         assert {v for v in fed if not v.startswith("x_") and v != "s2w"} <= known
+
+
+# ------------------------------------------------------- mass states and the Sun
+
+OSCILLATION = Oscillation(0.318, 0.0220, 0.5, 7.50e-5)
+GOLDEN_STATES = {
+    # P_ee: P_e1, P_e2, rho_ee, rho_mumu, rho_tautau, rho_emu, rho_etau, rho_mutau
+    0.53703: (0.65278, 0.32522, 0.53703, 0.25411, 0.20886, -0.16129, 0.05205, -0.19790),
+    0.51956: (0.60369, 0.37431, 0.51956, 0.25607, 0.22438, -0.12747, 0.02193, -0.20703),
+    0.34879: (0.12400, 0.85400, 0.34879, 0.27518, 0.37603, 0.20307, -0.27238, -0.29625),
+}
+
+
+@pytest.mark.parametrize("survival", GOLDEN_STATES)
+def test_golden_density_matrix_of_solar_neutrinos(survival):
+    found = state_shares(np.array(survival), OSCILLATION)
+    names = ("m1", "m2", "e", "mu", "tau", "emu", "etau", "mutau")
+    # P_ee is printed with five digits, dP_e1/dP_ee = 2.8
+    assert [float(found[n]) for n in names] == pytest.approx(GOLDEN_STATES[survival], abs=3e-5)
+    assert float(found["m3"]) == 0.0220
+    assert float(found["e"] + found["mu"] + found["tau"]) == pytest.approx(1.0, abs=1e-14)
+    assert float(found["m1"] + found["m2"]) == pytest.approx(0.978, abs=1e-14)
+
+
+def test_golden_density_matrix_with_a_phase():
+    # delta = -pi/2 at 8 MeV: 0.2377, -0.2377, -0.2963
+    found = state_shares(np.array(0.34879), OSCILLATION, -math.pi / 2)
+    values = [float(found[n]) for n in ("emu", "etau", "mutau")]
+    assert values == pytest.approx([0.2377, -0.2377, -0.2963], abs=1e-4)
+
+
+@settings(deadline=None, max_examples=30)
+@given(share=st.floats(0, 1), delta=st.floats(-3, 3), r=st.floats(-1e-30, 1e-30))
+def test_interference_is_the_sum_over_mass_states(share, delta, r):
+    # sum_k P_ek |sum_ab ...|^2: V = diag(gV) + d, A = diag(gA), in 3 x 3 matrices, real d_emu
+    survival = 0.35 + 0.2 * share
+    u = mixing_matrix((0.318, 0.022, 0.5), delta)
+    p = mass_shares(np.array(survival), OSCILLATION)
+    couplings = [eves.electron_couplings(f) for f in parameters.FLAVOURS]
+    per_radius = math.sqrt(2) * math.pi * ALPHA / (3 * G) / HC2
+    d = np.zeros((3, 3))
+    d[0, 1] = d[1, 0] = per_radius * r
+    v, a = np.diag([c[0] for c in couplings]) + d, np.diag([c[1] for c in couplings])
+    rho = (u * p) @ u.conj().T
+    forms = eves.cross_section(T_E, "e").forms
+    exact = sum(
+        form * np.trace(rho @ m).real
+        for form, m in (
+            (forms["vector", "vector"], v @ v),
+            (0.5 * forms["vector", "axial"], v @ a + a @ v),
+            (forms["axial", "axial"], a @ a),
+        )
+    )
+    shares = state_shares(np.array(survival), OSCILLATION, delta)
+    found = 0.0
+    for flavour in parameters.FLAVOURS:
+        partners = ({"r": r},) if flavour in ("e", "mu") else ()
+        found = found + shares[flavour] * eves.cross_section(T_E, flavour).at({}, partners)
+    pair = eves.cross_section(T_E, "emu").expand()
+    found = found + shares["emu"] * pair.by_name()["r"] * r
+    np.testing.assert_allclose(found, exact, rtol=1e-12, atol=1e-12 * np.abs(exact).max())
+
+
+def test_interference_on_nuclei_is_that_of_both_flavours():
+    # 2 A0 Z F_p 2 rho d: a transition coupling enters like a diagonal one with weight 2 rho
+    terms = cevns.cross_section(T, CS, "etau", Physics()).expand().by_name()
+    assert set(terms) == {"q", "r", "q^2", "q*r", "r^2"}  # the squares are for pairs of couplings
+    diagonal = cevns.cross_section(T, CS, "e", Physics()).expand().by_name()
+    np.testing.assert_allclose(terms["r"], 2 * diagonal["r"], rtol=1e-13)
+
+
+def test_mass_states_see_only_what_does_not_interfere():
+    assert set(eves.cross_section(T_E, "m2").expand().by_name()) == {"munu^2"}
+
+
+GOLDEN_MAJORANA = {
+    "e": ((0.33300, 0.68900, 0.97800), (0.91091, 0.24227, 0.16543)),
+    "mu": ((0.76442, 0.72458, 0.51100), (-0.50944, -0.67881, 0.73398)),
+    "tau": ((0.90257, 0.58643, 0.51100), None),
+}
+
+
+def moments(flavour, values, mixture=False):
+    """mu^2 of a flavour from the entries of the catalogue."""
+    if flavour == "tau":  # of no source that emits flavours
+        sums: dict[str, float] = {}
+        for name, value in values.items():
+            for (state, _), factor in parameters.get(name).acts(flavour, "standard").items():
+                sums[state] = sums.get(state, 0.0) + value * factor
+        return sum(x**2 for x in sums.values())
+    size = {"munu^2": np.array([1.0]), "1": np.array([0.0])}
+    flavours = {"s": flavour} | ({"t": "m1"} if mixture else {})
+    rows = dict.fromkeys(flavours, size)
+    templates = TemplateSet("r", "eves", "eves", (Axis("n", (0.0, 1.0)),), flavours, rows, {}, rows)
+    given = [parameters.get(name) for name in values]
+    rate = flavour_polynomial(templates, given, flavour)
+    point = {name: x for name, x in fit_values(values).items() if name in rate.names}
+    return float(rate.evaluate(point)[0])
+
+
+@pytest.mark.parametrize("flavour", GOLDEN_MAJORANA)
+def test_golden_majorana_moments(flavour):
+    diagonal, cross = GOLDEN_MAJORANA[flavour]
+    size = 1e-10
+    alone = [moments(flavour, {f"Lambda_{k}": size}) / size**2 for k in (1, 2, 3)]
+    assert alone == pytest.approx(diagonal, abs=6e-6)
+    for (i, j), wanted in zip(((1, 2), (1, 3), (2, 3)), cross or (), strict=False):
+        both = moments(flavour, {f"Lambda_{i}": size, f"Lambda_{j}": size}) / size**2
+        assert alone[i - 1] + alone[j - 1] - both == pytest.approx(wanted, abs=1.2e-5)
+        # a negative one has the phase pi
+        other = moments(flavour, {f"Lambda_{i}": size, f"Lambda_{j}": -size}) / size**2
+        assert other - alone[i - 1] - alone[j - 1] == pytest.approx(wanted, abs=1.2e-5)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    moduli=st.tuples(*[st.floats(0, 2)] * 3), phases=st.tuples(*[st.floats(-3, 3)] * 3),
+    delta=st.floats(-3, 3),
+)  # fmt: skip
+def test_majorana_moments_against_the_cross_product(moduli, phases, delta):
+    # mu_ij = eps_ijk Lambda_k: mu^2 of a state is |Lambda x conj(psi)|^2, with any phases
+    u = mixing_matrix((0.318, 0.022, 0.5), delta)
+    given = majorana.model("X", phases, (0.318, 0.022, 0.5), delta).parameters
+    lambdas = np.array(moduli) * np.exp(1j * np.array(phases))
+    for i, flavour in enumerate(parameters.FLAVOURS):
+        exact = float((np.abs(np.cross(lambdas, u[i].conj())) ** 2).sum())
+        sums: dict[str, float] = {}
+        for modulus, parameter in zip(moduli, given, strict=True):
+            for (state, _), factor in parameter.acts(flavour, "standard").items():
+                sums[state] = sums.get(state, 0.0) + modulus * factor
+        found = sum(x**2 for x in sums.values())
+        assert found == pytest.approx(exact, rel=1e-10, abs=1e-12)
+
+
+def test_moments_of_mass_states_of_a_mixture():
+    size = 1e-11
+    # the formulas of pure flavours are not those of a mixture
+    assert moments("e", {"Lambda_1": size}, mixture=True) == 0.0
+    assert moments("m1", {"Lambda_1": size}, mixture=True) == 0.0
+    assert moments("m2", {"Lambda_1": size}, mixture=True) == pytest.approx(size**2)
+    both = moments("m3", {"Lambda_1": size, "Lambda_2": 2 * size}, mixture=True)
+    assert both == pytest.approx(5 * size**2)
+    assert moments("m3", {"munu_3": size}, mixture=True) == pytest.approx(size**2)
+    assert moments("m3", {"munu_2": size}, mixture=True) == 0.0
+
+
+def test_equal_moments_of_mass_states_are_a_common_one():
+    # the templates of m1 + m2 + m3 are those of e + mu + tau
+    component = library.components(["pp"])["pp"]
+    found = state_spectra(component, library.adiabatic_survival(OSCILLATION), OSCILLATION)
+    at = np.linspace(0.05, 0.42, 50)
+    sums = [sum(found[f"pp_{s}"].density(at) for s in states)
+            for states in (("m1", "m2", "m3"), ("e", "mu", "tau"))]  # fmt: skip
+    np.testing.assert_allclose(sums[0], sums[1], rtol=1e-12)
+    assert all(found[f"pp_m{k}"].density(at).min() > 0 for k in (1, 2, 3))
+
+
+def test_golden_interference_in_the_sun():
+    # pp + 7Be (B16-GS98), relative to the SM, r2 = +1e-31 cm2: solar_coherence.md, section 2
+    names = ("pp", "be7")
+    fluxes, survival = library.read_fluxes(), library.adiabatic_survival(OSCILLATION)
+    species = {
+        name: (fluxes[component].per_cm2_s, spectrum)
+        for component, made in library.components(names).items()
+        for name, spectrum in state_spectra(made, survival, OSCILLATION).items()
+    }
+    recoil = np.array([5e-3, 20e-3])
+    golden = {
+        "emu": ((-0.0913, 0.0567), (-0.0825, 0.0515)),
+        "etau": ((0.0286, 0.0535), (0.0256, 0.0486)),
+        "mutau": ((0.0081, 0.0333), (0.0148, 0.0303)),
+    }
+
+    def rate(flavour, monomial):
+        total = 0.0
+        for flux, spectrum in species.values():
+            if spectrum.flavour == flavour:
+                terms = eves.cross_section(recoil, flavour).expand().by_name()[monomial]
+                moments_of = flux_moments(spectrum, recoil, M_E)
+                total = total + flux * (terms * moments_of).sum(axis=0)
+        return total
+
+    standard = sum(rate(f, "1") for f in parameters.FLAVOURS)
+    for pair, rows in golden.items():
+        linear = 1e-31 * rate(pair, "r") / standard
+        one, other = PAIRS[pair]
+        square = 1e-62 * (rate(one, "r^2") + rate(other, "r^2")) / standard
+        for i, wanted in enumerate(rows):
+            assert (linear[i], square[i]) == pytest.approx(wanted, abs=1.5e-4)
+
+
+# -------------------------------------------------------- through experiments and fits
+
+COHERENT = """
+format = 2
+extends = "darwin-30ty"
+name = "coherent-sun"
+title = "DARWIN with coherent solar neutrinos"
+[sources.sun]
+coherence = true
+"""
+
+
+def written(folder, text):
+    path = folder / "sun.toml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def coherent(tmp_path_factory):
+    return written(tmp_path_factory.mktemp("coherent"), COHERENT)
+
+
+@pytest.fixture(scope="module")
+def incoherent(tmp_path_factory):
+    text = COHERENT.replace("= true", "= false").replace("coherent-sun", "incoherent-sun")
+    return written(tmp_path_factory.mktemp("incoherent"), text)
+
+
+def test_limits_on_a_transition_radius_with_interference(coherent, incoherent):
+    # solar_coherence.md, section 2, DARWIN 30 t yr, same excess at 5 keV: 0.899e-31 becomes
+    # 2.01e-31 (phase 0) and 0.402e-31 (phase pi); the fit of the whole spectrum agrees to 3 %
+    (found,) = nuhf.limit(coherent, "r2nu_emu")
+    low, high = found.intervals[0]
+    assert -low == pytest.approx(0.402e-31, rel=0.03)
+    assert high == pytest.approx(2.01e-31, rel=0.03)
+    (without,) = nuhf.limit(incoherent, "r2nu_emu")
+    assert without.intervals[0][1] == pytest.approx(0.899e-31, rel=0.01)
+    assert any("interference with the SM in the Sun is left out" in n for n in without.notes)
+    assert not any("left out (sources" in n for n in found.notes)
+
+
+def test_moments_of_mass_states_scale_as_their_shares(coherent, incoherent):
+    # pp, P = 0.65, 0.33: about 1.24 and 1.75 times the limit on a common moment
+    limits = {n: nuhf.limit(coherent, n)[0].upper_limit for n in ("munu_eff", "munu_1", "munu_2")}
+    assert limits["munu_1"] / limits["munu_eff"] == pytest.approx(1.24, abs=0.01)
+    assert limits["munu_2"] / limits["munu_eff"] == pytest.approx(1.75, abs=0.01)
+    with pytest.raises(InputError, match="only sources with coherence = true have mass states"):
+        nuhf.limit(incoherent, "munu_1")
+    with pytest.raises(InputError, match="Lambda_1 has no effect on incoherent-sun"):
+        nuhf.limit(incoherent, "Lambda_1")
+
+
+CSI = "coherent-csi-2021"
+
+
+def test_nsi_of_the_csi_data():
+    # REDESIGN section 5, an independent patch of the engine: [-0.072, 0.064] or [0.331, 0.461]
+    (found,) = nuhf.limit(CSI, "eps_u_ee")
+    ends = [end for piece in found.intervals for end in piece]
+    assert ends == pytest.approx([-0.072, 0.064, 0.331, 0.461], abs=6e-4)
+    assert not any("propagation" in note for note in found.notes)
+
+
+def test_exclusion_over_the_mass_of_a_mediator():
+    # electrons count, too: flat below sqrt(2 m_e T), 60 keV
+    at = [1e-4, 1e-3, 300.0, 1000.0]
+    found = nuhf.exclusion(CSI, "g_b_l", "mediator_mass_mev", at)
+    limits = [pieces[-1][1] for pieces in found.intervals]
+    # flat far below the momentum transfer, g ~ m far above it
+    assert limits[0] == pytest.approx(limits[1], rel=1e-3)
+    # but for q^2/m^2, 3 % at 300 MeV
+    assert limits[3] / limits[2] == pytest.approx(1000 / 300, rel=0.03)
+    table = found.to_csv()
+    assert "mediator_mass_mev,piece,lower,upper,best_fit" in table
+    assert len(table.splitlines()) - table.count("#") == 1 + sum(map(len, found.intervals))
+    assert found.to_dict()["setting"] == "mediator_mass_mev"
+    assert not any(note.startswith("mediator_mass_mev =") for note in found.notes)
+
+
+def test_a_heavy_mediator_has_the_limit_of_the_contact_interaction():
+    mass = 1e5
+    (heavy,) = nuhf.limit(CSI, "g_universal", settings={"mediator_mass_mev": mass})
+    assert len(heavy.intervals) == 2
+    low, high = heavy.intervals[1]
+    eps = [g**2 / (math.sqrt(2) * G * mass**2) for g in (low, high)]
+    # A -> -A: eps = -2 A0/3(p + n) of Cs and I is 0.18 to 0.19
+    assert all(0.17 < x < 0.2 for x in eps)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({}, "g_b_l needs a value of the setting mediator_mass_mev"),
+        ({"mediator_mass_mev": -1.0}, "mediator_mass_mev = -1: give a number that is not negative"),
+        ({"mediator_mass_mev": 1.0, "sterile_mass_mev": 1.0},
+         "no parameter here has a setting 'sterile_mass_mev'"),
+    ],
+)  # fmt: skip
+def test_settings_are_checked(given, words):
+    with pytest.raises(InputError, match=words):
+        nuhf.limit(CSI, "g_b_l", settings=given)
+
+
+def test_a_varied_setting_has_no_value():
+    with pytest.raises(InputError, match="varied and set"):
+        nuhf.exclusion(
+            CSI, "g_b_l", "mediator_mass_mev", [1.0], settings={"mediator_mass_mev": 1.0}
+        )
+    with pytest.raises(InputError, match="two positive numbers"):
+        spaced(1.0, 0.1, 5)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "given", "value"),
+    [("eps_u_ee", {}, 0.05), ("eps_u_emu", {}, 0.09),
+     ("g_b_l", {"mediator_mass_mev": 30.0}, 3e-5), ("dipole_mu", {"sterile_mass_mev": 5.0}, 2e-9)],
+)  # fmt: skip
+def test_workspaces_of_both_encodings_count_the_same(parameter, given, value):
+    direct = nuhf.rate(CSI, {parameter: value}, settings=given)["coherent_csi_2021"]
+    signal = sum(row for name, row in direct.items() if name.startswith("cevns"))
+    for encoding, rtol in (("native", 1e-9), ("stock", 2e-3)):
+        spec = nuhf.workspace(CSI, parameter, encoding=encoding, settings=given)
+        model, _ = load_model(spec)
+        poi = spec["measurements"][0]["config"]["poi"]
+        entry = parameters.get(parameter)
+        theta = entry.to_fit(value) * entry.scale / 10.0 ** split_unit(poi)[1]
+        point = np.array(model.config.suggested_init())
+        point[model.config.par_map[poi]["slice"]] = theta
+        counts = np.asarray(model.expected_actualdata(point))
+        background = sum(row for name, row in direct.items() if not name.startswith("cevns"))
+        np.testing.assert_allclose(counts, signal + background, rtol=rtol, atol=1e-3)
+
+
+STRANGER = """
+from nuhf.couplings.model import CouplingModel, Feed, Group, Parameter, Variable
+
+def amplitude(vertex):
+    if vertex.interaction == "eves":
+        return {}
+    return {"vector": {"b": vertex.proton + vertex.neutron}}
+
+MODEL = CouplingModel(
+    "baryonic",
+    (Variable("b", "1", "b", "coupling to nucleons"),),
+    amplitude,
+    (Parameter("b_e", "1", Group("baryonic", "Baryonic", 200), "b_e", 0, (Feed("b", 1.0, ("e",)),),
+               "b_e", "coupling of nu_e to nucleons"),),
+)
+"""
+
+
+def test_a_package_of_a_stranger_adds_a_coupling(tmp_path):
+    # installed as any package: a module, and an entry point in its metadata
+    (tmp_path / "stranger.py").write_text(STRANGER, encoding="utf-8")
+    folder = tmp_path / "stranger-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: stranger\nVersion: 1.0\n")
+    (folder / "entry_points.txt").write_text("[nuhf.couplings]\nbaryonic = stranger:MODEL\n")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-m", "nuhf", "limit", CSI, "-p", "b_e", "--json"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    (found,) = json.loads(done.stdout)["results"]
+    # 2 Z + N of eps_u, Z + N of this one
+    (ours,) = nuhf.limit(CSI, "eps_u_ee")
+    assert found["parameter"] == "b_e"
+    ratio = found["intervals"][0][1] / ours.intervals[0][1]
+    assert ratio == pytest.approx((2 * CS.protons + CS.neutrons) / CS.nucleons, rel=0.02)
+
+
+def test_bands_of_two_nsi_in_a_window():
+    # one target: x p + y n is what it knows; the slope is -(2 Z + N)/(Z + 2 N)
+    window = ((-0.6, 0.8), (-0.6, 0.8))
+    found = nuhf.contour(CSI, ("eps_u_ee", "eps_d_ee"), cl=0.9, points=30, window=window)
+    ((_, lines),) = found.regions
+    assert len(lines) == 4  # both sides of two bands
+    slope = -(2 * CS.protons + CS.neutrons) / (CS.protons + 2 * CS.neutrons)
+    for line in lines:
+        (x0, y0), (x1, y1) = line[0], line[-1]
+        assert (y1 - y0) / (x1 - x0) == pytest.approx(slope, abs=0.02)
+    assert all(-0.6 <= x <= 0.8 for x in found.best_fit)
+    assert any("drawn within a window" in note for note in found.notes)
+    with pytest.raises(InputError, match="the lower one first"):
+        nuhf.contour(CSI, ("eps_u_ee", "eps_d_ee"), window=((1.0, -1.0), (-1.0, 1.0)))
+
+
+MEDIATOR = """
+format = 2
+extends = "coherent-csi-2021"
+name = "csi-mediator"
+title = "CsI with a mediator"
+[physics.settings]
+mediator_mass_mev = 30.0
+"""
+
+
+def test_a_file_may_state_settings(tmp_path):
+    path = tmp_path / "mediator.toml"
+    path.write_text(MEDIATOR, encoding="utf-8")
+    (stated,) = nuhf.limit(str(path), "g_b_l")
+    (given,) = nuhf.limit(CSI, "g_b_l", settings={"mediator_mass_mev": 30.0})
+    assert stated.upper_limit == pytest.approx(given.upper_limit, rel=1e-9)
+    assert "mediator_mass_mev = 30" in stated.notes
+    assert not any("mediator" in note for note in nuhf.limit(str(path), "qnu_ee")[0].notes)
+    (other,) = nuhf.limit(str(path), "g_b_l", settings={"mediator_mass_mev": 100.0})
+    assert other.upper_limit > 1.5 * given.upper_limit
+
+
+def test_workspaces_of_a_mediator_combine(tmp_path):
+    files = []
+    for name in (CSI, "coherent-lar-2020"):
+        spec = nuhf.workspace(
+            name, "g_b_l", encoding="native", settings={"mediator_mass_mev": 100.0}
+        )
+        files.append(tmp_path / f"{name}.json")
+        files[-1].write_text(json.dumps(spec), encoding="utf-8")
+    joined = nuhf.combine(files)
+    assert joined["measurements"][0]["config"]["poi"] == "g2_b_l_em10"
+    assert len(joined["channels"]) == 2
+    (both,) = nuhf.limit([CSI, "coherent-lar-2020"], "g_b_l",
+                         settings={"mediator_mass_mev": 100.0})  # fmt: skip
+    path = tmp_path / "joined.json"
+    path.write_text(json.dumps(joined), encoding="utf-8")
+    (found,) = nuhf.limit(str(path), "g2_b_l_em10")
+    assert found.upper_limit == pytest.approx(both.upper_limit, rel=1e-6)
+
+
+# ------------------------------------------------------------- equivalent photons
+
+RATIOS = {
+    "Xe": (5.06, 6.16, 17.3, 7.40, 5.29, 2.66), "Ge": (13.0, 7.68, 3.69, 7.81, 1.80, 0.55),
+    "Ar": (26.3, 12.3, 4.70, 1.52, 2.85, 0.88),
+}  # fmt: skip
+"""To free electrons in steps at T = 0.25, 0.5, 1, 2, 5, 10 keV; E = 0.267 MeV, m_nu = 1 meV."""
+
+
+@pytest.mark.parametrize("symbol", RATIOS)
+def test_golden_ratio_of_equivalent_photons_to_free_electrons(symbol):
+    recoil = np.array([0.25, 0.5, 1.0, 2.0, 5.0, 10.0]) * KEV * (1 - 1e-12)
+    photons = library.read_photoabsorption(symbol)(recoil)
+    steps = library.read_shells(f"electrons/{symbol}_shells.csv").effective_electrons(recoil)
+    physics = Physics(variables=("q_epa", "q"), settings={"neutrino_mass_ev": 1e-3})
+    section = eves.cross_section(recoil, "e", physics=physics, photoabsorption=photons)
+    own, energy = section.inelastic["photon"].coefficients, 0.267
+    by_photons = own[0] + own[3] * math.log(energy)
+    free = section.expand().by_name()["q^2"]
+    free = steps * (free[0] + free[1] / energy + free[2] / energy**2)
+    assert by_photons / free == pytest.approx(RATIOS[symbol], rel=0.02)
+    if symbol == "Xe":
+        assert photons[2] == pytest.approx(1.9391e-18, rel=1e-4)
+        assert by_photons[2] == pytest.approx(1.7478e-16, rel=1e-4)
+        assert free[2] == pytest.approx(1.0124e-17, rel=2e-3)
+
+
+def test_moment_of_the_logarithm_against_quad():
+    spectrum = sns.decay_at_rest()["nue"]
+    found = flux_moments(spectrum, np.array([1e-3, 10.0]), M_E, np.array([0.3, 21.0]), True)[3]
+    for least, ours in zip((0.3, 21.0), found, strict=True):
+        exact, _ = quad(lambda e: float(spectrum.density(np.array([e]))[0]) * math.log(e), least,
+                        spectrum.endpoint, epsabs=1e-12)  # fmt: skip
+        # the nodes are those for powers of E: 2e-4 for a spectrum in one piece
+        assert ours == pytest.approx(exact, rel=2e-4)
+
+
+def test_limits_by_equivalent_photons():
+    # m_nu from 1 meV to 0.1 eV weakens the limit by 13 %; free electrons are 2 to 3 times weaker
+    (light,) = nuhf.limit("xenonnt-sr0", "qnu_epa_ee", settings={"neutrino_mass_ev": 1e-3})
+    (heavy,) = nuhf.limit("xenonnt-sr0", "qnu_epa_ee", settings={"neutrino_mass_ev": 0.1})
+    assert heavy.upper_limit / light.upper_limit == pytest.approx(1.14, abs=0.02)
+    (free,) = nuhf.limit("xenonnt-sr0", "qnu_ee")
+    assert 1.5 < free.intervals[-1][1] / light.upper_limit < 6.0
+    assert any("equivalent photons" in note for note in light.notes)

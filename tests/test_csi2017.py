@@ -1,20 +1,17 @@
 """coherent-csi-2017 against the published counts and the event integrator of its tables."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
-from nuhf.detector.resolution import PoissonLight
 from test_csi2017_tables import chicago3, constant, predict
 
 import nuhf
 from nuhf import questions
 from nuhf.constants import AVOGADRO
-from nuhf.detector.efficiency import LogisticEfficiency
-from nuhf.detector.quenching import TabulatedQuenching
-from nuhf.detector.response import poisson_response_matrix
+from nuhf.detector.efficiency import FullEfficiency, LogisticEfficiency
+from nuhf.detector.quenching import TableQuenching
+from nuhf.detector.smearing import PoissonLight
 from nuhf.errors import InputError
-from nuhf.experiments.catalogue import load, parse_experiment
+from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare
 from nuhf.physics import eves
 from nuhf.report.shipped import stock_check
@@ -24,20 +21,24 @@ from nuhf.units import G_PER_KG, KEV, METRE
 
 NAME = "coherent-csi-2017"
 EDGES = np.arange(6.0, 31.0, 2.0)
-ONE = LogisticEfficiency(1.0, 1.0, -1e3, 0.0)
+ONE = FullEfficiency()
 PAPER = ("cadeddu2020-fixed-rn", "cadeddu2020-free-rn", "cadeddu2020-energy")
 
 
-def variant(analysis, placement=None, **changes):
-    """The experiment with keys of an analysis changed, prepared."""
-    loaded = load(NAME, analysis)
-    experiment = loaded.experiment
-    changed = loaded.analysis.model_copy(update=changes)
-    update = {"analyses": {**experiment.analyses, analysis: changed}}
-    if placement is not None:
-        light = experiment.detector.resolution.model_copy(update={"placement": placement})
-        update["detector"] = experiment.detector.model_copy(update={"resolution": light})
-    return prepare(replace(loaded, experiment=experiment.model_copy(update=update)))
+def variant(analysis, changes=None):
+    """The experiment with keys changed, prepared."""
+    return prepare(load(NAME, analysis).changed(changes or {}))
+
+
+def placed(placement):
+    """Change where a number of photoelectrons stands on the axis."""
+    return {"responses": {"nuclear": {"smearing": {"placement": placement}}}}
+
+
+def timed(*edges_us):
+    """Change the bins in time."""
+    axes = {"photoelectrons": EDGES.tolist(), "time_us": list(edges_us)}
+    return {"regions": {"main": {"axes": axes}}}
 
 
 def interval(one, parameter, cl=0.9, **options):
@@ -50,7 +51,7 @@ def interval(one, parameter, cl=0.9, **options):
 def test_the_steady_background_does_not_know_the_binning_in_time():
     """Its events are those from 0 to 6 us; bins that end at 3 us have their part of them."""
     (whole,) = variant("cadeddu2020-fixed-rn").regions
-    (early,) = variant("cadeddu2020-fixed-rn", t_edges_us=(0.0, 1.0, 3.0)).regions
+    (early,) = variant("cadeddu2020-fixed-rn", timed(0.0, 1.0, 3.0)).regions
     fine = whole.backgrounds["ss"].reshape(12, 12)
     expected = np.stack([fine[:, :2].sum(axis=1), fine[:, 2:6].sum(axis=1)], axis=1)
     np.testing.assert_allclose(early.backgrounds["ss"].reshape(12, 2), expected, rtol=1e-12)
@@ -96,7 +97,7 @@ def test_standard_model_events():
 @pytest.mark.parametrize(("placement", "events"), [(-0.5, 143.8), (0.0, 155.1), (0.5, 165.5)])
 def test_placement_of_a_photoelectron(placement, events):
     # the same three conventions in the checks of the released tables
-    (signal,) = variant("default", placement).templates
+    signal = variant("default", placed(placement)).templates[0]
     total = sum(terms["1"].sum() for terms in signal.nominal.values())
     # templates stand at R_n = 5 fm, not at the 5.01 and 4.94 fm of the checks
     assert total == pytest.approx(events, rel=0.01)
@@ -113,7 +114,7 @@ def test_backgrounds():
 
 
 def test_neutrinos_after_six_microseconds_are_lost():
-    (signal,) = variant("default", t_edges_us=(0.0, 6.0, 12.0)).templates
+    signal = variant("default", timed(0.0, 6.0, 12.0)).templates[0]
     early, late = signal.nominal["nue"]["1"].reshape(12, 2).sum(axis=0)
     assert late / (early + late) == pytest.approx(0.085, abs=0.001)
 
@@ -125,7 +126,7 @@ def test_neutrinos_after_six_microseconds_are_lost():
 def test_whole_photoelectrons_are_all_somewhere(placement):
     light = PoissonLight(13.348, placement)
     energy = np.array([0.2, 1.0, 3.0]) * 1e-3
-    matrix = poisson_response_matrix(np.arange(-0.5, 200.0), energy, light, ONE)
+    matrix = light.response(np.arange(-0.5, 200.0), energy, ONE)
     np.testing.assert_allclose(matrix.sum(axis=0), 1.0, atol=1e-12)
     # bin k holds k - 1/2 <= x < k + 1/2: number k, or k - 1 where it stands half a unit higher
     numbers = np.arange(matrix.shape[0]) - (placement == 0.5)
@@ -134,7 +135,7 @@ def test_whole_photoelectrons_are_all_somewhere(placement):
 
 def test_a_number_on_an_edge_belongs_to_the_bin_above():
     light = PoissonLight(13.348, 0.0)
-    (split,) = poisson_response_matrix(np.array([6.0, 7.0]), np.array([4.5e-4]), light, ONE)
+    (split,) = light.response(np.array([6.0, 7.0]), np.array([4.5e-4]), ONE)
     six = light.probability(np.array([6.0]), np.array([4.5e-4]))[0]
     np.testing.assert_allclose(split, six)
 
@@ -147,19 +148,19 @@ def test_steps_of_the_efficiency():
 
 
 def test_tabulated_quenching_is_not_extrapolated():
-    table = TabulatedQuenching(np.array([2e-3, 4e-3]), np.array([0.04, 0.06]), 1.05)
-    np.testing.assert_allclose(table(np.array([3e-3])), 1.05 * 3e-3 * 0.05)
+    table = TableQuenching(np.array([2e-3, 4e-3]), np.array([0.04, 0.06]))
+    np.testing.assert_allclose(table(np.array([3e-3])), 3e-3 * 0.05)
     for outside in (1.9e-3, 4.1e-3):
         with pytest.raises(InputError, match="is outside 2 to 4 keV"):
             table(np.array([outside]))
 
 
 @pytest.mark.parametrize(("old", "new", "words"), [
-    ('quenching = "chicago3"', 'quenching = "chicago4"', ["'chicago4'", "chicago3"]),
-    ("beam_energy_gwh = 7.47594\n", "", ["per_gwh", "beam_energy_gwh"]),
-    ('kind = "poisson"\nsource', "a0_kev_ee = 1.0\nb0_per_kev_ee = 1.0\nsource", ["resolution"]),
-    ("events = 405.0", "", ["events"]),
-    ('spectrum = "analytic"', 'spectrum = "tabulated"', ["energy_table"]),
+    ("beam_energy_gwh = 7.47594\n", "", ["backgrounds.brn: give events, or the beam_energy_gwh"]),
+    ('kind = "poisson"\n', 'kind = "gamma"\n', ["smearing.pe_per_kev_ee: unknown key"]),
+    ("events = 405.0", "", ["backgrounds.ss.events: required"]),
+    ("photoelectrons = [6.0, 30.0]", "photoelectrons = [1e3, 2e3]",
+     ["backgrounds.ss: its shape is zero"]),
     ("limits = { Rn_CsI = [4.78, 6.0] }", "limits = { Rn_CsI = [1.0, 6.0] }", ["Rn_CsI", "2.0"]),
     ("limits = { Rn_CsI = [4.78, 6.0] }", "limits = { qnu_ee = [1.0, 6.0] }", ["qnu_ee", "none"]),
 ])  # fmt: skip
@@ -169,7 +170,7 @@ def test_refusals(tmp_path, old, new, words):
     path = tmp_path / "changed.toml"
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(InputError) as caught:
-        parse_experiment(path)
+        prepare(load(str(path)))
     for word in words:
         assert word in str(caught.value)
 
@@ -202,10 +203,10 @@ def test_a_result_carries_the_note():
 def test_without_time_the_flavours_are_weaker(parameter, group, factor):
     # arXiv:1908.06045, section IV: arrival times tell the flavours apart
     analysis = "cadeddu2020-fixed-rn"
-    timed = interval(variant(analysis), parameter, profile=(group,)).intervals
-    blind = variant(analysis, t_edges_us=(0.0, 6.0))
+    with_time = interval(variant(analysis), parameter, profile=(group,)).intervals
+    blind = variant(analysis, timed(0.0, 6.0))
     untimed = interval(blind, parameter, profile=(group,)).intervals
-    width = [found[-1][1] - found[0][0] for found in (timed, untimed)]
+    width = [found[-1][1] - found[0][0] for found in (with_time, untimed)]
     assert width[1] > factor * width[0]
 
 
@@ -221,8 +222,9 @@ def test_electrons_left_out_would_decide_on_charges_alone():
     """The note of the CsI files: free electrons in 2021's region, prompt neutrinos and muon's."""
     loaded = load("coherent-csi-2021")
     experiment = loaded.experiment
-    flux = experiment.source.pot * experiment.source.neutrinos_per_flavour_per_pot
-    flux /= 4.0 * np.pi * (experiment.source.baseline_m * METRE) ** 2
+    beam = experiment.sources["sns"]
+    flux = beam.pot * beam.neutrinos_per_flavour_per_pot
+    flux /= 4.0 * np.pi * (beam.baseline_m * METRE) ** 2
     molar = 132.905 + 126.904
     electrons = experiment.target.mass_kg * G_PER_KG / molar * AVOGADRO * (55 + 53)
     low, high = (pe / 13.35 * KEV for pe in (8.0, 60.0))  # arXiv:2110.07730: 13.35 PE/keV_ee
@@ -235,6 +237,6 @@ def test_electrons_left_out_would_decide_on_charges_alone():
     observed = prepare(loaded).regions[0].observed.sum()
     assert events() < 1e-3
     assert events(munu=1.7e-9) < 0.01 * observed  # the limit of coherent scattering
-    limit = nuhf.limit("coherent-csi-2021", "qnu_mumu")[0].intervals[-1][1]
+    limit = nuhf.limit("coherent-csi-2021", "qnu_mumu", analysis="cevns-only")[0].intervals[-1][1]
     # a hundredth of the limit would be seen: several times the root of all events
     assert events(q=0.01 * limit) > 10.0 * np.sqrt(observed)

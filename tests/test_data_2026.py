@@ -31,6 +31,7 @@ from independent_2026 import (
     eves_density_matrix,
     golden_radius,
     line,
+    low_energy_sun,
     mass_states,
     panels,
     read,
@@ -473,15 +474,6 @@ def test_moments_of_mass_states_are_linear_in_survival():
     assert SOLAR["sin2_theta12"] == 0.318  # the numbers above hold for these angles only
 
 
-def low_energy_sun():
-    """pp and 7Be neutrinos (B16-GS98, relative): (source, energies, fluxes)."""
-    table = read("solar/spectrum_pp.csv")
-    low, high = table["e_mev"][:-1], table["e_mev"][1:]
-    value = table["density_per_mev"]
-    yield "pp", (low + high) / 2, 5.98e10 * 0.5 * (value[1:] + value[:-1]) * (high - low)
-    yield "be7", np.array([0.8613, 0.3843]), 4.93e9 * np.array([0.897, 0.103])
-
-
 COHERENT_TERMS = {  # linear and quadratic term over the SM for r2 = +1e-31 cm2
     (5, 0, 1): (-0.0913, 0.0567), (5, 0, 2): (0.0286, 0.0535), (5, 1, 2): (0.0081, 0.0333),
     (20, 0, 1): (-0.0825, 0.0515), (20, 0, 2): (0.0256, 0.0486), (20, 1, 2): (0.0148, 0.0303),
@@ -512,7 +504,7 @@ def test_radiative_couplings_follow_from_their_formula():
     M. Atzori Corona et al., arXiv:2205.09484 (both recalled): box diagrams of W and Z, and for a
     proton the charge radius of each flavour. Formula and printed couplings meet to 1e-4.
     """
-    scheme = tomllib.loads((DATA / "couplings.toml").read_text())["radiative-UNVERIFIED"]
+    scheme = tomllib.loads((DATA / "couplings.toml").read_text())["radiative"]
     alpha_z, s2z, strong_w, strong_z, rho = 1 / 127.951, 0.23122, 0.1203, 0.1180, 1.00063
     ww = -alpha_z / (2 * np.pi * s2z) * (1 - strong_w / (2 * np.pi))
     crossed = alpha_z / (8 * np.pi * s2z) * (1 + strong_w / np.pi)

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from nuhf.detector.resolution import GammaSmearing
 from scipy.integrate import quad
 from scipy.optimize import brentq
 from scipy.special import gammaincc
@@ -16,17 +15,20 @@ from scipy.stats import gamma
 from nuhf.detector import response
 from nuhf.detector.efficiency import (
     ExponentialTimeEfficiency,
+    FullEfficiency,
     LogisticEfficiency,
     exponential_fractions,
 )
 from nuhf.detector.quenching import PolynomialQuenching
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import load
+from nuhf.inputs import Inputs
 
-SETUP = load("coherent-csi-2021").experiment.detector
-SMEARING = GammaSmearing(SETUP.resolution.a0_kev_ee, SETUP.resolution.b0_per_kev_ee)
-LOGISTIC = LogisticEfficiency(**SETUP.efficiency.nominal.model_dump())
-TIME = ExponentialTimeEfficiency(SETUP.time_efficiency.start_us, SETUP.time_efficiency.rate_per_us)
+EXPERIMENT = load("coherent-csi-2021").experiment
+SETUP = EXPERIMENT.responses["nuclear"]
+SMEARING = SETUP.smearing.smearing()
+LOGISTIC = SETUP.efficiency.efficiency(Inputs(), 1.0, "pe")
+TIME = SETUP.time
 EDGES = np.array([0, 8, 12, 16, 20, 24, 32, 40, 50, 60.0])
 LIGHT = st.floats(0.05, 6.0)
 """keV_ee: 0.7 to 80 photoelectrons."""
@@ -34,14 +36,11 @@ RATES = st.just(0.0) | st.floats(1e-9, 3)
 """Losses per us; exactly 0 is a branch of its own."""
 
 
-class FlatEfficiency(LogisticEfficiency):
-    """Everything is seen."""
-
-    def __init__(self):
-        super().__init__(1.0, 1.0, 0.0, 0.0)
-
-    def __call__(self, signal):
-        return np.ones_like(signal)
+def variations(part):
+    """Released variations of quenching or efficiency: the changes up and down."""
+    for nuisance in EXPERIMENT.nuisances.values():
+        if nuisance.kind == "variation" and part in nuisance.up["responses"].get("nuclear", {}):
+            yield [n["responses"]["nuclear"][part] for n in (nuisance.up, nuisance.down)]
 
 
 # ----------------------------------------------------------------- quenching
@@ -66,9 +65,10 @@ def test_quenching_of_csi_is_about_ten_per_cent():
 def test_released_variations_bracket_the_nominal():
     recoil = np.linspace(1e-3, 45e-3, 30)
     nominal = PolynomialQuenching(SETUP.quenching.coefficients, (0, 0.08))(recoil)
-    for variation in SETUP.quenching.variations.values():
-        up = PolynomialQuenching(variation.up, (0, 0.08))(recoil)
-        down = PolynomialQuenching(variation.down, (0, 0.08))(recoil)
+    found = list(variations("quenching"))
+    assert len(found) == 2
+    for ends in found:
+        up, down = (PolynomialQuenching(e["coefficients"], (0, 0.08))(recoil) for e in ends)
         # eigenvectors of a linear fit: symmetric
         np.testing.assert_allclose(0.5 * (up + down), nominal, rtol=1e-4)
 
@@ -139,10 +139,10 @@ def test_threshold_of_the_release():
 
 def test_plateau_of_the_efficiency():
     assert LOGISTIC(np.array([1e4]))[0] == pytest.approx(LOGISTIC.a + LOGISTIC.d)
-    for variation in SETUP.efficiency.variations.values():
-        for logistic in (variation.up, variation.down):
-            curve = LogisticEfficiency(**logistic.model_dump())
-            assert 0.9 < curve(np.array([1e4]))[0] <= 1.0
+    (ends,) = variations("efficiency")
+    for logistic in ends:
+        curve = LogisticEfficiency(**logistic)
+        assert 0.9 < curve(np.array([1e4]))[0] <= 1.0
 
 
 def test_threshold_of_other_curves():
@@ -154,11 +154,11 @@ def test_threshold_of_other_curves():
 
 
 @settings(deadline=None)
-@given(time=st.floats(0, 20), start=st.floats(0, 3), rate=RATES)
-def test_time_integral_against_quad(time, start, rate):
+@given(time=st.floats(1e-3, 20), start=st.floats(0, 3), rate=RATES)
+def test_mean_time_efficiency_against_quad(time, start, rate):
     curve = ExponentialTimeEfficiency(start, rate)
     expected = quad(curve, 0, time, points=[min(start, time)], epsabs=1e-12)[0]
-    assert float(curve.integral(np.array(time))) == pytest.approx(expected, rel=1e-8, abs=1e-10)
+    assert curve.mean([0.0, time])[0] * time == pytest.approx(expected, rel=1e-8, abs=1e-10)
 
 
 @settings(deadline=None)
@@ -220,7 +220,7 @@ def slow_response(edges, light_kev, efficiency):
 
 @pytest.mark.parametrize("light_kev", [0.05, 0.3, 0.8, 2.0, 4.0])
 def test_response_against_quad(light_kev):
-    found = response.response_matrix(EDGES, np.array([light_kev * 1e-3]), SMEARING, LOGISTIC)
+    found = SMEARING.response(EDGES, np.array([light_kev * 1e-3]), LOGISTIC)
     expected = slow_response(EDGES, light_kev, LOGISTIC)
     np.testing.assert_allclose(found[:, 0], expected, atol=1e-9)
 
@@ -229,10 +229,10 @@ def test_response_against_quad(light_kev):
 @given(light_kev=st.lists(LIGHT, min_size=1, max_size=5))
 def test_response_is_a_probability(light_kev):
     energy = np.array(light_kev) * 1e-3
-    matrix = response.response_matrix(EDGES, energy, SMEARING, LOGISTIC)
+    matrix = SMEARING.response(EDGES, energy, LOGISTIC)
     assert (matrix >= 0).all()
     assert (matrix.sum(0) <= 1).all()
-    whole = response.response_matrix(np.array([0.0, 60.0]), energy, SMEARING, LOGISTIC)
+    whole = SMEARING.response(np.array([0.0, 60.0]), energy, LOGISTIC)
     np.testing.assert_allclose(matrix.sum(0), whole[0], atol=1e-9)
 
 
@@ -240,7 +240,7 @@ def test_response_is_a_probability(light_kev):
 @given(light_kev=st.floats(0.2, 3.5))
 def test_perfect_detector_loses_only_what_lies_outside(light_kev):
     energy = np.array([light_kev * 1e-3])
-    matrix = response.response_matrix(EDGES, energy, SMEARING, FlatEfficiency())
+    matrix = SMEARING.response(EDGES, energy, FullEfficiency())
     shape = 1 + SMEARING.b0_per_kev_ee * light_kev
     beyond = gammaincc(shape, 60 * shape * SMEARING.a0_kev_ee / light_kev)
     assert matrix.sum() == pytest.approx(1 - beyond, abs=1e-6)

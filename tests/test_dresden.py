@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,16 @@ from scipy.optimize import brentq, minimize
 import nuhf
 from nuhf import resources
 from nuhf.constants import AVOGADRO
-from nuhf.detector import germanium
+from nuhf.detector.efficiency import FullEfficiency
 from nuhf.detector.gaussian import bin_probabilities
+from nuhf.detector.quenching import LindhardQuenching, MixedQuenching
+from nuhf.detector.smearing import FanoWidth, GaussianSmearing
 from nuhf.errors import InputError
-from nuhf.experiments import reactor as kind
-from nuhf.experiments.catalogue import list_experiments, load, parse_experiment
+from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare
-from nuhf.physics import reactor, shells
+from nuhf.experiments.quenching import library_curve, library_names
+from nuhf.library import fission_fractions, read_shells
+from nuhf.physics import reactor
 from nuhf.physics.reactor_models import ISOTOPES, Piece, add, piece_spectrum
 from nuhf.rates import build
 from nuhf.stats.problem import Options, pose
@@ -87,11 +91,9 @@ def test_templates_state_small_quadrature_errors(analysis):
             assert made.errors["nuebar"][name].max() < 2e-3 * np.abs(row).max()
 
 
-def test_finer_grid_changes_nothing(default, tmp_path):
-    text = list_experiments()[EXPERIMENT].read_text(encoding="utf-8")
-    path = tmp_path / "fine.toml"
-    path.write_text(text.replace('gaussian = "positive"', 'gaussian = "positive"\nrefine = 4'))
-    fine = prepare(load(str(path)))
+def test_finer_grid_changes_nothing(default):
+    refined = {"nuclear": {"refine": 4}, "electron": {"refine": 4}}
+    fine = prepare(load(EXPERIMENT).changed({"responses": refined}))
     for coarse, other in zip(default.templates, fine.templates, strict=True):
         for name, row in coarse.nominal["nuebar"].items():
             scale = np.abs(row).max()
@@ -129,19 +131,23 @@ def test_quenching_varies_coherent_scattering_only(default):
 def test_electron_scattering_of_the_reference_prediction():
     # settings as in test_germanium: each isotope normalised to 1, no captures, 4.8e13, no 76Ge
     pieces = (Piece("points", "vogel_engel1989"), Piece("points", "mueller2011"))
-    fuel = reactor.fission_fractions("typical_commercial")
+    fuel = fission_fractions("typical_commercial")
 
     def mixture(weights):
-        return add([piece_spectrum(piece, weights) for piece in pieces])
+        return add(
+            [piece_spectrum(p, weights, read_table(resources.find(p.file), [])) for p in pieces]
+        )
 
     share = {i: fuel[i] / reactor.antineutrinos_per_fission(mixture({i: 1.0})) for i in ISOTOPES}
     source = mixture(share)
     table = read_table(resources.find("dresden-2/sm_prediction_reference.csv"), ["es"])
     edges = table.edges("e_lo_kev_ee", "e_hi_kev_ee") * KEV
-    response = germanium.GermaniumResponse(
-        tuple(edges), germanium.Unquenched(), germanium.FanoResolution(0.0685, 0.00296, 0.11), True
-    )
-    steps = shells.read_shells(resources.find("electrons/germanium_shells.csv"))
+    smearing = GaussianSmearing(FanoWidth(0.0685, 0.00296, 0.11), True)
+
+    def response(recoil):
+        return smearing.response(edges, recoil, FullEfficiency())
+
+    steps = read_shells("electrons/Ge_shells.csv")
     atoms = 2924.0 / 72.63 * AVOGADRO
     fluence = reactor.fluence_from_flux(source, 4.8e13, DAY)
     sources = [build.Source("nuebar", source, fluence, np.ones(1))]
@@ -169,11 +175,13 @@ def test_electron_scattering_of_the_reference_prediction():
 # --------------------------------------------------------------- backgrounds
 
 
-def exact_shape(name, shift, key):
-    case = kind._Case(load(EXPERIMENT), load(EXPERIMENT).experiment, load(EXPERIMENT).analysis)
-    (background,) = (b for b in case.experiment.backgrounds if b.name == name)
-    (section,) = (r for r in case.experiment.regions if r.name == background.region)
-    return kind._shape(kind._run(case, section), background, shift, key)
+def exact_shape(name, shift=0.0, key="width_kev"):
+    """A background with one of its numbers shifted, built from a file that says so."""
+    loaded = load(EXPERIMENT)
+    value = getattr(loaded.experiment.backgrounds[name], key)
+    new = tuple(v + shift for v in value) if isinstance(value, tuple) else value + shift
+    one = prepare(loaded.changed({"backgrounds": {name: {key: new}}}))
+    return next(r.backgrounds[name] for r in one.regions if name in r.backgrounds)
 
 
 def code4p(alpha, nominal, up, down):
@@ -205,10 +213,9 @@ def test_interpolated_shapes_are_the_shapes(name, nuisance, key, size, alpha, de
 def test_sum_of_a_line_is_its_area(default):
     # 0.16 of 1475 lines per day at 0.158 keV, a quarter of it above 0.2 keV, before acceptance
     section = load(EXPERIMENT).experiment.backgrounds
-    m_line = next(b for b in section if b.name == "ec_m_on")
-    l_line = next(b for b in section if b.name == "ec_l_on")
+    m_line, l_line = section["ec_m_on"], section["ec_l_on"]
     assert m_line.area_per_day == pytest.approx(0.16 * l_line.area_per_day, rel=2e-3)
-    found = (exact_shape("ec_m_on", 0.0, "")[:40] / 96.4).sum()
+    found = (exact_shape("ec_m_on")[:40] / 96.4).sum()
     assert 0 < found < stats.norm.sf((0.2 - 0.158) / 0.0685) * m_line.area_per_day
 
 
@@ -325,7 +332,7 @@ def test_notes_say_what_the_acceptance_error_would_do(analysis, moment, strength
     # one file for each treatment of the error that the note compares
     module = validation()
     loaded = load(EXPERIMENT, analysis)
-    assert ACCEPTANCE not in {n.name for n in loaded.analysis.nuisances}
+    assert ACCEPTANCE not in {n.name for n in loaded.nuisances}
     (note,) = (n for n in loaded.notes if "error of the acceptance is left out" in n)
     assert f"norm_cevns by {100 * strength:.0f} %" in note
     assert f"munu_e < {common:.1e} mu_B" in note
@@ -366,6 +373,9 @@ def test_stock_file_in_plain_pyhf(default):
 # ------------------------------------------------------ integral measurements
 
 
+START = "[responses.nuclear]"
+
+
 def variant(tmp_path, *pairs, name="variant.toml"):
     text = CONUS.read_text(encoding="utf-8")
     for old, new in zip(pairs[::2], pairs[1::2], strict=True):
@@ -377,7 +387,7 @@ def variant(tmp_path, *pairs, name="variant.toml"):
 
 
 def test_integral_measurement_from_a_file_alone():
-    rate = nuhf.rate(str(CONUS))["conus_plus_on"]
+    rate = nuhf.rate(str(CONUS))["conus_plus"]
     # 347 +- 59 predicted by the collaboration, with a threshold for each detector
     assert rate["cevns_e"].sum() == pytest.approx(347.0, abs=59.0)
     (moment,) = nuhf.limit(str(CONUS), "munu_e")
@@ -391,42 +401,46 @@ def test_integral_measurement_from_a_file_alone():
 
 
 def test_rate_scales_with_distance_power_and_mass(tmp_path):
-    base = nuhf.rate(str(CONUS))["conus_plus_on"]["cevns_e"]
+    base = nuhf.rate(str(CONUS))["conus_plus"]["cevns_e"]
     path = variant(
         tmp_path, "distance_m = 20.7", "distance_m = 41.4", "mass_kg = 2.748", "mass_kg = 5.496",
         "power_gw = 3.6", "power_gw = 10.8",
     )  # fmt: skip
-    found = nuhf.rate(path)["conus_plus_on"]["cevns_e"]
+    found = nuhf.rate(path)["conus_plus"]["cevns_e"]
     np.testing.assert_allclose(found, base * 2.0 * 3.0 / 4.0, rtol=1e-12)
 
 
+INLINE = "axes = { energy_kev_ee = [0.17, 0.80] }"
+EXCESS = 'data = { kind = "values", values = [395.0], errors = [106.0] }'
+
+
 def test_table_and_inline_bins_are_the_same(tmp_path):
-    inline = CONUS.read_text(encoding="utf-8")
-    block = inline[inline.rindex("[regions.bins]") : inline.index("[analyses.default]")]
     (tmp_path / "bins.csv").write_text(
         "# source: none\n# columns: edges [keV_ee], excess [1], error [1]\n"
         "e_lo_kev_ee,e_hi_kev_ee,excess,error\n0.17,0.80,395,106\n"
     )
     path = variant(
-        tmp_path, block, "", 'events = "excess"\n', 'events = "excess"\ntable = "bins.csv"\n'
-    )
+        tmp_path, INLINE, 'axes = { energy_kev_ee = { table = "bins.csv" } }', EXCESS,
+        'data = { kind = "counts", table = "bins.csv", column = "excess", errors = "error" }',
+    )  # fmt: skip
     (first,), (second,) = nuhf.limit(str(CONUS), "munu_e"), nuhf.limit(path, "munu_e")
     assert first.intervals == second.intervals
 
 
 def test_counts_beside_an_expected_background(tmp_path):
     # one Poisson bin: 2NLL known in closed form
+    (tmp_path / "bins.csv").write_text("# source: none\nexpected,share\n1000.0,0.5\n")
     path = variant(
         tmp_path,
-        "excess = [395.0]\nerror = [106.0]", "seen = [1400.0]\nexpected = [1000.0]\nshare = [0.5]",
-        'events = "excess"\nerrors = "error"', 'events = "seen"\nacceptance = "share"',
-        'statistic = "gaussian"', 'statistic = "poisson"\nbackgrounds = ["rest"]',
+        EXCESS, 'data = { kind = "values", values = [1400] }\n'
+        'acceptance = { table = "bins.csv", column = "share" }',
+        'statistic = "gaussian"', 'statistic = "poisson"',
         "[analyses.default]",
-        '[[backgrounds]]\nname = "rest"\ntitle = "rest"\nregion = "on"\nkind = "bins"\n'
-        'source = "-"\ncolumn = "expected"\n\n[analyses.default]',
+        '[backgrounds.rest]\ntitle = "rest"\nregion = "main"\nkind = "bins"\nsource = "-"\n'
+        'table = "bins.csv"\ncolumn = "expected"\nrows = true\n\n[analyses.default]',
     )  # fmt: skip
-    rate = nuhf.rate(path)["conus_plus_on"]
-    base = nuhf.rate(str(CONUS))["conus_plus_on"]
+    rate = nuhf.rate(path)["conus_plus"]
+    base = nuhf.rate(str(CONUS))["conus_plus"]
     assert rate["cevns_e"] == pytest.approx(0.5 * base["cevns_e"])
     assert rate["rest"] == pytest.approx([1000.0])
     held = ["prediction_conus_plus", "qf_ge_lindhard_k"]
@@ -447,22 +461,22 @@ def test_counts_beside_an_expected_background(tmp_path):
     [
         ("power_gw = 3.6", "power_gw = 3.6\nflux_per_cm2_s = 1e13", "leave power_gw out"),
         ("distance_m = 20.7\n", "", "give flux_per_cm2_s, or all of"),
-        ("bonhomme = 1.0 }, dev", "bonhomme = 0.9 }, dev", "sum to 0.9, not to 1"),
-        ('quenching = "bonhomme"', 'quenching = "lindhart"', "unknown germanium quenching"),
+        (
+            "quenching.deviations = 1.0",
+            'quenching = { kind = "mix", weights = { ge-ybe = 0.9 } }',
+            "sum to 0.9, not to 1",
+        ),
         ('spectrum = "bestiole2023"', 'spectrum = "best"', "unknown reactor model 'best'"),
-        ('regions = ["on"]', 'regions = ["in"]', "'in' is not among on"),
-        ('flux = "power"', 'flux = "force"', "'force' is not among power"),
-        ('errors = "error"\n', "", "needs errors for statistic 'gaussian'"),
-        ('errors = "error"', 'errors = "missing"', "no column 'missing'"),
-        ("error = [106.0]", "error = [106.0, 1.0]", "need one length"),
-        ("e_hi_kev_ee = [0.80]", "e_hi_kev_ee = [0.10]", "reversed"),
-        ('shells_table = "electrons/germanium_shells.csv"\n', "", "needs target.shells_table"),
-        ('variation = "k"', 'variation = "l"', "'l' is not among k"),
-        ('events = "excess"', 'events = "excess"\ntable = "x.csv"', "either table or bins"),
-        ("recoil_max_kev = 5.0", "recoil_max_kev = 1e-6", "no neutrino gives a recoil"),
-        ('kind = "quenching"', 'kind = "efficiency"', "the file has nothing of this kind"),
-        ('events = "excess"', 'events = "excess"\nsignal = false', "none of them has signal"),
-        ('events = "excess"', 'events = "excess"\nacceptance = "excess"', "not in 0 to 1"),
+        ("parameters = [", 'regions = ["in"]\nparameters = [', "'in' is not defined"),
+        ('source = "power"', 'source = "force"', "'force' is not defined"),
+        (EXCESS, 'data = { kind = "values", values = [-395.0] }', "no square root: give errors"),
+        (EXCESS, EXCESS.replace("[106.0]", "[106.0, 1.0]"), "1 values and 2 errors"),
+        (INLINE, INLINE.replace("0.80", "0.10"), "must increase"),
+        ("formula = { Ge = 1 }", "formula = { Na = 1 }", "the curve of|Lindhard|electrons|shells"),
+        ("parameters = [", 'nuisances = ["l"]\nparameters = [', "'l' is not defined"),
+        (START, f"{START}\nrecoil_max_kev = 1e-6", "is not below recoil_max_kev"),
+        (EXCESS, f"{EXCESS}\nsignals = []", "has no process: it sees no signal"),
+        ("k_error = 0.004\n", "", "deviations need k_error"),
     ],
 )
 def test_refusals(old, new, words, tmp_path):
@@ -470,22 +484,21 @@ def test_refusals(old, new, words, tmp_path):
         prepare(load(variant(tmp_path, old, new)))
 
 
-def test_poisson_refusals(tmp_path):
-    path = list_experiments()[EXPERIMENT]
-    text = path.read_text(encoding="utf-8")
-    changed = tmp_path / "changed.toml"
-    changed.write_text(text.replace('regions = ["on", "off"]', 'regions = ["residual"]'))
-    with pytest.raises(InputError, match="and only for it"):
-        parse_experiment(changed)
-    changed.write_text(text.replace('events = "n_off"', 'events = "n_off"\nunit = "per_day"'))
-    with pytest.raises(InputError, match="needs events of a run, not per day"):
-        parse_experiment(changed)
-    changed.write_text(text.replace('region = "off"', 'region = "of"'))
-    with pytest.raises(InputError, match="region 'of' is not among"):
-        parse_experiment(changed)
-    changed.write_text(text.replace('parameter = "width_kev"', 'parameter = "decay_per_kev"'))
-    with pytest.raises(InputError, match="is not among energies_kev, width_kev"):
-        parse_experiment(changed)
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"analyses": {"default": {"regions": ("residual",)}}}, "residual.data has errors: "),
+        ({"regions": {"off": {"data": {"unit": "per_day"}, "live_days": 2.5}}}, "no whole number"),
+        ({"backgrounds": {"flat_off": {"region": "of"}}}, "backgrounds.flat_off.region: 'of' is"),
+        (
+            {"nuisances": {"bkg_dresden_2_l_width_on": {"key": "backgrounds.ec_l_on.decay"}}},
+            "'backgrounds.ec_l_on.decay' is no key of the file",
+        ),
+    ],
+)
+def test_poisson_refusals(changes, words):
+    with pytest.raises(InputError, match=re.escape(words)):
+        prepare(load(EXPERIMENT).changed(changes))
 
 
 # --------------------------------------------------------- mixed quenching
@@ -493,17 +506,19 @@ def test_poisson_refusals(tmp_path):
 
 def test_mixed_quenching():
     recoil = np.linspace(0.05, 4.0, 40) * KEV
-    fef, ybe = germanium.quenching("fef"), germanium.quenching("ybe")
-    mixed = germanium.mixed_quenching({"fef": 2.0, "ybe": -1.0})
+    fef, ybe = library_curve("ge-fef"), library_curve("ge-ybe")
+    mixed = MixedQuenching(((2.0, fef), (-1.0, ybe)))
     np.testing.assert_allclose(mixed(recoil), 2.0 * fef(recoil) - ybe(recoil), rtol=1e-13)
     assert mixed.recoil_range == fef.recoil_range
-    one = germanium.mixed_quenching({"bonhomme": 1.0}, 1.0)
-    np.testing.assert_allclose(one(recoil), germanium.LindhardQuenching(0.166)(recoil), rtol=1e-13)
-    with pytest.raises(InputError, match="make E_ee negative"):
-        germanium.mixed_quenching({"fef": -5.0, "ybe": 6.0})(np.array([0.5 * KEV]))
-    np.testing.assert_array_equal(germanium.Unquenched()(recoil), recoil)
+    one = library_curve("ge-bonhomme", deviations=1.0)
+    np.testing.assert_allclose(one(recoil), LindhardQuenching(0.166, 32)(recoil), rtol=1e-13)
+    with pytest.raises(InputError, match="negative"):
+        MixedQuenching(((-5.0, fef), (6.0, ybe)))(np.array([0.5 * KEV]))
 
 
-@pytest.mark.parametrize("name", germanium.QUENCHING_MODELS)
-def test_quenching_files_exist(name):
-    assert resources.find(germanium.quenching_file(name)).is_file()
+@pytest.mark.parametrize("name", library_names())
+def test_every_published_curve_can_be_made(name):
+    curve = library_curve(name, protons=32)
+    low, high = curve.recoil_range
+    recoil = np.linspace(max(low, 1e-4), min(high, 4e-3), 20)
+    assert np.all(curve(recoil) > 0)

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ from variables import at
 from nuhf import constants
 from nuhf.couplings.electromagnetic import RADIUS_SHIFT, charge_shift, magnetic_coefficients
 from nuhf.errors import InputError
+from nuhf.library import read_shells, rrpa_ratio
 from nuhf.physics import eves
 from nuhf.physics.cevns import maximum_recoil, minimum_energy
-from nuhf.physics.shells import Shells, free_electrons, read_shells, rrpa_ratio
+from nuhf.physics.shells import Shells, atomic_correction, free_electrons, shells_of
 from nuhf.resources import find, write_text
 from nuhf.tables import read_table
 
@@ -354,9 +356,9 @@ def test_unknown_names_are_refused():
 
 # ---------------------------------------------------------------------- shells
 
-XENON = read_shells(find("electrons/xenon_shells.csv"))
-XENON_RRPA = read_shells(find("electrons/xenon_shells_rrpa.csv"))
-GERMANIUM = read_shells(find("electrons/germanium_shells.csv"))
+XENON = read_shells("electrons/Xe_shells.csv")
+XENON_RRPA = read_shells("electrons/xenon_shells_rrpa.csv")
+GERMANIUM = read_shells("electrons/Ge_shells.csv")
 
 
 @pytest.mark.parametrize(("shells", "z"), [(XENON, 54), (XENON_RRPA, 54), (GERMANIUM, 32)])
@@ -413,9 +415,10 @@ def test_free_electrons_are_the_limit():
         free_electrons(0)
 
 
-def test_table_or_path_in_any_order():
-    path = find("electrons/xenon_shells.csv")
-    again = read_shells(read_table(path, ["edge_kev", "electrons"]))
+def test_table_in_any_order():
+    table = read_table(find("electrons/Xe_shells.csv"))
+    columns = {name: column[::-1] for name, column in table.columns.items()}
+    again = shells_of(replace(table, columns=columns))
     np.testing.assert_array_equal(again.edges, XENON.edges)
     assert XENON.edges[-1] == pytest.approx(34.561 * KEV)
     assert XENON.electrons[-1] == 2  # K
@@ -438,10 +441,10 @@ TABLE = "# source: none\nedge_kev,electrons\n1.0,2\n0.1,8\n"
 def test_broken_shells_are_refused(tmp_path, old, new, words):
     path = tmp_path / "s.csv"
     write_text(path, TABLE)
-    np.testing.assert_allclose(read_shells(path).edges, [0.1 * KEV, KEV])
+    np.testing.assert_allclose(read_shells(str(path)).edges, [0.1 * KEV, KEV])
     write_text(path, TABLE.replace(old, new))
     with pytest.raises(InputError, match=words) as error:
-        read_shells(path)
+        read_shells(str(path))
     assert "s.csv" in str(error.value)
 
 
@@ -518,11 +521,11 @@ def test_broken_ratios_are_refused(tmp_path, body, words):
     path = tmp_path / "r.csv"
     write_text(path, "# source: none\nt_kev,ratio\n" + body)
     with pytest.raises(InputError, match=words):
-        rrpa_ratio(path)
+        rrpa_ratio(ratio=str(path))
 
 
 def test_another_table_with_another_step_function(tmp_path):
     path = tmp_path / "r.csv"
     write_text(path, "# source: none\nt_kev,ratio\n1,0.5\n10,0.5\n")
-    correction = rrpa_ratio(path, free_electrons(54))
+    correction = atomic_correction(read_table(path), free_electrons(54))
     np.testing.assert_allclose(correction.effective_electrons(np.array([1e-3, 5e-3])), 27.0)

@@ -8,8 +8,8 @@ from conftest import EXPERIMENT
 
 import nuhf
 from nuhf.errors import FitError, InputError
-from nuhf.toys.feldman_cousins import Points, _end_of_region, _verdicts
-from nuhf.toys.problem import negative_note
+from nuhf.toys.ends import end_with_error
+from nuhf.toys.feldman_cousins import Points, _verdicts
 
 
 def construct(parameter, **options):
@@ -50,7 +50,9 @@ def test_the_record(charge):
     assert toys["toys"] == 300
     assert toys["seed"] == 1
     assert toys["unconverged"] == 0
-    assert toys["toys_in_all"] == 300 * len(toys["curve"]["values"])
+    assert not toys["exact"]
+    # 30 values, and three times the toys at each of the four ends
+    assert toys["toys_in_all"] == 300 * (len(toys["curve"]["values"]) + 3 * 4)
     assert toys["backend"] == "pyhf numpy 64b, minuit"
     assert "seed 1; 0 of" in charge.notes[-1]
     assert json.loads(json.dumps(charge.to_dict()))["toys"]["curve"]["critical"]
@@ -83,15 +85,6 @@ def test_strength_agrees_with_wilks():
     assert (np.abs(np.ravel(found.intervals) - np.ravel(wilks.intervals)) < 4 * errors).all()
 
 
-def test_empty_bins_that_expect_less_than_nothing_are_noted(problem_of):
-    """Near the far minimum the fit to the data makes empty bins negative."""
-    problem = problem_of("qnu_mumu")
-    index = [problem.profiler().index]
-    (note,) = negative_note(problem, index, np.array([[0.0], [58.9]]))
-    assert "at 1 of 2 tested values a bin expects fewer than 0 events (down to -0.0" in note
-    assert negative_note(problem, index, np.array([[0.0], [3.0]])) == ()
-
-
 def test_other_levels():
     narrow = construct("qnu_mumu", toys=100, points=12, cl=0.68)
     wide = construct("qnu_mumu", toys=100, points=12, cl=0.9)
@@ -100,8 +93,9 @@ def test_other_levels():
 
 def points_at(distance, error):
     n = len(distance)
-    t = np.asarray(distance, dtype=float) + 3.0
-    return Points(np.arange(float(n)), t, np.full(n, 3.0), np.full(n, error))
+    below = 0.9 + np.asarray(distance, dtype=float)
+    zero = np.zeros(n)
+    return Points(np.arange(float(n)), zero, zero, zero, below, np.full(n, error), below < 0.9)
 
 
 @pytest.mark.parametrize(
@@ -116,36 +110,33 @@ def points_at(distance, error):
     ],
 )
 def test_noise_makes_no_pieces(distance, inside, turned):
-    found, count = _verdicts(points_at(distance, 0.2))
+    found, count = _verdicts(points_at(distance, 0.2), 0.9)
     assert found.astype(int).tolist() == inside
     assert count == turned
 
 
-@pytest.mark.parametrize(
-    ("slope", "end", "noise"), [(4.0, 0.5, 0.2), (-4.0, 0.5, 0.2), (4.0, 0.02, 0.02)]
-)
-def test_the_error_of_an_end_is_its_spread(slope, end, noise):
-    """Many sets of toys: critical values scatter by their error, the end by what it claims.
-
-    The data's t is a straight line that meets the critical value, 3, at ``end`` in the cell from
-    0 to 1; 0 is the first tested value in the last case, so that nothing below it is known.
-    """
-
-    class Line:
-        def curve(self, value):
-            return 3.0 + slope * (value - end)
-
+def test_the_error_of_an_end_is_its_spread():
+    """A line, and the same noise for all its points, as toys with weights have: exact."""
+    x = np.linspace(-0.5, 1.5, 11)
     rng = np.random.default_rng(4)
-    first = 0.0 if end < 0.1 else -1.0
-    x = np.sort(np.append(np.arange(first, 2.5), [end, end + 0.2]))
-    t, error = 3.0 + slope * (x - end), np.full(x.size, noise)
-    found = [
-        _end_of_region(Line(), Points(x, t, 3.0 + rng.normal(0.0, error), error), 0.0, 1.0)
-        for _ in range(800)
-    ]
+    noise = rng.normal(0.0, 0.2, 800)
+    found = [end_with_error(x, 4.0 * (x - 0.45) + d, np.full(11, 0.2)) for d in noise]
     ends, claimed = np.array(found).T
-    assert ends.mean() == pytest.approx(end, abs=4 * claimed.mean() / np.sqrt(800))
-    assert ends.std() == pytest.approx(claimed.mean(), rel=0.12)
+    assert ends == pytest.approx(0.45 - noise / 4.0)
+    # not less than a cell says, which is 0.2 wide here
+    assert claimed == pytest.approx(max(0.2 / 4.0, 0.1 / np.sqrt(3)))
+    assert end_with_error(x, 4.0 * (x - 0.45), np.full(11, 0.4))[1] == pytest.approx(0.1)
+
+
+def test_the_error_of_an_end_at_a_step():
+    """Flat on one side within its noise: the end may be anywhere there, and the error says so."""
+    x = np.linspace(0.0, 1.0, 101)
+    step = np.where(x < 0.7, -0.01, 0.05)
+    end, error = end_with_error(x, step, np.full(101, 0.002))
+    assert end == pytest.approx(0.7, abs=0.01)
+    assert error < 0.01
+    _, error = end_with_error(x, step, np.full(101, 0.02))
+    assert error >= 0.3
 
 
 def test_refusals(tmp_path):

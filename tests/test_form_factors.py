@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from nuhf.constants import HBAR_C_FM
 from nuhf.errors import InputError
+from nuhf.library import read_nuclides
 from nuhf.physics import cevns, form_factors
-from nuhf.physics.nuclei import Nuclide, read_nuclides
+from nuhf.physics.nuclei import Nuclide
 
 RMS = 4.8041
 """R_p of 133Cs in fm, Fricke et al. (1995)."""

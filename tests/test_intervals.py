@@ -255,15 +255,15 @@ def test_no_limit_depends_on_the_start(problem_of, parameter):
 
 
 @pytest.mark.parametrize("parameter", ["qnu_ee", "r2nu_mumu"])
-def test_a_start_outside_the_domain_gives_the_right_answer_or_none(problem_of, parameter):
-    """Negative counts at the start: the fit says that it did not converge, or it is right."""
+def test_a_start_outside_the_domain_gives_the_right_answer(problem_of, parameter):
+    """Negative counts at the start: the fit finds its way out, or says that it did not."""
     problem = problem_of(parameter)
     profiler, compiled = problem.profiler(), problem.engine.compiled
     grid = problem.span().grid(41)
     reference = profiler.at(grid)
     free = profiler.free.copy()
     free[profiler.index] = False
-    failed = 0
+    failed = tried = 0
     for start in random_starts(problem, np.random.default_rng(13), 20, feasible=False):
         points = np.repeat(start[np.newaxis], len(grid), axis=0)
         points[:, profiler.index] = grid
@@ -272,7 +272,8 @@ def test_a_start_outside_the_domain_gives_the_right_answer_or_none(problem_of, p
             done.twice_nll[done.converged], reference[done.converged], rtol=0, atol=1e-5
         )
         failed += (~done.converged).sum()
-    assert failed > 0  # otherwise this proves nothing
+        tried += len(grid)
+    assert failed < 0.01 * tried
 
 
 def test_random_starts_of_two_couplings(problem_of):

@@ -34,8 +34,12 @@ KINDS = {
 EXACT = 2e-5
 
 
-def posed(names, parameter, **options):
-    return pose([prepare(load(name)) for name in names], parameter, Options(**options))
+NUCLEI = "cevns-only"
+"""Analysis of coherent-csi-2021 with charges as large as those of nuclei alone may be."""
+
+
+def posed(names, parameter, analysis="default", **options):
+    return pose([prepare(load(name, analysis)) for name in names], parameter, Options(**options))
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -223,7 +227,7 @@ def failing(problem, fails):
 
 @pytest.fixture(scope="module")
 def charge():
-    return posed(*KINDS["spallation"])
+    return posed(*KINDS["spallation"], NUCLEI)
 
 
 @pytest.fixture(scope="module")
@@ -428,7 +432,7 @@ def test_the_side_beyond_the_cancellation_is_searched_whatever_the_exposure(
 
 def test_a_search_that_ends_where_the_profile_falls_says_so():
     """A range that stops short of the second minimum, as no description has it."""
-    problem = posed(["coherent-csi-2021"], "qnu_ee")
+    problem = posed(["coherent-csi-2021"], "qnu_ee", NUCLEI)
     (coupling,) = problem.description.couplings
     end = problem.parameter.to_fit(3.5e-7)
     short = replace(problem.description, couplings=(replace(coupling, high=end),))

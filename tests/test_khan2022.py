@@ -10,9 +10,9 @@ from scipy.optimize import brentq
 import nuhf
 from nuhf import resources
 from nuhf.couplings import parameters
-from nuhf.detector import germanium
 from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare
+from nuhf.experiments.quenching import library_curve
 from nuhf.papers import khan2022
 from nuhf.papers.figures import list_figures
 from nuhf.papers.published import read_rows
@@ -167,7 +167,7 @@ def test_start_of_the_integral_moves_the_angle(tmp_path):
     best = []
     for start in (1e-6, 0.05):
         path = tmp_path / "start.toml"
-        path.write_text(text.replace("e_ee_min_kev = 0.00296", f"e_ee_min_kev = {start}"))
+        path.write_text(text.replace("min_kev_ee = 0.00296", f"min_kev_ee = {start}"))
         (found,) = nuhf.limit(str(path), "sin2thetaW", analysis="khan2022-lindhard", fix=PULL)
         best.append(min(value for value, _ in found.minima if value > 0))
     np.testing.assert_allclose(best, [0.43, 0.61], atol=0.03)
@@ -180,7 +180,7 @@ def test_results_say_that_the_data_are_derived(curve):
     assert "the residual is derived" in text
     assert "8 m" in text
     assert "2.96 eV" in text
-    flux = loaded.experiment.fluxes["khan2022"]
+    flux = loaded.experiment.sources["khan2022"]
     assert MODELS[flux.spectrum].note in text
     (found,) = nuhf.limit(EXPERIMENT, "munu_e", analysis=loaded.analysis_name)
     assert set(loaded.notes) <= set(found.notes)
@@ -210,4 +210,4 @@ def test_figures_are_those_of_the_paper():
     figure, csv = khan2022.quenching_factors("title")
     assert len(figure.axes[0].lines) == 2 * len(CURVES) + 1
     assert csv.count("\n") > 1000
-    assert germanium.quenching("fef").recoil_range[1] == pytest.approx(4.5e-3)
+    assert library_curve("ge-fef").recoil_range[1] == pytest.approx(4.5e-3)

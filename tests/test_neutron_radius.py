@@ -18,6 +18,7 @@ from test_csi2017_tables import (
 
 from nuhf.constants import HBAR_C_FM
 from nuhf.errors import InputError
+from nuhf.library import read_nuclides
 from nuhf.physics import cevns
 from nuhf.physics.couplings import tree_level
 from nuhf.physics.form_factors import helm
@@ -29,7 +30,6 @@ from nuhf.physics.neutron_radius import (
     radius_error,
     radius_powers,
 )
-from nuhf.physics.nuclei import read_nuclides
 
 CAESIUM = read_nuclides()["Cs133"]
 IODINE = read_nuclides()["I127"]

@@ -133,3 +133,114 @@ def test_help_is_that_of_pyhf(cli):
     assert "Usage: nuhf pyhf [OPTIONS]" in ran.out
     assert "--test-poi" in out(cli("pyhf", "cls", "--help"))
     assert pyhf.__version__ in out(cli("pyhf", "--version"))
+
+
+# ------------------------------------------------------------------- every command once
+
+BACKGROUND = {
+    "channels": [{"name": "SR", "samples": [{"name": "b", "data": [50.0], "modifiers": []}]}],
+    "observations": [{"name": "SR", "data": [55.0]}],
+    "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": [{"name": "mu"}]}}],
+    "version": "1.0.0",
+}
+SIGNAL = {"name": "s", "data": [5.0],
+          "modifiers": [{"name": "mu", "type": "normfactor", "data": None}]}  # fmt: skip
+PATCH = [{"op": "add", "path": "/channels/0/samples/1", "value": SIGNAL}]
+
+COMMANDS = {
+    "cls": [("cls", "model.json")],
+    "fit": [("fit", "model.json")],
+    "combine": [("combine", "model.json", "other.json")],
+    "completions": [("completions", "bash")],
+    "digest": [("digest", "model.json")],
+    "inspect": [("inspect", "model.json")],
+    "patchset": [
+        ("patchset", "inspect", "set.json"),
+        ("patchset", "extract", "set.json", "--name", "a"),
+        ("patchset", "verify", "bkg.json", "set.json"),
+        ("patchset", "apply", "bkg.json", "set.json", "--name", "a"),
+    ],
+    "prune": [("prune", "-s", "b", "model.json")],
+    "rename": [("rename", "-m", "mu", "nu", "model.json")],
+    "sort": [("sort", "model.json")],
+    "json2xml": [("json2xml", "model.json", "--output-dir", "xml")],
+    "xml2json": [("xml2json", "xml/FitConfig.xml", "--basedir", ".", "--hide-progress")],
+}
+
+
+@pytest.fixture
+def files(work):
+    model = json.loads(json.dumps(BACKGROUND))
+    model["channels"][0]["samples"].append(SIGNAL)
+    other = json.loads(json.dumps(model).replace('"SR"', '"CR"').replace('"m"', '"n"'))
+    digests = {"sha256": pyhf.utils.digest(BACKGROUND)}
+    about = {"references": {"hepdata": "ins1234567"}, "description": "x", "digests": digests,
+             "labels": ["x"]}  # fmt: skip
+    patch = {"metadata": {"name": "a", "values": [1.0]}, "patch": PATCH}
+    patchset = {"metadata": about, "patches": [patch], "version": "1.0.0"}
+    for name, content in {"bkg": BACKGROUND, "model": model, "other": other,
+                          "set": patchset}.items():  # fmt: skip
+        (work / f"{name}.json").write_text(json.dumps(content))
+    (work / "xml").mkdir()
+    return work
+
+
+@pytest.mark.filterwarnings("default")
+def test_every_command_of_pyhf_runs(cli, files):
+    """One after the other: xml2json reads what json2xml wrote, the same model as before."""
+    from pyhf.cli.cli import pyhf as group
+
+    assert {*COMMANDS, "contrib"} == set(group.commands)
+    for commands in COMMANDS.values():
+        for command in commands:
+            ran = cli("pyhf", *command)
+            assert ran.code == 0, (command, ran.err)
+            assert ran.out or command[0] == "json2xml"
+    after = json.loads(ran.out[ran.out.index("{") :])
+    assert after["channels"][0]["samples"][0]["data"] == [50.0]
+    assert after["observations"] == BACKGROUND["observations"]
+    ran = cli("pyhf", "contrib", "download", "http://nowhere.invalid/x", "out")
+    assert ran.code == 1
+    assert "InvalidArchiveHost" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("module", "command", "words"),
+    [
+        ("uproot", COMMANDS["json2xml"][0], "json2xml needs uproot: pip install 'pyhf[xmlio]'"),
+        ("uproot", ("xml2json", "x.xml"), "xml2json needs uproot"),
+        ("requests", ("contrib", "download", "http://x", "out"), "contrib needs requests"),
+    ],
+)
+def test_commands_without_their_extra(cli, files, monkeypatch, module, command, words):
+    monkeypatch.setitem(sys.modules, module, None)
+    ran = cli("pyhf", *command)
+    assert (ran.code, ran.out) == (1, "")
+    assert words in ran.err
+    assert list((files / "xml").iterdir()) == []
+    assert cli("pyhf", command[0], "--help").code == 0
+
+
+def test_a_native_file_is_not_written_as_xml(cli, files):
+    ran = cli("pyhf", "json2xml", NATIVE, "--output-dir", "xml")
+    assert ran.code == 2
+    assert "XML has no powerfactor" in ran.err
+    assert list((files / "xml").iterdir()) == []
+
+
+@pytest.mark.filterwarnings("default")
+def test_causes_are_named_where_they_are_known(cli, files):
+    fixed = json.loads((files / "model.json").read_text())
+    (files / "fixed.json").write_text(json.dumps(fixed))
+    ran = cli("pyhf", "cls", "--optimizer", "minuit", "fixed.json")
+    if ran.code:  # with iminuit 2.32 and later
+        assert "a fit without free parameters" in ran.err
+        assert "--optimizer scipy" in ran.err
+    assert cli("pyhf", "cls", "--optimizer", "scipy", "fixed.json").code == 0
+    (files / "list.json").write_text("[1, 2]")
+    ran = cli("pyhf", "digest", "--algorithm", "none", "model.json")
+    assert ran.code
+    assert "cannot read" not in ran.err
+    ran = cli("pyhf", "fit", "list.json")
+    assert ran.code == 1
+    assert "list.json: JSON, but no pyhf file, not a pyhf workspace" in ran.err

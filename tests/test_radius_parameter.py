@@ -15,8 +15,8 @@ from nuhf.couplings import parameters
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare
+from nuhf.library import read_nuclides
 from nuhf.physics import neutron_radius, sns
-from nuhf.physics.nuclei import read_nuclides
 from nuhf.physics.settings import Physics
 from nuhf.rates import build
 from nuhf.rates.signal import acts_on, expected
@@ -195,5 +195,5 @@ def test_refusals(names, parameter, options, words):
 
 def test_form_factor_without_a_radius_is_refused():
     with pytest.raises(InputError, match="klein-nystrand"):
-        variant(ENERGY, form_factor="klein-nystrand")
+        variant(ENERGY, {"physics": {"form_factor": "klein-nystrand"}})
     assert neutron_radius.RADIUS_RANGE_FM == parameters.RN_RANGE_FM

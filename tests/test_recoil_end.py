@@ -10,21 +10,20 @@ import nuhf
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import list_experiments, load
 from nuhf.experiments.prepare import prepare
-from nuhf.physics import reactor
-from nuhf.physics.nuclei import read_nuclides
+from nuhf.library import reactor_spectrum, read_nuclides
 from nuhf.units import KEV
 
 CONUS = Path(__file__).resolve().parent.parent / "docs" / "examples" / "conus-plus.toml"
 REACTORS = {name: path for name, path in list_experiments().items()
             if 'kind = "reactor"' in path.read_text(encoding="utf-8")}  # fmt: skip
-KEY = re.compile(r"^recoil_max_kev = .*\n", re.M)
+START = "[responses.nuclear]\n"
 
 
 def with_end(tmp_path, line, *changes, source=CONUS):
     """A copy of a file with another line for the key, and further changes."""
     text = source.read_text(encoding="utf-8")
-    assert len(KEY.findall(text)) == 1
-    text = KEY.sub(line, text)
+    assert text.count(START) == 1
+    text = text.replace(START, START + line)
     for old, new in changes:
         assert old in text
         text = text.replace(old, new)
@@ -35,7 +34,7 @@ def with_end(tmp_path, line, *changes, source=CONUS):
 
 def largest_recoil_kev():
     """2 E^2/(M + 2 E) at the end of the spectrum, on the lightest isotope."""
-    energy = reactor.spectrum("bestiole2023", {"u235": 1.0}).endpoint
+    energy = reactor_spectrum("bestiole2023", {"u235": 1.0}).endpoint
     return 2 * energy**2 / (read_nuclides()["Ge70"].mass + 2 * energy) / KEV
 
 
@@ -60,44 +59,44 @@ def test_a_cut_is_refused_with_its_size(tmp_path, end):
         nuhf.rate(with_end(tmp_path, f"recoil_max_kev = {end}\n"))
     message = str(caught.value)
     assert re.search(
-        rf"changed\.toml: detector\.recoil_max_kev = {end:g} cuts [0-9.]+ % of", message
+        rf"changed\.toml: responses\.nuclear: recoil_max_kev \({end:g} keV\) cuts [0-9.]+ % of",
+        message,
     )
-    assert "recoils reach 4.8 keV" in message
+    assert "allowed: 0.1 %, or cut_recoils = true" in message
 
 
-def test_the_share_is_that_of_the_events_lost(tmp_path, monkeypatch):
+def test_the_share_is_that_of_the_events_lost(tmp_path):
     """Against a twin that is allowed to cut."""
-    from nuhf.experiments import reactor as module
-
     whole, path = signal(str(CONUS)), with_end(tmp_path, "recoil_max_kev = 1.5\n")
     with pytest.raises(InputError) as caught:
         nuhf.rate(path)
     said = float(re.search(r"cuts ([0-9.]+) %", str(caught.value))[1])
-    monkeypatch.setattr(module, "_CUT", 1.0)
-    assert said == pytest.approx(100 * (1 - signal(path) / whole), rel=0.06)
+    cut = signal(with_end(tmp_path, "recoil_max_kev = 1.5\ncut_recoils = true\n"))
+    assert said == pytest.approx(100 * (1 - cut / whole), rel=0.06)
 
 
 def test_a_curve_that_ends_is_refused_with_what_helps(tmp_path):
     """Fef ends at 4.5 keV, with next to nothing beyond: that may be left out."""
+    curve = 'kind = "lindhard"\nsource = "arXiv:2202.03754: k = 0.162 +- 0.004"\nk = 0.162\n'
     changes = [
-        ('quenching = "bonhomme"', 'quenching = "fef"'),
-        ("{ weights = { bonhomme = 1.0 }, deviations = 1.0 }", "{ weights = { fef = 1.0 } }"),
-        ("{ weights = { bonhomme = 1.0 }, deviations = -1.0 }", "{ weights = { fef = 1.0 } }"),
+        (f"{curve}k_error = 0.004\n", 'kind = "library"\nname = "ge-fef"\n'),
+        ("quenching.deviations = 1.0", "quenching.scale = 1.01"),
+        ("quenching.deviations = -1.0", "quenching.scale = 0.99"),
     ]
     with pytest.raises(InputError) as caught:
         nuhf.rate(with_end(tmp_path, "", *changes))
     message = str(caught.value)
-    assert "changed.toml: analyses.default.quenching: 'fef' ends at 4.5 keV of recoil" in message
-    assert "detector.recoil_max_kev = 4.5 leaves those out" in message
+    assert "changed.toml: responses.nuclear.quenching ends at 4.5 keV of recoil" in message
+    assert "recoil_max_kev = 4.5 leaves those recoils out" in message
     assert signal(with_end(tmp_path, "recoil_max_kev = 4.5\n", *changes)) > 0
     # the curve is not known beyond, so all events beyond are counted: an upper bound
-    with pytest.raises(InputError, match=r"cuts up to [0-9.]+ % of the coherent signal of region"):
+    with pytest.raises(InputError, match=r"cuts up to [0-9.]+ % of the signal"):
         nuhf.rate(with_end(tmp_path, "recoil_max_kev = 2.0\n", *changes))
 
 
 @pytest.mark.parametrize("name", REACTORS)
 def test_shipped_experiments_cut_next_to_nothing(name, monkeypatch):
-    from nuhf.experiments import reactor as module
+    from nuhf.experiments import scattering as module
 
     monkeypatch.setattr(module, "_CUT", 5e-6)
     for analysis in load(name).experiment.analyses:
@@ -129,11 +128,11 @@ def test_recoils_of_a_solar_experiment_end_where_none_is_counted(tmp_path, name,
     path.write_text(text, encoding="utf-8")
     with pytest.raises(InputError) as caught:
         nuhf.rate(str(path))
-    for words in ("changed.toml", f"detector.{key} = {end:g} cuts signal", "% of the electrons"):
+    for words in ("changed.toml", f"responses.electron: {key} ({end:g} keV) cuts ", "% of the sig"):
         assert words in str(caught.value)
 
 
 def test_what_is_found_while_building_names_the_file(tmp_path):
-    path = with_end(tmp_path, "", ("formula = { Ge70 = 0.2052,", "formula = { Ge99 = 0.2052,"))
+    path = with_end(tmp_path, "", ("formula = { Ge = 1 }", "formula = { Ge99 = 1 }"))
     with pytest.raises(InputError, match=r"changed\.toml.*Ge99"):
         nuhf.rate(path)

@@ -14,14 +14,14 @@ import numpy as np
 import pyhf
 import pytest
 from conftest import EXPERIMENT, problems
-from nuhf.experiments.spallation_schema import Spallation
 
 import nuhf
 from nuhf.api.posed import strength
 from nuhf.couplings import parameters
 from nuhf.errors import InputError
-from nuhf.experiments import spallation
+from nuhf.experiments import prepare as prepare_module
 from nuhf.experiments.catalogue import load
+from nuhf.experiments.file import ExperimentFile
 from nuhf.experiments.prepare import prepare
 from nuhf.plots import figures as plots
 from nuhf.rates.templates import Axis, read_templates, write_templates
@@ -31,9 +31,10 @@ from nuhf.tables import tables_together
 from nuhf.workspaces.native import load_model
 
 REGION = "coherent_csi_2021"
-SS = 'name = "bkg_coherent_csi_2021_ss"\nkind = "norm"\nsize = 0.021\n'
-FREE = 'name = "free_ss"\nkind = "free"\nhigh = 3.0\n'
-FIRST = "[[analyses.default.nuisances]]"
+SS = '[nuisances.bkg_coherent_csi_2021_ss]\nkind = "norm"\nsize = 0.021\n'
+FREE = '[nuisances.free_ss]\nkind = "free"\nhigh = 3.0\n'
+LISTED = ('"bkg_coherent_csi_2021_ss",', '"free_ss",')
+FIRST = "[analyses.khan2023]"
 SHAPES = ("qf_csi_syst0", "qf_csi_syst1", "eff_coherent_csi_2021")
 RADII = {"r2nu_ee": -0.83e-32, "r2nu_mumu": -0.48e-32}
 """SM charge radii, A. N. Khan (2023) eq 18: where they are a reference, and no free parameter."""
@@ -41,10 +42,17 @@ RADII = {"r2nu_ee": -0.83e-32, "r2nu_mumu": -0.48e-32}
 
 @pytest.fixture(scope="module")
 def write(tmp_path_factory, toml_text):
-    """``write((old, new), ...)``: path of a changed copy of the experiment."""
+    """``write((old, new), ...)``: path of a changed copy of the experiment, on nuclei alone.
+
+    The default analysis of the copy is ``cevns-only``: one signal, as these tests need.
+    """
+    second = re.search(r"(?ms)^\[analyses\.cevns-only\]\n.*?(?=^\[analyses)", toml_text)[0]
+    default = "[analyses.default]\n"
+    base = toml_text.replace(second, "").replace('  "ly_csi_electron",\n', "")
+    base = base.replace(default, default + 'signals = ["cevns"]\n')
 
     def make(*changes, name="copy"):
-        text = toml_text
+        text = base
         for old, new in changes:
             assert text.count(old) >= 1, old
             text = text.replace(old, new, 1)
@@ -53,6 +61,16 @@ def write(tmp_path_factory, toml_text):
         return str(path)
 
     return make
+
+
+@pytest.fixture(scope="module")
+def nuclei(write):
+    return write()
+
+
+@pytest.fixture(scope="module")
+def prepared(nuclei):
+    return prepare(load(nuclei))
 
 
 def table(text):
@@ -78,7 +96,7 @@ def at(model, values):
 @pytest.fixture(scope="module")
 def free(write):
     """The steady-state background is normalised by the data alone."""
-    return write((SS, FREE))
+    return write((SS, FREE), LISTED)
 
 
 def factors_of(spec, name):
@@ -190,7 +208,7 @@ def test_a_narrow_norm_and_a_held_factor_are_one_model(free, write):
 
 
 def test_a_patch_grid_keeps_a_free_factor(write):
-    path = write((SS, FREE))
+    path = write((SS, FREE), LISTED)
     grid = nuhf.patchset(path, "qnu_mumu", search=[(-1e-7, 1e-7)], points=[3])
     entries = {p["name"]: p for p in grid.background["measurements"][0]["config"]["parameters"]}
     assert entries["free_ss"] == {"name": "free_ss", "inits": [1.0], "bounds": [[0.0, 3.0]]}
@@ -214,7 +232,7 @@ def assert_same_counts(spec, grid, values):
             )
 
 
-def test_a_free_factor_in_other_commands(free, cli, work):
+def test_a_free_factor_in_other_commands(nuclei, free, cli, work):
     shown = cli("show", free).out
     assert re.search(r"^  free_ss: free factor, 0 to 3, on ss$", shown, re.MULTILINE)
     found = json.loads(cli("show", free, "--json").out)["experiment"]["analyses"]["default"]
@@ -243,7 +261,7 @@ def test_a_free_factor_in_other_commands(free, cli, work):
         ("high = 3.0", "high = 1.0", ["nuisances.free_ss", "high", "greater than 1"]),
         ("high = 3.0", "high = inf", ["high", "finite"]),
         ("high = 3.0", "size = 0.1", ["size", "unknown key"]),
-        ('processes = ["ss"]', 'processes = ["sss"]', ["free_ss", "'sss' is not among", "ss"]),
+        ('processes = ["ss"]', 'processes = ["sss"]', ["free_ss", "'sss' is not defined", "ss"]),
         ('processes = ["ss"]', "processes = []", ["processes", "at least 1"]),
         ('processes = ["ss"]', 'processes = ["ss", "cevns"]',
          ["free_ss.processes: 'cevns' is a signal", "norm_cevns scales the signal"]),
@@ -251,13 +269,13 @@ def test_a_free_factor_in_other_commands(free, cli, work):
 )  # fmt: skip
 def test_broken_free_factors_are_refused(write, old, new, words):
     with pytest.raises(InputError) as error:
-        load(write((SS, FREE), (old, new)))
+        load(write((SS, FREE), LISTED, (old, new)))
     for word in words:
         assert word in str(error.value)
 
 
 def test_the_range_of_a_free_factor_has_a_default(write):
-    spec = nuhf.workspace(write((SS, FREE.replace("high = 3.0\n", ""))), "munu_mu")
+    spec = nuhf.workspace(write((SS, FREE.replace("high = 3.0\n", "")), LISTED), "munu_mu")
     entry = spec["measurements"][0]["config"]["parameters"][1]
     assert entry["bounds"] == [[0.0, 10.0]]
 
@@ -286,28 +304,28 @@ def equal_rates(one, two):
         np.testing.assert_allclose(row, two[name], rtol=1e-12, err_msg=name)
 
 
-def test_a_reference_is_a_fixed_value(shifted):
-    equal_rates(rate(shifted), rate(EXPERIMENT, RADII))
-    assert abs(rate(shifted)["cevns_e"].sum() / rate(EXPERIMENT)["cevns_e"].sum() - 1) > 1e-3
+def test_a_reference_is_a_fixed_value(nuclei, shifted):
+    equal_rates(rate(shifted), rate(nuclei, RADII))
+    assert abs(rate(shifted)["cevns_e"].sum() / rate(nuclei)["cevns_e"].sum() - 1) > 1e-3
     (ours,) = nuhf.limit(shifted, "munu_mu")
-    (theirs,) = nuhf.limit(EXPERIMENT, "munu_mu", values=RADII)
+    (theirs,) = nuhf.limit(nuclei, "munu_mu", values=RADII)
     assert ours.upper_limit == pytest.approx(theirs.upper_limit, rel=1e-9)
     assert ours.twice_nll_min == pytest.approx(theirs.twice_nll_min, abs=1e-9)
 
 
-def test_a_value_set_replaces_the_reference(shifted):
-    equal_rates(rate(shifted, {"r2nu_ee": 0.0, "r2nu_mumu": 0.0}), rate(EXPERIMENT))
+def test_a_value_set_replaces_the_reference(nuclei, shifted):
+    equal_rates(rate(shifted, {"r2nu_ee": 0.0, "r2nu_mumu": 0.0}), rate(nuclei))
     moved = {"r2nu_ee": 2e-32}
-    equal_rates(rate(shifted, moved), rate(EXPERIMENT, {**RADII, **moved}))
+    equal_rates(rate(shifted, moved), rate(nuclei, {**RADII, **moved}))
     spec = nuhf.workspace(shifted, "munu_mu", values=dict.fromkeys(RADII, 0.0))
-    ours, theirs = load_model(spec)[0], load_model(nuhf.workspace(EXPERIMENT, "munu_mu"))[0]
+    ours, theirs = load_model(spec)[0], load_model(nuhf.workspace(nuclei, "munu_mu"))[0]
     for moment in (0.0, 3.0):
         point = {"munu2_mu_em18": moment}
         np.testing.assert_allclose(at(ours, point), at(theirs, point), rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["r2nu_ee", "munu_e", "sin2thetaW"])
-def test_a_reference_is_the_start_of_a_free_parameter(write, name):
+def test_a_reference_is_the_start_of_a_free_parameter(nuclei, write, name):
     value = {"r2nu_ee": -0.83e-32, "munu_e": 1e-9, "sin2thetaW": 0.231}[name]
     path = with_reference(write, {name: value, "r2nu_mumu": -0.48e-32})
     problem = only(path, name)
@@ -315,11 +333,11 @@ def test_a_reference_is_the_start_of_a_free_parameter(write, name):
     assert parameters.get(name).from_fit(coupling.init) == pytest.approx(value, rel=1e-12)
     rest = {"r2nu_mumu": -0.48e-32}
     start = problem.engine.compiled.expected(problem.engine.compiled.inits)
-    expected = rate(EXPERIMENT, {name: value, **rest})
+    expected = rate(nuclei, {name: value, **rest})
     np.testing.assert_allclose(start, sum(expected.values()), rtol=1e-10)
     # the interval does not know where the fit starts
     (ours,) = nuhf.limit(path, name)
-    (theirs,) = nuhf.limit(EXPERIMENT, name, values=rest)
+    (theirs,) = nuhf.limit(nuclei, name, values=rest)
     width = theirs.intervals[-1][1] - theirs.intervals[0][0]
     np.testing.assert_allclose(ours.intervals, theirs.intervals, rtol=0, atol=1e-6 * width)
     for encoding, read in (("native", load_model), ("stock", plain)):
@@ -329,7 +347,7 @@ def test_a_reference_is_the_start_of_a_free_parameter(write, name):
 
 
 @pytest.mark.parametrize(("convention", "factor"), [("standard", -6.0), ("khan", -1.0 / 6.0)])
-def test_an_anapole_moment_replaces_the_radius(shifted, convention, factor):
+def test_an_anapole_moment_replaces_the_radius(nuclei, shifted, convention, factor):
     """The radius is ``factor`` times the anapole moment."""
     problem = only(shifted, "anu_ee", anapole=convention)
     coupling = problem.description.couplings[0]
@@ -337,7 +355,7 @@ def test_an_anapole_moment_replaces_the_radius(shifted, convention, factor):
     assert start == pytest.approx(RADII["r2nu_ee"] / factor, rel=1e-12)
     compiled = problem.engine.compiled
     np.testing.assert_allclose(
-        compiled.expected(compiled.inits), sum(rate(EXPERIMENT, RADII).values()), rtol=1e-10
+        compiled.expected(compiled.inits), sum(rate(nuclei, RADII).values()), rtol=1e-10
     )
     (ours,) = nuhf.limit(shifted, "anu_ee", anapole=convention)
     (radius,) = nuhf.limit(shifted, "r2nu_ee")
@@ -346,23 +364,23 @@ def test_an_anapole_moment_replaces_the_radius(shifted, convention, factor):
     )
     # the same for a value that is set
     found = rate(shifted, {"anu_ee": 1e-32}, anapole=convention)
-    expected = rate(EXPERIMENT, {"r2nu_ee": factor * 1e-32, "r2nu_mumu": RADII["r2nu_mumu"]})
+    expected = rate(nuclei, {"r2nu_ee": factor * 1e-32, "r2nu_mumu": RADII["r2nu_mumu"]})
     equal_rates(found, expected)
 
 
-def test_asimov_data_are_at_the_reference(shifted):
+def test_asimov_data_are_at_the_reference(nuclei, shifted):
     problem = only(shifted, "r2nu_ee", asimov=True)
-    expected = sum(rate(EXPERIMENT, RADII).values())
+    expected = sum(rate(nuclei, RADII).values())
     np.testing.assert_allclose(problem.data[:99], expected, rtol=1e-10)
     (found,) = nuhf.limit(shifted, "r2nu_ee", asimov=True)
     assert found.best_fit == pytest.approx(RADII["r2nu_ee"], abs=1e-36)
 
 
-def test_a_patch_grid_starts_at_the_reference(shifted):
+def test_a_patch_grid_starts_at_the_reference(nuclei, shifted):
     grid = nuhf.patchset(shifted, "r2nu_mumu", search=[(-4e-32, 4e-32)], points=[3])
     assert_same_counts(nuhf.workspace(shifted, "r2nu_mumu"), grid, {})
     alone, _ = plain(grid.background)
-    expected = sum(rate(EXPERIMENT, RADII).values())
+    expected = sum(rate(nuclei, RADII).values())
     np.testing.assert_allclose(at(alone, {"strength": 0.0}), expected, rtol=1e-10)
 
 
@@ -382,7 +400,7 @@ def with_groups(write, text):
     return write((table, f"[analyses.default.profiled.qnu_ee]\n{text}\n\n{table}"))
 
 
-def test_a_group_is_what_the_analysis_says(write):
+def test_a_group_is_what_the_analysis_says(nuclei, write):
     path = with_groups(write, 'charges = ["qnu_mumu", "abs_qnu_emu"]\nradii = ["r2nu_ee"]')
     assert only(path, "qnu_ee", profile=["charges"]).profiled == ("qnu_mumu", "abs_qnu_emu")
     assert only(path, "qnu_ee", profile=["radii", "charges"]).profiled == (
@@ -391,7 +409,7 @@ def test_a_group_is_what_the_analysis_says(write):
     # without an entry: every other parameter of the kind
     assert only(path, "qnu_ee", profile=["moments"]).profiled == ("munu_e", "munu_mu")
     assert only(path, "qnu_mumu", profile=["charges"]).profiled == ("qnu_ee",)
-    assert only(EXPERIMENT, "qnu_ee", profile=["charges"]).profiled == ("qnu_mumu",)
+    assert only(nuclei, "qnu_ee", profile=["charges"]).profiled == ("qnu_mumu",)
 
 
 def test_an_empty_group_says_so(write):
@@ -410,24 +428,6 @@ def test_an_empty_group_says_so(write):
 def test_broken_groups_are_refused(write, text, words):
     with pytest.raises(InputError, match=words):
         load(with_groups(write, text))
-
-
-# -------------------------------------------------------------------- kinds of experiments
-
-
-@pytest.mark.parametrize(
-    ("new", "given"),
-    [('kind = "beam"', "'beam'"), ("kind = 3", "3"), ('kind = ["spallation"]', "['spallation']")],
-)
-def test_an_unknown_kind_is_refused_in_words(write, cli, new, given):
-    path = write(('kind = "spallation"', new))
-    with pytest.raises(InputError) as error:
-        load(path)
-    message = str(error.value)
-    assert message.startswith(f"{path}: kind = {given}; allowed: ")
-    assert "spallation" in message.partition("allowed: ")[2]
-    ran = cli("show", path)
-    assert (ran.code, ran.err) == (2, f"nuhf: {message}\n")
 
 
 # ------------------------------------------------------------------------- several regions
@@ -465,18 +465,21 @@ def part(region, name, here):
     )  # fmt: skip
 
 
-def split(one):
+def halved(regions):
     """The first four photoelectron bins as region ``a``, the others as ``b``."""
-    (region,) = one.regions
-    halves = part(region, "a", slice(None, 4)), part(region, "b", slice(4, None))
-    return replace(one, regions=halves)
+    (region,) = regions
+    return part(region, "a", slice(None, 4)), part(region, "b", slice(4, None))
+
+
+def split(one):
+    return replace(one, regions=halved(one.regions))
 
 
 @pytest.fixture
 def two(monkeypatch):
     """From here on every experiment has the regions ``a`` and ``b``."""
-    original = spallation.prepare
-    monkeypatch.setattr(spallation, "prepare", lambda *given: split(original(*given)))
+    original = prepare_module.build_regions
+    monkeypatch.setattr(prepare_module, "build_regions", lambda *given: halved(original(*given)))
 
 
 @pytest.fixture(scope="module")
@@ -484,15 +487,15 @@ def halves(prepared):
     return split(prepared)
 
 
-def test_rate_of_two_regions(two, prepared, cli, work):
+def test_rate_of_two_regions(nuclei, two, prepared, cli, work):
     values = {"qnu_mumu": 5e-8}
-    found = nuhf.rate(EXPERIMENT, values)
+    found = nuhf.rate(nuclei, values)
     assert list(found) == ["a", "b"]
     (region,) = prepared.regions
     assert found["a"]["ss"].size == 4 * 11
     for name, row in region.backgrounds.items():
         np.testing.assert_array_equal(np.append(found["a"][name], found["b"][name]), row)
-    arguments = ("rate", EXPERIMENT, "--set", "qnu_mumu=5e-8")
+    arguments = ("rate", nuclei, "--set", "qnu_mumu=5e-8")
     shown = json.loads(cli(*arguments, "--json").out)["regions"]
     text = cli(*arguments).out
     blocks = dict(re.findall(r"^([ab]):\n((?:.+[^:]\n)+)", text, re.MULTILINE))
@@ -515,19 +518,19 @@ def test_rate_of_two_regions(two, prepared, cli, work):
     assert (low[0], high[43], low[44], high[-1]) == (0.0, 20.0, 20.0, 60.0)
 
 
-def test_rate_of_one_region_has_no_headings(cli, work):
-    text = cli("rate", EXPERIMENT).out
+def test_rate_of_one_region_has_no_headings(nuclei, cli, work):
+    text = cli("rate", nuclei).out
     assert REGION not in text
-    assert "region" not in table(cli("rate", EXPERIMENT, "--bins").out)[0]
+    assert "region" not in table(cli("rate", nuclei, "--bins").out)[0]
 
 
-def test_show_of_two_regions(two, prepared, cli):
-    shown = json.loads(cli("show", EXPERIMENT, "--json").out)["regions"]
+def test_show_of_two_regions(nuclei, two, prepared, cli):
+    shown = json.loads(cli("show", nuclei, "--json").out)["regions"]
     (region,) = prepared.regions
     assert list(shown) == ["a", "b"]
     assert sum(part["observed"] for part in shown.values()) == region.observed.sum()
     assert shown["b"]["axes"][0] == {"name": "photoelectrons", "edges": [20, 24, 32, 40, 50, 60]}
-    text = cli("show", EXPERIMENT).out
+    text = cli("show", nuclei).out
     assert "region a: bins 4 in photoelectrons x 11 in time (us)" in text
     assert "region b: bins 5 in photoelectrons x 11 in time (us)" in text
     for label in ("a", "b"):
@@ -536,11 +539,11 @@ def test_show_of_two_regions(two, prepared, cli):
 
 
 @pytest.mark.parametrize("figure", ["prefit", "postfit"])
-def test_spectrum_of_two_regions(cli, work, monkeypatch, figure):
-    cli("plot", EXPERIMENT, figure, "-o", "one.png")
-    original = spallation.prepare
-    monkeypatch.setattr(spallation, "prepare", lambda *given: split(original(*given)))
-    ran = cli("plot", EXPERIMENT, figure, "-o", "two.png")
+def test_spectrum_of_two_regions(nuclei, cli, work, monkeypatch, figure):
+    cli("plot", nuclei, figure, "-o", "one.png")
+    original = prepare_module.build_regions
+    monkeypatch.setattr(prepare_module, "build_regions", lambda *given: halved(original(*given)))
+    ran = cli("plot", nuclei, figure, "-o", "two.png")
     assert ran.code == 0, ran.err
     assert Path("two.png").read_bytes().startswith(b"\x89PNG")
     one, both = (table(Path(f"{n}.csv").read_text(encoding="utf-8")) for n in ("one", "two"))
@@ -563,12 +566,12 @@ def test_figure_has_a_panel_per_axis_and_region(halves):
     assert [set(region.expected) for region in regions] == [{"ss", "brn", "nin", "cevns"}] * 2
 
 
-def test_templates_of_two_regions(two, cli, tmp_path):
-    sets = nuhf.templates(EXPERIMENT)
+def test_templates_of_two_regions(nuclei, two, cli, tmp_path):
+    sets = nuhf.templates(nuclei)
     assert [(t.region, t.bins) for t in sets] == [("a", 44), ("b", 55)]
-    content = json.loads(cli("templates", EXPERIMENT).out)
+    content = json.loads(cli("templates", nuclei).out)
     assert [t["region"] for t in content["sets"]] == ["a", "b"]
-    write_templates(tmp_path / "t.json", EXPERIMENT, "default", sets, {})
+    write_templates(tmp_path / "t.json", nuclei, "default", sets, {})
     for one, other in zip(sets, read_templates(tmp_path / "t.json"), strict=True):
         assert (one.region, one.axes) == (other.region, other.axes)
         for source, monomials in one.nominal.items():
@@ -600,50 +603,50 @@ def test_two_regions_have_the_counts_of_one(prepared, halves, parameter):
     ("analysis", "fix", "tolerance"),
     [("default", SHAPES, 1e-5), ("khan2023", (), 1e-5), ("default", (), 0.01)],
 )
-def test_two_regions_have_the_limits_of_one(analysis, fix, tolerance, monkeypatch):
+def test_two_regions_have_the_limits_of_one(nuclei, analysis, fix, tolerance, monkeypatch):
     """Exactly, but for how response nuisances go on between and beyond their variations."""
     names = ["qnu_mumu", "munu_mu"]
-    one = nuhf.limit(EXPERIMENT, names, analysis=analysis, fix=fix)
-    original = spallation.prepare
-    monkeypatch.setattr(spallation, "prepare", lambda *given: split(original(*given)))
-    two = nuhf.limit(EXPERIMENT, names, analysis=analysis, fix=fix)
+    one = nuhf.limit(nuclei, names, analysis=analysis, fix=fix)
+    original = prepare_module.build_regions
+    monkeypatch.setattr(prepare_module, "build_regions", lambda *given: halved(original(*given)))
+    two = nuhf.limit(nuclei, names, analysis=analysis, fix=fix)
     for ours, theirs in zip(two, one, strict=True):
         width = theirs.intervals[-1][1] - theirs.intervals[0][0]
         np.testing.assert_allclose(ours.intervals, theirs.intervals, rtol=0, atol=tolerance * width)
-    assert nuhf.fit(EXPERIMENT, analysis=analysis, fix=fix).goodness["degrees"] == (
+    assert nuhf.fit(nuclei, analysis=analysis, fix=fix).goodness["degrees"] == (
         98 if analysis == "default" else 7
     )
 
 
-def test_events_of_a_process_are_those_of_both_regions(monkeypatch):
-    one = nuhf.fit(EXPERIMENT, fix=SHAPES)
-    original = spallation.prepare
-    monkeypatch.setattr(spallation, "prepare", lambda *given: split(original(*given)))
-    two = nuhf.fit(EXPERIMENT, fix=SHAPES)
+def test_events_of_a_process_are_those_of_both_regions(nuclei, monkeypatch):
+    one = nuhf.fit(nuclei, fix=SHAPES)
+    original = prepare_module.build_regions
+    monkeypatch.setattr(prepare_module, "build_regions", lambda *given: halved(original(*given)))
+    two = nuhf.fit(nuclei, fix=SHAPES)
     assert list(two.counts) == list(one.counts)
     for name, counts in one.counts.items():
         assert two.counts[name] == pytest.approx(counts, rel=1e-4)
 
 
-def test_files_of_two_regions(two, cli, work):
+def test_files_of_two_regions(nuclei, two, cli, work):
     for encoding, read in (("native", load_model), ("stock", plain)):
-        spec = nuhf.workspace(EXPERIMENT, "qnu_mumu", encoding=encoding)
+        spec = nuhf.workspace(nuclei, "qnu_mumu", encoding=encoding)
         assert [c["name"] for c in spec["channels"]] == ["a", "b"]
         model, _ = read(spec)
         np.testing.assert_allclose(
-            at(model, {}), np.concatenate([sum(r.values()) for r in nuhf.rate(EXPERIMENT).values()])
+            at(model, {}), np.concatenate([sum(r.values()) for r in nuhf.rate(nuclei).values()])
         )
-    grid = nuhf.patchset(EXPERIMENT, "qnu_mumu", search=[(-1e-7, 1e-7)], points=[3])
+    grid = nuhf.patchset(nuclei, "qnu_mumu", search=[(-1e-7, 1e-7)], points=[3])
     assert [len(p["patch"]) for p in grid.patchset["patches"]] == [2, 2, 2]
-    assert_same_counts(nuhf.workspace(EXPERIMENT, "qnu_mumu"), grid, {})
-    ran = cli("fit", EXPERIMENT, "-o", "out")
+    assert_same_counts(nuhf.workspace(nuclei, "qnu_mumu"), grid, {})
+    ran = cli("fit", nuclei, "-o", "out")
     assert ran.code == 0, ran.err
     assert Path("out/spectrum.png").is_file()
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # the validator leaves its files open
-def test_publication_of_two_regions(two):
-    found = nuhf.publication(EXPERIMENT, "munu_mu", points=3)
+def test_publication_of_two_regions(nuclei, two):
+    found = nuhf.publication(nuclei, "munu_mu", points=3)
     assert [region.region for region in found.regions] == ["a", "b"]
     pytest.importorskip("hepdata_lib")
     yaml = pytest.importorskip("yaml")
@@ -669,10 +672,10 @@ def test_tables_of_regions_with_different_axes():
 # ------------------------------------------------------------------- a second interaction
 
 
-def add_eves(one):
-    """The same with a signal of another interaction: half of the coherent one, and by name."""
-    (region,) = one.regions
-    (signal,) = region.signals
+def add_eves(regions):
+    """Coherent scattering, and half of it as a signal of another interaction, by name."""
+    (region,) = regions
+    (signal,) = (one for one in region.signals if one.process == "cevns")
 
     def half(templates):
         return {s: {m: 0.5 * row for m, row in rows.items()} for s, rows in templates.items()}
@@ -681,43 +684,43 @@ def add_eves(one):
         signal, process="eves_pp", interaction="eves", nominal=half(signal.nominal),
         varied={key: half(varied) for key, varied in signal.varied.items()},
     )  # fmt: skip
-    return replace(one, regions=(replace(region, signals=(signal, other)),))
+    return (replace(region, signals=(signal, other)),)
 
 
 @pytest.fixture
 def eves(monkeypatch):
-    original = spallation.prepare
-    monkeypatch.setattr(spallation, "prepare", lambda *given: add_eves(original(*given)))
+    original = prepare_module.build_regions
+    monkeypatch.setattr(prepare_module, "build_regions", lambda *given: add_eves(original(*given)))
 
 
-def test_each_strength_scales_its_interaction(eves):
-    sm = rate(EXPERIMENT)
+def test_each_strength_scales_its_interaction(nuclei, eves):
+    sm = rate(nuclei)
     assert set(sm) == {"ss", "brn", "nin", "cevns_e", "cevns_mu", "eves_pp_e", "eves_pp_mu"}
     for name in ("cevns", "eves"):
-        moved = rate(EXPERIMENT, {f"norm_{name}": 2.0, "qnu_ee": 3e-8})
-        plain_rate = rate(EXPERIMENT, {"qnu_ee": 3e-8})
+        moved = rate(nuclei, {f"norm_{name}": 2.0, "qnu_ee": 3e-8})
+        plain_rate = rate(nuclei, {"qnu_ee": 3e-8})
         for component, row in moved.items():
             factor = 2.0 if component.startswith(name) else 1.0
             np.testing.assert_allclose(row, factor * plain_rate[component], rtol=1e-12)
         # and the model with the strength and the charge free has the same counts
-        model, _ = load_model(nuhf.workspace(EXPERIMENT, [f"norm_{name}", "qnu_ee"]))
+        model, _ = load_model(nuhf.workspace(nuclei, [f"norm_{name}", "qnu_ee"]))
         np.testing.assert_allclose(
             at(model, {f"norm_{name}": 2.0, "qnu_ee_em8": 3.0}), sum(moved.values()), rtol=1e-10
         )
-        held, _ = load_model(nuhf.workspace(EXPERIMENT, "qnu_ee", values={f"norm_{name}": 2.0}))
+        held, _ = load_model(nuhf.workspace(nuclei, "qnu_ee", values={f"norm_{name}": 2.0}))
         np.testing.assert_allclose(at(held, {"qnu_ee_em8": 3.0}), sum(moved.values()), rtol=1e-10)
 
 
-def test_processes_of_two_interactions(eves):
-    problem = only(EXPERIMENT, "qnu_ee")
+def test_processes_of_two_interactions(nuclei, eves):
+    problem = only(nuclei, "qnu_ee")
     assert problem.description.processes == ("ss", "brn", "nin", "cevns", "eves_pp")
-    found = nuhf.fit(EXPERIMENT, "norm_eves")
+    found = nuhf.fit(nuclei, "norm_eves")
     assert found.counts["eves_pp"][0] == pytest.approx(0.5 * found.counts["cevns"][0], rel=1e-9)
     assert found.significance is not None
     # norms of one process leave the other alone
     model, _ = load_model(problem.spec)
     moved = at(model, {"ff_csi": 1.0}) - at(model, {})
-    expected = rate(EXPERIMENT)
+    expected = rate(nuclei)
     np.testing.assert_allclose(
         moved, 0.034 * (expected["cevns_e"] + expected["cevns_mu"]), rtol=1e-9
     )
@@ -727,19 +730,19 @@ def test_processes_of_two_interactions(eves):
     )
 
 
-def test_a_strength_without_its_interaction_is_refused():
-    for call in (lambda: nuhf.rate(EXPERIMENT, {"norm_eves": 2.0}),
-                 lambda: nuhf.fit(EXPERIMENT, "norm_eves"),
-                 lambda: nuhf.limit(EXPERIMENT, "qnu_ee", values={"norm_eves": 2.0})):  # fmt: skip
+def test_a_strength_without_its_interaction_is_refused(nuclei):
+    for call in (lambda: nuhf.rate(nuclei, {"norm_eves": 2.0}),
+                 lambda: nuhf.fit(nuclei, "norm_eves"),
+                 lambda: nuhf.limit(nuclei, "qnu_ee", values={"norm_eves": 2.0})):  # fmt: skip
         with pytest.raises(InputError, match=f"norm_eves has no effect on {EXPERIMENT}"):
             call()
 
 
-def test_the_experiment_names_the_strength_that_is_fitted(eves, monkeypatch):
-    assert strength(EXPERIMENT) == "norm_cevns"
-    assert "norm_cevns" in nuhf.fit(EXPERIMENT).parameters
-    monkeypatch.setattr(Spallation, "strength", "norm_eves")
-    found = nuhf.fit(EXPERIMENT)
+def test_the_experiment_names_the_strength_that_is_fitted(nuclei, eves, monkeypatch):
+    assert strength(nuclei) == "norm_cevns"
+    assert "norm_cevns" in nuhf.fit(nuclei).parameters
+    monkeypatch.setattr(ExperimentFile, "strength", "norm_eves")
+    found = nuhf.fit(nuclei)
     assert "norm_eves" in found.parameters
     assert "norm_cevns" not in found.parameters
-    assert nuhf.ranking(EXPERIMENT).parameter == "norm_eves"
+    assert nuhf.ranking(nuclei).parameter == "norm_eves"

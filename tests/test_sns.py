@@ -9,9 +9,9 @@ from scipy.integrate import quad
 
 from nuhf.constants import MUON_LIFETIME, MUON_MASS, PION_MASS
 from nuhf.errors import InputError
+from nuhf.library import read_nuclides
 from nuhf.physics import sns
 from nuhf.physics.cevns import maximum_recoil, minimum_energy
-from nuhf.physics.nuclei import read_nuclides
 from nuhf.physics.spectra import Spectrum, histogram_spectrum
 from nuhf.rates.moments import flux_moments
 from nuhf.resources import find, write_text

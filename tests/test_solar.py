@@ -6,12 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import PchipInterpolator
 
+from nuhf import library
 from nuhf.constants import ALPHA, AVOGADRO, ELECTRON_MASS, FERMI_CONSTANT, HBAR_C
 from nuhf.errors import InputError
+from nuhf.inputs import Inputs
 from nuhf.physics import solar
 from nuhf.physics.cevns import maximum_recoil, minimum_energy
 from nuhf.physics.eves import cross_section
-from nuhf.physics.shells import free_electrons, read_shells
+from nuhf.physics.shells import free_electrons
 from nuhf.rates.moments import flux_moments
 from nuhf.resources import find, read_text, write_text
 from nuhf.tables import read_table
@@ -22,12 +24,12 @@ ENERGIES = st.floats(0.0, 19.0)
 
 @pytest.fixture(scope="module")
 def every():
-    return solar.components()
+    return library.components()
 
 
 @pytest.fixture(scope="module")
 def adiabatic():
-    return solar.adiabatic_survival()
+    return library.adiabatic_survival()
 
 
 def published(name):
@@ -40,7 +42,7 @@ def published(name):
 
 def test_fluxes_of_the_two_models():
     # arXiv:1611.09867, table of the B16 fluxes
-    high, low = solar.read_fluxes(), solar.read_fluxes("agss09met")
+    high, low = library.read_fluxes(), library.read_fluxes("agss09met")
     assert high["pp"] == solar.Flux(5.98e10, 0.006)
     assert high["be7"] == solar.Flux(4.93e9, 0.06)
     assert low["o15"] == solar.Flux(1.44e8, 0.16)
@@ -53,14 +55,14 @@ def test_fluxes_add_up_to_the_luminosity_of_the_sun(model):
     # that the sum comes out is their check); L/(4 pi au^2) = 8.5272e11 MeV/(cm^2 s)
     energy = {"pp": 13.0987, "pep": 11.9193, "be7": 12.6008, "b8": 6.6305, "hep": 3.7370}
     energy |= {"n13": 3.4577, "o15": 21.5706, "f17": 2.363}
-    fluxes = solar.read_fluxes(model)
+    fluxes = library.read_fluxes(model)
     total = sum(fluxes[name].per_cm2_s * energy[name] for name in solar.COMPONENTS)
     assert total == pytest.approx(8.5272e11, rel=1e-3)
 
 
 def test_unknown_model_and_broken_fluxes_are_refused(tmp_path):
-    with pytest.raises(InputError, match=r"no table \[bp04\]; there are: gs98, agss09met"):
-        solar.read_fluxes("bp04")
+    with pytest.raises(InputError, match=r"no \[bp04\]; there are: gs98, agss09met"):
+        library.read_fluxes("bp04")
     text = read_text(find("solar/fluxes_b16.toml"))
     path = tmp_path / "fluxes.toml"
     for old, new, message in [
@@ -71,7 +73,7 @@ def test_unknown_model_and_broken_fluxes_are_refused(tmp_path):
     ]:
         write_text(path, text.replace(old, new))
         with pytest.raises(InputError, match=message):
-            solar.read_fluxes("gs98", path)
+            library.read_fluxes("gs98", name=str(path))
 
 
 # -------------------------------------------------------------- unit spectra
@@ -136,9 +138,9 @@ def test_lines(every):
 
 
 def test_only_the_named_components_are_read():
-    assert list(solar.components(["b8", "be7"])) == ["b8", "be7"]
+    assert list(library.components(["b8", "be7"])) == ["b8", "be7"]
     with pytest.raises(InputError, match="unknown solar component 'cno'; allowed: pp, be7"):
-        solar.components(["cno"])
+        library.components(["cno"])
 
 
 def exact_moments(energy, density, lowest):
@@ -183,19 +185,25 @@ def test_interpolation_error_is_the_stated_one(every, name, lowest, pp, others):
         assert abs(other / exact[n] - 1) < (pp if name == "pp" else others), n
 
 
-def test_broken_spectra_are_refused(tmp_path, monkeypatch):
+def test_broken_spectra_are_refused(tmp_path):
     lines = read_text(find("solar/spectrum_pp.csv")).splitlines()
-    path = tmp_path / "spectrum.csv"
-    monkeypatch.setattr(solar.resources, "find", lambda name: path)
-    write_text(path, "\n".join([*lines[:-1], lines[-2]]))
+    folder = tmp_path / "solar"
+    folder.mkdir()
+
+    def components(*names):
+        return library.components(names, Inputs([tmp_path]))
+
+    write_text(folder / "spectrum_pp.csv", "\n".join([*lines[:-1], lines[-2]]))
     with pytest.raises(InputError, match="do not increase"):
-        solar.components(["pp"])
-    write_text(path, "be7 = [{ energy_mev = 0.86, fraction = 0.9 }]\n")
+        components("pp")
+    write_text(folder / "lines.toml", "be7 = [{ energy_mev = 0.86, fraction = 0.9 }]\n")
     with pytest.raises(InputError, match="the lines of be7 do not add up to 1"):
-        solar.components(["be7"])
-    write_text(path, "be7 = [{ energy_mev = 0.86, share = 1.0 }]\n")
+        components("be7")
+    write_text(folder / "lines.toml", "be7 = [{ energy_mev = 0.86, share = 1.0 }]\n")
     with pytest.raises(InputError, match="be7 needs exactly the keys energy_mev, fraction"):
-        solar.components(["be7"])
+        components("be7")
+    with pytest.raises(InputError, match=r"lines\.toml: no \[pep\]; there are: be7"):
+        components("pep")
 
 
 # ------------------------------------------------------------------ survival
@@ -203,7 +211,7 @@ def test_broken_spectra_are_refused(tmp_path, monkeypatch):
 
 def test_averaged_survival_is_the_published_one():
     # arXiv:2309.17380, below eq 2: 0.542 +- 0.011
-    normal, inverted = solar.read_oscillation(), solar.read_oscillation("inverted")
+    normal, inverted = library.read_oscillation(), library.read_oscillation("inverted")
     assert normal.averaged_survival == pytest.approx(0.542, abs=0.0005)
     assert inverted.averaged_survival == pytest.approx(0.542, abs=0.0005)
     up = solar.Oscillation(0.318 + 0.016, 0.0220, 0.5, 7.5e-5).averaged_survival
@@ -256,12 +264,12 @@ def test_survival_falls_from_vacuum_to_matter(adiabatic):
 
 @given(ENERGIES, st.floats(0.2, 5.0))
 def test_survival_depends_on_energy_over_splitting(energy, factor):
-    o = solar.read_oscillation()
+    o = library.read_oscillation()
     scaled = solar.Oscillation(
         o.sin2_theta12, o.sin2_theta13, o.sin2_theta23, o.dm2_21_ev2 * factor
     )
-    one = solar.adiabatic_survival(o)("b8", np.array([energy]))
-    other = solar.adiabatic_survival(scaled)("b8", np.array([energy * factor]))
+    one = library.adiabatic_survival(o)("b8", np.array([energy]))
+    other = library.adiabatic_survival(scaled)("b8", np.array([energy * factor]))
     np.testing.assert_allclose(one, other, rtol=1e-12)
 
 
@@ -284,7 +292,7 @@ def test_survival_is_that_of_the_diagonalised_hamiltonian(energy, density, s12, 
 
 def test_matter_effect_on_theta13_is_small():
     """Three flavours diagonalised in full, at the centre of the Sun."""
-    o = solar.read_oscillation()
+    o = library.read_oscillation()
     density, dm2_31 = 103.0, 2.55e-3  # mol/cm^3; eV^2, arXiv:2006.11237
     t12, t13 = np.arcsin(np.sqrt([o.sin2_theta12, o.sin2_theta13]))
     c12, s12, c13, s13 = np.cos(t12), np.sin(t12), np.cos(t13), np.sin(t13)
@@ -325,13 +333,13 @@ def test_refusals(tmp_path, adiabatic, every):
         solar.flavour_spectra(every["pp"], adiabatic, -0.1)
     with pytest.raises(InputError, match="no production profile of solar component 'cno'"):
         adiabatic("cno", np.array([1.0]))
-    with pytest.raises(InputError, match=r"no table \[both\]; there are: normal, inverted"):
-        solar.read_oscillation("both")
+    with pytest.raises(InputError, match=r"no \[both\]; there are: normal, inverted"):
+        library.read_oscillation("both")
     text = read_text(find("solar/oscillation.toml"))
     path = tmp_path / "oscillation.toml"
     write_text(path, text.replace("sin2_theta12 = 0.318", "sin2_theta12 = 1.318"))
     with pytest.raises(InputError, match=r"\[normal\] sin2_theta12 = 1\.318 is above 1"):
-        solar.read_oscillation("normal", path)
+        library.read_oscillation("normal", name=str(path))
 
 
 # ------------------------------------------------------------------- flavours
@@ -387,7 +395,7 @@ def test_shares_of_a_constant_survival(survive, sin2_theta23):
 
 @pytest.fixture(scope="module")
 def xenon():
-    return read_shells(find("electrons/xenon_shells.csv"))
+    return library.read_shells("electrons/Xe_shells.csv")
 
 
 def events_per_tonne_year(component, survival, per_cm2_s, electrons):
@@ -417,7 +425,7 @@ def events_per_tonne_year(component, survival, per_cm2_s, electrons):
     ],
 )
 def test_electron_recoils_per_tonne_year_of_xenon(every, xenon, name, survive, expected, digits):
-    flux = solar.read_fluxes()[name].per_cm2_s
+    flux = library.read_fluxes()[name].per_cm2_s
     found = events_per_tonne_year(every[name], solar.ConstantSurvival(survive), flux, xenon)
     assert found == pytest.approx(expected, rel=5e-4, abs=digits)
 

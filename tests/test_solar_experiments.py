@@ -7,7 +7,6 @@ import pytest
 from conftest import problems
 from hypothesis import given
 from hypothesis import strategies as st
-from nuhf.detector.tabulated import PowerWidth, TabulatedEfficiency, accepted_bins
 from scipy.integrate import quad
 from scipy.optimize import lsq_linear
 from scipy.special import xlogy
@@ -15,11 +14,14 @@ from scipy.special import xlogy
 import nuhf
 from nuhf.constants import AVOGADRO
 from nuhf.couplings import parameters
+from nuhf.detector.efficiency import PointsEfficiency
 from nuhf.detector.gaussian import bin_probabilities
+from nuhf.detector.smearing import GaussianSmearing, PowerWidth
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import list_experiments, load
 from nuhf.experiments.prepare import prepare
-from nuhf.physics import shells, solar
+from nuhf.library import components, read_fluxes, read_shells
+from nuhf.physics import solar
 from nuhf.rates import build
 from nuhf.rates.signal import expected, flavour_polynomial
 from nuhf.rates.templates import Axis
@@ -76,7 +78,12 @@ def column(table, name):
 
 # ------------------------------------------------------------------- response
 
-POINTS = TabulatedEfficiency(np.array([1.0, 2.0, 4.0, 7.0]) * KEV, np.array([0.1, 0.6, 0.9, 0.2]))
+POINTS = PointsEfficiency(np.array([1.0, 2.0, 4.0, 7.0]) * KEV, np.array([0.1, 0.6, 0.9, 0.2]))
+
+
+def accepted_bins(edges, efficiency, energy, sigma):
+    """Gaussian response with an efficiency in the reconstructed energy."""
+    return GaussianSmearing(lambda at: sigma).response(edges, energy, efficiency)
 
 
 def direct(low, high, energy, sigma):
@@ -84,7 +91,7 @@ def direct(low, high, energy, sigma):
     kinks = [k for k in (1.0, 2.0, 4.0, 7.0) if low < k < high]
 
     def integrand(x):
-        eff = np.interp(x, POINTS.energy / KEV, POINTS.efficiency, left=0.0)
+        eff = np.interp(x, POINTS.signal / KEV, POINTS.efficiency, left=0.0)
         return eff * np.exp(-0.5 * ((x - energy) / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi))
 
     return quad(integrand, low, high, points=kinks or None, epsabs=1e-13, limit=200)[0]
@@ -103,7 +110,7 @@ def test_response_equals_quadrature():
 def test_response_limits():
     edges, energy = np.array([1.0, 3.0, 5.0]) * KEV, np.linspace(0.5, 6.0, 23) * KEV
     sigma = np.full(energy.size, 0.5 * KEV)
-    flat = TabulatedEfficiency(np.array([0.0, 10.0]) * KEV, np.array([0.7, 0.7]))
+    flat = PointsEfficiency(np.array([0.0, 10.0]) * KEV, np.array([0.7, 0.7]))
     whole = bin_probabilities(edges, energy, sigma)
     np.testing.assert_allclose(accepted_bins(edges, flat, energy, sigma), 0.7 * whole, atol=1e-15)
     # without smearing the efficiency at the true energy, in the bin that holds it
@@ -129,7 +136,7 @@ def test_response_is_a_probability(energy, sigma, cuts):
 
 def test_efficiency_is_zero_below_and_refused_above():
     assert POINTS(np.array([0.99 * KEV])) == 0.0
-    with pytest.raises(InputError, match=r"8 keV is above its table, which ends at 7 keV"):
+    with pytest.raises(InputError, match=r"0.008 is above its table, which ends at 0.007"):
         POINTS(np.array([8 * KEV]))
     with pytest.raises(InputError, match="above its table"):
         accepted_bins(np.array([1.0, 9.0]) * KEV, POINTS, np.array([KEV]), np.array([KEV]))
@@ -156,7 +163,7 @@ def test_solar_counts(regions):
     assert signal(regions("pandax-4t-run0", PAPER)).sum() == pytest.approx(38.3, rel=0.005)
 
 
-TRUE = ('electrons = "step"', 'efficiency_energy = "true"\nelectrons = "step"')
+TRUE = ('kind = "points"', 'kind = "points"\nvariable = "true"')
 COLUMNS = {
     # 136Xe of PandaX: to 40 keV here, cut at another energy there
     "xenonnt-sr0": ("pb214", "kr85", "materials", "xe136", "xe124", "xe133", "kr83m"),
@@ -222,12 +229,12 @@ def test_events_per_tonne_year():
     """All recoils, no detector: 363, 138, 7.8, 6.4, 7.2 per tonne-year (independent), 1.5 %."""
     expected_events = {"pp": 363, "be7": 138, "pep": 7.8, "n13": 6.4, "o15": 7.2}
     atoms = 1e6 / 131.293 * AVOGADRO
-    steps = shells.read_shells(find("electrons/xenon_shells.csv"))
-    target, fluxes = build.electrons(steps, atoms), solar.read_fluxes()
+    steps = read_shells("electrons/Xe_shells.csv")
+    target, fluxes = build.electrons(steps, atoms), read_fluxes()
     for name, events in expected_events.items():
         probability = 0.542 if name in ("pp", "be7") else 0.52
         spectra = solar.flavour_spectra(
-            solar.components([name])[name], solar.ConstantSurvival(probability), 0.5
+            components([name])[name], solar.ConstantSurvival(probability), 0.5
         )
         sources = [
             build.Source(n, s, fluxes[name].per_cm2_s * YEAR, np.ones(1))
@@ -326,8 +333,8 @@ def test_gaussian_limit_equals_a_direct_chi2():
     loaded = load("xenonnt-sr0", PAPER)
     (region,) = prepare(loaded).regions
     entry = parameters.get("munu_eff")
-    sizes = {p: n.size for n in loaded.analysis.nuisances if n.kind == "norm" for p in n.processes}
-    highs = {p: n.high for n in loaded.analysis.nuisances if n.kind == "free" for p in n.processes}
+    sizes = {p: n.size for n in loaded.nuisances if n.kind == "norm" for p in n.processes}
+    highs = {p: n.high for n in loaded.nuisances if n.kind == "free" for p in n.processes}
     polynomials = {
         s.process: [flavour_polynomial(s, [entry], f) for f in ("e", "mu", "tau")]
         for s in region.signals
@@ -401,7 +408,7 @@ def test_mu_and_tau_differ_unless_the_mixing_is_maximal(changed, parameter):
 def test_rrpa_replaces_the_sm_part_only(changed):
     step = nuhf.rate("lz-ws2022", {"munu_eff": 1e-11}, analysis=PAPER)["lz_ws2022"]
     plain = nuhf.rate("lz-ws2022", analysis=PAPER)["lz_ws2022"]
-    path = changed("lz-ws2022", ('electrons = "step"', 'electrons = "rrpa"'))
+    path = changed("lz-ws2022", ('{ binding = "step" }', '{ binding = "rrpa" }'))
     rrpa = nuhf.rate(path, {"munu_eff": 1e-11}, analysis=PAPER)["lz_ws2022"]
     base = nuhf.rate(path, analysis=PAPER)["lz_ws2022"]
     for name in ("eves_pp_e", "eves_be7_mu"):
@@ -413,7 +420,9 @@ def test_rrpa_replaces_the_sm_part_only(changed):
 
 
 def test_free_electrons_are_the_limit_of_large_energies(changed):
-    path = changed("xenonnt-sr0", ('electrons = "step"', 'electrons = "free"'))
+    path = changed(
+        "xenonnt-sr0", ('interaction = "eves"', 'interaction = "eves"\nbinding = "free"')
+    )
     free, step = (nuhf.rate(n, analysis=PAPER)["xenonnt_sr0"] for n in (path, "xenonnt-sr0"))
     ratio = free["eves_pp_e"] / step["eves_pp_e"]
     np.testing.assert_allclose(ratio[-30:], 1.0, atol=1e-6)  # above the K edge of 34.6 keV
@@ -486,35 +495,44 @@ def test_stock_files_count_in_units_of_order_one(parameter):
 # ---------------------------------------------------------------------- schema
 
 SCHEMA = [
-    ("xenonnt-sr0", 'fluxes = "gs98"', 'fluxes = "gs97"', ["no table [gs97]", "gs98, agss09met"]),
-    ("xenonnt-sr0", 'unit = "kev"', 'unit = "mev"', ["detector.unit", "'kev'"]),
+    ("xenonnt-sr0", 'fluxes = "gs98"', 'fluxes = "gs97"', ["no [gs97]", "gs98, agss09met"]),
+    ("xenonnt-sr0", "axes = { energy_kev =", "axes = { photoelectrons =",
+     ["reference_range: 'energy_kev' is not defined"]),
     ("xenonnt-sr0", "powers = [0.5, 1.0]", "powers = [0.5]", ["2 coefficients and 1 powers"]),
-    ("xenonnt-sr0", "recoil_min_kev = 0.02", "recoil_min_kev = 200",
-     ["recoil_min_kev = 200 is not below recoil_max_kev = 190"]),
-    ("xenonnt-sr0", "last_kev = 137.0", "last_kev = 20.0", ["tables.last_kev must increase"]),
-    ("xenonnt-sr0", "last_kev = 29.9", "last_kev = 0.01", ["no point up to last_kev = 0.01"]),
+    ("xenonnt-sr0", "recoil_min_kev = 0.02", "recoil_min_kev = 200.0",
+     ["recoils begin at 200 keV, which is not below recoil_max_kev = 190"]),
+    ("xenonnt-sr0", "last = 137.0", "last = 20.0", ["tables.last must increase"]),
+    ("xenonnt-sr0", "last = 29.9", "last = 0.01", ["no point up to last = 0.01"]),
     ("xenonnt-sr0", "constant_above = true", "constant_above = false", ["above its table"]),
-    ("xenonnt-sr0", "edges_kev = [1, 2,", "edges_kev = [1, 1,", ["edges_kev must increase"]),
-    ("xenonnt-sr0", "edges_kev = [1, 2,", "edges_kev = [0, 2,", ["reach beyond the table, 1 to"]),
-    ("xenonnt-sr0", "edges_kev = [1, 2,", "edges_kev = [1, 2.5,", ["edge cuts the cell 2 to 3"]),
+    ("xenonnt-sr0", "axes = { energy_kev = [1, 2,", "axes = { energy_kev = [1, 1,",
+     ["axes.energy_kev must increase"]),
+    ("xenonnt-sr0", "axes = { energy_kev = [1, 2,", "axes = { energy_kev = [0, 2,",
+     ["do not cover bin 0 (energy_kev 0 to 2)"]),
+    ("xenonnt-sr0", "axes = { energy_kev = [1, 2,", "axes = { energy_kev = [1, 2.5,",
+     ["edge cuts the cell 2 to 3"]),
     ("pandax-4t-run0", 'column = "minor"', 'column = "major"', ["no column 'major'", "minor"]),
-    ("xenonnt-sr0", 'eves_pp = ["pp"]', 'eves_pp = ["pp", "be7"]', ["in two processes"]),
-    ("xenonnt-sr0", 'eves_pp = ["pp"]', "eves_pp = []", ["a process without components"]),
-    ("xenonnt-sr0", 'eves_pp = ["pp"]', 'eves_pp = ["ppp"]', ["signals", "'pp'"]),
-    ("xenonnt-sr0", 'couplings = "tree"', 'couplings = "khan2023"', ["electrons have 'tree' only"]),
-    ("xenonnt-sr0", 'kind = "counts"', 'kind = "asimov"', ["counts_table goes with kind 'counts'"]),
-    ("xenonnt-sr0", 'processes = ["kr85"]', 'processes = ["kr86"]', ["'kr86' is not among"]),
-    ("lz-ws2022", "events = { beta", "events = { gamma = 2.0, beta",
-     ["analyses.giunti-ternes2023.events: 'gamma' is not among beta_detector"]),
-    ("lz-ws2022", 'element = "xenon"', 'element = "argon"', ["'rrpa' is for xenon, not argon"]),
-    ("lz-ws2024", "edges_kev = [1, 2,", "edges_kev = [0, 1, 2,",
-     ["background 'total'", "in bin 0", "fewer than the solar neutrinos"]),
-    ("darwin-30ty", 'kind = "shape"', 'kind = "bins"', ["events_per_tonne_year goes with"]),
-    ("darwin-30ty", 'kind = "shape"', 'kind = "flat"', ["table and column go with kinds 'bins'"]),
-    ("darwin-30ty", 'kind = "shape"\n', 'kind = "shape"\nevents = 2.0\n', ["needs events (or"]),
-    ("darwin-30ty", 'range_kev = [1.0, 1500.0]', "range_kev = [3.0, 1.0]", ["range_kev must incr"]),
+    ("xenonnt-sr0", 'components = ["pp"]', 'components = ["pp", "be7"]',
+     ["signals.eves_be7: its components, on its nuclides, are in signals.eves_pp as well"]),
+    ("xenonnt-sr0", 'components = ["pp"]', "components = []", ["are in signals.eves_pp as well"]),
+    ("xenonnt-sr0", 'components = ["pp"]', 'components = ["b9"]',
+     ["sources.sun: unknown solar component 'b9'"]),
+    ("xenonnt-sr0", 'couplings = "tree"', 'couplings = "khan2023"',
+     ["of electrons have 'tree' only"]),
+    ("xenonnt-sr0", 'data = { kind = "counts"', 'data = { kind = "asimov"', ["table: unknown key"]),
+    ("xenonnt-sr0", 'processes = ["kr85"]', 'processes = ["kr86"]', ["'kr86' is not defined"]),
+    ("lz-ws2022", "changes.backgrounds.beta_detector", "changes.backgrounds.gamma",
+     ["analyses.giunti-ternes2023.changes: backgrounds.gamma.kind: required"]),
+    ("lz-ws2022", "formula = { Xe = 1 }", "formula = { Ge = 1 }", ["'rrpa' is for Xe, not Ge"]),
+    ("lz-ws2024", "axes = { energy_kev_ee = [1, 2,", "axes = { energy_kev_ee = [0, 1, 2,",
+     ["background 'total'", "in bin 0", "fewer than the neutrinos that it is said to contain"]),
+    ("darwin-30ty", 'kind = "spectrum"', 'kind = "bins"', ["events_per_tonne_year: unknown key"]),
+    ("darwin-30ty", 'kind = "spectrum"', 'kind = "flat"', ["table: unknown key"]),
+    ("darwin-30ty", 'kind = "spectrum"\n', 'kind = "spectrum"\nevents = 2.0\n',
+     ["give either events or events_per_tonne_year"]),
+    ("darwin-30ty", "reference_range = { energy_kev = [1.0, 1500.0]",
+     "reference_range = { energy_kev = [3.0, 1.0]", ["reference_range.energy_kev must increase"]),
     ("lz-ws2022", "weights = [1.4, 0.8]", "weights = [1.4]", ["2 energies and 1 weights"]),
-    ("lz-ws2022", "energies_kev = [5.2]\n", "", ["energies_kev goes with kind 'lines'"]),
+    ("lz-ws2022", "energies_kev = [5.2]\n", "", ["backgrounds.xe127.energies_kev: required"]),
 ]  # fmt: skip
 
 

@@ -7,34 +7,34 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nuhf.detector.resolution import GammaSmearing
 from variables import at, events_at
 
 import nuhf
 from nuhf.constants import AVOGADRO, SIN2_THETA_W
 from nuhf.couplings import parameters
 from nuhf.couplings.electromagnetic import RADIUS_SHIFT
-from nuhf.detector.efficiency import ExponentialTimeEfficiency, LogisticEfficiency
+from nuhf.detector.efficiency import LogisticEfficiency
 from nuhf.detector.quenching import PolynomialQuenching
-from nuhf.detector.response import accepted_fractions, response_matrix
+from nuhf.detector.response import accepted_fractions
+from nuhf.detector.smearing import GammaSmearing
 from nuhf.errors import InputError
+from nuhf.library import read_nuclides
 from nuhf.physics import sns
 from nuhf.physics.cevns import differential_cross_section, minimum_energy
 from nuhf.physics.couplings import tree_level
-from nuhf.physics.nuclei import read_nuclides
 from nuhf.physics.settings import Physics
 from nuhf.rates import build
 from nuhf.rates.quadrature import Grid
 from nuhf.rates.signal import check_together, fit_values, flavour_polynomial
 from nuhf.rates.templates import Axis, TemplateSet, read_templates, to_json, write_templates
-from nuhf.resources import read_json, write_json
+from nuhf.resources import find, read_json, write_json
 from nuhf.tables import read_table
 
-NAME = "coherent-csi-2021"
-LOADED = nuhf.load(NAME).loaded
-PE_EDGES = np.array(LOADED.analysis.pe_edges)
-T_EDGES = np.array(LOADED.analysis.t_edges_us)
-LOW = LOADED.experiment.detector.recoil_min_kev * 1e-3
+NAME, ANALYSIS = "coherent-csi-2021", "cevns-only"
+LOADED = nuhf.load(NAME, ANALYSIS).loaded
+PE_EDGES, T_EDGES = map(np.array, LOADED.experiment.regions["main"].axes.values())
+DETECTOR = LOADED.experiment.responses["nuclear"]
+LOW = DETECTOR.recoil_min_kev * 1e-3
 FORMULA = ("Cs133", "I127")
 DIGESTS = {"sns/flux_time.csv": "0" * 64}
 VARIATIONS = [None] + [
@@ -46,7 +46,7 @@ VARIATIONS = [None] + [
 
 @pytest.fixture(scope="module")
 def templates():
-    (found,) = nuhf.templates(NAME)
+    (found,) = nuhf.templates(NAME, ANALYSIS)
     return found
 
 
@@ -54,20 +54,19 @@ def templates():
 
 
 def detector_response(variation):
-    section = LOADED.experiment.detector
-    coefficients, logistic = section.quenching.coefficients, section.efficiency.nominal
+    coefficients, part = DETECTOR.quenching.coefficients, DETECTOR.efficiency
+    logistic = {key: getattr(part, key) for key in "abcd"}
     if variation is not None:
         name, direction = variation
+        changes = getattr(LOADED.experiment.nuisances[name], direction)["responses"]["nuclear"]
         if name.startswith("qf"):
-            coefficients = getattr(
-                section.quenching.variations[name.removeprefix("qf_csi_")], direction
-            )
+            coefficients = changes["quenching"]["coefficients"]
         else:
-            logistic = getattr(section.efficiency.variations["release"], direction)
+            logistic = changes["efficiency"]
     quenching = PolynomialQuenching(coefficients, (0.0, 80e-3))
-    smearing = GammaSmearing(section.resolution.a0_kev_ee, section.resolution.b0_per_kev_ee)
-    efficiency = LogisticEfficiency(**logistic.model_dump())
-    return lambda t: response_matrix(PE_EDGES, quenching(t), smearing, efficiency)
+    smearing = GammaSmearing(DETECTOR.smearing.a0_kev_ee, DETECTOR.smearing.b0_per_kev_ee)
+    efficiency = LogisticEfficiency(**logistic)
+    return lambda t: smearing.response(PE_EDGES, quenching(t), efficiency)
 
 
 @pytest.fixture(scope="module")
@@ -76,18 +75,16 @@ def setup():
     nuclides = read_nuclides()
     formula = [nuclides[name] for name in FORMULA]
     molecules = 14.6e3 / sum(n.atomic_mass_u for n in formula) * AVOGADRO
-    source = LOADED.experiment.source
+    source = LOADED.experiment.sources["sns"]
     fluence = source.pot * source.neutrinos_per_flavour_per_pot
     fluence /= 4 * np.pi * (source.baseline_m * 100) ** 2
     columns = ["t_lo_us", "t_hi_us", *sns.SPECIES]
-    profiles = sns.time_profiles(read_table(LOADED.table(source.time_table), columns))
-    section = LOADED.experiment.detector.time_efficiency
-    efficiency = ExponentialTimeEfficiency(section.start_us, section.rate_per_us)
+    profiles = sns.time_profiles(read_table(find(source.time_table), columns))
     sources = [
         build.Source(
             name, spectrum, fluence,
             accepted_fractions(
-                profiles[name].edges_us, profiles[name].fraction, T_EDGES, efficiency
+                profiles[name].edges_us, profiles[name].fraction, T_EDGES, DETECTOR.time
             ),
         )
         for name, spectrum in sns.decay_at_rest().items()
@@ -188,7 +185,7 @@ def test_named_parameters_reach_the_right_monomials(qnu_ee, r2nu_mumu, munu_e, a
 
 def nuhf_templates(cache={}):  # noqa: B006
     if not cache:
-        (cache["made"],) = nuhf.templates(NAME)
+        (cache["made"],) = nuhf.templates(NAME, ANALYSIS)
     return cache["made"]
 
 
@@ -213,7 +210,7 @@ def test_mixing_angle_equals_templates_built_with_it(templates, setup, s2w):
 
 
 def counts(values, **options):
-    (rates,) = nuhf.rate(NAME, values, **options).values()
+    (rates,) = nuhf.rate(NAME, values, analysis=ANALYSIS, **options).values()
     return {n: row for n, row in rates.items() if n.startswith("cevns")}
 
 
@@ -311,14 +308,10 @@ def test_templates_against_a_plain_riemann_sum(templates, setup):
         t.number * source.fluence * folded_section(grid, source, nuclides[name], values)
         for t, name in zip(targets, FORMULA, strict=True)
     )
-    light = PolynomialQuenching(LOADED.experiment.detector.quenching.coefficients, (0, 0.08))
-    efficiency = LogisticEfficiency(**LOADED.experiment.detector.efficiency.nominal.model_dump())
-    section = LOADED.experiment.detector.resolution
-    smearing = GammaSmearing(section.a0_kev_ee, section.b0_per_kev_ee)
+    response = detector_response(None)
     total = 0.0
     for part in np.array_split(np.arange(recoil.size), 20):
-        matrix = response_matrix(PE_EDGES, light(recoil[part]), smearing, efficiency)
-        total = total + matrix @ (rate[part] * weight[part])
+        total = total + response(recoil[part]) @ (rate[part] * weight[part])
     found = events_at(templates.polynomial("numu"), **values).reshape(9, 11).sum(1)
     np.testing.assert_allclose(found, total * source.time_fractions.sum(), rtol=5e-5)
 
@@ -522,6 +515,6 @@ def test_relative_error_is_the_worst_of_all_templates():
 
 def test_templates_are_the_same_bytes_twice(tmp_path, templates):
     write_templates(tmp_path / "a.json", NAME, "default", [templates], DIGESTS)
-    write_templates(tmp_path / "b.json", NAME, "default", nuhf.templates(NAME), DIGESTS)
+    write_templates(tmp_path / "b.json", NAME, "default", nuhf.templates(NAME, ANALYSIS), DIGESTS)
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
     assert read_json(tmp_path / "a.json")["format"] == 3

@@ -16,6 +16,7 @@ from nuhf.likelihood.fit import best_of
 from nuhf.stats.cls import BAND
 from nuhf.toys import cls as toy_cls
 from nuhf.toys.problem import conditional, toy_setup
+from nuhf.toys.runner import runner
 from nuhf.toys.sample import (
     BLOCK,
     ToyOptions,
@@ -23,7 +24,6 @@ from nuhf.toys.sample import (
     converged_only,
     critical_value,
     generator,
-    runner,
     sample,
 )
 
@@ -151,7 +151,7 @@ def test_at_the_bound_half_of_the_toys_are_zero(problem_of):
 
 
 def test_failed_fits_are_counted(charge, work, monkeypatch):
-    from nuhf.toys import sample as toys
+    from nuhf.toys import runner as toys
 
     real = toys.best_of
 
@@ -182,7 +182,7 @@ def test_failed_fits_are_counted(charge, work, monkeypatch):
 
 def test_the_deeper_of_two_fits_counts(charge, work, monkeypatch):
     """A fit without convergence that is below minuit's minimum must not make t smaller."""
-    from nuhf.toys import sample as toys
+    from nuhf.toys import runner as toys
 
     real_best, real_refit = toys.best_of, toys.refit_with_pyhf
     truth = charge.engine.compiled.inits

@@ -1,40 +1,32 @@
 """Tables of the keys of experiment files, read off the models that check the files."""
 
-from collections.abc import Iterable
+from nuhf.experiments.keys import Key, Table, tables
 
-from nuhf.experiments.schema import BaseExperiment
+__all__ = ["SECTIONS", "section"]
 
-from nuhf.experiments.catalogue import KINDS
-from nuhf.experiments.keys import Key, Part, parts
-
-__all__ = ["common", "kind"]
+SECTIONS = (
+    "file", "sources", "target", "responses", "physics", "signals", "regions", "backgrounds",
+    "nuisances", "analyses",
+)  # fmt: skip
+"""Sections of a file in the order of the page; ``file`` is its top, with the references."""
 
 _HEADER = "| key | allowed | default | meaning |\n| --- | --- | --- | --- |"
 
 
-def common() -> str:
-    """Return the keys that files of every kind have."""
-    return _markdown(parts(BaseExperiment))
+def section(name: str) -> str:
+    """Return the keys of one section as Markdown."""
+    return "\n\n".join(_markdown(table) for table in tables() if _section_of(table) == name)
 
 
-def kind(name: str) -> str:
-    """Return the keys that only files of this kind have, or have differently."""
-    shared = {(part.header, key) for part in parts(BaseExperiment) for key in part.keys}
-    own = []
-    for part in parts(KINDS[name]):
-        keys = tuple(key for key in part.keys if (part.header, key) not in shared)
-        if keys:
-            own.append(Part(part.header, part.about, keys))
-    return _markdown(own)
+def _section_of(table: Table) -> str:
+    first = table.header.strip("[").partition("]")[0].partition(".")[0]
+    return first if first in SECTIONS else "file"
 
 
-def _markdown(found: Iterable[Part]) -> str:
-    pieces = []
-    for part in found:
-        title = f"**`{part.header}`**" if part.header else "**Top of the file**"
-        rows = "\n".join(_row(key) for key in part.keys)
-        pieces.append(f"{title}\n\n{part.about}\n\n{_HEADER}\n{rows}")
-    return "\n\n".join(pieces)
+def _markdown(table: Table) -> str:
+    title = f"**`{table.header}`**" if table.header else "**Top of the file**"
+    rows = "\n".join(_row(key) for key in table.keys)
+    return f"{title}\n\n{table.about}\n\n{_HEADER}\n{rows}"
 
 
 def _row(key: Key) -> str:

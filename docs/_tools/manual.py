@@ -5,14 +5,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from IPython.display import Markdown
-from nuhf.experiments.schema import FreeNuisance, NormNuisance
 
 from nuhf.experiments.catalogue import list_experiments, load
 from nuhf.experiments.prepare import prepare
 
 __all__ = ["analysis", "notes", "overview", "parameters", "references", "regions", "setup"]
 
-_OWN_TABLES = ("analyses", "references", "notes", "backgrounds")
+_OWN_TABLES = ("analyses", "references", "notes", "backgrounds", "nuisances")
 _LONGEST = 100
 
 
@@ -91,7 +90,7 @@ def _short(value: object) -> str:
 
 
 def setup(name: str) -> Markdown:
-    """Numbers of source, target, detector and data with where they come from."""
+    """Numbers of sources, target, responses and data with where they come from."""
     content = _content(name)
     kept = {
         key: value
@@ -156,17 +155,11 @@ def _axis(axis: Any) -> str:
 
 def analysis(name: str, analysis: str) -> Markdown:
     """Nuisances of an analysis."""
-    chosen = load(name, analysis).analysis
     rows = []
-    for nuisance in chosen.nuisances:
-        if isinstance(nuisance, NormNuisance):
-            size = f"{100 * nuisance.size:.4g} % ({nuisance.pull})"
-            what = f"{size} on {_code(nuisance.processes)}"
-        elif isinstance(nuisance, FreeNuisance):
-            what = f"free factor, 0 to {nuisance.high:g}, on {_code(nuisance.processes)}"
-        else:
-            what = f"{nuisance.kind}, variation `{nuisance.variation}`"
-        rows.append((f"`{nuisance.name}`", what, _plain(nuisance.source)))
+    for nuisance in load(name, analysis).nuisances:
+        size, on = nuisance.words
+        rows.append((f"`{nuisance.name}`", f"{size} on {_code(on.split(', '))}",
+                     _plain(nuisance.source)))  # fmt: skip
     if not rows:
         return Markdown("This analysis has no nuisance parameters.")
     return _table(("nuisance", "what it does", "source"), rows)

@@ -1,12 +1,11 @@
 """Run the variations behind docs/validation/khan2022.md and print its tables.
 
-Every variation is a copy of the experiment file with a few lines changed, so that a reader can
-repeat any of them by hand: python docs/validation/khan2022.py
+Every variation is a file that extends the experiment by a few keys, so that a reader can repeat any
+of them by hand: python docs/validation/khan2022.py
 """
 
-import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ import numpy as np
 import nuhf
 from nuhf import resources
 from nuhf.errors import FitError
-from nuhf.experiments.catalogue import list_experiments
+from nuhf.experiments.catalogue import load
 from nuhf.tables import read_table
 
 CURVES = ("lindhard", "bonhomme", "sarkis", "ybe", "jones", "fef")
@@ -29,132 +28,119 @@ PULL = ("alpha_quenching",)
 _RATES = ("rate_on", "err_on", "rate_off", "err_off")
 
 
-def swap(*pairs: str) -> Callable[[str], str]:
-    """Return a change of the file: every odd text is replaced by the one after it."""
-
-    def change(text: str) -> str:
-        for old, new in zip(pairs[::2], pairs[1::2], strict=True):
-            if old not in text:
-                raise SystemExit(f"the experiment file has no line {old!r}")
-            text = text.replace(old, new)
-        return text
-
-    return change
+Change = Callable[[], str]
 
 
+def lines(*texts: str) -> Change:
+    """Return a change of the file: keys with other values."""
+    return lambda: "\n".join(texts)
+
+
+NATURAL = "{ Ge70 = 0.2052, Ge72 = 0.2745, Ge73 = 0.0776, Ge74 = 0.3652, Ge76 = 0.0775 }"
 #: Name of the variation, change of the file, nuisances held.
-VARIATIONS: Mapping[str, tuple[Callable[[str], str], tuple[str, ...]]] = {
-    "as shipped: sigma_alpha as printed": (swap(), ()),
-    "sigma_alpha 5 %": (swap(), PULL),
-    "5 %, the other residual: YBe, free": (swap('"res_fef_sm"', '"res_ybe_free"'), PULL),
-    "5 %, distance 10.39 m": (swap("distance_m = 8.0", "distance_m = 10.39"), PULL),
-    "5 %, Gaussian not renormalised": (swap('gaussian = "positive"', 'gaussian = "whole"'), PULL),
-    "5 %, no capture antineutrinos": (
-        swap("captures_per_fission = 0.6\npower_gw", "captures_per_fission = 0.0\npower_gw"),
+VARIATIONS: Mapping[str, tuple[Change, tuple[str, ...]]] = {
+    "as shipped: sigma_alpha as printed": (lines(), ()),
+    "sigma_alpha 5 %": (lines(), PULL),
+    "5 %, the other residual: YBe, free": (
+        lines('regions.residual.data.column = "res_ybe_free"'),
         PULL,
     ),
-    "5 %, natural germanium": (swap("formula = { Ge72 = 1.0 }\n", ""), PULL),
+    "5 %, distance 10.39 m": (lines("sources.khan2022.distance_m = 10.39"), PULL),
+    "5 %, Gaussian not renormalised": (lines("responses.nuclear.smearing.positive = false"), PULL),
+    "5 %, no capture antineutrinos": (lines("sources.khan2022.captures_per_fission = 0.0"), PULL),
+    "5 %, natural germanium": (
+        lines(*(f"analyses.khan2022-{c}.changes.target.formula = {NATURAL}" for c in CURVES)),
+        PULL,
+    ),
     **{
         f"5 %, recoils from {1e3 * start:g} eV": (
-            swap("e_ee_min_kev = 0.00296", f"e_ee_min_kev = {start}"),
+            lines(f"responses.nuclear.ionisation_min_kev_ee = {start}"),
             PULL,
         )
         for start in (0.0001, 0.01, 0.02, 0.05, 0.1, 0.15)
     },
 }
+#: Those that the analyses of counts inherit their lists of nuisances from.
+COUNTS = ("default", "default-lindhard")
 
 
-def only_on(text: str) -> str:
+def _nuisances(choose: Callable[[tuple[str, ...]], Sequence[str]]) -> str:
+    found = {name: choose(load("dresden-2", name).analysis.nuisances or ()) for name in COUNTS}
+    return "\n".join(f"analyses.{name}.nuisances = {list(n)}" for name, n in found.items())
+
+
+def only_on() -> str:
     """Leave the reactor-off channel out."""
-    text = swap('regions = ["on", "off"]', 'regions = ["on"]')(text)
-    text = swap(', "flat_off", "neutrons_off", "ec_l_off", "ec_m_off"]', "]")(text)
-    text = swap('["ec_m_on", "ec_m_off"]', '["ec_m_on"]')(text)
-    pattern = r'\[\[analyses.default[a-z-]*.nuisances\]\]\nname = "bkg_dresden_2_\w*_off"\n'
-    return re.sub(pattern + r"(?:[^\n\[][^\n]*\n)+", "", text)
+    kept = _nuisances(lambda names: [name for name in names if not name.endswith("_off")])
+    return 'analyses.default.regions = ["on"]\nanalyses.default-lindhard.regions = ["on"]\n' + kept
 
 
-def own_ratio(text: str) -> str:
+def own_ratio() -> str:
     """Give each channel its own ratio of the M to the L line."""
-    pattern = (
-        r'\[\[analyses.default[a-z-]*.nuisances\]\]\nname = "bkg_dresden_2_ec_ratio"\n'
-        r"(?:[^\n\[][^\n]*\n)+"
-    )
-
-    def twice(match: re.Match[str]) -> str:
-        made = []
-        for run in ("on", "off"):
-            block = match[0].replace('["ec_m_on", "ec_m_off"]', f'["ec_m_{run}"]')
-            made.append(block.replace("ec_ratio", f"ec_ratio_{run}"))
-        return "\n".join(made)
-
-    return re.sub(pattern, twice, text)
-
-
-def fission_flux(text: str) -> str:
-    """Scale a spectrum without captures to the whole flux, as arXiv:2202.10829 does."""
-    return swap(
-        'spectrum = "bestiole2023"', 'spectrum = "vogel-engel"',
-        "captures_per_fission = 0.6\nflux", "captures_per_fission = 0.0\nflux",
-    )(text)  # fmt: skip
-
-
-def common_acceptance(text: str) -> str:
-    """Add the acceptance error as one factor for all bins of signals and backgrounds."""
-    nuisance = (
-        "[[analyses.{0}.nuisances]]\n"
-        'name = "eff_dresden_2"\nkind = "efficiency"\nvariation = "acceptance"\n\n'
-    )
-    for name in ("default", "default-ybe", "default-lindhard"):
-        first = f"[[analyses.{name}.nuisances]]\n"
-        text = text.replace(first, nuisance.format(name) + first, 1)
+    ratio = "bkg_dresden_2_ec_ratio"
+    size = load("dresden-2").experiment.nuisances[ratio].size
+    text = _nuisances(
+        lambda names: [n for name in names for n in (
+            (f"{ratio}_on", f"{ratio}_off") if name == ratio else (name,))]
+    )  # fmt: skip
+    for run in ("on", "off"):
+        table = f"{{ kind = 'norm', pull = 'linear', size = {size}, processes = ['ec_m_{run}'] }}"
+        text += f"\nnuisances.{ratio}_{run} = {table}"
     return text
 
 
-def gaussian(released: bool) -> Callable[[str], str]:
-    """Return the change to a chi2 of the released rates.
+#: Scale a spectrum without captures to the whole flux, as arXiv:2202.10829 does.
+fission_flux = lines(
+    'sources.quoted.spectrum = "vogel-engel"', "sources.quoted.captures_per_fission = 0.0"
+)
+
+
+def common_acceptance() -> str:
+    """Add the acceptance error as one factor for all bins of signals and backgrounds."""
+    text = _nuisances(lambda names: ["eff_dresden_2", *names])
+    text += "\nnuisances.eff_dresden_2.kind = 'variation'"
+    for direction, sign in (("up", "1.0"), ("down", "-1.0")):
+        for run in ("on", "off"):
+            key = f"nuisances.eff_dresden_2.{direction}.regions.{run}.acceptance.deviations"
+            text += f"\n{key} = {sign}"
+    return text
+
+
+def gaussian(released: bool) -> Change:
+    """Return the change to a chi2 of the released rates, which are corrected for acceptance.
 
     Errors are the released ones, which hold those of the acceptance without correlation, or the
     statistical ones alone.
     """
-    rates = read_table(resources.find("dresden-2/spectrum.csv"), _RATES)
-    counts = read_table(resources.find("dresden-2/raw_counts_derived.csv"), ["n_on", "n_off"])
-    edges = rates.edges("e_lo_kev_ee", "e_hi_kev_ee")
 
-    def change(text: str) -> str:
+    def change() -> str:
+        rates = read_table(resources.find("dresden-2/spectrum.csv"), _RATES)
+        counts = read_table(resources.find("dresden-2/raw_counts_derived.csv"), ["n_on", "n_off"])
+        regions = load("dresden-2").experiment.regions
+        text = "\n".join(f"analyses.{name}.statistic = 'gaussian'" for name in COUNTS)
         for run in ("on", "off"):
-            rate = rates[f"rate_{run}"]
+            live, rate = regions[run].live_days or 0.0, rates[f"rate_{run}"]
             error = rates[f"err_{run}"] if released else rate / np.sqrt(counts[f"n_{run}"])
-            columns = {"e_lo_kev_ee": edges[:-1], "e_hi_kev_ee": edges[1:]}
-            columns |= {"rate": rate, "error": error}
-            bins = "".join(f"{name} = {column.tolist()}\n" for name, column in columns.items())
-            text = swap(
-                f'table = "dresden-2/raw_counts_derived.csv"\nevents = "n_{run}"\n'
-                'acceptance = "acceptance"\nacceptance_error = "acceptance_err"\n',
-                f'events = "rate"\nerrors = "error"\nunit = "per_day"\n[regions.bins]\n{bins}',
-            )(text)
-        pattern = r'(\[analyses\.default[a-z-]*\]\ntitle = [^\n]*\nstatistic = )"poisson"'
-        return re.sub(pattern, r'\1"gaussian"', text)
-
-    return change
-
-
-def chained(*changes: Callable[[str], str]) -> Callable[[str], str]:
-    """Return the changes one after the other."""
-
-    def change(text: str) -> str:
-        for one in changes:
-            text = one(text)
+            values, errors = (live * rate).tolist(), (live * error).tolist()
+            data = f"{{ kind = 'values', values = {values}, errors = {errors} }}"
+            text += f"\nregions.{run}.data = {data}"
+            text += f"\nregions.{run}.acceptance = {{ table = 'ones.csv', error_column = '' }}"
         return text
 
     return change
 
 
+def chained(*changes: Change) -> Change:
+    """Return the changes together."""
+    return lambda: "\n".join(one() for one in changes)
+
+
 QF = ("qf_ge_fef_ybe",)
 #: From the analysis default to the settings of arXiv:2202.10829.
-STEPS: Mapping[str, tuple[Callable[[str], str], tuple[str, ...]]] = {
-    "as shipped": (swap(), ()),
+STEPS: Mapping[str, tuple[Change, tuple[str, ...]]] = {
+    "as shipped": (lines(), ()),
     "with the acceptance error as one common factor": (common_acceptance, ()),
-    "quenching held": (swap(), QF),
+    "quenching held": (lines(), QF),
     "and a ratio M/L for each channel": (own_ratio, QF),
     "and Rx-ON alone": (only_on, QF),
     "and fission spectra scaled to 4.8e13": (chained(fission_flux, only_on), QF),
@@ -165,18 +151,20 @@ STEPS: Mapping[str, tuple[Callable[[str], str], tuple[str, ...]]] = {
     "and the released errors": (chained(fission_flux, only_on, gaussian(released=True)), QF),
 }
 #: What the acceptance error does to both runs with the settings of default.
-ERRORS: Mapping[str, Callable[[str], str]] = {
-    "Poisson, as shipped": swap(),
+ERRORS: Mapping[str, Change] = {
+    "Poisson, as shipped": lines(),
     "chi2, statistical errors": gaussian(released=False),
     "chi2, released errors": gaussian(released=True),
 }
 
 
-def write(change: Callable[[str], str], folder: Path) -> str:
-    """Write the changed experiment file and return its path."""
-    text = list_experiments()["dresden-2"].read_text(encoding="utf-8")
+def write(change: Change, folder: Path) -> str:
+    """Write a file that extends the experiment, and return its path."""
+    bins = read_table(resources.find("dresden-2/raw_counts_derived.csv"), ["e_lo_kev_ee"])
+    ones = "1\n" * bins["e_lo_kev_ee"].size
+    (folder / "ones.csv").write_text(f"# source: none\nacceptance\n{ones}", encoding="utf-8")
     path = folder / "variant.toml"
-    path.write_text(change(text), encoding="utf-8")
+    path.write_text(f'extends = "dresden-2"\n{change()}\n', encoding="utf-8")
     return str(path)
 
 

@@ -37,17 +37,18 @@ class Case:
     parameters: tuple[str, ...]
     sampler: str
     prior: str = "flat"
+    analysis: str = "default"
 
 
 CASES = {
-    "qnu_ee": Case("coherent-csi-2021", ("qnu_ee",), "nested"),
-    "qnu_mumu": Case("coherent-csi-2021", ("qnu_mumu",), "nested"),
-    "r2nu_ee": Case("coherent-csi-2021", ("r2nu_ee",), "nested"),
-    "sin2thetaW": Case("coherent-csi-2021", ("sin2thetaW",), "nested"),
+    "qnu_ee": Case("coherent-csi-2021", ("qnu_ee",), "nested", analysis="cevns-only"),
+    "qnu_mumu": Case("coherent-csi-2021", ("qnu_mumu",), "nested", analysis="cevns-only"),
+    "r2nu_ee": Case("coherent-csi-2021", ("r2nu_ee",), "nested", analysis="cevns-only"),
+    "sin2thetaW": Case("coherent-csi-2021", ("sin2thetaW",), "nested", analysis="cevns-only"),
     "munu_eff": Case("xenonnt-sr0", ("munu_eff",), "NUTS"),
     "munu_eff-flat": Case("xenonnt-sr0", ("munu_eff",), "NUTS", "flat-magnitude"),
     "munu_e": Case("dresden-2", ("munu_e",), "NUTS"),
-    "radii": Case("coherent-csi-2021", ("r2nu_ee", "r2nu_mumu"), "nested"),
+    "radii": Case("coherent-csi-2021", ("r2nu_ee", "r2nu_mumu"), "nested", analysis="cevns-only"),
 }
 
 
@@ -55,7 +56,7 @@ CASES = {
 class Reference:
     """Draws (n, N) of a sampler, and of repetitions whose scatter times ``scale`` is its error.
 
-    Nested sampling: the same runs with resampled live points, which move whole modes up and down.
+    Nested sampling: its single runs, whose shares of modes differ by more than resampling says.
     NUTS: consecutive blocks of the chains.
     """
 
@@ -65,14 +66,14 @@ class Reference:
 
     def estimate(self, quantity: Callable[[FloatArray], float]) -> tuple[float, float]:
         """Return a number of the draws and its error."""
-        scatter = np.std([quantity(draws) for draws in self.repetitions], ddof=1)
+        scatter = np.nanstd([quantity(draws) for draws in self.repetitions], ddof=1)
         return quantity(self.draws), float(self.scale * scatter)
 
 
 def nested(density: LogDensity, seed: int, live: int = 1200, runs: int = 3) -> Reference:
     """Draw with dynesty: several runs merged."""
     from dynesty import NestedSampler
-    from dynesty.utils import merge_runs, resample_run
+    from dynesty.utils import merge_runs
 
     results = []
     for run in range(runs):
@@ -83,8 +84,8 @@ def nested(density: LogDensity, seed: int, live: int = 1200, runs: int = 3) -> R
         sampler.run_nested(dlogz=0.01, print_progress=False)
         results.append(sampler.results)
     merged, rng = merge_runs(results, print_progress=False), np.random.default_rng(seed)
-    again = (resample_run(merged, rstate=rng).samples_equal(rstate=rng) for _ in range(30))
-    return Reference(np.asarray(merged.samples_equal(rstate=rng)), tuple(again), 1.0)
+    single = tuple(np.asarray(result.samples_equal(rstate=rng)) for result in results)
+    return Reference(np.asarray(merged.samples_equal(rstate=rng)), single, runs**-0.5)
 
 
 def nuts(density: LogDensity, seed: int, number: int = 40_000) -> Reference:
@@ -125,8 +126,9 @@ def rows_of(name: str, case: Case, seed: int) -> list[dict[str, object]]:
     """Compare one case."""
     prior = dict.fromkeys(case.parameters, case.prior)
     begin = time.process_time()
-    ours = nuhf.posterior(case.experiment, case.parameters, prior=prior)
-    density = nuhf.log_density(case.experiment, case.parameters, prior=prior)
+    options = {"prior": prior, "analysis": case.analysis}
+    ours = nuhf.posterior(case.experiment, case.parameters, **options)
+    density = nuhf.log_density(case.experiment, case.parameters, **options)
     middle = time.process_time()
     reference = (nested if case.sampler == "nested" else nuts)(density, seed)
     seconds = middle - begin, time.process_time() - middle
@@ -136,8 +138,9 @@ def rows_of(name: str, case: Case, seed: int) -> list[dict[str, object]]:
     def add(what: str, mine: tuple[float, float], theirs: tuple[float, float]) -> None:
         pull = (mine[0] - theirs[0]) / np.hypot(mine[1], theirs[1])
         row: dict[str, object] = {"experiment": case.experiment, "prior": case.prior}
-        row |= {"quantity": what, "nuhf": mine[0], "error": mine[1], "reference": case.sampler}
-        row |= {"value": theirs[0], "value_error": theirs[1], "pull": float(round(pull, 1))}
+        row |= {"quantity": what, "nuhf": f"{mine[0]:.4g}", "error": f"{mine[1]:.1g}"}
+        row |= {"reference": case.sampler, "value": f"{theirs[0]:.4g}"}
+        row |= {"value_error": f"{theirs[1]:.1g}", "pull": round(float(pull), 1)}
         row |= {"seconds": round(seconds[0], 1), "reference_seconds": round(seconds[1])}
         rows.append(row)
 
@@ -169,8 +172,10 @@ def quantities(
     def coordinate(theta: FloatArray) -> FloatArray:
         return np.sqrt(theta[:, column]) if root else theta[:, column]
 
-    z = coordinate(reference.draws)
-    width = 0.15 * min(z.std(), float(np.ptp(np.quantile(z, [0.25, 0.75]))) / 1.35)
+    # a 90 % piece is about 3.3 standard deviations wide; wider kernels would widen narrow pieces
+    pieces = np.array(found.pieces)
+    ends = axis.to_fit(pieces)
+    width = 0.05 * float(np.diff(np.sqrt(ends) if root else ends, axis=1).min())
     for i, (piece, error) in enumerate(zip(found.pieces, found.piece_errors, strict=True)):
         for side, word in enumerate(("lower", "upper")):
 
@@ -182,13 +187,13 @@ def quantities(
                 return float(axis.from_fit(value**2 if root else value))
 
             if not piece[side] == axis.ends[0] == 0.0:
-                yield f"{axis.name}, piece {i + 1}, {word} end", (piece[side], error[side]), end
+                yield f"{axis.name} piece {i + 1} {word} end", (piece[side], error[side]), end
 
         def share(theta: FloatArray, piece: tuple[float, float] = piece) -> float:
             values = axis.from_fit(theta[:, column])
             return float(((values >= piece[0]) & (values <= piece[1])).mean())
 
-        yield f"{axis.name}, piece {i + 1}, probability", binomial(found.fractions[i], ours), share
+        yield f"{axis.name} piece {i + 1} probability", binomial(found.fractions[i], ours), share
 
 
 def shares(ours: Posterior, density: LogDensity) -> Iterator[Compared]:
@@ -219,7 +224,7 @@ def main(chosen: list[str]) -> None:
     rows = [row for name in chosen or CASES for row in rows_of(name, CASES[name], 1)]
     columns = {key: [row[key] for row in rows] for key in rows[0]}
     out = TABLE if not chosen else TABLE.with_stem(f"posterior-{'-'.join(chosen)}")
-    resources.write_text(out, format_csv(columns, ["made by docs/validation/posterior.py"]))
+    resources.write_text(out, format_csv(columns))
 
 
 if __name__ == "__main__":

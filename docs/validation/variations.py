@@ -46,7 +46,7 @@ FORM = (key("form factor", "Klein-Nystrand", "form_factor", '"klein-nystrand"'),
 # the same with the radius as its argument, as an expansion in the neutron radius needs it
 FORM_RMS = (key("form factor", "Klein-Nystrand", "form_factor", '"klein-nystrand-rms"'), FERMI)
 SCHEMES = (
-    key("couplings", "radiatively corrected (UNVERIFIED)", "couplings", '"radiative-UNVERIFIED"'),
+    key("couplings", "radiatively corrected", "couplings", '"radiative"'),
 )
 QF_2021 = (
     ("coefficients = [0.0878]", "coefficients = [0.0554628, 4.30681, -111.707, 840.384]"),

@@ -184,6 +184,7 @@ def options(
     asimov: bool = False,
     search: Sequence[float] | None = None,
     settings: Mapping[str, float] | None = None,
+    inject: Mapping[str, float] | None = None,
 ) -> "Options":
     """Return the options of a model, checked."""
     from nuhf.stats.problem import Options
@@ -199,6 +200,7 @@ def options(
         asimov,
         bracket(search, "search"),
         values(settings, "settings"),
+        values(inject, "inject"),
     )
 
 

@@ -36,6 +36,7 @@ def rate(
     *,
     analysis: str = "default",
     anapole: Anapole = "standard",
+    settings: Mapping[str, float] | None = None,
 ) -> Rates:
     """Return expected events per bin of every flavour's signal and every background.
 
@@ -49,13 +50,15 @@ def rate(
         Analysis of the experiment.
     anapole : str
         ``standard`` or ``khan``.
+    settings : mapping, optional
+        Numbers of the coupling models, such as ``mediator_mass_mev``.
 
     Returns
     -------
     nuhf.stats.expected.Rates
         Arrays (n_bins,) by ``<process>_<flavour>`` and background name, for every region.
     """
-    return experiments_of(name, analysis)[0].rate(values, anapole=anapole)
+    return experiments_of(name, analysis)[0].rate(values, anapole=anapole, settings=settings)
 
 
 @in_words

@@ -94,7 +94,11 @@ class Experiment:
 
     @in_words
     def rate(
-        self, couplings: Mapping[str, float] | None = None, *, anapole: Anapole = "standard"
+        self,
+        couplings: Mapping[str, float] | None = None,
+        *,
+        anapole: Anapole = "standard",
+        settings: Mapping[str, float] | None = None,
     ) -> Rates:
         """Return expected events per bin of every flavour's signal and every background.
 
@@ -104,13 +108,17 @@ class Experiment:
             Parameters in base units (e, mu_B, cm2, 1); all others are at the SM.
         anapole : str
             ``standard`` or ``khan``.
+        settings : mapping, optional
+            Numbers of the coupling models, such as ``mediator_mass_mev``.
 
         Raises
         ------
         nuhf.errors.InputError
             If a parameter is unknown or has no effect, or a value is a slip of the unit.
         """
-        return rates(self.prepared, values(couplings, "couplings"), anapole)
+        return rates(
+            self.prepared, values(couplings, "couplings"), anapole, values(settings, "settings")
+        )
 
     @in_words
     def replace(self, changes: Mapping[str, object]) -> "Experiment":
@@ -187,10 +195,8 @@ def load(name: str | Path, analysis: str = "default") -> Experiment:
     """
     if not isinstance(name, str | Path):
         raise InputError(f"name = {name!r}: give the name of an experiment, or the path of a file")
-    text, colon, own = str(name).rpartition(":")
-    if colon and not Path(str(name)).is_file():
-        if analysis not in ("default", own):
-            raise InputError(f"{name}: an analysis is given twice, '{own}' and '{analysis}'")
-        return Experiment(load_file(text, own))
     names([analysis], "analysis")
+    stem, _, own = str(name).rpartition(":")
+    if stem and own and "/" not in own and "\\" not in own:
+        return Experiment(load_file(stem, own))
     return Experiment(load_file(str(name), analysis))

@@ -63,6 +63,7 @@ def limit(
     settings: Mapping[str, float] | None = None,
     patch: Names = (),
     measurement: str | None = None,
+    inject: Mapping[str, float] | None = None,
     search: Bracket | None = None,
     toys: int | None = None,
     seed: int | None = None,
@@ -101,6 +102,8 @@ def limit(
         Numbers of the coupling models, such as ``mediator_mass_mev``.
     patch, measurement
         Of a workspace file: JSON patches (``FILE`` or ``PATCHSET.json:NAME``); which measurement.
+    inject : mapping, optional
+        True values of Asimov data: couplings in base units, nuisances by name.
     search : (float, float), optional
         Range of the parameter in base units.
     toys, seed : int, optional
@@ -126,7 +129,7 @@ def limit(
     nuhf.errors.FitError
         If an interval cannot be determined.
     """
-    chosen = options(anapole, values, profile, fix, engine, asimov, search, settings)
+    chosen = options(anapole, values, profile, fix, engine, asimov, search, settings, inject)
     made = ToyChoices(toys, seed, points, jobs, scheduler, checkpoint, progress)
     posed = posed_limits(names, parameter, cl, method, chosen, made, analysis, patch, measurement)
     return Limits(result for _, result in posed)
@@ -178,6 +181,7 @@ def coverage(
     settings: Mapping[str, float] | None = None,
     patch: Names = (),
     measurement: str | None = None,
+    inject: Mapping[str, float] | None = None,
     search: Bracket | None = None,
     toys: int | None = None,
     seed: int | None = None,
@@ -200,7 +204,7 @@ def coverage(
         Toys at most for the critical value of each toy (``feldman-cousins``; 1000).
     nuisances : mapping, optional
         True nuisances; the others are as fitted to the data at the true value.
-    analysis, anapole, values, profile, fix, engine, asimov, settings, patch, measurement
+    analysis, anapole, values, profile, fix, engine, asimov, settings, patch, measurement, inject
         As in `limit`.
     search : (float, float), optional
         Range of the parameter in base units.
@@ -214,7 +218,7 @@ def coverage(
     check(cl, method)
     if method != "feldman-cousins" and inner is not None:
         raise InputError(f"inner: {method} takes none, feldman-cousins does")
-    chosen = options(anapole, values, profile, fix, engine, asimov, search, settings)
+    chosen = options(anapole, values, profile, fix, engine, asimov, search, settings, inject)
     made = ToyChoices(toys, seed, None, jobs, scheduler, checkpoint, progress).options(1000)
     assert made is not None  # there is a default
     problem = one_problem(names, parameter, chosen, analysis, patch, measurement)
@@ -239,6 +243,7 @@ def scan(
     settings: Mapping[str, float] | None = None,
     patch: Names = (),
     measurement: str | None = None,
+    inject: Mapping[str, float] | None = None,
     search: Bracket | None = None,
 ) -> ScanResult:
     """Return the profile likelihood of a parameter.
@@ -252,7 +257,7 @@ def scan(
         both sides.
     cl : float
         Confidence level of that interval.
-    analysis, anapole, values, profile, fix, engine, asimov, settings, patch, measurement
+    analysis, anapole, values, profile, fix, engine, asimov, settings, patch, measurement, inject
         As in `limit`.
     search : (float, float), optional
         Range of the parameter in base units.
@@ -262,7 +267,7 @@ def scan(
     nuhf.stats.results.ScanResult
     """
     check(cl, "delta-chi2")
-    chosen = options(anapole, values, profile, fix, engine, asimov, search, settings)
+    chosen = options(anapole, values, profile, fix, engine, asimov, search, settings, inject)
     problem = one_problem(names, parameter, chosen, analysis, patch, measurement)
     found = None if chosen.search else questions.limit(problem, cl, "delta-chi2")
     return questions.scan(problem, whole(points, "points"), found)
@@ -288,6 +293,7 @@ def exclusion(
     settings: Mapping[str, float] | None = None,
     patch: Names = (),
     measurement: str | None = None,
+    inject: Mapping[str, float] | None = None,
     search: Bracket | None = None,
 ) -> ExclusionResult:
     """Return intervals at values of a setting.
@@ -302,7 +308,7 @@ def exclusion(
         As in `limit`.
     step : callable
         Is told, in words, which value comes next.
-    analysis, anapole, values, profile, fix, engine, asimov, settings, patch, measurement
+    analysis, anapole, values, profile, fix, engine, asimov, settings, patch, measurement, inject
         As in `limit`.
     search : (float, float), optional
         Range of the parameter in base units.
@@ -312,7 +318,7 @@ def exclusion(
     nuhf.exclusions.ExclusionResult
     """
     check(cl, method)
-    chosen = options(anapole, values, profile, fix, engine, asimov, search, settings)
+    chosen = options(anapole, values, profile, fix, engine, asimov, search, settings, inject)
     if patch or measurement:
         raise InputError("a patch and a measurement are of workspace files, not of experiments")
     return find_exclusion(
@@ -328,6 +334,7 @@ def contour(
     cl: float | Sequence[float] = (0.68, 0.9, 0.99),
     points: int = 50,
     method: Literal["delta-chi2", "feldman-cousins"] = "delta-chi2",
+    window: Sequence[tuple[float, float]] | None = None,
     analysis: str = "default",
     anapole: Anapole = "standard",
     values: Mapping[str, float] | None = None,
@@ -338,6 +345,7 @@ def contour(
     settings: Mapping[str, float] | None = None,
     patch: Names = (),
     measurement: str | None = None,
+    inject: Mapping[str, float] | None = None,
     toys: int | None = None,
     seed: int | None = None,
     jobs: int | None = None,
@@ -359,7 +367,9 @@ def contour(
         The grid along each axis that the boundaries start from.
     method : str
         ``delta-chi2`` or ``feldman-cousins``, with 500 toys at each grid point by default.
-    analysis, anapole, values, profile, fix, engine, asimov, settings, patch, measurement
+    window : two pairs of float, optional
+        Range of each parameter in base units, for regions that do not close.
+    analysis, anapole, values, profile, fix, engine, asimov, settings, patch, measurement, inject
         As in `limit`.
     toys, seed, jobs, scheduler, checkpoint, progress
         As in `limit`.
@@ -387,9 +397,9 @@ def contour(
         )  # fmt: skip
     else:
         profile = (pair[1], *one_or_more(profile, "profile"))
-    chosen = options(anapole, values, profile, fix, engine, asimov, None, settings)
+    chosen = options(anapole, values, profile, fix, engine, asimov, None, settings, inject)
     problem = one_problem(names, pair[0], chosen, analysis, patch, measurement)
-    return region(problem, levels, whole(points, "points"), method, made)
+    return region(problem, levels, whole(points, "points"), method, made, window)
 
 
 @in_words
@@ -407,6 +417,7 @@ def fit(
     settings: Mapping[str, float] | None = None,
     patch: Names = (),
     measurement: str | None = None,
+    inject: Mapping[str, float] | None = None,
     toys: int | None = None,
     seed: int | None = None,
     jobs: int | None = None,
@@ -423,7 +434,7 @@ def fit(
     parameter : str, optional
         By default the strength of the SM process, ``norm_cevns`` or ``norm_eves``, with the
         ``significance`` of its discovery.
-    analysis, anapole, values, profile, fix, engine, asimov, settings, patch, measurement
+    analysis, anapole, values, profile, fix, engine, asimov, settings, patch, measurement, inject
         As in `limit`.
     toys, seed, jobs, scheduler, checkpoint, progress
         As in `limit`.
@@ -434,7 +445,7 @@ def fit(
         ``counts`` of a process are events expected, fitted, and the error. With ``toys`` the
         goodness of fit has a p-value from toys.
     """
-    chosen = options(anapole, values, profile, fix, engine, asimov, None, settings)
+    chosen = options(anapole, values, profile, fix, engine, asimov, None, settings, inject)
     made = ToyChoices(toys, seed, None, jobs, scheduler, checkpoint, progress)
     return posed_fit(names, parameter, chosen, made, analysis, patch, measurement)[1]
 
@@ -444,6 +455,7 @@ def ranking(
     names: ModelLike,
     parameter: str | None = None,
     *,
+    cl: float = 0.9,
     analysis: str = "default",
     anapole: Anapole = "standard",
     values: Mapping[str, float] | None = None,
@@ -454,21 +466,28 @@ def ranking(
     settings: Mapping[str, float] | None = None,
     patch: Names = (),
     measurement: str | None = None,
+    inject: Mapping[str, float] | None = None,
 ) -> RankingResult:
-    """Rank the nuisances by their impact on a parameter, with cabinetry's fits.
+    """Rank the nuisances by their impact on a parameter.
 
     Parameters
     ----------
     names, parameter
         As in `fit`.
-    analysis, anapole, values, profile, fix, engine, asimov, settings, patch, measurement
+    cl : float
+        Confidence level of the interval whose ends are moved, too.
+    analysis, anapole, values, profile, fix, engine, asimov, settings, patch, measurement, inject
         As in `limit`.
 
     Returns
     -------
     nuhf.stats.ranking.RankingResult
-        Impacts before and after the fit, pulls, correlations.
+        Impacts on the best fit and on the ends of the interval, the statistical and systematic
+        parts of the error, groups, pulls, correlations. With ``engine="pyhf"`` the fits are
+        cabinetry's, without the ends and the parts.
     """
-    chosen = options(anapole, values, profile, fix, engine, asimov, None, settings)
+    chosen = options(anapole, values, profile, fix, engine, asimov, None, settings, inject)
     name = parameter or strength(names)
-    return impacts.ranking(one_problem(names, name, chosen, analysis, patch, measurement))
+    return impacts.ranking(
+        one_problem(names, name, chosen, analysis, patch, measurement), number(cl, "cl")
+    )

@@ -28,7 +28,8 @@ from nuhf.likelihood.engines import Engine as FitEngine
 from nuhf.rates.templates import Axis
 from nuhf.stats.expected import Rates, RegionSpectrum
 from nuhf.stats.files import FileProblem, Workspaces, pose_files, read_files
-from nuhf.stats.problem import Options, Problem, pose, sizes, with_fixed
+from nuhf.stats.held import sizes, with_fixed
+from nuhf.stats.problem import Options, Problem, pose
 from nuhf.stats.results import JsonValue
 from nuhf.stats.spectra import region_spectra
 from nuhf.workspaces import encode
@@ -238,7 +239,7 @@ class Model:
                 if compiled.fixed[i] and name not in free
             }
             spec = with_fixed(spec, held, sizes(self.engine.model))
-        if problem.options.asimov:
+        if problem.options.asimov or problem.options.inject:
             self._put_data(spec)
         return cast(dict[str, JsonValue], spec)
 
@@ -279,6 +280,7 @@ class Model:
             old.asimov if asimov is None else asimov,
             old.search,
             old.settings,
+            old.inject,
         )
         return Model(reposed(self.problem, self.poi if poi is None else poi, new))
 

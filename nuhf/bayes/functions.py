@@ -10,12 +10,10 @@ from nuhf.api.arguments import (
     ModelLike,
     Names,
     NuisanceValues,
-    fixed_nuisances,
     in_words,
     options,
 )
 from nuhf.api.arguments import names as one_or_more
-from nuhf.api.given import several
 from nuhf.api.model import Model
 from nuhf.api.posed import problems, strength
 from nuhf.bayes.posterior import posterior as sample_posterior
@@ -23,7 +21,7 @@ from nuhf.bayes.results import Posterior
 from nuhf.bayes.simulation import Nuisances, Simulation, draw_data
 from nuhf.couplings import parameters
 from nuhf.errors import InputError
-from nuhf.stats.log_density import LogDensity, of_file, of_problem
+from nuhf.stats.log_density import LogDensity, of_problem
 from nuhf.stats.priors import Prior
 from nuhf.stats.problem import Problem
 
@@ -32,34 +30,27 @@ __all__ = ["log_density", "posterior", "simulate"]
 FloatArray = NDArray[np.float64]
 
 
-def _file(names: ModelLike) -> str | None:
-    """Return the workspace's path if that is what is named."""
-    if isinstance(names, Model):
-        return None
-    given = several(names)
-    files = [name for name in given if str(name).endswith(".json")]
-    if files and len(given) > 1:
-        raise InputError(f"{files[0]} is a workspace: name it alone, or combine files first")
-    return str(files[0]) if files else None
-
-
 def _problem(
     names: ModelLike,
     wanted: Sequence[str],
     profile: Names,
     analysis: str,
     anapole: Anapole,
-    values: Mapping[str, float] | None,
-    fix: NuisanceValues,
-    asimov: bool,
+    values: Mapping[str, float] | None = None,
+    fix: NuisanceValues = (),
+    asimov: bool = False,
+    settings: Mapping[str, float] | None = None,
+    patch: Names = (),
+    measurement: str | None = None,
 ) -> Problem:
-    if isinstance(names, Model):
-        chosen = options(anapole, values, profile, fix, "compiled", asimov)
-        return problems(names, wanted or None, chosen, analysis)[0]
-    first, *rest = wanted or [strength(names) or ""]
+    """Return the problem whose couplings are those wanted and those profiled."""
+    first, rest = (wanted[:1], wanted[1:]) if wanted else ([strength(names) or ""], [])
     free = (*rest, *one_or_more(profile, "profile"))
-    chosen = options(anapole, values, free, fix, "compiled", asimov)
-    return problems(names, first or None, chosen, analysis)[0]
+    chosen = options(anapole, values, free, fix, "compiled", asimov, None, settings)
+    name = first[0] or None
+    if isinstance(names, Model) and not wanted:
+        name = None
+    return problems(names, name, chosen, analysis, patch, measurement)[0]
 
 
 @in_words
@@ -74,13 +65,16 @@ def log_density(
     values: Mapping[str, float] | None = None,
     fix: NuisanceValues = (),
     asimov: bool = False,
+    settings: Mapping[str, float] | None = None,
+    patch: Names = (),
+    measurement: str | None = None,
 ) -> LogDensity:
     """Return the posterior log density of couplings and nuisances, for any sampler.
 
     Parameters
     ----------
     names : str or sequence of str
-        Experiments, or the path of one pyhf workspace (``.json``).
+        Experiments, or pyhf workspaces: JSON files or their content.
     parameter : str or sequence of str, optional
         Free couplings (of a workspace: its parameters that get a prior). By default the strength
         of the SM process, and the parameter of interest of a workspace.
@@ -89,8 +83,8 @@ def log_density(
         default), ``flat-magnitude``, ``normal:MEAN,SD``, ``table:FILE``, in base units.
     profile : sequence of str
         Further free couplings, or groups of them, as in `limit`.
-    analysis, anapole, values, fix, asimov
-        As in `limit`; a workspace takes ``fix`` alone.
+    analysis, anapole, values, fix, asimov, settings, patch, measurement
+        As in `limit`.
 
     Returns
     -------
@@ -104,16 +98,10 @@ def log_density(
         If anything given is not allowed; the message says what is.
     """
     wanted = list(one_or_more(parameter, "parameter"))
-    path = _file(names)
-    if path is None:
-        posed = _problem(names, wanted, profile, analysis, anapole, values, fix, asimov)
-        return of_problem(posed, prior)
-    if profile or values or asimov or analysis != "default" or anapole != "standard":
-        raise InputError(
-            f"{path} is a workspace: its model is what it is; analysis, anapole, values, profile "
-            "and asimov are for experiments"
-        )
-    return of_file(path, wanted, prior, fixed_nuisances(fix, "fix"))
+    posed = _problem(
+        names, wanted, profile, analysis, anapole, values, fix, asimov, settings, patch, measurement
+    )
+    return of_problem(posed, prior)
 
 
 @in_words
@@ -131,12 +119,16 @@ def posterior(
     values: Mapping[str, float] | None = None,
     fix: NuisanceValues = (),
     asimov: bool = False,
+    settings: Mapping[str, float] | None = None,
+    patch: Names = (),
+    measurement: str | None = None,
 ) -> Posterior:
     """Return the posterior of one or several couplings, by importance sampling.
 
     Parameters
     ----------
-    names, parameter, prior, profile, analysis, anapole, values, fix, asimov
+    names, parameter, prior, profile, analysis, anapole, values, fix, asimov, settings, patch, \
+measurement
         As in `log_density`. The couplings in ``parameter`` each get a marginal density and a
         region of highest density; those of ``profile`` are free and integrated out.
     cl : float
@@ -158,12 +150,36 @@ def posterior(
     """
     density = log_density(
         names, parameter, prior=prior, profile=profile, analysis=analysis, anapole=anapole,
-        values=values, fix=fix, asimov=asimov,
+        values=values, fix=fix, asimov=asimov, settings=settings, patch=patch,
+        measurement=measurement,
     )  # fmt: skip
     wanted = list(one_or_more(parameter, "parameter"))
     axes = {axis.name: axis for axis in density.axes}
     couplings = [axes[name] for name in wanted] or [density.axes[0]]
     return sample_posterior(density, couplings, cl, draws, seed)
+
+
+def _simulated(
+    names: ModelLike,
+    given: Mapping[str, float | FloatArray],
+    analysis: str,
+    anapole: Anapole,
+    settings: Mapping[str, float] | None,
+) -> tuple[LogDensity, tuple[str, ...]]:
+    """Model of a simulation with the couplings that have values, and what must be told of it."""
+    for name, value in given.items():
+        ends = np.ravel(value)
+        if not np.isfinite(ends).all():
+            raise InputError(f"{name}: true values must be finite")
+        for end in (ends.min(), ends.max()) if name in parameters.PARAMETERS and ends.size else ():
+            parameters.check_values({name: float(end)})
+    problem = _problem(names, list(given), (), analysis, anapole, settings=settings)
+    return of_problem(problem), tuple(
+        f"region {c.name} is Gaussian: its counts are pseudo-counts, {c.observed[0]:g} where the "
+        "expectation is what was measured"
+        for c in problem.description.channels
+        if not (c.scale == 1.0).all()
+    )
 
 
 @in_words
@@ -176,13 +192,14 @@ def simulate(
     nuisances: Nuisances = "drawn",
     analysis: str = "default",
     anapole: Anapole = "standard",
+    settings: Mapping[str, float] | None = None,
 ) -> Simulation:
     """Simulate data sets.
 
     Parameters
     ----------
     names : str or sequence of str
-        Experiments, or the path of one pyhf workspace (``.json``).
+        Experiments, or pyhf workspaces: JSON files or their content.
     values : mapping, optional
         True couplings in base units, each one value or an array (number,); all others are at the
         SM. Of a workspace, values of its parameters.
@@ -193,7 +210,7 @@ def simulate(
         auxiliary data stay as measured: pairs of parameters and data from the joint distribution
         that simulation-based inference learns from. ``fixed``: nuisances are nominal and the
         auxiliary data are drawn about them: repetitions of the experiment.
-    analysis, anapole : str
+    analysis, anapole, settings
         As in `limit`.
 
     Returns
@@ -208,28 +225,7 @@ def simulate(
         If a bin expects clearly fewer than zero events.
     """
     given = dict(values or {})
-    for name, value in given.items():
-        if not np.isfinite(value).all():
-            raise InputError(f"{name}: true values must be finite")
-    path = _file(names)
-    notes: tuple[str, ...] = ()
-    if path is not None:
-        if analysis != "default" or anapole != "standard":
-            raise InputError(f"{path} is a workspace: analysis and anapole are for experiments")
-        density = of_file(path, list(given))
-    else:
-        for name, value in given.items():
-            ends = np.ravel(value)
-            for end in (ends.min(), ends.max()) if ends.size else ():
-                parameters.check_values({name: float(end)})
-        posed = _problem(names, list(given), (), analysis, anapole, None, (), False)
-        density = of_problem(posed)
-        notes = tuple(
-            f"region {c.name} is Gaussian: its counts are pseudo-counts, {c.observed[0]:g} where "
-            "the expectation is what was measured"
-            for c in posed.description.channels
-            if not (c.scale == 1.0).all()
-        )
+    density, notes = _simulated(names, given, analysis, anapole, settings)
     counts, auxiliary, truth, more = draw_data(density, given, number, seed, nuisances)
     for axis in density.axes:
         truth[:, axis.index] = axis.from_fit(truth[:, axis.index])

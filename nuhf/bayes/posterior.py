@@ -10,10 +10,11 @@ from nuhf.bayes.results import Marginal, Mode, Posterior
 from nuhf.errors import FitError, InputError
 from nuhf.stats.importance import Draws, sample
 from nuhf.stats.intervals import threshold
-from nuhf.stats.knots import Knots, knots_of, minima
+from nuhf.stats.knots import Knots, knots_of
 from nuhf.stats.log_density import LogDensity
 from nuhf.stats.marginal import densest, marginal_density, piece_errors
 from nuhf.stats.priors import Axis, Prior
+from nuhf.stats.space import minima
 
 __all__ = ["posterior"]
 

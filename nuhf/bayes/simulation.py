@@ -204,14 +204,32 @@ def draw_data(
     compiled, c = density.compiled, density.compiled.constraints
     if nuisances not in NUISANCES:
         raise InputError(f"nuisances '{nuisances}'; allowed: {', '.join(NUISANCES)}")
-    if not 1 <= number <= min(_MOST, _ENTRIES // (compiled.n_main + compiled.n_aux)):
-        most = min(_MOST, _ENTRIES // (compiled.n_main + compiled.n_aux))
+    most = min(_MOST, _ENTRIES // (compiled.n_main + compiled.n_aux))
+    if not 1 <= number <= most:
         raise InputError(f"{number} data sets: between 1 and {most} are possible here")
     if seed < 0:
         raise InputError(f"seed {seed}: must not be negative")
     rng = np.random.default_rng(seed)
+    truth = _truth(density, couplings, number, rng if nuisances == "drawn" else None)
+    counts, notes = _counts(density, truth, rng)
+    auxiliary = np.tile(density.data[compiled.n_main :], (number, 1))
+    if nuisances == "fixed":
+        pulls = rng.standard_normal((number, len(c.normal_param)))
+        auxiliary[:, c.normal_aux] = truth[:, c.normal_param] + c.normal_sigma * pulls
+        auxiliary[:, c.poisson_aux] = rng.poisson(truth[:, c.poisson_param] * c.poisson_factor)
+    return counts, auxiliary, truth, notes
+
+
+def _truth(
+    density: LogDensity,
+    couplings: Mapping[str, float | FloatArray],
+    number: int,
+    rng: np.random.Generator | None,
+) -> FloatArray:
+    """True fit parameters (number, P); constrained nuisances nominal without random numbers."""
+    compiled, c = density.compiled, density.compiled.constraints
     truth = np.tile(compiled.inits, (number, 1))
-    if nuisances == "drawn":
+    if rng is not None:
         drawn = density.prior_transform(rng.random((number, int(density.free.sum()))))
         bound = np.zeros(len(compiled.names), dtype=bool)
         bound[np.concatenate([c.normal_param, c.poisson_param])] = True
@@ -224,11 +242,18 @@ def draw_data(
                     f"{axis.name} has shape {value.shape}; one value, or {number} are needed"
                 )
             truth[:, axis.index] = axis.to_fit(value)
-    counts = np.empty((number, compiled.n_main), dtype=np.int64)
-    below, clearly = 0, 0
+    return truth
+
+
+def _counts(
+    density: LogDensity, truth: FloatArray, rng: np.random.Generator
+) -> tuple[IntArray, tuple[str, ...]]:
+    """Poisson counts (number, bins) at true parameters; bins that expect less than 0 are empty."""
+    number, below, clearly = len(truth), 0, 0
+    counts = np.empty((number, density.compiled.n_main), dtype=np.int64)
     for first in range(0, number, _BLOCK):
         part = slice(first, first + _BLOCK)
-        expected = compiled.expected(truth[part])
+        expected = density.compiled.expected(truth[part])
         negative = np.minimum(expected, 0.0).sum(axis=1)
         below += int((negative < 0).sum())
         clearly += int((~(negative >= -_NEGATIVE)).sum())
@@ -238,10 +263,5 @@ def draw_data(
                 "negative; these values of couplings and nuisances are outside the model"
             )
         counts[part] = rng.poisson(np.maximum(expected, 0.0))
-    auxiliary = np.tile(density.data[compiled.n_main :], (number, 1))
-    if nuisances == "fixed":
-        pulls = rng.standard_normal((number, len(c.normal_param)))
-        auxiliary[:, c.normal_aux] = truth[:, c.normal_param] + c.normal_sigma * pulls
-        auxiliary[:, c.poisson_aux] = rng.poisson(truth[:, c.poisson_param] * c.poisson_factor)
     note = f"{below} of {number} data sets have a bin that expects fewer than 0 events: it is empty"
-    return counts, auxiliary, truth, (note,) if below else ()
+    return counts, (note,) if below else ()

@@ -44,6 +44,7 @@ def patchset(
     points: tuple[int, ...],
     hepdata: str | None,
     settings: tuple[str, ...],
+    numbers: tuple[str, ...],
     output: Path,
     **chosen: Any,
 ) -> None:
@@ -57,7 +58,8 @@ def patchset(
     with progress.shown("patchset"):
         found = exchange.patchset(
             experiments, parameter, search=search, points=points, hepdata=hepdata,
-            values=options.parse_values(settings), **chosen,
+            values=options.parse_values(settings),
+            settings=options.parse_numbers(numbers), **chosen,
         )  # fmt: skip
     contents = {
         "BkgOnly.json": found.background,
@@ -90,6 +92,7 @@ def publish(
     hepdata: str | None,
     archives_only: bool,
     settings: tuple[str, ...],
+    numbers: tuple[str, ...],
     output: Path,
     **chosen: Any,
 ) -> None:
@@ -108,7 +111,8 @@ def publish(
     with progress.shown("publish"):
         found = exchange.publication(
             experiment, parameter or None, points=points, cl=cl, hepdata=hepdata,
-            values=options.parse_values(settings), **chosen,
+            values=options.parse_values(settings),
+            settings=options.parse_numbers(numbers), **chosen,
         )  # fmt: skip
     files = dict(found.archives())
     if not archives_only:

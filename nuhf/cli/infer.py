@@ -195,6 +195,13 @@ def _exclusion(
 @click.option("--cl", multiple=True, type=float, default=(0.68, 0.9, 0.99), show_default=True,
               help="Confidence level for 2 degrees of freedom; repeatable.")  # fmt: skip
 @click.option("--points", default=50, show_default=True, help="Grid points along each axis.")
+@click.option(
+    "--window",
+    nargs=4,
+    type=float,
+    metavar="XLO XHI YLO YHI",
+    help="Ranges in base units, for regions that do not close; found by default.",
+)
 @click.option("--method", default="delta-chi2", show_default=True,
               metavar="delta-chi2|feldman-cousins",
               help="Profile likelihood, or toys (500 per grid point by default).")  # fmt: skip
@@ -207,6 +214,7 @@ def contour(
     parameter: tuple[str, ...],
     cl: tuple[float, ...],
     points: int,
+    window: tuple[float, float, float, float] | None,
     method: Literal["delta-chi2", "feldman-cousins"],
     as_json: bool,
     output: Path | None,
@@ -223,8 +231,9 @@ def contour(
     options.one_stdout(output, as_json)
     with progress.shown("contour", enabled=method != "feldman-cousins"):
         found = nuhf.contour(
-            experiments, parameter, cl=cl, points=points, method=method, **keywords
-        )
+            experiments, parameter, cl=cl, points=points, method=method,
+            window=(window[:2], window[2:]) if window else None, **keywords,
+        )  # fmt: skip
     if output is not None:
         artefacts.write_contour(output, found)
     options.show(found, output, as_json)

@@ -58,7 +58,7 @@ def _lines(where: str, value: Any) -> Iterator[str]:
         f"{key} = {_text(entry)}"
         for key, entry in value.items()
         if key not in inner
-        and key not in ("name", "title")
+        and key != "title"
         and entry not in ("", [], {}, False)
         and (key != "source" or "interaction" in value)
     ]

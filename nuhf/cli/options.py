@@ -17,6 +17,7 @@ __all__ = [
     "analysis",
     "command",
     "common",
+    "compiled_only",
     "complete_analysis",
     "complete_experiment",
     "complete_parameter",
@@ -29,6 +30,7 @@ __all__ = [
     "notes",
     "one_stdout",
     "parse_nuisances",
+    "parse_numbers",
     "parse_values",
     "posing",
     "say",
@@ -117,28 +119,41 @@ _model: tuple[Decorator, ...] = (
                  help="Convention: a = -<r^2>/6, or a = -6 <r^2> as in Khan's eq 25."),
     click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
                  help="Hold a parameter at a value in base units (e, mu_B, cm2, 1); repeatable."),
+    click.option("--setting", "numbers", multiple=True, metavar="NAME=VALUE",
+                 help="Number of a model of couplings, such as mediator_mass_mev=30; repeatable."),
 )  # fmt: skip
 
 model_options: Decorator = _stack(analysis, *_model)
 
-common: Decorator = _stack(
-    analysis,
-    *_model,
+_free: tuple[Decorator, ...] = (
     click.option("--profile", multiple=True, metavar="NAME|charges|radii|moments",
                  help="Leave other couplings free; otherwise they are zero, or at the "
                       "reference values of the analysis. Repeatable."),
     click.option("--fix", multiple=True, metavar="NUISANCE[=VALUE]",
                  help="Hold a nuisance parameter at its nominal value, or another; the name may "
                       "have wildcards (qf_*). Repeatable."),
-    click.option("--engine", default="compiled", show_default=True, metavar="compiled|pyhf",
-                 help="Compiled likelihood, or pyhf itself with minuit (slower, the reference)."),
+)  # fmt: skip
+
+_source: tuple[Decorator, ...] = (
     click.option("--asimov", is_flag=True, help="Use the SM expectation instead of the data."),
-    click.option("--setting", "numbers", multiple=True, metavar="NAME=VALUE",
-                 help="Number of a model of couplings, such as mediator_mass_mev=30; repeatable."),
+    click.option("--inject", multiple=True, metavar="NAME=VALUE",
+                 help="Use the expectation with a coupling or nuisance at this value instead of "
+                      "the data, and fit as usual; repeatable."),
     click.option("--patch", multiple=True, metavar="FILE[:NAME]",
                  help="Of a workspace file: JSON patch, or NAME of a patch set; repeatable."),
     click.option("--measurement", metavar="NAME",
                  help="Of a workspace file that has several: which one."),
+)  # fmt: skip
+
+compiled_only: Decorator = _stack(analysis, *_model, *_free, *_source)
+
+common: Decorator = _stack(
+    analysis,
+    *_model,
+    *_free,
+    click.option("--engine", default="compiled", show_default=True, metavar="compiled|pyhf",
+                 help="Compiled likelihood, or pyhf itself with minuit (slower, the reference)."),
+    *_source,
 )  # fmt: skip
 
 search: Decorator = click.option(
@@ -246,6 +261,11 @@ def parse_values(settings: tuple[str, ...]) -> dict[str, float]:
     return _parse(settings, "--set", "qnu_ee=1e-8", parameters.get)
 
 
+def parse_numbers(numbers: tuple[str, ...]) -> dict[str, float]:
+    """Parse ``NAME=VALUE`` of the models of couplings; `InputError` as in `parse_values`."""
+    return _parse(numbers, "--setting", "mediator_mass_mev=30", lambda name: name)
+
+
 def parse_nuisances(settings: tuple[str, ...]) -> dict[str, float]:
     """Parse ``NAME=VALUE`` of nuisances; `InputError` as in `parse_values`."""
     return _parse(settings, "--nuisance", "flux_sns=1", lambda name: name)
@@ -284,6 +304,7 @@ def keywords(
     asimov: bool,
     search: tuple[float, float] | None = None,
     numbers: tuple[str, ...] = (),
+    inject: tuple[str, ...] = (),
     patch: tuple[str, ...] = (),
     measurement: str | None = None,
 ) -> dict[str, Any]:
@@ -297,7 +318,8 @@ def keywords(
         "search": search,
         "engine": engine,
         "asimov": asimov,
-        "settings": _parse(numbers, "--setting", "mediator_mass_mev=30", lambda name: name),
+        "settings": parse_numbers(numbers),
+        "inject": _parse(inject, "--inject", "qnu_ee=1e-8", lambda name: name),
         "patch": patch,
         "measurement": measurement,
     }

@@ -34,12 +34,7 @@ _SEED = click.option(
               help="Probability of the regions of highest density.")  # fmt: skip
 @click.option("--draws", default=20_000, show_default=True, help="Draws along each coupling.")
 @_SEED
-@options.model_options
-@click.option("--profile", multiple=True, metavar="NAME|charges|radii|moments",
-              help="Leave other couplings free and integrate them out; repeatable.")  # fmt: skip
-@click.option("--fix", multiple=True, metavar="NUISANCE",
-              help="Hold a nuisance parameter at its nominal value; repeatable.")  # fmt: skip
-@click.option("--asimov", is_flag=True, help="Use the SM expectation instead of the data.")
+@options.compiled_only
 @click.option("--save-draws", type=click.Path(path_type=Path), metavar="FILE.csv",
               help="Write all weighted draws.")  # fmt: skip
 @options.as_json
@@ -54,16 +49,19 @@ def posterior(
     analysis: str,
     anapole: "Anapole",
     settings: tuple[str, ...],
+    numbers: tuple[str, ...],
     profile: tuple[str, ...],
     fix: tuple[str, ...],
     asimov: bool,
+    patch: tuple[str, ...],
+    measurement: str | None,
     save_draws: Path | None,
     as_json: bool,
     output: Path | None,
 ) -> None:
     """Sample the posterior of couplings: highest-density regions, modes, effective size.
 
-    EXP may be one pyhf workspace, a .json file. A figure with -o shows each posterior beside its
+    EXP may be a pyhf workspace, a .json file. A figure with -o shows each posterior beside its
     profile likelihood; with several free couplings FILE_corner.png is written beside it.
 
     Example:  nuhf posterior coherent-csi-2021 -p qnu_ee -p qnu_mumu -o charges.png
@@ -76,6 +74,7 @@ def posterior(
             list(experiments), list(parameter) or None, prior=_priors(priors), cl=cl, draws=draws,
             seed=seed, profile=profile, analysis=analysis, anapole=anapole,
             values=options.parse_values(settings), fix=fix, asimov=asimov,
+            settings=options.parse_numbers(numbers), patch=patch, measurement=measurement,
         )  # fmt: skip
     if output is not None:
         from nuhf.cli import artefacts
@@ -123,11 +122,12 @@ def simulate(
     analysis: str,
     anapole: "Anapole",
     settings: tuple[str, ...],
+    numbers: tuple[str, ...],
     output: Path,
 ) -> None:
     """Simulate data sets at the SM, or at the couplings given with --set.
 
-    EXP may be one pyhf workspace, a .json file.
+    EXP may be a pyhf workspace, a .json file.
 
     Example:  nuhf simulate coherent-csi-2021 --set qnu_ee=1e-8 -n 5000 -o sets.npz
     """
@@ -135,8 +135,9 @@ def simulate(
 
     with progress.shown("simulate"):
         found = nuhf.simulate(
-            list(experiments), _settings(experiments, settings), number, seed,
+            list(experiments), options.parse_nuisances(settings), number, seed,
             nuisances=nuisances, analysis=analysis, anapole=anapole,
+            settings=options.parse_numbers(numbers),
         )  # fmt: skip
     if str(output) == "-":
         click.echo(found.to_csv(), nl=False)
@@ -145,9 +146,3 @@ def simulate(
     options.say(output)
     click.echo(found.table())
     options.notes(found.notes)
-
-
-def _settings(experiments: tuple[str, ...], settings: tuple[str, ...]) -> dict[str, float]:
-    """Parse ``--set``: couplings of experiments, any parameter of a workspace."""
-    workspace = any(name.endswith(".json") for name in experiments)
-    return options.parse_nuisances(settings) if workspace else options.parse_values(settings)

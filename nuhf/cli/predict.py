@@ -17,7 +17,11 @@ __all__ = ["rate", "templates", "workspace"]
 @options.command()
 @click.argument("experiment", metavar="EXP", shell_complete=options.complete_experiment)
 @options.model_options
-@click.option("--bins", is_flag=True, help="Print CSV with the events of every bin.")
+@click.option(
+    "--bins",
+    is_flag=True,
+    help="Print CSV with the events of every bin, as a .csv file always has them.",
+)
 @options.as_json
 @options.output
 def rate(
@@ -25,6 +29,7 @@ def rate(
     analysis: str,
     anapole: "Anapole",
     settings: tuple[str, ...],
+    numbers: tuple[str, ...],
     bins: bool,
     as_json: bool,
     output: Path | None,
@@ -39,7 +44,14 @@ def rate(
     from nuhf import resources
 
     values = options.parse_values(settings)
-    found = nuhf.rate(experiment, values, analysis=analysis, anapole=anapole)
+    found = nuhf.rate(
+        experiment,
+        values,
+        analysis=analysis,
+        anapole=anapole,
+        settings=options.parse_numbers(numbers),
+    )
+    bins = bins or (output is not None and output.suffix.lower() == ".csv")
     if as_json:
         options.write(output, resources.dump_json(found.to_dict()))
     else:
@@ -71,9 +83,9 @@ def templates(experiment: str, analysis: str, output: Path | None) -> None:
               help="Free parameter; repeatable, the first is the POI.")  # fmt: skip
 @options.model_options
 @click.option("--encoding", default="stock", show_default=True,
-              metavar="stock|stock-positive|native",
+              metavar="stock|stock-positive|native|hs3",
               help="stock: read by plain pyhf; stock-positive: no sample has a negative bin; "
-                   "native: exact, read by nuhf.")  # fmt: skip
+                   "native: exact, read by nuhf; hs3: exact, HS3 instead of pyhf.")  # fmt: skip
 @options.search
 @options.output
 def workspace(
@@ -82,6 +94,7 @@ def workspace(
     analysis: str,
     anapole: "Anapole",
     settings: tuple[str, ...],
+    numbers: tuple[str, ...],
     encoding: str,
     search: tuple[float, float] | None,
     output: Path | None,
@@ -100,6 +113,7 @@ def workspace(
         analysis=analysis,
         anapole=anapole,
         values=options.parse_values(settings),
+        settings=options.parse_numbers(numbers),
     )
     options.write(output, resources.dump_json(spec) + "\n", said=f"POI {_poi(spec)}")
 
@@ -108,14 +122,18 @@ def _poi(spec: "Mapping[str, Any]") -> str:
     """Name the parameter of interest, and what it counts in which unit."""
     from nuhf.workspaces import names
 
-    poi: str = spec["measurements"][0]["config"]["poi"]
+    poi: str
+    if "analyses" in spec:  # HS3
+        poi = spec["analyses"][0]["parameters_of_interest"][0]
+    else:
+        poi = spec["measurements"][0]["config"]["poi"]
     parameter, (_, power) = names.coupling(poi), names.split_unit(poi)
     if parameter is None:
         return poi
-    quantity = f"{parameter.name}^2" if parameter.squared else parameter.name
+    quantity = f"{parameter.name}^{parameter.power}" if parameter.squared else parameter.name
     if parameter.offset:
         quantity += f" - {parameter.offset:g}"
     base = "" if parameter.unit == "1" else parameter.unit
     size = f"1e{power}" if power else "" if base else "1"
-    unit = f"{size} {base}{'^2' if base and parameter.squared else ''}".strip()
+    unit = f"{size} {base}{f'^{parameter.power}' if base and parameter.squared else ''}".strip()
     return f"{poi}: {quantity} in {unit}" if unit != "1" else f"{poi}: {quantity}"

@@ -19,17 +19,19 @@ __all__ = ["ranking"]
     shell_complete=options.complete_parameter,
     help="Parameter of interest.",
 )
+@options.confidence
 @options.common
 @options.as_json
 @options.figure
 def ranking(
     experiments: tuple[str, ...],
     parameter: str | None,
+    cl: float,
     as_json: bool,
     output: Path | None,
     **chosen: Any,
 ) -> None:
-    """Rank the nuisances by their impact on a parameter, with cabinetry's fits.
+    """Rank the nuisances by their impact on a parameter, its error and its interval.
 
     A figure with -o has two beside it: FILE_pulls.png and FILE_correlation.png.
 
@@ -42,7 +44,7 @@ def ranking(
     keywords = options.keywords(**chosen)
     keywords.pop("search")
     with progress.shown("ranking"):
-        found = nuhf.ranking(experiments, parameter, **keywords)
+        found = nuhf.ranking(experiments, parameter, cl=cl, **keywords)
     if output is not None:
         artefacts.write_figures(
             output,

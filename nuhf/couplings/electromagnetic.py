@@ -37,6 +37,7 @@ from the replacement in its eq 25, a = -6 <r^2>."""
 _GREEK: Final = {"e": "e", "mu": r"\mu", "tau": r"\tau"}
 _TRANSITIONS: Final = (("e", "mu"), ("e", "tau"), ("mu", "tau"))
 
+TRANSITIONS: Final = Group("transitions", "Transition charges and radii", 45)
 CHARGES: Final = Group("charges", "Millicharges", 10, r"q_\nu", pictured=True)
 RADII: Final = Group(
     "radii", "Charge radii", 20, r"\langle r^2_\nu\rangle", quoted=-32, pictured=True
@@ -136,7 +137,17 @@ def _transition(one: str, other: str) -> list[Parameter]:
     def feeds(variable: str) -> tuple[Feed, ...]:
         return Feed(variable, 1.0, (one,), other), Feed(variable, 1.0, (other,), one)
 
+    def real(name: str, stem: str, exponent: int, variable: str, meaning: str) -> Parameter:
+        return Parameter(
+            f"{stem}_{pair}", name, TRANSITIONS, f"{stem}_{pair}", exponent,
+            (*feeds(variable), Feed(variable, 1.0, (pair,))), text[stem],
+            f"{meaning} of nu_{one} and nu_{other}, real: phase 0 or pi",
+            contains=(f"abs_{stem}_{pair}",),
+        )  # fmt: skip
+
     return [
+        real("e", "qnu", -8, "q", "transition millicharge"),
+        real("cm2", "r2nu", -32, "r", "transition charge radius"),
         Parameter(f"abs_qnu_{pair}", "e", CHARGES, f"qnu2_{pair}", -16, feeds("q"),
                   f"|{text['qnu']}|", f"transition millicharge of nu_{one} and nu_{other}",
                   power=2, interferes=False),

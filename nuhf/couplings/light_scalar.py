@@ -22,6 +22,7 @@ import numpy as np
 from nuhf.constants import CM2_PER_MEV_M2
 from nuhf.couplings.light_vector import MASS
 from nuhf.couplings.model import (
+    FLAVOURS,
     Amplitudes,
     CouplingModel,
     Feed,
@@ -68,7 +69,8 @@ MODEL: Final = CouplingModel(
     _amplitude,
     tuple(
         Parameter(
-            f"g_scalar_{name}", "1", SCALARS, f"g4_scalar_{name}", -20, (Feed(f"gs2_{name}"),),
+            f"g_scalar_{name}", "1", SCALARS, f"g4_scalar_{name}", -20,
+            (Feed(f"gs2_{name}", 1.0, FLAVOURS),),
             r"g_\phi", f"coupling of a light scalar mediator, scalar charges of {name}",
             power=4, interferes=False,
             note=f"scalar charges of nucleons: {name.replace('_', ', ')}, recalled",

@@ -14,6 +14,7 @@ In the Sun, models that are not flavour universal change the propagation, which 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from nuhf.constants import ALPHA, FERMI_CONSTANT, LEPTON_MASS
 from nuhf.couplings.model import (
+    FLAVOURS,
     Amplitudes,
     CouplingModel,
     Feed,
@@ -76,6 +78,12 @@ _MODELS: Final[Mapping[str, _Charges]] = {
 }  # fmt: skip
 
 
+@cache
+def _rule() -> tuple[FloatArray, FloatArray]:
+    """Return nodes and weights of Gauss-Legendre, exact here to 1e-12."""
+    return np.polynomial.legendre.leggauss(24)
+
+
 def loop(q2: FloatArray) -> FloatArray:
     """Return (2 alpha/pi) I(q^2): coupling to a unit charge by loops of muons and tau leptons.
 
@@ -87,7 +95,7 @@ def loop(q2: FloatArray) -> FloatArray:
     q2 : ndarray
         Squared momentum transfer in MeV^2, (n,).
     """
-    nodes, weights = np.polynomial.legendre.leggauss(24)
+    nodes, weights = _rule()
     share = 0.25 * (1.0 - nodes**2)  # x (1 - x) at x = (1 + node)/2
     running = share * np.asarray(q2, dtype=float)[:, np.newaxis]
     ratio = (LEPTON_MASS["tau"] ** 2 + running) / (LEPTON_MASS["mu"] ** 2 + running)
@@ -97,7 +105,9 @@ def loop(q2: FloatArray) -> FloatArray:
 def _coupling(charges: _Charges, vertex: Vertex) -> "FloatArray | Polynomial":
     """Amplitude per g^2 without the propagator."""
     own = charges.neutrinos.get(vertex.flavour, 0.0)
-    mixed = charges.photon * loop(2.0 * vertex.mass * vertex.recoil)
+    mixed = np.zeros_like(vertex.recoil)
+    if charges.photon and own:
+        mixed = charges.photon * loop(2.0 * vertex.mass * vertex.recoil)
     if vertex.interaction == "eves":
         return own * (charges.electron - mixed)
     nucleons = 3.0 * charges.quarks * (vertex.proton + vertex.neutron)
@@ -112,7 +122,8 @@ def _amplitude(vertex: Vertex) -> Amplitudes:
 
 def _parameter(name: str, charges: _Charges) -> Parameter:
     return Parameter(
-        f"g_{name}", "1", VECTORS, f"g2_{name}", -10, (Feed(f"g2_{name}"),), charges.symbol,
+        f"g_{name}", "1", VECTORS, f"g2_{name}", -10,
+        (Feed(f"g2_{name}", 1.0, FLAVOURS),), charges.symbol,
         f"coupling of a light vector mediator, {charges.title}", power=2,
         propagates=list(charges.neutrinos.values()) not in ([1.0] * 3, [-1.0] * 3),
     )  # fmt: skip

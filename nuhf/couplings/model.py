@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FLAVOURS",
+    "MASS_STATES",
+    "PAIRS",
     "Amplitudes",
     "CouplingModel",
     "Factor",
@@ -41,6 +43,12 @@ Amplitudes = Mapping[str, Mapping[str, "FloatArray | Polynomial"]]
 """By component (``vector``, ``axial``, ``magnetic``, ...) and variable; the SM has no name, ""."""
 
 FLAVOURS: Final = ("e", "mu", "tau")
+
+PAIRS: Final = {"emu": ("e", "mu"), "etau": ("e", "tau"), "mutau": ("mu", "tau")}
+"""Two flavours of a mixture that a coupling joins: it interferes with the SM of both."""
+
+MASS_STATES: Final = ("m1", "m2", "m3")
+"""Mass states of a mixture: what does not interfere with the SM knows them alone."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,7 @@ class Vertex:
     mass : float
         Of the target, in MeV.
     flavour : str
-        ``e``, ``mu`` or ``tau``.
+        ``e``, ``mu`` or ``tau``; one of `PAIRS` or `MASS_STATES` of a mixture.
     antineutrino : bool
         Whether it is one.
     proton, neutron : ndarray or Polynomial
@@ -86,6 +94,9 @@ class Vertex:
         radius is a parameter.
     settings : mapping
         Numbers of the model that no fit moves, such as ``mediator_mass_mev``.
+    photoabsorption : ndarray or None
+        Cross section of the atom for photons of energy T in cm^2, (n_recoil,), for models that ask
+        for it.
     """
 
     interaction: Literal["cevns", "eves"]
@@ -96,6 +107,7 @@ class Vertex:
     proton: "FloatArray"
     neutron: "FloatArray | Polynomial"
     settings: Mapping[str, float] = field(default_factory=dict)
+    photoabsorption: FloatArray | None = None
 
     def setting(self, name: str) -> float:
         """Return a number that the model needs (`InputError` if it is not given)."""
@@ -111,13 +123,16 @@ class Kinematics:
     Attributes
     ----------
     coefficients : ndarray
-        Of 1, 1/E, 1/E^2, in cm^2/MeV, (3, n_recoil).
+        Of 1, 1/E, 1/E^2, in cm^2/MeV, (3, n_recoil); with a fourth row of ln(E/MeV), (4, n_recoil).
     threshold : ndarray or None
         Least neutrino energy in MeV, (n_recoil,); None for that of elastic scattering.
+    per_atom : bool
+        Whether they are those of an atom, so that no number of electrons multiplies them.
     """
 
     coefficients: FloatArray
     threshold: FloatArray | None = None
+    per_atom: bool = False
 
 
 @dataclass(frozen=True)
@@ -162,12 +177,14 @@ class Feed:
     factor : float
         Variable per parameter, in base units.
     flavours : tuple of str
-        Neutrino flavours it holds for; empty for all targets and flavours.
+        Neutrino flavours it holds for, `PAIRS` and `MASS_STATES` among them; empty for all.
     partner : str
         Empty if the amplitude adds to that of the SM. Otherwise what the neutrino turns into: the
         amplitudes of one partner add up, those of different ones do not interfere.
     convention : str
         Anapole convention it holds for; empty for all.
+    pure : bool
+        Whether it holds only where neutrinos arrive with that flavour, not as mass states.
     """
 
     variable: str
@@ -175,6 +192,7 @@ class Feed:
     flavours: tuple[str, ...] = ()
     partner: str = ""
     convention: str = ""
+    pure: bool = False
 
 
 @dataclass(frozen=True)
@@ -259,13 +277,19 @@ class Parameter:
         """Whether this is the strength of an interaction, ``cevns`` or ``eves``."""
         return self.strength_of == interaction
 
-    def acts(self, flavour: str, convention: str) -> dict[tuple[str, str], float]:
-        """Return what it feeds in one flavour: factors by (partner, variable), in base units."""
+    def acts(
+        self, flavour: str, convention: str, mixture: bool = False
+    ) -> dict[tuple[str, str], float]:
+        """Return what it feeds in one flavour: factors by (partner, variable), in base units.
+
+        ``mixture`` says that neutrinos arrive as mass states.
+        """
         return {
             (feed.partner, feed.variable): feed.factor
             for feed in self.feeds
             if (not feed.flavours or flavour in feed.flavours)
             and feed.convention in ("", convention)
+            and not (feed.pure and mixture)
         }
 
     @property
@@ -311,6 +335,8 @@ class CouplingModel:
         energies in MeV where scattering on it begins or ends, if not elastic.
     settings : tuple of str
         Numbers that it needs, none negative; the unit is in the name.
+    photoabsorption : bool
+        Whether it needs the photoabsorption of the atoms.
     """
 
     name: str
@@ -320,6 +346,7 @@ class CouplingModel:
     kinematics: Callable[[Vertex], Mapping[str, Kinematics]] | None = None
     ends: Callable[[FloatArray, float, Mapping[str, float]], FloatArray] | None = None
     settings: tuple[str, ...] = ()
+    photoabsorption: bool = False
 
 
 def unit_suffix(exponent: int) -> str:

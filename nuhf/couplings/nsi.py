@@ -52,7 +52,11 @@ def _parameter(on: str, one: str, other: str) -> Parameter:
     name, variable = f"eps_{on}_{one}{other}", f"eps_{on}"
     feeds: tuple[Feed, ...] = (Feed(variable, 1.0, (one,)),)
     if one != other:
-        feeds = Feed(variable, 1.0, (one,), other), Feed(variable, 1.0, (other,), one)
+        feeds = (
+            Feed(variable, 1.0, (one,), other),
+            Feed(variable, 1.0, (other,), one),
+            Feed(variable, 1.0, (one + other,)),
+        )
     symbol = rf"\epsilon^{{{on}}}_{{{_GREEK[one]}{_GREEK[other]}}}"
     meaning = f"coupling of nu_{one} and nu_{other} to {_ON[on]}, in units of G_F"
     return Parameter(name, "1", NSI, name, 0, feeds, symbol, meaning, propagates=True)

@@ -14,8 +14,10 @@ from typing import Final
 from nuhf.couplings import (
     dipole_portal,
     electromagnetic,
+    equivalent_photons,
     light_scalar,
     light_vector,
+    majorana,
     nsi,
     weak,
 )
@@ -62,7 +64,10 @@ def models() -> tuple[CouplingModel, ...]:
         If an entry point of the group ``nuhf.couplings`` is no `CouplingModel`, or two models give
         a variable or a parameter the same name.
     """
-    modules = (weak, electromagnetic, nsi, light_vector, light_scalar, dipole_portal)
+    modules = (
+        weak, electromagnetic, majorana, nsi, light_vector, light_scalar, dipole_portal,
+        equivalent_photons,
+    )  # fmt: skip
     found = [module.MODEL for module in modules]
     for entry in entry_points(group=_ENTRY_POINTS):
         model = entry.load()

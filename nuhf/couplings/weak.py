@@ -9,7 +9,7 @@ from typing import Final
 
 from nuhf.constants import SIN2_THETA_W
 from nuhf.couplings.electromagnetic import RADIUS_SHIFT
-from nuhf.couplings.model import CouplingModel, Feed, Group, Parameter
+from nuhf.couplings.model import FLAVOURS, CouplingModel, Feed, Group, Parameter
 
 __all__ = ["MODEL", "RN_RANGE_FM", "RN_REFERENCE_FM", "STRENGTHS"]
 
@@ -51,7 +51,7 @@ MODEL: Final = CouplingModel(
         _strength("eves", r"\mathrm{E}\nu\mathrm{ES}",
                   "strength of elastic scattering on electrons, SM = 1"),
         Parameter("sin2thetaW", "1", ANGLE, "sin2thetaW_shift", -2,
-                  (Feed("r", 2.0 / RADIUS_SHIFT), Feed("s2w")), r"\sin^2\theta_W",
+                  (Feed("r", 2.0 / RADIUS_SHIFT, FLAVOURS), Feed("s2w")), r"\sin^2\theta_W",
                   "weak mixing angle at low momentum transfer", offset=SIN2_THETA_W),
         _radius("CsI", ("Cs133", "I127"), "caesium and iodine alike", ("Rn_Cs", "Rn_I")),
         _radius("Cs", ("Cs133",), "caesium"),

@@ -39,6 +39,8 @@ _PANELS: Final = 20_000
 _STANDARD_DEVIATIONS: Final = 10.0
 _FARTHEST: Final = 1e4
 _GRID: Final = 2001
+_HALVINGS: Final = 20
+"""Panels of photoelectrons from 0 to 1, each half as wide as the next."""
 
 
 class Smearing(Protocol):
@@ -98,7 +100,9 @@ class GammaSmearing:
 
     def response(self, edges: FloatArray, energy: FloatArray, efficiency: Efficiency) -> FloatArray:
         """Return the matrix (see `Smearing`), by quadrature in the signal."""
-        nodes, weights = signal_nodes(edges, efficiency.threshold, cuts=efficiency.cuts)
+        # x^b has no polynomial near zero, where the density of little light lies
+        cuts = np.union1d(efficiency.cuts, 0.5 ** np.arange(_HALVINGS))
+        nodes, weights = signal_nodes(edges, efficiency.threshold, cuts=cuts)
         folded = weighted_bins(edges, nodes, weights, efficiency(nodes))
         return np.asarray(folded @ self.density(nodes, energy))
 
@@ -238,7 +242,13 @@ class GaussianSmearing:
 
     def reach(self, signal: float) -> float:
         """Return the energy (see `Smearing`)."""
-        return float(signal + _STANDARD_DEVIATIONS * self.factor * self.width(np.asarray(signal)))
+
+        def sigma(energy: FloatArray) -> FloatArray:
+            return np.asarray(self.factor * self.width(energy))
+
+        near = signal + _STANDARD_DEVIATIONS * float(sigma(np.asarray(signal)))
+        rises_slowly = near - _REACH * float(sigma(np.asarray(near))) >= signal
+        return near if rises_slowly else _reach(np.asarray, sigma, signal, signal)
 
     def _norm(self, energy: FloatArray, sigma: FloatArray) -> FloatArray:
         if not self.positive:

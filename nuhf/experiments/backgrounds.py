@@ -87,6 +87,12 @@ class Background(Part):
         """Return the expected events, (n_bins,) (`InputError` if they cannot be made)."""
 
 
+def _some(whole: float) -> None:
+    """Refuse a shape that no number of events can be put into."""
+    if not whole > 0:
+        raise InputError("its shape is zero in the reference_range that its events refer to")
+
+
 def _steady(around: Surroundings, in_signal: FloatArray, rate_per_us: float = 0.0) -> FloatArray:
     """Spread events (n_signal_bins,) over the time bins of the region, if it has any."""
     time = around.bins.time
@@ -136,11 +142,7 @@ class Product(Background):
                 )
             return around.beam_gwh * self._fold(around, {a.name: a.edges for a in axes})
         whole = self._fold(around, {a.name: around.reference(a) for a in axes}).sum()
-        if not whole > 0:
-            raise InputError(
-                f"background '{self.name}': its tables are zero in the reference_range that its "
-                "events refer to"
-            )
+        _some(whole)
         fold = self._fold(around, {a.name: a.edges for a in axes})
         return np.asarray(self.events * fold / whole)
 
@@ -185,6 +187,7 @@ class Control(Background):
             raise InputError(f"background '{self.name}': kind 'control' is for one axis and time")
         low, high = (table[column] for column in signal[0].edge_columns)
         shape = response.rebin_counts(low, high, counts, np.asarray(signal[0].edges))
+        _some(counts.sum())
         return _steady(around, self.events * shape / counts.sum(), self.rate_per_us)
 
 
@@ -210,6 +213,7 @@ class TableBins(Background):
         if self.events is None:
             return self.factor * counts
         whole = around.inputs.table(self.table, [self.column])[self.column].sum()
+        _some(whole)
         return np.asarray(counts * self.events / whole)
 
 
@@ -313,7 +317,9 @@ class ThroughResponse(Background):
             events = self.events_per_tonne_year * around.tonne_years * inside
             return _steady(around, events, self.rate_per_us)
         span = np.asarray(around.reference(axis))
-        events = (self.events or 0.0) / through(span)[0] * inside
+        whole = float(through(span)[0])
+        _some(whole)
+        events = (self.events or 0.0) / whole * inside
         return _steady(around, events, self.rate_per_us)
 
 

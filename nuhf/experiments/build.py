@@ -1,6 +1,7 @@
 """From an experiment file to regions: one loop over signals, backgrounds and variations."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
@@ -86,6 +87,10 @@ class _Build:
                     "of the file"
                 )
             value = value[part]
+        numbers = value if isinstance(value, tuple) else (value,)
+        if any(isinstance(n, bool) or not isinstance(n, int | float) for n in numbers):
+            raise InputError(f"{self.case.path}: nuisances.{nuisance.name}.key: '{nuisance.key}' "
+                             "is no number, nor a list of numbers")  # fmt: skip
         shift = steps * nuisance.size
         new = tuple(v + shift for v in value) if isinstance(value, tuple) else value + shift
         changes: Any = new
@@ -169,7 +174,10 @@ def _errors(analysis: Analysis, observed: Observed, where: str) -> FloatArray | 
         return None
     if observed.sigma is not None:
         return observed.sigma
-    return np.asarray(np.sqrt(np.asarray(observed.counts)))
+    counts = np.asarray(observed.counts)
+    if np.any(counts < 0):
+        raise InputError(f"{where}.data: numbers below zero have no square root: give errors")
+    return np.asarray(np.sqrt(counts))
 
 
 def _sm_events(
@@ -220,11 +228,11 @@ def _with_variations(
                 varied |= _bin_variations(build, nuisance, bins, nominal.templates.nominal)
             continue
         cases = _cases(build, nuisance)
-        pair = {
-            direction: nominal.varied(case, bins)
-            for direction, case in cases.items()
-            if nominal.differs(case, key)
-        }
+        pair = {}
+        for direction, case in cases.items():
+            if nominal.differs(case, key):
+                with _named(case, nuisance, direction):
+                    pair[direction] = nominal.varied(case, bins)
         if not pair:
             continue
         if isinstance(nuisance, ShiftNuisance):
@@ -251,6 +259,16 @@ def _cases(build: _Build, nuisance: Nuisance) -> dict[str, Case]:
         steps = {"up": _STEP, "down": -_STEP}
         return {direction: build.shifted(nuisance, step) for direction, step in steps.items()}
     return {}
+
+
+@contextmanager
+def _named(case: Case, nuisance: Nuisance, direction: str) -> Iterator[None]:
+    """Say of a fault which nuisance made it."""
+    try:
+        yield
+    except InputError as error:
+        rest = str(error).removeprefix(f"{case.path}: ")
+        raise InputError(f"{case.path}: nuisances.{nuisance.name}.{direction}: {rest}") from None
 
 
 def _combine(first: Rows, second: Rows, a: float, b: float) -> Templates:
@@ -345,10 +363,10 @@ def _backgrounds(
         try:
             counts[name] = background.counts(around)
         except InputError as error:
-            known = str(case.path) in str(error)
-            raise InputError(
-                str(error) if known else f"{case.path}: backgrounds.{name}: {error}"
-            ) from None
+            if str(case.path) in str(error):
+                raise
+            text = str(error).removeprefix(f"background '{name}': ")
+            raise InputError(f"{case.path}: backgrounds.{name}: {text}") from None
     mixed = [name for name, background in used.items() if background.contains_signal]
     whole = sum(float(counts[name].sum()) for name in mixed)
     for name in mixed:
@@ -388,10 +406,10 @@ def _background_variations(
         cases = _cases(build, nuisance)
         if not any(_touches_backgrounds(build.case, case, section.name) for case in cases.values()):
             continue
-        made = {
-            direction: _backgrounds(build, case, section, bins, signal)
-            for direction, case in cases.items()
-        }
+        made = {}
+        for direction, case in cases.items():
+            with _named(case, nuisance, direction):
+                made[direction] = _backgrounds(build, case, section, bins, signal)
         for name, row in nominal.items():
             up = made["up"][name]
             down = made["down"][name] if "down" in made else 2.0 * row - up

@@ -197,7 +197,10 @@ def read_content(path: Path) -> tuple[dict[str, Any], Inputs]:
     merged = _with_tuples(inputs.toml(str(path.absolute())))
     parent = merged.get("extends", "")
     while isinstance(parent, str) and parent:
-        following = find_experiment(parent, chain[-1].parent)
+        try:
+            following = find_experiment(parent, chain[-1].parent)
+        except InputError as error:
+            raise InputError(f"{chain[-1]}: extends: {error}") from None
         if following in chain or len(chain) >= _DEEPEST:
             raise InputError(f"{path}: extends: files extend each other in a circle, or too deeply")
         chain.append(following)
@@ -243,7 +246,8 @@ def _with_extended(path: Path, content: dict[str, Any], section: str) -> dict[st
         if parent not in tables or parent in seen:
             hint = "it extends itself" if parent in seen else parameters.suggest(parent, tables)
             raise InputError(f"{path}: {section}.{name}.extends = '{parent}'; {hint}")
-        return overlay(whole(parent, (*seen, name)), table)
+        base = whole(parent, (*seen, name))
+        return overlay(base, table) if isinstance(base, Mapping) else table
 
     return content | {section: {name: whole(name, (name,)) for name in tables}}
 
@@ -259,8 +263,8 @@ def parse(path: Path, content: Mapping[str, Any], where: str = "") -> Experiment
     """Check plain tables and return the file (`InputError` with all faults in one line)."""
     if content.get("format") == 1:
         raise InputError(
-            f"{path}: format = 1 is that of nuhf 0.1: 'python -m nuhf.experiments.translate FILE' "
-            "writes it in format 2"
+            f"{path}: format = 1 is that of nuhf 0.1; files of format 2 compose sources, target, "
+            "responses and signals (docs/add-experiment.md)"
         )
     try:
         return ExperimentFile.model_validate(content, strict=True)

@@ -3,13 +3,18 @@
 import json
 import math
 import re
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from types import NoneType, UnionType
+from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from nuhf.couplings import parameters
+from nuhf.couplings.parameters import suggest
+from nuhf.experiments.file import ExperimentFile
+from nuhf.experiments.keys import allowed
+from nuhf.experiments.parts import Part
 
 __all__ = ["in_words"]
 
@@ -38,113 +43,110 @@ def in_words(error: ValidationError, content: Mapping[str, Any]) -> str:
     return "; ".join([*faults[:_MOST], *more])
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Where a fault is.
+
+    Attributes
+    ----------
+    path : str
+        The keys, as in TOML.
+    value : Any
+        What stands there; None if nothing.
+    annotation : Any
+        The type that is wanted there.
+    table : type or None
+        The model of the table that the last key is in.
+    """
+
+    path: str
+    value: Any
+    annotation: Any
+    table: type[BaseModel] | None
+
+
 def _fault(detail: ErrorDetails, content: Mapping[str, Any]) -> str:
-    where, value, model = _place(detail["loc"], content)
-    what, context = detail["type"], detail.get("ctx", {})
+    place = _place(detail["loc"], content)
+    where, what, value = place.path, detail["type"], place.value
+    fields = place.table.model_fields if place.table else {}
     if what == "value_error":
-        text = str(context["error"])
+        text = str(detail["ctx"]["error"])
         return f"{where}: {text}" if where else text
     if what == "extra_forbidden":
-        known = list(model.model_fields) if model else []
-        return f"{where}: unknown key ({parameters.suggest(str(detail['loc'][-1]), known)})"
-    if what == "missing":
-        field = model.model_fields.get(str(detail["loc"][-1])) if model else None
-        meaning = f" ({field.description})" if field and field.description else ""
-        return f"{where}: required, not given{meaning}"
-    if what in ("union_tag_invalid", "union_tag_not_found"):
-        key = str(context.get("discriminator", "kind")).strip("'")
-        kinds = re.findall(r"'([^']+)'", str(context.get("expected_tags", "")))
-        if not kinds and model:
-            kinds = list(getattr(model, "members", dict)())
-        given = value.get(_key_of(model)) if isinstance(value, Mapping) else value
-        key = _key_of(model)
-        if given is None:
-            return f"{where}.{key}: required, not given (allowed: {', '.join(kinds)})"
-        return f"{where}.{key}{_given(given)} ({parameters.suggest(_shown(given), kinds)})"
-    if what == "literal_error":
-        kinds = re.findall(r"'([^']*)'|(\d+)", str(context.get("expected", "")))
-        names = [text or number for text, number in kinds]
-        return f"{where}{_given(value)} ({parameters.suggest(_shown(value), names)})"
+        # names of tables are added while reading
+        known = [key for key, field in fields.items() if key != "name" or field.is_required()]
+        return f"{where}: unknown key ({suggest(str(detail['loc'][-1]), known)})"
     if detail["loc"] and detail["loc"][-1] == "[key]":
-        return f"{where}: this name is refused ({_message(detail)})"
-    return f"{where}{_given(value)} (allowed: {_message(detail)})"
+        return f"{where}: this name is refused (allowed: {allowed(place.annotation)})"
+    if what == "missing" and isinstance(detail["loc"][-1], str):
+        meaning = fields[str(detail["loc"][-1])].description
+        return f"{where}: required, not given ({meaning}; allowed: {allowed(place.annotation)})"
+    family = _family(place.annotation)
+    if family is not None and isinstance(value, Mapping):
+        key, kinds = f"{where}.{family.discriminator}", family.members()
+        given = value.get(family.discriminator)
+        if given is None:
+            return f"{key}: required, not given (allowed: {', '.join(kinds)})"
+        return f"{key}{_given(given)} ({_nearest(given, kinds)})"
+    if what == "literal_error":
+        return f"{where}{_given(value)} ({_nearest(value, get_args(_bare(place.annotation)))})"
+    finite = "finite " if what == "finite_number" else ""
+    return f"{where}{_given(value)} (allowed: {finite}{allowed(place.annotation)})"
 
 
-def _message(detail: ErrorDetails) -> str:
-    """Return what pydantic asks for, as a phrase."""
-    if detail["type"] == "string_pattern_mismatch":
-        if "A-Z" not in detail["ctx"]["pattern"] and "_" in detail["ctx"]["pattern"]:
-            return "a letter, then a-z, 0-9, _; up to 60"
-        return "a-z, 0-9, -, .; up to 60"
-    text = detail["msg"].removeprefix("Input should be ").removeprefix("a valid ")
-    return text[:1].lower() + text[1:]
+def _nearest(given: Any, known: Iterable[Any]) -> str:
+    names = [str(name) for name in known]
+    return suggest(given, names) if isinstance(given, str) else f"allowed: {', '.join(names)}"
 
 
-def _key_of(model: type[BaseModel] | None) -> str:
-    return getattr(model, "discriminator", "kind")
-
-
-def _place(loc: tuple[int | str, ...], content: Any) -> tuple[str, Any, type[BaseModel] | None]:
-    """Return the key path of a place, what stands there, and the model of its table.
-
-    Parts of the location that are kinds of a family, or types of a union, are no keys.
-    """
-    from nuhf.experiments.file import ExperimentFile
-
-    path, value = "", content
-    model: type[BaseModel] | None = ExperimentFile
-    annotation: Any = ExperimentFile
+def _place(loc: tuple[int | str, ...], content: Any) -> _Place:
+    """Follow a location of pydantic's; kinds of a family and branches of a union are no keys."""
+    place = _Place("", content, ExperimentFile, None)
+    names: Any = str
     for i, part in enumerate(loc):
-        family = _family(annotation)
-        if family is not None and part in family.members():
-            model = annotation = family.members()[str(part)]
-            continue
+        kind, value = _bare(place.annotation), place.value
+        inner = get_args(kind)
         if part == "[key]":
-            continue
-        if isinstance(part, int):
-            path += f"[entry {part + 1}]"
-            value = value[part] if isinstance(value, tuple) and part < len(value) else None
-            annotation = _inner(annotation)
-            continue
-        inside = isinstance(value, Mapping) and part in value
-        last = i == len(loc) - 1
-        if not inside and not last and isinstance(annotation, type) is False:
-            annotation = annotation  # a branch of a union, such as a list of edges
-            continue
-        if not inside and not last:
-            continue
-        path += f"{'.' if path else ''}{_key(part)}"
-        value = value.get(part) if isinstance(value, Mapping) else None
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            model = annotation
-            field = annotation.model_fields.get(str(part))
-            annotation = field.annotation if field else None
+            place = replace(place, annotation=names)
+        elif (family := _family(kind)) is not None:
+            place = replace(place, annotation=family.members()[str(part)])
+        elif get_origin(kind) in (Union, UnionType) and i == len(loc) - 1:
+            break  # what every branch takes is allowed
+        elif get_origin(kind) in (Union, UnionType):
+            named = [one for one in inner if getattr(_bare(one), "__name__", "") == part]
+            place = replace(place, annotation=(named or inner)[0])
+        elif isinstance(part, int) and isinstance(value, tuple) and part >= len(value):
+            break  # too few
+        elif isinstance(part, int):
+            entry = value[part] if isinstance(value, tuple) else None
+            wanted = inner[0] if not inner or inner[-1] is ... else inner[part]
+            place = _Place(f"{place.path}[entry {part + 1}]", entry, wanted, None)
         else:
-            annotation = _inner(annotation)
-        family = _family(annotation)
-        if (family is not None and not last) or family is not None:
-            model = family
-    return path, value, model
+            path = f"{place.path}{'.' if place.path else ''}{_key(part)}"
+            entry = value.get(part) if isinstance(value, Mapping) else None
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                field = kind.model_fields.get(part)
+                place = _Place(path, entry, field.rebuild_annotation() if field else Any, kind)
+            else:
+                names, wanted = inner or (str, Any)  # Any: changes
+                place = _Place(path, entry, wanted, None)
+    return place
 
 
-def _arguments(annotation: Any) -> tuple[Any, ...]:
-    return tuple(a for a in getattr(annotation, "__args__", ()) if a is not type(None))
+def _bare(annotation: Any) -> Any:
+    """Return a type without ``Annotated`` and ``| None``."""
+    while True:
+        inner = [one for one in get_args(annotation) if one is not NoneType]
+        union = get_origin(annotation) in (Union, UnionType)
+        if get_origin(annotation) is not Annotated and not (union and len(inner) == 1):
+            return annotation
+        annotation = inner[0]
 
 
-def _inner(annotation: Any) -> Any:
-    """Return the type of the values of a table or list."""
-    arguments = _arguments(annotation)
-    if not arguments:
-        return None
-    return arguments[-1] if arguments[-1] is not ... else arguments[0]
-
-
-def _family(annotation: Any) -> Any:
-    """Return the family or model that an annotation stands for, if it has members."""
-    for candidate in (annotation, *_arguments(annotation)):
-        if isinstance(candidate, type) and hasattr(candidate, "members"):
-            return candidate
-    return None
+def _family(annotation: Any) -> type[Part] | None:
+    """Return the family that a type stands for, if it is one."""
+    kind = _bare(annotation)
+    return kind if isinstance(kind, type) and Part in kind.__bases__ else None
 
 
 def _key(name: str) -> str:

@@ -1,6 +1,7 @@
 """A whole experiment file: its sections together, analyses and nuisances."""
 
 from collections.abc import Iterator, Mapping
+from itertools import combinations
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -201,7 +202,7 @@ class Analysis(Section):
 
     name: Slug = Field("", description="Its name: that of the table", validate_default=False)
     title: str = Field(description="One line for people")
-    extends: Slug = Field("", description="Another analysis, of which this one has all but its own")
+    extends: str = Field("", description="Another analysis, of which this one has all but its own")
     statistic: Literal["poisson", "gaussian"] = Field(
         "poisson", description="Poisson counts, or Gaussian errors"
     )
@@ -255,6 +256,31 @@ class Analysis(Section):
         except InputError as error:
             raise ValueError(f"reference: {error}") from None
         return self
+
+
+def _check_counted_once(file: "ExperimentFile") -> None:
+    """Refuse two signals with the same events in a region of an analysis."""
+
+    def common(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+        return not one or not other or not set(one).isdisjoint(other)
+
+    def together(pair: set[str]) -> bool:
+        return all(
+            any(part.signals is None or pair <= set(part.signals) for part in parts.values())
+            for parts in (file.regions, file.analyses)
+        )
+
+    scattering = [(n, s) for n, s in file.signals.items() if isinstance(s, Scattering)]
+    for (name, one), (second, other) in combinations(scattering, 2):
+        if (
+            (one.interaction_name, one.source) == (other.interaction_name, other.source)
+            and common(one.components, other.components)
+            and common(one.nuclides, other.nuclides)
+            and together({name, second})
+        ):
+            raise ValueError(
+                f"signals.{second}: its components, on its nuclides, are in signals.{name} as well"
+            )
 
 
 def _check_parameters(names: tuple[str, ...]) -> None:
@@ -320,6 +346,11 @@ class ExperimentFile(Section):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         _check_parameters((*self.workspaces, *([self.patches] if self.patches else ())))
+        for key in ("signals", "regions", "backgrounds", "nuisances", "analyses"):
+            for name, section in getattr(self, key).items():
+                if section.name not in ("", name):
+                    raise ValueError(f"{key}.{name}.name = '{section.name}': leave it out, the "
+                                     "name is that of the table")  # fmt: skip
         for name, signal in self.signals.items():
             if isinstance(signal, Scattering):
                 among(f"signals.{name}.source", (signal.source,), self.sources)
@@ -349,6 +380,7 @@ class ExperimentFile(Section):
             for key in ("signals", "regions", "backgrounds", "nuisances"):
                 chosen = getattr(analysis, key) or ()
                 among(f"analyses.{name}.{key}", chosen, getattr(self, key))
+        _check_counted_once(self)
         return self
 
     @property

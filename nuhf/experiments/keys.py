@@ -5,9 +5,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from nuhf.experiments.file import ExperimentFile
 
-__all__ = ["Key", "Table", "json_schema", "tables"]
+__all__ = ["Key", "Table", "allowed", "json_schema", "tables"]
 
 Schema = Mapping[str, Any]
 
@@ -40,7 +42,14 @@ def json_schema() -> dict[str, Any]:
 def tables() -> Iterator[Table]:
     """Yield the tables of a file, the outermost first."""
     schema = json_schema()
-    yield from _tables(schema, schema.get("$defs", {}), "", "")
+    found = {table.header: table for table in _tables(schema, schema.get("$defs", {}), "", "")}
+    yield from found.values()
+
+
+def allowed(annotation: Any) -> str:
+    """Return in words what a type of `nuhf.experiments.file` takes."""
+    schema = TypeAdapter(annotation).json_schema()
+    return _allowed(schema, schema.get("$defs", {}))
 
 
 def _tables(schema: Schema, known: Schema, header: str, shown: str) -> Iterator[Table]:
@@ -50,6 +59,7 @@ def _tables(schema: Schema, known: Schema, header: str, shown: str) -> Iterator[
         Key(name, _allowed(entry, known), _default(entry, name in required),
             entry.get("description", ""))
         for name, entry in properties.items()
+        if not (name == "name" and header.endswith(".NAME"))  # the table has it already
     ]  # fmt: skip
     yield Table(shown, schema.get("description", ""), tuple(keys))
     for name, entry in properties.items():
@@ -58,20 +68,12 @@ def _tables(schema: Schema, known: Schema, header: str, shown: str) -> Iterator[
             place, line = where, f"[{where}]"
             if inner.get("type") == "array":
                 inner, line = _resolved(inner.get("items", {}), known), f"[[{where}]]"
-            elif (values := _values(inner)) is not None:
+            elif values := _values(inner):
                 inner, place = values, f"{where}.NAME"
                 line = f"[{place}]"
             for table in _options(inner, known):
                 if "properties" in table:
                     yield from _tables(table, known, place, line + _kind(table))
-
-
-def _values(schema: Schema) -> Schema | None:
-    """Return the schema of the values of a table whose names are free; None for other tables."""
-    values = schema.get("additionalProperties")
-    for inner in schema.get("patternProperties", {}).values():
-        values = inner
-    return values if isinstance(values, Mapping) else None
 
 
 def _kind(schema: Schema) -> str:
@@ -80,6 +82,15 @@ def _kind(schema: Schema) -> str:
         if "const" in entry:
             return f" with {key} = '{entry['const']}'"
     return ""
+
+
+def _values(schema: Schema) -> Schema:
+    """Return what the values of a table with free names are; empty if it is none."""
+    if "patternProperties" in schema:
+        (values,) = schema["patternProperties"].values()
+        return dict(values)
+    values = schema.get("additionalProperties")
+    return values if isinstance(values, Mapping) else {}
 
 
 def _resolved(schema: Schema, known: Schema) -> Schema:
@@ -110,45 +121,55 @@ def _allowed(schema: Schema, known: Schema) -> str:
 
 
 def _type(schema: Schema, known: Schema) -> str:
-    if "const" in schema:
-        return json.dumps(schema["const"])
-    if "enum" in schema:
-        return " or ".join(json.dumps(value) for value in schema["enum"])
-    kind = str(schema.get("type", ""))
+    values = [schema["const"]] if "const" in schema else schema.get("enum")
+    if values:
+        return " or ".join(map(_shown, values))
+    kind = schema.get("type")
     if kind == "array" and "prefixItems" in schema:
         inner = ", ".join(_allowed(item, known) for item in schema["prefixItems"])
         return f"list of {len(schema['prefixItems'])}: {inner}"
     if kind == "array":
-        least = schema.get("minItems")
-        size = f" of at least {least}" if least else ""
+        size = _size(schema.get("minItems"), schema.get("maxItems"))
         return f"list{size}, each {_allowed(schema.get('items', {}), known)}"
-    if (values := _values(schema)) is not None:
-        return f"table of NAME = {_allowed(values, known)}"
-    if kind == "object" or "properties" in schema:
-        return "table"
+    if "properties" in schema:
+        return f"table with {', '.join(schema['properties'])}"
+    if values := _values(schema):
+        return (
+            f"table{_size(schema.get('minProperties'), None)} of NAME = {_allowed(values, known)}"
+        )
     if kind in ("number", "integer"):
-        return kind + _range(schema)
-    words = {"string": "text", "boolean": "true or false"}
-    return words.get(kind, str(kind) or "any value")
+        return f"{kind}{_range(schema)}"
+    if "pattern" in schema:
+        first = "a letter, then a-z, 0-9, _" if "_" in schema["pattern"] else "a-z, 0-9, -, ."
+        return f"name ({first}; up to {schema['maxLength']})"
+    words = {"string": "text", "boolean": "true or false", "object": "table"}
+    return words.get(str(kind), "any value")
+
+
+def _shown(value: object) -> str:
+    """Return a short value as in TOML."""
+    return f"'{value}'" if isinstance(value, str) else json.dumps(value)
+
+
+def _size(low: int | None, high: int | None) -> str:
+    if high is not None:
+        return f" of {low or 0} to {high}"
+    return f" of at least {low}" if low else ""
 
 
 def _range(schema: Schema) -> str:
     low, above = schema.get("minimum"), schema.get("exclusiveMinimum")
     high, below = schema.get("maximum"), schema.get("exclusiveMaximum")
-    words = []
     if low is not None:
-        words.append(f"from {low:g}")
-    if above is not None:
-        words.append(f"above {above:g}")
-    if high is not None:
-        words.append(f"up to {high:g}")
-    if below is not None:
-        words.append(f"below {below:g}")
-    return " " + " ".join(words) if words else ""
+        return f" from {low:g}" + (f" to {high:g}" if high is not None else " on")
+    words = [] if above is None else [f"greater than {above:g}"]
+    words += [] if high is None else [f"up to {high:g}"]
+    words += [] if below is None else [f"less than {below:g}"]
+    return " " + ", ".join(words) if words else ""
 
 
 def _default(schema: Schema, required: bool) -> str:
     if required:
         return "required"
     value = schema.get("default")
-    return "" if value is None or value in ("", [], {}) else json.dumps(value)
+    return "" if value is None or value in ("", [], {}) else _shown(value)

@@ -89,7 +89,10 @@ class Part(Section):
         key, default = cls.discriminator, cls.default
 
         def kind_of(value: Any) -> Any:
-            given = value.get(key, default) if isinstance(value, Mapping) else getattr(value, key)
+            if isinstance(value, Mapping):
+                given = value.get(key, default)
+            else:
+                given = getattr(value, key, None)
             return given if isinstance(given, str) else None
 
         return core_schema.tagged_union_schema(

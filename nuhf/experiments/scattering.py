@@ -19,7 +19,6 @@ from nuhf.inputs import Inputs
 from nuhf.physics.cevns import maximum_recoil
 from nuhf.physics.settings import ELECTROMAGNETIC, Physics
 from nuhf.rates import build
-from nuhf.rates.quadrature import Grid
 from nuhf.rates.templates import TemplateSet
 from nuhf.units import KEV
 
@@ -66,15 +65,6 @@ class Case:
 
 
 @dataclass(frozen=True)
-class _Rate:
-    """What is hit by what, on which recoils."""
-
-    targets: list[build.Target]
-    sources: list[build.Source]
-    grid: Grid
-
-
-@dataclass(frozen=True)
 class Scattered:
     """Templates of one signal in one region, and what varied files need to make theirs.
 
@@ -84,8 +74,8 @@ class Scattered:
         The nominal file.
     name : str
         Of the signal.
-    rate : _Rate
-        Targets, sources and recoil grid.
+    rates : Rates
+        Recoils on a grid, before the detector.
     response : BuiltResponse
         The nominal response, counted from its first ionisation.
     computed : TemplateSet
@@ -97,7 +87,7 @@ class Scattered:
     case: Case
     name: str
     region: str
-    rate: _Rate
+    rates: build.Rates
     response: BuiltResponse
     computed: TemplateSet
     templates: TemplateSet
@@ -123,10 +113,7 @@ class Scattered:
             # recoils count from where the nominal response begins
             response = _response(varied, self.name, bins).from_start(self.response.start)
             matrix = _accepted(varied, key, bins, response)
-            label = build.Label(self.region, self.name, computed.interaction, computed.axes)
-            computed = build.template_set(
-                label, self.rate.targets, self.rate.sources, matrix, {}, self.rate.grid
-            )
+            computed = replace(computed, nominal=self.rates.fold(matrix(self.rates.grid.nodes)))
         nominal = _released(varied, self.name, bins, computed).nominal
         return {s: dict(rows) for s, rows in nominal.items()}
 
@@ -184,11 +171,11 @@ def scattering_templates(case: Case, name: str, bins: Bins, region: str) -> Scat
         region, name, signal.interaction_name, (*axes, *([bins.time] if bins.time else []))
     )
     matrix = _accepted(case, key, bins, response)
-    computed = build.template_set(label, targets, sources, matrix, {}, grid)
-    rate = _Rate(targets, sources, grid)
-    _check_ends(case, signal, response, rate, computed, matrix, (low, high))
+    rates = build.rates_of(targets, sources, grid)
+    computed = build.templates_of(label, rates, matrix, {})
+    _check_ends(case, signal, response, (targets, sources), computed, matrix, (low, high))
     return Scattered(
-        case, name, region, rate, response, computed, _released(case, name, bins, computed)
+        case, name, region, rates, response, computed, _released(case, name, bins, computed)
     )
 
 
@@ -295,7 +282,7 @@ def _check_ends(
     case: Case,
     signal: Scattering,
     response: BuiltResponse,
-    rate: _Rate,
+    rate: tuple[Sequence[build.Target], Sequence[build.Source]],
     made: TemplateSet,
     matrix: build.Response,
     ends: tuple[float, float],
@@ -311,7 +298,7 @@ def _check_ends(
     first, last = response.recoil_range
     low, high = max(ends[0], response.start), ends[1]
     table_begins = first > 0 and low <= first * (1.0 + 1e-9)
-    stated = section.recoil_min_kev is not None and low > max(t.lowest for t in rate.targets)
+    stated = section.recoil_min_kev is not None and low > max(t.lowest for t in rate[0])
     kept = sum(float(m["1"].sum()) for m in made.nominal.values())
 
     def lost(edge: float, span: tuple[float, float], known: bool) -> float:
@@ -322,21 +309,19 @@ def _check_ends(
         def beyond(recoil: FloatArray) -> FloatArray:
             return np.repeat(at_edge, recoil.size, axis=1)
 
-        grid = build.recoil_grid(rate.targets, rate.sources, *span)
-        label = build.Label(made.region, made.process, made.interaction, made.axes)
-        templates = build.template_set(
-            label, rate.targets, rate.sources, matrix if known else beyond, {}, grid
-        )
-        cut = sum(float(m["1"].sum()) for m in templates.nominal.values())
+        grid = build.recoil_grid(*rate, *span)
+        templates = build.rates_of(*rate, grid).fold((matrix if known else beyond)(grid.nodes))
+        cut = sum(float(m["1"].sum()) for m in templates.values())
         return cut / (cut + kept) if cut > 0 else 0.0
 
     where = f"{case.path}: responses.{signal.response}"
-    if high < _highest(rate.targets, rate.sources) and section.recoil_max_kev is not None:
-        share = lost(high, (high, np.inf), last >= _highest(rate.targets, rate.sources))
-        _refuse(where, "recoil_max_kev", high, share, last >= _highest(rate.targets, rate.sources))
+    if high < _highest(*rate) and section.recoil_max_kev is not None:
+        share = lost(high, (high, np.inf), last >= _highest(*rate))
+        _refuse(where, "recoil_max_kev", high, share, last >= _highest(*rate))
     if stated or table_begins:
         known = first < low * _FURTHER
-        share = lost(low, (low * _FURTHER, low), known)
+        begin = max(low * _FURTHER, *(target.lowest for target in rate[0]))
+        share = lost(low, (begin, low), known)
         name = "recoil_min_kev" if not table_begins else "the start of its quenching"
         _refuse(where, name, low, share, known)
 

@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from nuhf import library
+from nuhf.errors import InputError
 from nuhf.experiments.parts import Name, Part, Positive, Section
 from nuhf.experiments.target import Target
 from nuhf.inputs import Inputs
@@ -42,6 +43,11 @@ class PhysicsSection(Section):
     )
     neutron_radius: bool = Field(
         False, description="Whether templates are expanded in neutron radii, as free parameters"
+    )
+    settings: dict[str, float] = Field(
+        default_factory=dict,
+        description="Numbers of models of couplings, such as `mediator_mass_mev = 30`; the option "
+        "`--setting` has priority",
     )
 
 
@@ -153,8 +159,20 @@ class Electrons(Scattering):
         self, inputs: Inputs, target: Target, physics: Physics, where: str
     ) -> list[build.Target]:
         """Return the electrons of each element."""
+        if physics.couplings.scheme != "tree":
+            raise InputError(
+                f"signals.{self.name}: physics.couplings = '{physics.couplings.scheme}', and those "
+                "of electrons have 'tree' only"
+            )
         atoms = target.atoms(inputs, where, self.nuclides, self.binding)
-        return [build.electrons(shells, n, physics, correction) for shells, correction, n in atoms]
+        asked = physics.photoabsorption
+        return [
+            build.electrons(
+                shells, number, physics, correction,
+                library.read_photoabsorption(symbol, inputs) if asked else None,
+            )
+            for symbol, shells, correction, number in atoms
+        ]  # fmt: skip
 
     def protons(self, inputs: Inputs, target: Target, where: str) -> int | None:
         """Return None: electrons are not quenched."""

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 import numpy as np
@@ -14,6 +14,7 @@ from nuhf.errors import InputError
 from nuhf.experiments.parts import Fraction, Name, NonNegative, Origin, Part, Positive, Section
 from nuhf.inputs import Inputs
 from nuhf.physics import reactor, sns, solar
+from nuhf.physics.solar_states import state_spectra
 from nuhf.physics.spectra import Spectrum, histogram_spectrum
 from nuhf.units import METRE
 
@@ -119,7 +120,7 @@ class SnsSource(Source):
         "formulae of decay at rest",
     )
     beam_energy_gwh: Positive | None = Field(
-        None, description="Energy of the beam, GWh; for backgrounds with `per_gwh`"
+        None, description="Energy of the beam, GWh; for backgrounds that are a rate per GWh"
     )
 
     @property
@@ -229,11 +230,16 @@ class Sun(Source):
     sin2_theta23: Fraction = Field(
         0.5, description="Squared sine of the mixing angle theta_23: nu_tau among those converted"
     )
+    coherence: bool = Field(
+        False,
+        description="Whether they arrive as mass states, so that transition couplings interfere "
+        "with the SM; false leaves this out, as arXiv:2309.17380 does",
+    )
 
     def emissions(
         self, inputs: Inputs, seconds: float | None, chosen: Sequence[str] = ()
     ) -> list[Emission]:
-        """Return three flavours of every reaction."""
+        """Return three flavours of every reaction, and what a mixture of mass states adds."""
         fluxes = library.read_fluxes(self.fluxes, inputs)
         oscillation = library.read_oscillation(self.ordering, inputs)
         adiabatic = library.adiabatic_survival(oscillation, inputs)
@@ -244,7 +250,11 @@ class Sun(Source):
                 survival = solar.ConstantSurvival(self.survival[name])
             flux = self.flux_per_cm2_s.get(name, fluxes[name].per_cm2_s)  # type: ignore[call-overload]
             fluence = flux * _time(seconds, self.kind)
-            spectra = solar.flavour_spectra(component, survival, self.sin2_theta23)
+            if self.coherence:
+                angles = replace(oscillation, sin2_theta23=self.sin2_theta23)
+                spectra = state_spectra(component, survival, angles)
+            else:
+                spectra = solar.flavour_spectra(component, survival, self.sin2_theta23)
             emissions += [Emission(n, name, spectrum, fluence) for n, spectrum in spectra.items()]
         return emissions
 

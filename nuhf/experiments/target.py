@@ -133,8 +133,8 @@ class Target(Section):
 
     def atoms(
         self, inputs: Inputs, where: str, chosen: Sequence[str] = (), binding: str = "step"
-    ) -> list[tuple[Shells, AtomicCorrection | None, float]]:
-        """Return of each element the electron shells, a correction, and the number of atoms.
+    ) -> list[tuple[str, Shells, AtomicCorrection | None, float]]:
+        """Return of each element symbol, electron shells, a correction, and the number of atoms.
 
         ``binding``: ``step``, ``free``, or ``rrpa`` (xenon only), as in a signal of kind ``eves``.
         """
@@ -145,7 +145,7 @@ class Target(Section):
             if not chosen or {name, symbol} & set(chosen):
                 numbers[symbol] = numbers.get(symbol, 0.0) + number
         return [
-            (*self._shells(inputs, where, symbol, binding), number * units)
+            (symbol, *self._shells(inputs, where, symbol, binding), number * units)
             for symbol, number in numbers.items()
         ]
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuhf.couplings import parameters
+from nuhf.couplings.model import MASS_STATES
 from nuhf.couplings.parameters import Parameter
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import Loaded
@@ -129,6 +130,8 @@ def _nuclides(parameter: Parameter) -> set[str]:
 
 
 def _hint(parameter: Parameter) -> str:
+    if any({*feed.flavours} & set(MASS_STATES) for feed in parameter.feeds):
+        return "; of the Sun only sources with coherence = true have mass states"
     if not _nuclides(parameter):
         return ""
     return "; only analyses with neutron_radius = true are expanded in it (nuhf show EXP)"
@@ -155,7 +158,9 @@ def _check_directions(experiments: Sequence[Prepared], free: Sequence[Parameter]
             for flavour in set(signal.flavours.values()):
                 for parameter in linear:
                     convention = next(iter(sorted(parameter.conventions)), "")
-                    for (partner, variable), factor in parameter.acts(flavour, convention).items():
+                    for (partner, variable), factor in parameter.acts(
+                        flavour, convention, signal.mixture
+                    ).items():
                         if variable in signal.variables:
                             key = flavour, partner, variable
                             rows.setdefault(key, {})[parameter.name] = factor * parameter.scale

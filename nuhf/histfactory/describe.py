@@ -232,7 +232,7 @@ def _signal_samples(
     ratios = {key: _sm_ratio(templates, key) for key in templates.varied}
     common = dict(norms) | {n: Norm(ratios[n, "up"], ratios[n, "down"]) for n in nuisances}
     samples = []
-    for flavour in sorted(set(templates.flavours.values())):
+    for flavour in templates.states:
 
         def part(variation: tuple[str, str] | None, flavour: str = flavour) -> Polynomial:
             full = flavour_polynomial(templates, moving, flavour, variation, question.anapole)

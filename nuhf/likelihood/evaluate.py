@@ -14,6 +14,7 @@ expected counts agree to 1e-10, 2NLL to 1e-8, by test. Fits are in ``compiled_fi
 from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Final
 
 import numpy as np
 import pyhf
@@ -31,7 +32,10 @@ from nuhf.likelihood.tables import (
     build_tables,
 )
 
-__all__ = ["CompiledModel", "compile_model"]
+__all__ = ["ROUNDING", "CompiledModel", "compile_model"]
+
+ROUNDING: Final = 1e-5
+"""Events below zero that are rounding: sums of monomials cancel, and fits end on the boundary."""
 
 
 @dataclass(frozen=True)
@@ -176,13 +180,13 @@ def jacobian_rows(
 def poisson_twice_nll(n: FloatArray, lam: FloatArray) -> FloatArray:
     """-2 log of the Poisson density, continued to non-integer n, summed over the last axis.
 
-    As in pyhf an empty bin adds 2 lambda, whatever its sign: a wall at lambda = 0 would stop fits
-    that pyhf finishes. +inf where lambda is NaN, or not positive with n > 0.
+    +inf where lambda is NaN, below zero, or zero with n > 0: the model is impossible there. pyhf
+    goes on below zero in an empty bin, and rewards it; `ROUNDING` below zero counts as zero.
     """
     good = lam > 0
     log = np.log(np.where(good, lam, 1.0))
     term = 2.0 * (lam - n * log + gammaln(n + 1.0))
-    term = np.where(good, term, np.where((n == 0) & np.isfinite(lam), 2.0 * lam, np.inf))
+    term = np.where(good, term, np.where((n == 0) & (lam >= -ROUNDING), 0.0, np.inf))
     return np.asarray(term.sum(axis=-1))
 
 
@@ -273,8 +277,8 @@ class CompiledModel:
         Returns
         -------
         ndarray, shape (...)
-            +inf where an expectation is NaN, or not positive with counts above zero; an empty
-            bin adds twice its expectation whatever the sign, as in pyhf.
+            +inf where an expectation is NaN, not positive with counts above zero, or below zero
+            in an empty bin, where pyhf's likelihood rewards it.
         """
         data = self.check_data(data)
         aux, c = data[..., self.n_main :], self.constraints
@@ -313,7 +317,7 @@ class CompiledModel:
         with np.errstate(divide="ignore", invalid="ignore"):
             lam = self.expected(array)
             pull = np.where(lam > 0, 1 - n / lam, np.nan)
-            pull = np.where((n == 0) & np.isfinite(lam), 1.0, pull)
+            pull = np.where((n == 0) & (lam >= -ROUNDING), 1.0, pull)
             poisson = c.poisson_factor - aux[..., c.poisson_aux] / array[..., c.poisson_param]
         out = 2 * np.einsum("...pb,...b->...p", self.jacobian(array), pull)
         residual = array[..., c.normal_param] - aux[..., c.normal_aux]

@@ -18,13 +18,22 @@ from numpy.typing import ArrayLike
 
 from nuhf.errors import InputError
 from nuhf.likelihood.evaluate import CompiledModel
-from nuhf.likelihood.newton import Problem, minimise, prepare, select
+from nuhf.likelihood.newton import (
+    Problem,
+    derivatives,
+    minimise,
+    objective,
+    prepare,
+    select,
+)
 from nuhf.likelihood.tables import BoolArray, FloatArray, IntArray
 
 __all__ = ["BatchFit", "best_of", "fit", "refit_with_minuit", "refit_with_pyhf"]
 
 #: Difference of 2NLL within which a converged fit is preferred.
 TIE = 1e-6
+#: Curvature of half 2NLL below zero in an empty bin, for pyhf.
+_SOFT_WALL = 1e4
 #: Entries worked on together: large enough to hide Python, small enough for the cache.
 CHUNK = 256
 
@@ -276,11 +285,18 @@ def refit_with_pyhf(
         )
     _check_bounds(model.config.par_names, bounds, values[None], ~held)
     with _numpy_backend(), np.errstate(all="ignore"):
+        empty = observed[: model.config.nmaindata] == 0
 
-        def objective(point: FloatArray) -> float:
-            return float(-2.0 * model.logpdf(point, observed)[0])
+        def value(point: FloatArray) -> float:
+            found = float(-2.0 * model.logpdf(point, observed)[0])
+            if not empty.any():
+                return found
+            # pyhf rewards what an empty bin expects below zero: here it stops the fit, softly
+            # enough for slopes by differences
+            below = np.minimum(model.expected_actualdata(point)[empty], 0.0)
+            return found + float(np.sum(_SOFT_WALL * below**2))
 
-        minuit = Minuit(objective, values, name=model.config.par_names)
+        minuit = Minuit(value, values, name=model.config.par_names)
         minuit.strategy = 1
         return _migrad(minuit, bounds, held, tolerance)
 
@@ -315,15 +331,19 @@ def refit_with_minuit(
     observed = compiled.check_data(data)
     values, held = np.asarray(start, dtype=float), np.asarray(fixed, dtype=bool)
     _check_bounds(compiled.names, compiled.bounds, values[None], ~held)
+    prepared, every = prepare(compiled, observed[None]), select(compiled, np.ones_like(held))
 
-    def objective(point: FloatArray) -> float:
-        return float(compiled.twice_nll(point, observed))
+    def value(point: FloatArray) -> float:
+        return float(objective(compiled, point[None], prepared)[0][0] + prepared.constant[0])
 
     def gradient(point: FloatArray) -> FloatArray:
-        return compiled.gradient(point, observed)
+        expected = objective(compiled, point[None], prepared)[1]
+        exact = np.zeros(1, bool)
+        slopes: FloatArray = derivatives(compiled, point[None], expected, prepared, exact, every)[0]
+        return slopes.ravel()
 
     with np.errstate(all="ignore"):
-        minuit = Minuit(objective, values, grad=gradient, name=compiled.names)
+        minuit = Minuit(value, values, grad=gradient, name=compiled.names)
         minuit.strategy = 0  # no second derivatives: the gradient is exact
         return _migrad(minuit, compiled.bounds, held, tolerance)
 

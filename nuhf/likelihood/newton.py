@@ -30,6 +30,10 @@ SUFFICIENT = 1e-4
 DAMP_MIN, DAMP_MAX = 1e-3, 1e8
 #: Smallest curvature, relative to the diagonal, of a step with an indefinite Hessian.
 CURVATURE_MIN = 1e-3
+#: Of its counts, the expectation of a bin below which log is continued by its parabola.
+EDGE = 1e-6
+#: Curvature of half 2NLL below zero in a bin without counts: fits end 1 / WALL below zero.
+WALL = 1e6
 #: Decrease of 2NLL that a step off a saddle must bring.
 ESCAPE_GAIN = 1e-9
 
@@ -70,17 +74,45 @@ def prepare(model: CompiledModel, data: FloatArray) -> Data:
 
 
 def _excess(n: FloatArray, inverse: FloatArray, lam: FloatArray) -> FloatArray:
-    """2NLL above its value at lam = n, summed over bins; +inf where lam is not allowed."""
-    good = lam.min(axis=1, initial=1.0) > 0  # also False for NaN
-    if good.all():
+    """2NLL above its value at lam = n, summed over bins; +inf where lam is NaN.
+
+    Where the model is impossible it goes on steeply and smoothly (see `EDGE`, `WALL`), so that fits
+    that start there find their way out, others stop at the boundary, and profiles are continuous.
+    """
+    inside = lam > EDGE * n  # also False for NaN
+    if inside.all():
         log = lam * inverse
         np.log(log, out=log)
         log *= n
         return 2.0 * np.asarray((lam - n - log).sum(axis=1))
-    n = np.broadcast_to(n, lam.shape)
-    log = np.log(np.where(lam > 0, lam * inverse, 1.0))
-    term = np.where((lam > 0) | ((n == 0) & np.isfinite(lam)), lam - n - n * log, np.inf)
+    n, inverse = np.broadcast_to(n, lam.shape), np.broadcast_to(inverse, lam.shape)
+    below = np.minimum(lam * inverse - EDGE, 0.0) / EDGE
+    log = np.log(np.where(inside & (n > 0), lam * inverse, EDGE)) + below - 0.5 * below**2
+    wall = np.where(n == 0, 0.5 * WALL * np.minimum(lam, 0.0) ** 2, 0.0)
+    term = np.where(np.isfinite(lam), lam - n - np.where(n > 0, n * log, 0.0) + wall, np.inf)
     return 2.0 * np.asarray(term.sum(axis=1))
+
+
+def _slopes(n: FloatArray, lam: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """First and second derivative by lam of what `_excess` adds up, halved; expected second one."""
+    inside = lam > EDGE * n
+    if inside.all():
+        inverse = 1.0 / lam
+        ratio = n * inverse
+        return 1.0 - ratio, ratio * inverse, inverse
+    n = np.broadcast_to(n, lam.shape)
+    counted = n > 0
+    inverse = np.where(inside, 1.0 / np.where(inside, lam, 1.0), 0.0)
+    number = np.where(counted, n, 1.0)
+    below = np.minimum(lam / number - EDGE, 0.0) / EDGE
+    outside = np.where(counted, 1.0 - (1.0 - below) / EDGE, 1.0 + WALL * np.minimum(lam, 0.0))
+    steep = np.where(counted, 1.0 / (number * EDGE**2), np.where(lam < 0, WALL, 0.0))
+    slope = np.where(inside, 1.0 - n * inverse, outside)
+    return (
+        slope,
+        np.where(inside, n * inverse**2, steep),
+        np.where(inside, inverse, steep),
+    )
 
 
 def objective(model: CompiledModel, theta: FloatArray, data: Data) -> tuple[FloatArray, FloatArray]:
@@ -193,16 +225,10 @@ def derivatives(
     """Gradient [B, F] and Hessian [B, F, F] of 2NLL; the expected one where not ``exact``."""
     at = weights(model.tables, np.ascontiguousarray(theta.T))
     jacobian, parts = jacobian_rows(model.tables, theta, at, free.index)
-    # An empty bin without expectation adds its slope to the gradient and no curvature.
-    inverse = 1.0 / lam if (lam > 0).all() else 1.0 / np.where(lam > 0, lam, np.inf)
-    ratio = data.n * inverse
-    pull = 1.0 - ratio
+    pull, curvature, expected = _slopes(data.n, lam)
     gradient = 2.0 * (jacobian @ pull[:, :, None])[:, :, 0]
-    if exact.all():
-        root = np.sqrt(ratio * inverse)
-    else:
-        root = np.sqrt(np.where(exact[:, None], ratio, 1.0) * inverse)
-    jacobian *= root[:, None]
+    weight = curvature if exact.all() else np.where(exact[:, None], curvature, expected)
+    jacobian *= np.sqrt(weight)[:, None]
     hessian = jacobian @ jacobian.swapaxes(1, 2)
     if exact.any():
         second = _second(model, theta, at, pull, parts, free)

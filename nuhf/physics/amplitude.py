@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuhf.couplings import parameters
-from nuhf.couplings.model import Amplitudes, Kinematics, Vertex
+from nuhf.couplings.model import MASS_STATES, PAIRS, Amplitudes, Kinematics, Vertex
 from nuhf.errors import InputError
 from nuhf.physics.polynomial import Polynomial, total
 
-__all__ = ["CrossSection", "with_couplings"]
+__all__ = ["CrossSection", "flavours_of", "with_couplings"]
 
 FloatArray = NDArray[np.float64]
 Forms = Mapping[tuple[str, str], FloatArray]
@@ -39,11 +39,14 @@ class CrossSection:
         cm^2/MeV. Components without a common form do not interfere.
     inelastic : mapping
         Components with a threshold of their own.
+    interference : bool
+        Whether to expand only what interferes, without the SM alone: of two flavours of a mixture.
     """
 
     amplitudes: Amplitudes
     forms: Forms
     inelastic: Mapping[str, Kinematics] = field(default_factory=dict)
+    interference: bool = False
 
     def _sum(self, component: str) -> Polynomial:
         """Return the amplitude of a component as a polynomial in its variables."""
@@ -64,15 +67,39 @@ class CrossSection:
             for (one, two), form in self.forms.items()
             if one in found and two in found
         ]
-        return total(products)
-
-    def parts(self) -> list[tuple[Polynomial, FloatArray | None]]:
-        """Return polynomials with the least neutrino energy of each; None: elastic scattering."""
-        inelastic = [
-            (self._sum(name) * self._sum(name) * own.coefficients, own.threshold)
-            for name, own in self.inelastic.items()
+        every = total(products or [_ONE * np.zeros_like(next(iter(self.forms.values())))])
+        if not self.interference:
+            return every
+        known = parameters.variables()
+        powers = [
+            {every.names[i]: k for i, k in enumerate(row) if k and every.names[i] in known}
+            for row in every.exponents
         ]
-        return [(self.expand(), None), *inelastic]
+        linear = {name for fed in powers if sum(fed.values()) == 1 for name in fed}
+        kept = [
+            (row, counts)
+            for row, counts, fed in zip(every.exponents, every.coefficients, powers, strict=True)
+            if fed and set(fed) <= linear
+        ]
+        nothing = [((0,) * len(every.names), np.zeros_like(every.coefficients[0]))]
+        return Polynomial.from_terms(every.names, kept or nothing)
+
+    def parts(
+        self, electrons: FloatArray | float = 1.0
+    ) -> list[tuple[Polynomial, FloatArray | None]]:
+        """Return polynomials with the least neutrino energy of each; None: elastic scattering.
+
+        ``electrons`` of an atom, (n_recoil,), multiply all but what is that of an atom already.
+        """
+        inelastic = [
+            (
+                self._sum(name) * self._sum(name)
+                * (own.coefficients * (1.0 if own.per_atom else electrons)),
+                own.threshold,
+            )
+            for name, own in self.inelastic.items()
+        ]  # fmt: skip
+        return [(self.expand() * electrons, None), *inelastic]
 
     def at(
         self, values: Mapping[str, float], partners: Sequence[Mapping[str, float]] = ()
@@ -138,10 +165,10 @@ class CrossSection:
         for name, own in self.inelastic.items():
             squares = np.sum([sums[name] ** 2 for sums in self._sums(values, partners)], axis=0)
             parts.append((own.coefficients * squares, np.asarray(own.threshold)))
-        inverse = 1.0 / energy
+        powers = np.stack([np.ones_like(energy), 1.0 / energy, energy**-2.0, np.log(energy)])
         rates = [
-            np.where(energy >= least, a + inverse * (b + inverse * c), 0.0)
-            for (a, b, c), least in parts
+            np.where(energy >= least, (terms * powers[: len(terms)]).sum(axis=0), 0.0)
+            for terms, least in parts
         ]
         return np.asarray(np.sum(rates, axis=0))
 
@@ -153,6 +180,11 @@ def _plain(factor: FloatArray | Polynomial) -> FloatArray:
 
 
 _ONE = Polynomial((), ((),), np.ones(1))
+
+
+def flavours_of(state: str) -> tuple[str, ...]:
+    """Return the flavours whose SM amplitudes a species has: of a pair two, of mass states none."""
+    return PAIRS.get(state, () if state in MASS_STATES else (state,))
 
 
 def with_couplings(
@@ -192,4 +224,8 @@ def with_couplings(
                     forms[name, name] = own.coefficients
                 elif name in amplitudes:
                     inelastic[name] = own
-    return CrossSection(amplitudes, forms, inelastic)
+    if vertex.flavour in MASS_STATES:
+        amplitudes = {c: a for c, a in amplitudes.items() if c not in standard.amplitudes}
+    if vertex.flavour in PAIRS:
+        inelastic = {}
+    return CrossSection(amplitudes, forms, inelastic, vertex.flavour in PAIRS)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from nuhf.constants import CM2_PER_MEV_M2, FERMI_CONSTANT
 from nuhf.couplings.model import Vertex
 from nuhf.errors import InputError
-from nuhf.physics.amplitude import CrossSection, with_couplings
+from nuhf.physics.amplitude import CrossSection, flavours_of, with_couplings
 from nuhf.physics.form_factors import FORM_FACTORS, klein_nystrand
 from nuhf.physics.nuclei import Nuclide
 from nuhf.physics.polynomial import Polynomial
@@ -103,7 +103,7 @@ def cross_section(
     nuclide : Nuclide
         Target.
     flavour : str
-        ``e``, ``mu`` or ``tau``.
+        ``e``, ``mu`` or ``tau``; a pair or a mass state of a mixture (`nuhf.physics.solar_states`).
     physics : Physics
         Weak couplings, form factor, variables. With ``neutron_radius`` F_n is the variable
         `NEUTRON`.
@@ -117,7 +117,9 @@ def cross_section(
     if physics.neutron_radius:
         number = np.full_like(recoil, nuclide.neutrons)
         neutrons = Polynomial((NEUTRON,), ((1,),), number[np.newaxis])
-    weak = physics.couplings.gp[flavour] * charge + physics.couplings.gn * neutrons
+    # of a pair both flavours' amplitudes interfere; of mass states nothing of the SM is left
+    gp = [physics.couplings.gp[one] for one in flavours_of(flavour)]
+    weak = sum(gp) * charge + len(gp) * physics.couplings.gn * neutrons
     standard = CrossSection(
         {"vector": {"": weak}}, {("vector", "vector"): weak_coefficients(recoil, nuclide.mass)}
     )

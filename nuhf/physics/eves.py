@@ -26,7 +26,7 @@ from nuhf.constants import (
 )
 from nuhf.couplings.model import Vertex
 from nuhf.errors import InputError
-from nuhf.physics.amplitude import CrossSection, with_couplings
+from nuhf.physics.amplitude import CrossSection, flavours_of, with_couplings
 from nuhf.physics.cevns import minimum_energy
 from nuhf.physics.settings import Physics
 
@@ -87,6 +87,7 @@ def cross_section(
     antineutrino: bool = False,
     physics: Physics = ELECTRONS,
     sin2_theta_w: float = SIN2_THETA_W,
+    photoabsorption: FloatArray | None = None,
 ) -> CrossSection:
     """dsigma/dT on one free electron as amplitudes: gV, gA, and those of the models of couplings.
 
@@ -104,6 +105,8 @@ def cross_section(
         Variables and settings; its weak couplings are those of nucleons.
     sin2_theta_w : float
         sin^2(theta_W); a change by delta is the radius 2 delta/`RADIUS_SHIFT`.
+    photoabsorption : ndarray, optional
+        Of the atom in cm^2, (n_recoil,), for models that ask for it.
 
     Returns
     -------
@@ -117,7 +120,8 @@ def cross_section(
         If the flavour is unknown.
     """
     recoil = np.asarray(recoil, dtype=float)
-    vector, axial = electron_couplings(flavour, antineutrino, sin2_theta_w)
+    couplings = [electron_couplings(f, antineutrino, sin2_theta_w) for f in flavours_of(flavour)]
+    vector, axial = (sum(one[i] for one in couplings) for i in (0, 1))
     vector_part, mixed_part, axial_part = _kinematics(recoil)
     one, none = np.ones_like(recoil), np.zeros_like(recoil)
     standard = CrossSection(
@@ -129,8 +133,9 @@ def cross_section(
         },
     )
     vertex = Vertex(
-        "eves", recoil, ELECTRON_MASS, flavour, antineutrino, none, none, physics.settings
-    )
+        "eves", recoil, ELECTRON_MASS, flavour, antineutrino, none, none, physics.settings,
+        photoabsorption,
+    )  # fmt: skip
     return with_couplings(standard, vertex, physics.variables)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from nuhf.couplings import parameters
 from nuhf.physics.couplings import WeakCouplings, tree_level
 
 __all__ = ["ELECTROMAGNETIC", "Physics"]
@@ -35,3 +36,11 @@ class Physics:
     neutron_radius: bool = False
     variables: tuple[str, ...] = ELECTROMAGNETIC
     settings: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def photoabsorption(self) -> bool:
+        """Whether a model of the variables needs the photoabsorption of atoms."""
+        return any(
+            model.photoabsorption and {v.name for v in model.variables} & set(self.variables)
+            for model in parameters.models()
+        )

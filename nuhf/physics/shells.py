@@ -15,11 +15,21 @@ from nuhf.errors import InputError
 from nuhf.tables import Table
 from nuhf.units import KEV
 
-__all__ = ["AtomicCorrection", "Shells", "atomic_correction", "free_electrons", "shells_of"]
+__all__ = [
+    "AtomicCorrection",
+    "Photoabsorption",
+    "Shells",
+    "atomic_correction",
+    "free_electrons",
+    "photoabsorption_of",
+    "shells_of",
+]
 
 FloatArray = NDArray[np.float64]
 
 _RETURN: Final = 2.0
+_EDGE: Final = 1e-4
+"""Relative distance of the points on both sides of an edge, at most."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +93,49 @@ def shells_of(table: Table) -> Shells:
             f"{table.path}: column 'electrons': {number:g} is not a positive whole number"
         )
     return Shells(edges * KEV, electrons)
+
+
+@dataclass(frozen=True)
+class Photoabsorption:
+    """Photoabsorption cross section of an atom, straight lines in logarithms.
+
+    Attributes
+    ----------
+    energy : ndarray
+        MeV, ascending, both sides of each edge, (n,).
+    cross_section : ndarray
+        cm^2, (n,).
+    """
+
+    energy: FloatArray
+    cross_section: FloatArray
+
+    @property
+    def kinks(self) -> FloatArray:
+        """Edges, and the ends of the table, in MeV."""
+        near = np.diff(self.energy) < _EDGE * self.energy[:-1]
+        return np.concatenate([self.energy[[0, -1]], self.energy[:-1][near]])
+
+    def __call__(self, recoil: FloatArray) -> FloatArray:
+        """Return the cross section at energies in MeV; 0 outside of the table."""
+        inside = (recoil >= self.energy[0]) & (recoil <= self.energy[-1])
+        logarithm = np.interp(np.log(recoil), np.log(self.energy), np.log(self.cross_section))
+        return np.where(inside, np.exp(logarithm), 0.0)
+
+
+def photoabsorption_of(table: Table, t_max_kev: float) -> Photoabsorption:
+    """Make the photoabsorption of a table with ``t_kev``, ``sigma_cm2``, up to an energy.
+
+    Raises
+    ------
+    InputError
+        If the energies do not increase or a cross section is not positive.
+    """
+    energy, section = table["t_kev"], table["sigma_cm2"]
+    if np.any(np.diff(energy) <= 0) or np.any(energy <= 0) or np.any(section <= 0):
+        raise InputError(f"{table.path}: t_kev increases, and all numbers are positive")
+    kept = energy <= t_max_kev
+    return Photoabsorption(energy[kept] * KEV, section[kept])
 
 
 def free_electrons(protons: int) -> Shells:

@@ -15,7 +15,7 @@ from nuhf.physics.neutron_radius import REFERENCE_FM, in_radius
 from nuhf.physics.nuclei import Nuclide
 from nuhf.physics.polynomial import Polynomial
 from nuhf.physics.settings import Physics
-from nuhf.physics.shells import AtomicCorrection, Shells
+from nuhf.physics.shells import AtomicCorrection, Photoabsorption, Shells
 from nuhf.physics.spectra import Spectrum
 from nuhf.rates.moments import flux_moments
 from nuhf.rates.quadrature import Grid, panel_grid
@@ -25,13 +25,16 @@ from nuhf.units import KEV
 __all__ = [
     "Kernel",
     "Label",
+    "Rates",
     "Response",
     "Source",
     "Target",
     "electrons",
     "nucleus",
+    "rates_of",
     "recoil_grid",
     "template_set",
+    "templates_of",
 ]
 
 FloatArray = NDArray[np.float64]
@@ -129,6 +132,7 @@ def electrons(
     atoms: float,
     physics: Physics = eves.ELECTRONS,
     correction: AtomicCorrection | None = None,
+    photoabsorption: Photoabsorption | None = None,
 ) -> Target:
     """Return the electrons of an element as a target of elastic scattering.
 
@@ -143,18 +147,24 @@ def electrons(
     correction : AtomicCorrection, optional
         Replaces the step function for the SM part, and only there; recoils below its table are
         refused.
+    photoabsorption : Photoabsorption, optional
+        Of the atom, for models that ask for it.
     """
 
     def kernel(recoil: FloatArray, species: Spectrum) -> Parts:
-        section = eves.cross_section(recoil, species.flavour, species.antineutrino, physics)
+        photons = None if photoabsorption is None else photoabsorption(recoil)
+        section = eves.cross_section(
+            recoil, species.flavour, species.antineutrino, physics, photoabsorption=photons
+        )
         steps = shells.effective_electrons(recoil)
-        (elastic, _), *others = [(part * steps, least) for part, least in section.parts()]
+        (elastic, _), *others = section.parts(steps)
         if correction is not None:
             change = correction.effective_electrons(recoil) - steps
             elastic = elastic + change * section.at({})
         return [(elastic, None), *others]
 
     kinks = [*shells.kinks, *(correction.kinks if correction is not None else ())]
+    kinks += list(photoabsorption.kinks) if photoabsorption is not None else []
     lowest = correction.tabulated_range[0] if correction is not None else 0.0
     return Target(
         ELECTRON_MASS,
@@ -268,27 +278,73 @@ def template_set(
         Events, (n_bins * n_time,), the time index running fastest, with the error estimate of
         the nominal quadrature; variables in their base units.
     """
-    names, rates = _rates(grid.nodes, targets, sources)
-    weighted = rates * grid.fine
-    rows = [(s.name, m) for s in sources for m in names]
-    times = {source.name: source.time_fractions for source in sources}
+    return templates_of(label, rates_of(targets, sources, grid), nominal, varied)
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Recoils per MeV before any detector, on the nodes of a grid.
+
+    Attributes
+    ----------
+    grid : Grid
+        Recoil energies and weights.
+    rows : tuple of (str, str)
+        Source and monomial of each row.
+    events : ndarray
+        Per MeV, (n_rows, n_nodes).
+    times : mapping
+        Accepted share in each time bin by source.
+    flavours : mapping
+        Flavour by source.
+    reference : mapping
+        Values of the further variables of the targets.
+    """
+
+    grid: Grid
+    rows: tuple[tuple[str, str], ...]
+    events: FloatArray
+    times: Mapping[str, FloatArray]
+    flavours: Mapping[str, str]
+    reference: Mapping[str, float]
+
+    def fold(self, matrix: FloatArray) -> Templates:
+        """Return events by source and monomial behind a response matrix (n_bins, n_nodes)."""
+        return _outer((self.events * self.grid.fine) @ matrix.T, self.rows, self.times)
+
+
+def rates_of(targets: Sequence[Target], sources: Sequence[Source], grid: Grid) -> Rates:
+    """Return what the sources give on the targets, whatever detects the recoils."""
+    names, events = _rates(grid.nodes, targets, sources)
+    return Rates(
+        grid,
+        tuple((source.name, name) for source in sources for name in names),
+        events,
+        {source.name: source.time_fractions for source in sources},
+        {source.name: source.spectrum.flavour for source in sources},
+        {v: value for target in targets for v, value in target.reference.items()},
+    )
+
+
+def templates_of(
+    label: Label, rates: Rates, nominal: Response, varied: Mapping[tuple[str, str], Response]
+) -> TemplateSet:
+    """Return the templates of rates that are there already; as `template_set`."""
+    grid = rates.grid
     matrix = nominal(grid.nodes)
-    difference = (rates * (grid.fine - grid.coarse)) @ matrix.T
+    difference = (rates.events * (grid.fine - grid.coarse)) @ matrix.T
     # what lies below the grid, if the integrand went on as at its first node
-    below = np.abs(rates[:, :1] * matrix[:, 0]) * grid.nodes[0]
+    below = np.abs(rates.events[:, :1] * matrix[:, 0]) * grid.nodes[0]
     return TemplateSet(
         label.region,
         label.process,
         label.interaction,
         label.axes,
-        {source.name: source.spectrum.flavour for source in sources},
-        _outer(weighted @ matrix.T, rows, times),
-        {
-            key: _outer(weighted @ response(grid.nodes).T, rows, times)
-            for key, response in varied.items()
-        },
-        _outer(np.abs(difference) + below, rows, times),
-        {v: value for target in targets for v, value in target.reference.items()},
+        rates.flavours,
+        rates.fold(matrix),
+        {key: rates.fold(response(grid.nodes)) for key, response in varied.items()},
+        _outer(np.abs(difference) + below, rates.rows, rates.times),
+        rates.reference,
     )
 
 
@@ -302,7 +358,8 @@ def _rates(
         for target in targets:
             number = target.number * source.fluence
             for part, least in target.kernel(recoil, source.spectrum):
-                moments = flux_moments(source.spectrum, recoil, target.mass, least)
+                logarithm = part.coefficients.shape[1] == 4
+                moments = flux_moments(source.spectrum, recoil, target.mass, least, logarithm)
                 for name, terms in part.by_name().items():
                     events[name] = events.get(name, 0.0) + number * (terms * moments).sum(axis=0)
         found.append(events)

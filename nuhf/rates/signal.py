@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from nuhf.couplings import parameters
 from nuhf.couplings.electromagnetic import ANAPOLE_CONVENTIONS
+from nuhf.couplings.model import PAIRS
 from nuhf.couplings.parameters import Parameter
 from nuhf.errors import InputError
 from nuhf.physics.polynomial import Polynomial, total
@@ -36,7 +37,7 @@ def acts_on(parameter: Parameter, templates: TemplateSet) -> bool:
     return any(
         variable in variables
         for flavour in flavours
-        for _, variable in parameter.acts(flavour, convention)
+        for _, variable in parameter.acts(flavour, convention, templates.mixture)
     )
 
 
@@ -87,7 +88,9 @@ def check_together(floated: Sequence[Parameter]) -> None:
                     )
 
 
-def _forms(floated: Sequence[Parameter], flavour: str, anapole: str) -> Forms:
+def _forms(
+    floated: Sequence[Parameter], flavour: str, anapole: str, mixture: bool = False
+) -> Forms:
     """Return what the parameters feed in one flavour (`InputError` for an unknown convention)."""
     if anapole not in ANAPOLE_CONVENTIONS:
         raise InputError(
@@ -95,7 +98,7 @@ def _forms(floated: Sequence[Parameter], flavour: str, anapole: str) -> Forms:
         )
     forms: Forms = {"": {}}
     for parameter in floated:
-        for (partner, variable), factor in parameter.acts(flavour, anapole).items():
+        for (partner, variable), factor in parameter.acts(flavour, anapole, mixture).items():
             forms.setdefault(partner, {}).setdefault(variable, {})[parameter] = factor
     return forms
 
@@ -136,11 +139,13 @@ def flavour_polynomial(
 ) -> Polynomial:
     """Return the counts of all sources of a flavour as a polynomial in the fit parameters.
 
+    Those of a mixture include what its pairs of flavours add, each with its first flavour.
+
     What turns the neutrino into a partner does so with the squares of the amplitudes alone:
     those terms of the templates that have degree 2 in the couplings. Strengths (``norm_cevns``,
     ``norm_eves``) are not among its variables: they multiply whole samples.
     """
-    forms = _forms(floated, flavour, anapole)
+    forms = _forms(floated, flavour, anapole, templates.mixture)
     shared = {v: forms[""][v] for v in templates.reference if v in forms[""]}
     resting = {v: value for v, value in templates.reference.items() if v not in shared}
     sources = [s for s, f in templates.flavours.items() if f == flavour]
@@ -157,6 +162,46 @@ def flavour_polynomial(
             found.append(
                 _in_parameters(Polynomial.from_terms(rate.names, squares), {**fed, **shared})
             )
+    for source, state in templates.flavours.items():
+        if PAIRS.get(state, ("",))[0] == flavour:
+            joined = templates.polynomial(source, variation).restrict(templates.reference)
+            found.append(_of_a_pair(joined, PAIRS[state], floated, anapole))
+    return total(found)
+
+
+def _of_a_pair(
+    rate: Polynomial, pair: tuple[str, str], floated: Sequence[Parameter], anapole: str
+) -> Polynomial:
+    """Return what two flavours of a mixture add: 2 Re rho_ab (V V)_ab, V the vertex in flavour.
+
+    The term of degree 1 is the SM of both with the transition; products of two elements lead from
+    a to b through any flavour. Where the neutron radius moves, these terms stay at its reference.
+    """
+
+    def element(a: str, b: str, variable: str) -> list[Polynomial]:
+        key = ("" if a == b else b, variable)
+        factors = {p: p.acts(a, anapole, True).get(key, 0.0) for p in floated if p.interferes}
+        return [
+            Polynomial((p.fit_name,), ((1,),), np.array([factor * p.scale]))
+            for p, factor in factors.items()
+            if factor
+        ]
+
+    one, other = pair
+    found = [Polynomial((), ((),), np.zeros((1, *rate.coefficients.shape[1:])))]
+    for row, counts in zip(rate.exponents, rate.coefficients, strict=True):
+        names = [name for name, power in zip(rate.names, row, strict=True) for _ in range(power)]
+        if len(names) == 1:
+            found += [part * counts for part in element(one, other, names[0])]
+        elif len(names) == 2:
+            # the templates hold Re rho_ab; once for each order of the two variables
+            found += [
+                first * second * counts
+                for middle in parameters.FLAVOURS
+                for v, w in (names, names[::-1])
+                for first in element(one, middle, v)
+                for second in element(middle, other, w)
+            ]
     return total(found)
 
 
@@ -181,7 +226,7 @@ def expected(
     moving = [p for p in given if not p.strength_of]
     theta = fit_values({p.name: values[p.name] for p in moving})
     found = {}
-    for flavour in sorted(set(templates.flavours.values())):
+    for flavour in templates.states:
         full = flavour_polynomial(templates, moving, flavour, anapole=anapole)
         point = {n: v for n, v in theta.items() if n in full.names}
         found[flavour] = size * full.evaluate(point)

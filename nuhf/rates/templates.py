@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nuhf import resources
 from nuhf.couplings import parameters
+from nuhf.couplings.model import MASS_STATES, PAIRS
 from nuhf.errors import InputError
 from nuhf.physics.polynomial import Polynomial, powers
 
@@ -29,9 +30,9 @@ Templates = Mapping[str, Mapping[str, FloatArray]]
 
 _FORMAT: Final = 3
 _MAX_BINS: Final = 100_000
-_DIGITS: Final = 13
-_DIGITS_POWERS: Final = 9
-"""Powers of a radius are corrections: 1e-9 of each is far below the 1e-7 of the expansion."""
+_DIGITS: Final = 10
+_DIGITS_POWERS: Final = 8
+"""Powers of a radius are corrections: 1e-8 of each is far below the 1e-7 of the expansion."""
 
 
 _UNITS: Final[Mapping[str, str]] = {
@@ -139,6 +140,16 @@ class TemplateSet:
         return tuple(dict.fromkeys(v for name in self.monomials for v in powers(name)))
 
     @property
+    def states(self) -> tuple[str, ...]:
+        """Flavours and mass states, sorted; a pair of flavours counts with its first one."""
+        return tuple(sorted(set(self.flavours.values()) - set(PAIRS)))
+
+    @property
+    def mixture(self) -> bool:
+        """Whether neutrinos arrive as a mixture of mass states: there are nu_tau of oscillation."""
+        return bool(set(self.flavours.values()) & {"tau", *MASS_STATES})
+
+    @property
     def bins(self) -> int:
         """Number of bins of all axes together."""
         return int(np.prod([axis.bins for axis in self.axes]))
@@ -205,7 +216,7 @@ def _set_to_json(templates: TemplateSet) -> dict[str, Any]:
 def to_json(
     experiment: str, analysis: str, sets: Sequence[TemplateSet], digests: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Return the content of a template file: plain lists, 13 significant digits, no zero rows.
+    """Return the content of a template file: plain lists, 10 significant digits, no zero rows.
 
     Parameters
     ----------

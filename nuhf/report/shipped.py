@@ -9,6 +9,7 @@ import numpy as np
 
 from nuhf import resources
 from nuhf.axes import axis
+from nuhf.couplings import parameters
 from nuhf.experiments import catalogue
 from nuhf.experiments.prepare import prepare
 from nuhf.likelihood.engines import ModelProfiler, engine
@@ -63,7 +64,10 @@ def stock_check(problem: Problem, points: int = 241) -> StockCheck:
     )
     coupling = problem.description.couplings[0]
     unit = coupling.high / entry["bounds"][0][1]
-    grid = problem.span().grid(points)
+    wide = problem.span().grid(points)
+    rough = problem.profiler().at(wide)
+    near = wide[rough - rough.min() < _DEPTH]
+    grid = np.linspace(near[0], near[-1], points)
     exact, approximate = problem.profiler().at(grid), profiler.at(grid / unit)
     depth = exact - exact.min()
     difference = np.abs(depth - (approximate - approximate.min()))
@@ -83,7 +87,7 @@ def regenerate(root: Path) -> Iterator[Path]:
     for name in catalogue.list_experiments():
         for analysis in catalogue.load(name).experiment.analyses:
             path = root / "templates" / name / f"{analysis}.json"
-            one = prepare(catalogue.load(name, analysis))
+            one = prepare(_asked_for(catalogue.load(name, analysis)))
             write_templates(path, name, analysis, one.templates, one.digests)
             yield path
         one = prepare(catalogue.load(name))
@@ -104,6 +108,15 @@ def regenerate(root: Path) -> Iterator[Path]:
         path = root / "workspaces" / name
         resources.write_text(path, text, executable=name.endswith(".sh"))
         yield path
+
+
+def _asked_for(loaded: catalogue.Loaded) -> catalogue.Loaded:
+    """Return an experiment without the powers of neutron radii, if its analysis has none free."""
+    names = (*loaded.analysis.parameters, *loaded.analysis.floating)
+    fed = {feed.variable for name in names for feed in parameters.get(name).feeds}
+    if any(variable.startswith("x_") for variable in fed):
+        return loaded
+    return loaded.changed({"physics": {"neutron_radius": False}})
 
 
 def _rounded(content: Any) -> Any:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from nuhf.errors import FitError
+from nuhf.errors import FitError, OpenRegionError
 from nuhf.stats.intervals import Profiler
 
 __all__ = ["BAND", "Asymptotic", "expected_limits", "upper_limit"]
@@ -48,14 +48,17 @@ class Asymptotic:
         """Return CLs at a value of the parameter."""
         best, lowest = self.data_minimum
         q = _above(self.data, value, lowest) if value > best else 0.0
+        return float(self.of(value, np.array([q]))[0])
+
+    def of(self, value: float, q: FloatArray) -> FloatArray:
+        """Return CLs (n,) at a value of the parameter for test statistics (n,) there."""
         q_asimov = _above(self.asimov, value, self.asimov_minimum[1])
         root, root_asimov = np.sqrt(q), np.sqrt(q_asimov)
-        if q <= q_asimov:
-            above, expected = norm.sf(root), norm.cdf(root_asimov - root)
-        else:
-            above = norm.sf((q + q_asimov) / (2.0 * root_asimov))
-            expected = norm.sf((q - q_asimov) / (2.0 * root_asimov))
-        return float(above / expected) if expected > 0 else 0.0
+        beyond = q > q_asimov
+        far = np.where(beyond, 2.0 * root_asimov, 1.0)
+        above = norm.sf(np.where(beyond, (q + q_asimov) / far, root))
+        expected = np.where(beyond, norm.sf((q - q_asimov) / far), norm.cdf(root_asimov - root))
+        return np.where(expected > 0, above / np.where(expected > 0, expected, 1.0), 0.0)
 
     def expected(self, value: float, pull: float) -> float:
         """Return CLs where the data of no signal lie ``pull`` standard deviations from the median.
@@ -88,7 +91,9 @@ def upper_limit(cls: Callable[[float], float], high: float, cl: float) -> float:
     upper = _SMALL * high
     while cls(upper) > target:
         if upper >= high:
-            raise FitError(f"CLs is still above {target:g} at the end of the range, {high:g}")
+            raise OpenRegionError(
+                f"CLs is still above {target:g} at the end of the range, {high:g}"
+            )
         upper = min(2.0 * upper, high)
     while upper > 1e-12 * high and cls(0.5 * upper) < target:
         upper *= 0.5

@@ -8,6 +8,7 @@ import contourpy
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import RectBivariateSpline
+from scipy.optimize import minimize
 
 from nuhf.errors import InputError
 from nuhf.likelihood.engines import ModelProfiler
@@ -146,19 +147,23 @@ class ContourResult(Result):
 def _holes(boundaries: Sequence[FloatArray]) -> list[bool]:
     """Tell which closed lines (n, 2) lie inside an odd number of the others."""
     depth = [
-        sum(_inside(line[0], other) for other in boundaries if other is not line)
+        sum(_enclosed(line[0], other) for other in boundaries if other is not line)
         for line in boundaries
     ]
     return [number % 2 == 1 for number in depth]
 
 
-def _inside(point: FloatArray, line: FloatArray) -> bool:
+def _enclosed(point: FloatArray, line: FloatArray) -> bool:
     """Count crossings of a ray from the point to the right with the line (n, 2)."""
     start, end = line[:-1], line[1:]
     spans = (start[:, 1] > point[1]) != (end[:, 1] > point[1])
     a, b = start[spans], end[spans]
     crossing = a[:, 0] + (point[1] - a[:, 1]) / (b[:, 1] - a[:, 1]) * (b[:, 0] - a[:, 0])
     return int((crossing > point[0]).sum()) % 2 == 1
+
+
+Window = Sequence[tuple[float, float]]
+"""Ranges of x and y."""
 
 
 @dataclass(frozen=True)
@@ -177,7 +182,9 @@ class _Plane:
         return self.profiler.at_points(self.indices, self.low + inside * self.width) - self.floor
 
 
-def contour(problem: Problem, levels: Sequence[float], points: int) -> ContourResult:
+def contour(
+    problem: Problem, levels: Sequence[float], points: int, window: Window | None = None
+) -> ContourResult:
     """Find the regions of the first two free parameters of a problem.
 
     Parameters
@@ -188,13 +195,16 @@ def contour(problem: Problem, levels: Sequence[float], points: int) -> ContourRe
         Confidence levels, for two degrees of freedom.
     points : int
         Grid points along each axis.
+    window : pair of (float, float), optional
+        Range of x and of y in base units, at whose frame lines may end; by default one around the
+        region.
 
     Raises
     ------
     InputError
-        If a level or the number of points is not allowed.
+        If a level, the number of points or the window is not allowed.
     FitError
-        If no fit converges or the region is not closed.
+        If no fit converges or, without a window, the region is not closed.
     """
     if not 10 <= points <= 400:
         raise InputError(f"points = {points}: between 10 and 400 are possible")
@@ -204,11 +214,18 @@ def contour(problem: Problem, levels: Sequence[float], points: int) -> ContourRe
     compiled = problem.engine.compiled
     first, second = (c.parameter for c in couplings)
     indices = (compiled.index(first.fit_name), compiled.index(second.fit_name))
-    best, lowest, low, high = _extent(problem, indices, levels[-1])
+    if window is None:
+        best, lowest, low, high = _extent(problem, indices, levels[-1])
+    else:
+        best, lowest, low, high = _inside(problem, window)
     plane = _Plane(problem.profiler(), indices, low, high - low, lowest)
     unit = np.linspace(0.0, 1.0, points)
     grid = np.stack(np.meshgrid(unit, unit), axis=-1)
     heights = plane(grid.reshape(-1, 2)).reshape(points, points)
+    if window is not None:
+        deepest, rise = _deepest(plane, grid.reshape(-1, 2), heights.ravel())
+        best[list(indices)] = low + deepest * (high - low)
+        plane, heights, lowest = replace(plane, floor=lowest + rise), heights - rise, lowest + rise
     lines = [
         tuple(_base(problem, low + line * (high - low)) for line in _lines(plane, heights, rise))
         for rise in rises
@@ -232,6 +249,7 @@ def contour(problem: Problem, levels: Sequence[float], points: int) -> ContourRe
         optimizer=problem.engine.optimizer,
         notes=(
             *problem.notes,
+            *(["drawn within a window: what lies outside is not seen"] if window else []),
             *lost_note(int((~np.isfinite(heights)).sum()), heights.size, "taken to be outside"),
         ),
         provenance=problem.provenance(),
@@ -255,6 +273,40 @@ def _extent(
     best, lowest = min(fits, key=lambda fit: fit[1])
     low, high = np.array(spans).T
     return best, lowest, low, high
+
+
+def _deepest(plane: _Plane, grid: FloatArray, heights: FloatArray) -> tuple[FloatArray, float]:
+    """Return the point (2,) of the unit square where the profile is lowest, and its height."""
+    start = grid[int(np.nanargmin(heights))]
+
+    def height(point: FloatArray) -> float:
+        return float(plane(point[np.newaxis])[0])
+
+    box: Sequence[tuple[float, float]] = [(0.0, 1.0), (0.0, 1.0)]
+    found = minimize(height, start, method="Nelder-Mead", bounds=box)
+    return np.asarray(found.x), min(float(found.fun), float(np.nanmin(heights)))
+
+
+def _inside(problem: Problem, window: Window) -> tuple[FloatArray, float, FloatArray, FloatArray]:
+    """Return a point (P,), its 2NLL, and the corners of a window in fit parameters."""
+    couplings = problem.description.couplings[:2]
+    corners = []
+    for (low, high), coupling in zip(window, couplings, strict=True):
+        parameter = coupling.parameter
+        if not (np.isfinite([low, high]).all() and low < high):
+            raise InputError(f"window {low} to {high}: give two numbers, the lower one first")
+        ends = parameter.to_fit(low), parameter.to_fit(high)
+        if ends[0] < coupling.low or ends[1] > coupling.high or (parameter.squared and low < 0):
+            raise InputError(
+                f"window {low:g} to {high:g}: {parameter.name} is from "
+                f"{parameter.from_fit(coupling.low):g} to {parameter.from_fit(coupling.high):g}"
+            )
+        corners.append(ends)
+    profiler = problem.profiler()
+    middle = 0.5 * (corners[0][0] + corners[0][1])
+    best, lowest = profiler.best(np.array([*corners[0], middle]))
+    low_corner, high_corner = np.array(corners).T
+    return best, lowest, low_corner, high_corner
 
 
 def _base(problem: Problem, line: FloatArray) -> FloatArray:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuhf.couplings import parameters
+from nuhf.experiments.expand import expanded
 from nuhf.experiments.region import Prepared
 from nuhf.histfactory import assemble
 from nuhf.rates.signal import check_together, expected
@@ -164,7 +165,10 @@ def _events(rows: Rows) -> dict[str, float]:
 
 
 def rates(
-    prepared: Prepared, values: Mapping[str, float] | None = None, anapole: str = "standard"
+    prepared: Prepared,
+    values: Mapping[str, float] | None = None,
+    anapole: str = "standard",
+    settings: Mapping[str, float] | None = None,
 ) -> Rates:
     """Return the expected events of an experiment.
 
@@ -176,6 +180,8 @@ def rates(
         Parameters in base units; all others are at the SM.
     anapole : str
         Convention of the anapole moment.
+    settings : mapping, optional
+        Numbers of the coupling models, such as ``mediator_mass_mev``.
 
     Raises
     ------
@@ -183,6 +189,9 @@ def rates(
         If a parameter is unknown, has no effect, or a value is a slip of the unit.
     """
     given = dict(values or {})
+    for name in given:
+        parameters.get(name)
+    (prepared,) = expanded([prepared], list(given), settings or {})
     found = _expected(prepared, given, anapole)
     regions = {region.name: _spectrum(prepared, i, found) for i, region in
                enumerate(prepared.regions)}  # fmt: skip

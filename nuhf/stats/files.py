@@ -18,7 +18,8 @@ from nuhf.couplings.parameters import Parameter
 from nuhf.errors import Caveat, InputError
 from nuhf.histfactory.describe import Channel, Coupling, Description, Free, Sample
 from nuhf.likelihood.engines import Engine, engine
-from nuhf.stats.problem import Options, Problem, fixed_nuisances, sizes, with_fixed
+from nuhf.stats.held import expectation, fixed_nuisances, sizes, with_fixed
+from nuhf.stats.problem import Options, Problem
 from nuhf.stats.results import Provenance, provenance
 from nuhf.workspaces import names
 from nuhf.workspaces.checks import lengths
@@ -255,6 +256,10 @@ def pose_files(source: Workspaces, interest: str | None, options: Options) -> Fi
     description = _description(spec, chosen, wanted)
     if options.asimov:
         data = chosen.compiled.expected_full(chosen.compiled.inits)
+    if options.inject:
+        truth = {_find(model, n, source): v for n, v in options.inject.items()}
+        truth = {n: known[n].to_fit(v) for n, v in truth.items()}
+        data = expectation(chosen.compiled, truth)
     others = tuple(c.parameter.name for c in description.couplings[1:])
     return FileProblem(
         (), known[wanted[0]], others, options, spec, description, chosen, np.asarray(data),

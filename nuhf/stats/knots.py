@@ -4,9 +4,6 @@ At *knots* along the axis everything else is fitted from every start, so that al
 minima are known. A knot's height in each minimum is the density there times the determinant of
 the conditional Hessian (Laplace's marginal density). Where other couplings float, there are more
 components beside the minima.
-
-Everything is in coordinates z: a fit parameter, or its root where a squared coupling has a prior
-in |x|: there the density is smooth in the root and infinite at zero in the square.
 """
 
 from dataclasses import dataclass, replace
@@ -17,17 +14,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuhf.errors import FitError
-from nuhf.likelihood.evaluate import CompiledModel
-from nuhf.likelihood.fit import fit
-from nuhf.likelihood.newton import derivatives, objective, prepare, select
 from nuhf.stats.intervals import ScanRange
 from nuhf.stats.log_density import LogDensity
-from nuhf.stats.priors import Axis, Normal
+from nuhf.stats.priors import Axis
+from nuhf.stats.space import (
+    Minimum,
+    Space,
+    curvature,
+    minima,
+    partial_fits,
+    positive,
+    space_of,
+)
 
-__all__ = ["Knots", "Minimum", "Space", "knots_of", "minima"]
+__all__ = ["Knots", "knots_of"]
 
 FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.intp]
 
 _KNOTS: Final = 200
@@ -35,8 +37,6 @@ _DEPTH: Final = 30.0
 """Log density below the maximum beyond which no draws are made: 1e-13 of the peak."""
 _TEMPER: Final = 0.4
 """Power of the density that spreads the knots: more of them in the tails than draws."""
-_FLOOR: Final = 1e-3
-"""Smallest curvature in units of those along the axes that a conditional minimum gets."""
 _SAME: Final = 0.1
 """Conditional minima closer than this, in standard deviations, are one."""
 _AROUND: Final = np.linspace(-4.0, 4.0, 9)
@@ -48,76 +48,6 @@ _NEGLIGIBLE: Final = 10.0
 """Log mass below that of its knot at which a place beside a minimum is left out."""
 _STARTS: Final = 81
 """Most starting points of a fit at a knot."""
-
-
-@dataclass(frozen=True)
-class Space:
-    """A density in the coordinates z, and what the fits need.
-
-    Attributes
-    ----------
-    density : LogDensity
-        The target.
-    axis : int
-        Position of the axis among the N free parameters.
-    root : ndarray of bool
-        Free parameters whose coordinate is the root, (N,).
-    compiled, data
-        The likelihood with normal priors of interfering couplings as constraints.
-    """
-
-    density: LogDensity
-    axis: int
-    root: BoolArray
-    compiled: CompiledModel
-    data: FloatArray
-
-    @property
-    def rest(self) -> IntArray:
-        """Positions of all free parameters but the axis, (N - 1,)."""
-        return np.delete(np.arange(self.root.size), self.axis)
-
-    def theta(self, z: FloatArray) -> FloatArray:
-        """Fit parameters [..., N] at coordinates [..., N]; outside the bounds for a root below 0.
-
-        A root is not negative: its mirror image would count everything twice.
-        """
-        return np.where(self.root, np.where(z < 0.0, -1.0, np.square(z)), z)
-
-    def z(self, theta: FloatArray) -> FloatArray:
-        """Coordinates [..., N] of fit parameters."""
-        return np.where(self.root, np.sqrt(np.where(self.root, np.abs(theta), 0.0)), theta)
-
-    def log(self, z: FloatArray) -> FloatArray:
-        """Log density [...] in the coordinates z [..., N], Jacobian included."""
-        theta, high = self.theta(z), self.density.bounds[:, 1]
-        # at zero itself Jacobian and prior are 0 and infinity, beside it their product is finite
-        near = np.where(self.root & (theta >= 0.0), np.maximum(theta, 2e-12 * high), theta)
-        jacobian = np.where(self.root, 0.5 * np.log(4.0 * np.maximum(near, 1e-300)), 0.0)
-        return np.asarray(self.density.logpdf(near) + jacobian.sum(axis=-1))
-
-
-def _space(density: LogDensity, axis: Axis) -> Space:
-    columns = density.columns()
-    root = np.zeros(int(density.free.sum()), dtype=bool)
-    c, aux = density.compiled.constraints, []
-    index, sigma = [], []
-    for column, one, prior in zip(columns, density.axes, density.priors, strict=True):
-        root[column] = one.squared and prior.in_root
-        if isinstance(prior, Normal) and not one.squared:
-            index.append(one.index)
-            aux.append(float(one.to_fit(prior.mean)))
-            sigma.append(prior.sd / one.scale)
-    n_aux, more = density.compiled.n_aux, len(index)
-    constraints = replace(
-        c,
-        normal_param=np.append(c.normal_param, index).astype(np.intp),
-        normal_aux=np.append(c.normal_aux, n_aux + np.arange(more)).astype(np.intp),
-        normal_sigma=np.append(c.normal_sigma, sigma),
-    )
-    compiled = replace(density.compiled, constraints=constraints, n_aux=n_aux + more)
-    data = np.append(density.data, aux)
-    return Space(density, columns[density.axes.index(axis)], root, compiled, data)
 
 
 @dataclass(frozen=True)
@@ -186,55 +116,6 @@ def _starts(space: Space) -> FloatArray:
     return np.asarray(np.array(points)[keep.astype(int)], dtype=float)
 
 
-def _fits(
-    space: Space, knot: IntArray, points: FloatArray, held: tuple[int, ...]
-) -> tuple[IntArray, FloatArray]:
-    """Fit all but the free parameters ``held`` from points (B, P); knots and ends of the good."""
-    free = space.density.free.copy()
-    free[np.flatnonzero(free)[list(held)]] = False
-    done = fit(space.compiled, space.data, starts=points, free=free)
-    good = done.converged & np.isfinite(done.twice_nll)
-    return knot[good], done.parameters[good]
-
-
-def _curvature(space: Space, points: FloatArray) -> tuple[FloatArray, BoolArray]:
-    """Precision (B, N, N) of the coordinates z at points (B, P), and whether it is usable, (B,).
-
-    Half the Hessian of 2NLL. Where a parameter is at its bound and the density falls away from
-    it, the square of its slope is added: an exponential of that width, not a normal, is there.
-    """
-    data = prepare(space.compiled, space.data[np.newaxis])
-    free = select(space.compiled, space.density.free)
-    with np.errstate(all="ignore"):
-        _, lam = objective(space.compiled, points, data)
-        exact = np.ones(len(points), dtype=bool)
-        gradient, hessian = derivatives(space.compiled, points, lam, data, exact, free)
-    gradient, hessian = 0.5 * gradient, 0.5 * hessian
-    theta, (low, high) = points[:, space.density.free], space.density.bounds.T
-    z = space.z(theta)
-    factor = np.where(space.root, 2.0 * z, 1.0)
-    hessian *= factor[:, :, np.newaxis] * factor[:, np.newaxis]
-    diagonal = np.arange(space.root.size)
-    hessian[:, diagonal, diagonal] += np.where(space.root, 2.0 * gradient, 0.0)
-    margin = 1e-6 * (high - low)
-    stuck = ((theta <= low + margin) & (gradient > 0)) | ((theta >= high - margin) & (gradient < 0))
-    added = np.where(stuck & ~space.root, np.square(gradient), 0.0)
-    hessian[:, diagonal, diagonal] += added
-    return hessian, np.asarray(np.isfinite(hessian).all(axis=(1, 2)))
-
-
-def _positive(space: Space, precision: FloatArray, which: IntArray) -> FloatArray:
-    """Make precisions (B, n, n) of some coordinates positive: scaled eigenvalues floored."""
-    low, high = space.density.bounds[which].T
-    width = np.where(space.root[which], np.sqrt(np.abs(high)), high - low)
-    diagonal = np.maximum(np.abs(np.einsum("bii->bi", precision)), np.square(2.0 / width))
-    scale = np.sqrt(diagonal)
-    values, vectors = np.linalg.eigh(precision / (scale[:, :, np.newaxis] * scale[:, np.newaxis]))
-    floored = np.maximum(values, _FLOOR)
-    rebuilt = (vectors * floored[:, np.newaxis]) @ vectors.swapaxes(1, 2)
-    return np.asarray(rebuilt * scale[:, :, np.newaxis] * scale[:, np.newaxis])
-
-
 def _distinct(knot: IntArray, z: FloatArray, precision: FloatArray, log: FloatArray) -> IntArray:
     """Indices of different minima, ordered by knot; the highest of equal ones stays."""
     kept: list[int] = []
@@ -254,14 +135,14 @@ def _evaluate(space: Space, z: FloatArray, starts: list[FloatArray]) -> tuple[Kn
     points = np.concatenate(starts)
     index = np.flatnonzero(space.density.free)[space.axis]
     points[:, index] = np.square(z[knot]) if space.root[space.axis] else z[knot]
-    knot, points = _fits(space, knot, points, (space.axis,))
+    knot, points = partial_fits(space, knot, points, (space.axis,))
     if not knot.size:
         raise FitError("no conditional fit converged: the posterior has no proposal")
-    whole, usable = _curvature(space, points)
+    whole, usable = curvature(space, points)
     knot, points, whole = knot[usable], points[usable], whole[usable]
     coordinates = space.z(points[:, space.density.free])
     log, rest = space.log(coordinates), space.rest
-    precision = _positive(space, whole[:, rest[:, np.newaxis], rest], rest)
+    precision = positive(space, whole[:, rest[:, np.newaxis], rest], rest)
     finite = np.isfinite(log)
     index = np.flatnonzero(finite)[
         _distinct(knot[finite], coordinates[finite][:, rest], precision[finite], log[finite])
@@ -345,12 +226,12 @@ def _along(knots: Knots, column: int, j: int) -> _Parts:
     points[:, space.density.free] = np.clip(
         space.theta(np.where(space.root, np.abs(z), z)), *bounds
     )
-    m, points = _fits(space, m, points, (space.axis, column))
-    whole, usable = _curvature(space, points)
+    m, points = partial_fits(space, m, points, (space.axis, column))
+    whole, usable = curvature(space, points)
     m, points, whole = m[usable], points[usable], whole[usable]
     z = space.z(points[:, space.density.free])
     log = space.log(z)
-    precision = _positive(space, whole[:, rest[:, np.newaxis], rest], rest)
+    precision = positive(space, whole[:, rest[:, np.newaxis], rest], rest)
     # along the coupling itself as wide as half the way to the next component
     covariance = np.linalg.inv(precision)
     excess = np.square(_WIDTH * sd[m]) - covariance[:, j, j]
@@ -388,53 +269,6 @@ def _cells(knots: Knots, level: FloatArray) -> list[tuple[float, float]]:
     return found
 
 
-@dataclass(frozen=True)
-class Minimum:
-    """A minimum in all free parameters.
-
-    Attributes
-    ----------
-    point : ndarray
-        Parameters of the model, (P,).
-    z : ndarray
-        Coordinates of the free ones, (N,).
-    covariance : ndarray
-        Inverse of the curvature there, (N, N).
-    rise : float
-        2NLL above the deepest minimum.
-    """
-
-    point: FloatArray
-    z: FloatArray
-    covariance: FloatArray
-    rise: float
-
-
-def minima(space: Space, starts: FloatArray) -> tuple[Minimum, ...]:
-    """Free fits from points (S, P): the different minima, deepest first.
-
-    Minima less than a standard deviation apart in the couplings count as one.
-    """
-    done = fit(space.compiled, space.data, starts=starts, free=space.density.free)
-    good = np.flatnonzero(done.converged & np.isfinite(done.twice_nll))
-    if not good.size:
-        return ()
-    good = good[np.argsort(done.twice_nll[good])]
-    points, heights = done.parameters[good], done.twice_nll[good]
-    precision, usable = _curvature(space, points)
-    usable &= heights < heights[0] + 2.0 * _DEPTH
-    points, heights, precision = points[usable], heights[usable], precision[usable]
-    covariance = np.linalg.inv(_positive(space, precision, np.arange(space.root.size)))
-    z, columns = space.z(points[:, space.density.free]), space.density.columns()
-    kept: list[Minimum] = []
-    for i, matrix in enumerate(covariance):
-        block = np.linalg.inv(matrix[np.ix_(columns, columns)])
-        apart = (z[i, columns] - other.z[columns] for other in kept)
-        if all(d @ block @ d > 1.0 for d in apart):
-            kept.append(Minimum(points[i], z[i], matrix, float(heights[i] - heights[0])))
-    return tuple(kept)
-
-
 def knots_of(density: LogDensity, axis: Axis) -> Knots:
     """Fit at knots along a coupling: coarsely over its range, then where the density is.
 
@@ -443,7 +277,7 @@ def knots_of(density: LogDensity, axis: Axis) -> Knots:
     FitError
         If no fit converges.
     """
-    space = _space(density, axis)
+    space = space_of(density, axis)
     grid = ScanRange(axis.low, axis.high).grid()
     z = np.sqrt(grid) if space.root[space.axis] else grid
     starts = _starts(space)

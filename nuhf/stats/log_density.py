@@ -7,7 +7,6 @@ constrain is flat within its bounds. Outside the bounds of any parameter the den
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,20 +14,17 @@ import pyhf
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammainc, gammaincinv, ndtr, ndtri
 
-from nuhf import resources
-from nuhf.couplings.parameters import Parameter, suggest
+from nuhf.couplings.parameters import Parameter
 from nuhf.errors import InputError
-from nuhf.likelihood.evaluate import CompiledModel, compile_model, poisson_twice_nll
+from nuhf.likelihood.evaluate import CompiledModel, poisson_twice_nll
 from nuhf.likelihood.jax_density import import_jax, log_likelihood
 from nuhf.stats.priors import Axis, Prior, priors_of
 from nuhf.stats.problem import Problem
-from nuhf.stats.results import OptionsRecord, provenance
-from nuhf.workspaces.native import load_model
 
 if TYPE_CHECKING:
     from jax import Array
 
-__all__ = ["LogDensity", "of_file", "of_problem"]
+__all__ = ["LogDensity", "of_problem"]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -252,61 +248,3 @@ def of_problem(problem: Problem, prior: Mapping[str, "Prior | str"] | None = Non
         title, compiled, problem.data, problem.profiler().free, tuple(axes), priors,
         _regions(problem.engine.model), problem.notes, record,
     )  # fmt: skip
-
-
-def of_file(
-    path: str | Path,
-    parameters: Sequence[str],
-    prior: Mapping[str, "Prior | str"] | None = None,
-    fix: Sequence[str] = (),
-) -> LogDensity:
-    """Return the log density of a pyhf workspace: the named parameters are the couplings.
-
-    Parameters
-    ----------
-    path : path
-        A workspace, with or without ``powerfactor``.
-    parameters : sequence of str
-        Names of its parameters that get a prior; its parameter of interest if empty.
-    prior : mapping, optional
-        Priors by name, flat by default.
-    fix : sequence of str
-        Parameters held at their nominal value.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, or a parameter is not in it.
-    ModelError
-        If it is no workspace that can be compiled.
-    """
-    model, data = load_model(resources.read_json(Path(path)))
-    compiled = compile_model(model)
-    names = list(parameters) or [name for name in (model.config.poi_name,) if name]
-    if not names:
-        raise InputError(f"{path} has no parameter of interest: name one of its parameters")
-    free = ~compiled.fixed
-    for name in (*names, *fix):
-        if name not in compiled.names:
-            raise InputError(f"{path}: no parameter '{name}'; {suggest(name, compiled.names)}")
-        free[compiled.index(name)] = name not in fix
-    axes = []
-    for name in names:
-        index = compiled.index(name)
-        low, high = compiled.bounds[index]
-        axes.append(Axis(name, name, "1", index, low, high, compiled.inits[index]))
-    priors = priors_of(axes, prior)
-    words = {axis.name: str(p) for axis, p in zip(axes, priors, strict=True)}
-    options: OptionsRecord = {"priors": words, "fix": list(fix)}
-    record = provenance(options, {str(path): resources.digest(Path(path))})
-    return LogDensity(
-        str(path),
-        compiled,
-        np.asarray(data),
-        free,
-        tuple(axes),
-        priors,
-        _regions(model),
-        (),
-        record,
-    )

@@ -1,24 +1,24 @@
 """A question posed to the data: experiments, parameter of interest, options, model."""
 
-import fnmatch
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, Final
 
 import numpy as np
-import pyhf
 from numpy.typing import NDArray
 
 from nuhf.couplings import parameters
 from nuhf.couplings.parameters import Parameter
 from nuhf.errors import Caveat, InputError
-from nuhf.experiments.prepare import prepare
+from nuhf.experiments.expand import expanded
 from nuhf.experiments.region import Prepared
 from nuhf.histfactory import assemble
 from nuhf.histfactory.describe import Description
 from nuhf.likelihood.engines import Engine, ModelProfiler, engine
 from nuhf.likelihood.evaluate import CompiledModel, compile_model
+from nuhf.physics.couplings import sm_charge_radius
+from nuhf.stats.held import expectation, fixed_nuisances, sizes, with_fixed
 from nuhf.stats.intervals import ScanRange
 from nuhf.stats.results import OptionsRecord, Provenance, provenance
 from nuhf.workspaces import encode
@@ -27,19 +27,44 @@ from nuhf.workspaces.native import load_model
 __all__ = [
     "Options",
     "Problem",
-    "expanded",
-    "fixed_nuisances",
     "pose",
     "profile_group",
-    "sizes",
-    "with_fixed",
 ]
 
 FloatArray = NDArray[np.float64]
 
+_INCOHERENT: Final = (
+    "its interference with the SM in the Sun is left out (sources.*.coherence = true has it)"
+)
+
+_REAL: Final = (
+    "a real coupling: positive values have phase 0, negative ones phase pi; of an unknown phase "
+    "the larger modulus of the two ends is allowed"
+)
+
+_MODULUS: Final = (
+    "its interference with the SM in the Sun, of unknown phase, is left out; the coupling without "
+    "'abs_' has it"
+)
+
 _PROPAGATION: Final = (
     "acts on the propagation of neutrinos, too, which is not polynomial; it is held at the SM here"
 )
+
+
+def _radius_note(radius: Parameter, scheme: str) -> str:
+    """Say whether a radius is the total one, and by how much the other convention differs."""
+    flavour = radius.feeds[0].flavours[0]
+    standard = sm_charge_radius(flavour)
+    if scheme == "tree":
+        return (
+            f"{radius.name} is the total charge radius (couplings at tree level); as a deviation "
+            f"from that of the SM, {standard:.2g} cm2, values are {-standard:.2g} cm2 higher"
+        )
+    return (
+        f"{radius.name} is the deviation from the charge radius of the SM, {standard:.2g} cm2 "
+        f"(couplings '{scheme}'); as total radii values are {-standard:.2g} cm2 lower"
+    )
 
 
 @dataclass(frozen=True)
@@ -65,6 +90,8 @@ class Options:
         Range of the parameter of interest in base units.
     settings : mapping
         Numbers of the models of couplings, such as ``mediator_mass_mev``.
+    inject : mapping
+        Truth of Asimov data: couplings in base units, nuisances.
     """
 
     anapole: str = "standard"
@@ -75,6 +102,7 @@ class Options:
     asimov: bool = False
     search: tuple[float, float] | None = None
     settings: Mapping[str, float] = field(default_factory=dict)
+    inject: Mapping[str, float] = field(default_factory=dict)
 
     def summary(self) -> OptionsRecord:
         """Return the options as plain data for the provenance."""
@@ -89,6 +117,8 @@ class Options:
         }
         if self.settings:
             content["settings"] = dict(self.settings)
+        if self.inject:
+            content["inject"] = dict(self.inject)
         return content
 
 
@@ -143,12 +173,22 @@ class Problem:
                 found.append(Caveat(twice))
         moved = (self.parameter.name, *self.profiled, *self.options.values)
         oscillated = any("tau" in one.flavours for one in self.experiments)
+        coherent = any("emu" in one.flavours for one in self.experiments)
         for name in moved:
             entry = parameters.get(name)
             found += [entry.note] if entry.note else []
             found += [Caveat(f"{name}: {_PROPAGATION}")] if entry.propagates and oscillated else []
-        settings = self.options.settings.items()
-        found += [Caveat(f"{name} = {value:g}") for name, value in settings]
+            joins = any(feed.partner in parameters.FLAVOURS for feed in entry.feeds)
+            if joins and oscillated:
+                real = _REAL if entry.interferes else _MODULUS
+                found.append(f"{name}: {real if coherent else _INCOHERENT}")
+            if entry.group.name == "radii" and entry.interferes:
+                schemes = {one.loaded.experiment.physics.couplings for one in self.experiments}
+                found += [_radius_note(entry, scheme) for scheme in sorted(schemes)]
+        used = {**self.options.settings}
+        for one in self.experiments:
+            used |= one.loaded.settings
+        found += [Caveat(f"{name} = {value:g}") for name, value in used.items()]
         return tuple(dict.fromkeys([*found, *self.asked_notes("at the SM")]))
 
     def asked_notes(self, nominal: str) -> tuple[str, ...]:
@@ -158,8 +198,9 @@ class Problem:
             low, high = self.options.search
             where = f"searched within {low:g} to {high:g} only"
             found.append(Caveat(f"{where}: minima and pieces outside are not seen"))
-        if self.options.asimov:
-            given = [f"{name} = {value:g}" for name, value in self.options.values.items()]
+        if self.options.asimov or self.options.inject:
+            known = {**self.options.values, **self.options.inject}
+            given = [f"{name} = {value:g}" for name, value in known.items()]
             truth = f"with {', '.join(given)}" if given else nominal
             found.append(Caveat(f"Asimov data: the expectation {truth}, not the measured counts"))
         return tuple(found)
@@ -295,99 +336,22 @@ def profile_group(
     return tuple(dict.fromkeys(p for p in found if p != interest))
 
 
-def expanded(
-    experiments: Sequence[Prepared], names: Sequence[str], settings: Mapping[str, float]
-) -> Sequence[Prepared]:
-    """Return experiments whose templates are expanded in what some parameters feed.
-
-    Raises
-    ------
-    InputError
-        If a parameter needs a setting that is not given, or one is given that none needs.
-    """
-    needed: dict[str, str] = {}
-    for model in parameters.models():
-        entries = {p.name for p in model.parameters} & set(names)
-        needed |= {setting: min(entries) for setting in model.settings if entries}
-    for setting, name in needed.items():
-        if setting not in settings:
-            raise InputError(f"{name} needs a value of the setting {setting}")
-    for setting, value in settings.items():
-        if setting not in needed:
-            raise InputError(
-                f"no parameter here has a setting '{setting}'; "
-                f"{parameters.suggest(setting, needed or ['none'])}"
-            )
-        if not 0.0 <= value < np.inf:
-            raise InputError(f"{setting} = {value:g}: give a number that is not negative")
-    found = []
-    for one in experiments:
-        fed = [f.variable for n in (*names, *one.loaded.analysis.reference)
-               for f in parameters.get(n).feeds]  # fmt: skip
-        wanted = tuple(dict.fromkeys(v for v in fed if v in parameters.variables()))
-        usual = set(wanted) <= set(one.loaded.variables)
-        more = replace(one.loaded, variables=wanted, settings=dict(settings))
-        found.append(one if usual and not settings else prepare(more))
-    return found
-
-
-def fixed_nuisances(
-    entries: Sequence[str], model: pyhf.Model, free: Collection[str]
-) -> dict[str, float | None]:
-    """Resolve ``NAME``, ``NAME=VALUE`` and wildcards to nuisances, None for the nominal value.
-
-    Raises
-    ------
-    InputError
-        If no nuisance has the name (or it is in ``free``), or a value is no number or outside the
-        nuisance's bounds.
-    """
-    nuisances = [name for name in model.config.par_order if name not in free]
-    found: dict[str, float | None] = {}
-    for entry in entries:
-        pattern, equals, text = entry.partition("=")
-        matching = fnmatch.filter(nuisances, pattern)
-        if not matching:
-            hint = parameters.suggest(pattern, nuisances)
-            raise InputError(f"fix: no nuisance '{pattern}'; {hint}")
-        for name in matching:
-            found[name] = _fixed_value(entry, text, name, model) if equals else None
-    return found
-
-
-def _fixed_value(entry: str, text: str, name: str, model: pyhf.Model) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise InputError(f"fix = {entry}: give NAME or NAME=VALUE with a number") from None
-    for low, high in model.config.param_set(name).suggested_bounds:
-        if not low <= value <= high:
-            raise InputError(f"fix = {entry}: {name} is between {low:g} and {high:g}")
-    return value
-
-
-def sizes(model: pyhf.Model) -> dict[str, int]:
-    """Return the number of values of every parameter."""
-    config = model.config
-    return {name: config.param_set(name).n_parameters for name in config.par_order}
-
-
-def with_fixed(
-    spec: Mapping[str, Any], values: Mapping[str, float | None], sizes: Mapping[str, int]
-) -> dict[str, Any]:
-    """Return a workspace whose first measurement holds parameters, at values or (None) nominal.
-
-    ``sizes`` are the numbers of values of parameters that have one per bin.
-    """
-    entry = dict(spec["measurements"][0])
-    config = {p["name"]: dict(p) for p in entry["config"]["parameters"]}
-    for name, value in values.items():
-        held = config.setdefault(name, {"name": name})
-        held["fixed"] = True
-        if value is not None:
-            held["inits"] = [value] * sizes.get(name, 1)
-    entry["config"] = {**entry["config"], "parameters": list(config.values())}
-    return {**spec, "measurements": [entry, *spec["measurements"][1:]]}
+def _injected(
+    experiments: Sequence[Prepared], floated: Sequence[str], options: Options
+) -> FloatArray:
+    """Return counts and auxiliary data expected at a truth, which may have more couplings."""
+    inject = options.inject
+    others = [name for name in inject if name in parameters.PARAMETERS and name not in floated]
+    held = {name: value for name, value in options.values.items() if name not in inject}
+    description = assemble.describe(experiments, [*floated, *others], held, options.anapole)
+    model, _ = load_model(encode.native(description))
+    known = {c.parameter.name: c.parameter for c in description.couplings}
+    truth = {
+        known[name].fit_name if name in known else name: known[name].to_fit(value)
+        if name in known else value
+        for name, value in inject.items()
+    }  # fmt: skip
+    return expectation(compile_model(model), truth)
 
 
 def pose(experiments: Sequence[Prepared], interest: str, options: Options) -> Problem:
@@ -417,14 +381,16 @@ def pose(experiments: Sequence[Prepared], interest: str, options: Options) -> Pr
         experiments, [interest, *profiled], options.values, options.anapole
     )
     spec = encode.native(description)
-    model, data = load_model(spec)
+    model, data = load_model(spec, validate=False)
     if options.fix:
         free = {coupling.parameter.fit_name for coupling in description.couplings}
         spec = with_fixed(spec, fixed_nuisances(options.fix, model, free), sizes(model))
-        model, data = load_model(spec)
+        model, data = load_model(spec, validate=False)
     chosen = engine(options.engine, model)
     if options.asimov:
         data = chosen.compiled.expected_full(chosen.compiled.inits)
+    if options.inject:
+        data = _injected(experiments, [interest, *profiled], options)
     return Problem(
         tuple(experiments), parameter, profiled, options, spec, description, chosen,
         np.asarray(data),

@@ -1,11 +1,11 @@
-"""Impact of every nuisance parameter on a parameter of interest, computed by cabinetry."""
+"""Impact of every nuisance parameter on a parameter of interest: ours, or cabinetry's."""
 
 import contextlib
 import io
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 import numpy as np
 import pyhf
@@ -13,10 +13,13 @@ from iminuit import Minuit
 from numpy.typing import NDArray
 
 from nuhf.errors import FitError, InputError
+from nuhf.stats.impacts import breakdown, impacts, widths
+from nuhf.stats.intervals import threshold
 from nuhf.stats.problem import Problem
 from nuhf.stats.results import Provenance, Result, choices, heading, title_of, unit_text
-from nuhf.stats.uncertainties import at_bounds, covariance
+from nuhf.stats.uncertainties import at_bounds, correlation, covariance
 from nuhf.tables import format_csv
+from nuhf.units import percent
 from nuhf.workspaces.native import load_model
 
 if TYPE_CHECKING:
@@ -61,6 +64,17 @@ class RankingResult(Result):
         the fit, above or below its fitted value, (n,).
     names, correlation
         Order of all parameters of the model, and their correlation matrix.
+    observables : ndarray
+        Change of the quantity when the auxiliary measurement of a nuisance is one standard
+        deviation higher, (n,). This and what follows is empty with ``--engine pyhf``.
+    cl, ends, end_shifts
+        Confidence level; the outer ends of the interval (k,), those at no physical bound, and
+        their change when a nuisance is held one error above and below, (n, 2, k).
+    breakdown : mapping
+        ``statistical`` and ``systematic`` part of the error; the squares add up to that of the
+        ``total``. Empty where the parameter is at a bound.
+    groups : mapping
+        The systematic part by group of nuisances, the first word of their names.
     """
 
     experiments: tuple[str, ...]
@@ -84,6 +98,12 @@ class RankingResult(Result):
     optimizer: str
     notes: tuple[str, ...]
     provenance: Provenance = field(repr=False)
+    observables: FloatArray = field(default_factory=lambda: np.zeros(0))
+    cl: float = 0.9
+    ends: tuple[float, ...] = ()
+    end_shifts: FloatArray = field(default_factory=lambda: np.zeros((0, 2, 0)))
+    breakdown: Mapping[str, float] = field(default_factory=dict)
+    groups: Mapping[str, float] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
         """Say what each nuisance moves the parameter by, the most important first."""
@@ -102,6 +122,30 @@ class RankingResult(Result):
                 f"{name:{width}s}  {kind:11s} {value:10.3f} {error:10.3f}   {up:+12.3g} "
                 f"{down:+12.3g}"
             )
+        return rows + self._parts()
+
+    def _parts(self) -> list[str]:
+        """Say what the error comes from, and what moves the ends of the interval most."""
+        rows, unit = [], unit_text(self.unit)
+        if self.breakdown:
+            largest = sorted(self.groups.items(), key=lambda item: -item[1])
+            groups = ", ".join(f"{name} {part:.2g}" for name, part in largest)
+            rows.append(
+                f"error: statistical {self.breakdown['statistical']:.2g}{unit}, systematic "
+                f"{self.breakdown['systematic']:.2g}{unit} ({groups})"
+            )
+        if self.ends:
+            ends = ", ".join(f"{end:.3g}" for end in self.ends)
+            shown = f"interval [{ends}]" if len(self.ends) == 2 else f"end {ends}"
+            sizes = np.abs(self.end_shifts)
+            places = sizes.max(axis=1).argmax(axis=0)
+            most = [
+                f"{size:.2g} ({self.nuisances[place]})"
+                for size, place in zip(sizes.max(axis=(0, 1)), places, strict=True)
+            ]
+            rows.append(
+                f"{percent(self.cl)} % CL {shown}{unit}: ends move most by {' and '.join(most)}"
+            )
         return rows
 
     def columns(self) -> dict[str, Sequence[object]]:
@@ -111,6 +155,12 @@ class RankingResult(Result):
             key: getattr(self, key)
             for key in ("prefit_up", "prefit_down", "postfit_up", "postfit_down")
         }
+        if self.observables.size:
+            arrays["observable"] = self.observables
+        names = ("lower_end", "upper_end")[-len(self.ends) :] if self.ends else ()
+        for k, end in enumerate(names):
+            arrays[f"{end}_up"] = self.end_shifts[:, 0, k]
+            arrays[f"{end}_down"] = self.end_shifts[:, 1, k]
         columns: dict[str, Sequence[object]] = {"nuisance": self.nuisances, "kind": self.kinds}
         return columns | {name: row.tolist() for name, row in arrays.items()}
 
@@ -183,16 +233,18 @@ def _quiet() -> Iterator[None]:
         pyhf.set_backend(*backend)
 
 
-def ranking(problem: Problem) -> RankingResult:
+def ranking(problem: Problem, cl: float = 0.9) -> RankingResult:
     """Rank the nuisances of a problem by their impact on its parameter of interest.
 
-    The fits are cabinetry's, on the native model. They start near the deepest minimum that our
-    own fits find, so that a second minimum cannot mislead them.
+    The fits are those of the compiled likelihood, or with the engine ``pyhf`` cabinetry's. They
+    start near the deepest minimum, so that a second minimum cannot mislead them.
 
     Parameters
     ----------
     problem : Problem
         Model and data; other couplings that float are ranked like nuisances.
+    cl : float
+        Confidence level of the interval whose ends are moved, too.
 
     Raises
     ------
@@ -201,6 +253,78 @@ def ranking(problem: Problem) -> RankingResult:
     FitError
         If a fit fails.
     """
+    threshold(cl)
+    return _cabinetry_s(problem) if problem.options.engine == "pyhf" else _ours(problem, cl)
+
+
+def _ours(problem: Problem, cl: float) -> RankingResult:
+    """Rank by fits of the compiled likelihood."""
+    found = impacts(problem, _best(problem), cl)
+    parts = breakdown(problem, found.best)
+    compiled, parameter, index = problem.engine.compiled, problem.parameter, found.index
+    poi = problem.profiler().index
+    errors = np.sqrt(np.clip(np.diag(found.matrix), 0.0, None))
+    value, error = float(found.best[poi]), float(errors[poi])
+    order = np.argsort(-np.round(np.abs(found.postfit).max(axis=1) / error, _DIGITS), kind="stable")
+    index, size = index[order], parameter.scale
+    observables = np.zeros(index.size) if parts is None else size * parts.observables[index]
+    linear = not parameter.squared
+    matrix = correlation(compiled.names, found.matrix)["matrix"]
+    ends = found.ends * size + (parameter.offset if linear else 0.0)
+    return RankingResult(
+        **_head(problem),
+        best_fit=parameter.from_fit(value) if linear else value * size,
+        error=error * size,
+        nuisances=tuple(compiled.names[i] for i in index),
+        kinds=tuple("constrained" if widths(problem)[i] else "free" for i in index),
+        pulls=found.best[index],
+        constraints=errors[index],
+        prefit_up=size * found.prefit[order, 0],
+        prefit_down=size * found.prefit[order, 1],
+        postfit_up=size * found.postfit[order, 0],
+        postfit_down=size * found.postfit[order, 1],
+        names=compiled.names,
+        correlation=np.asarray(matrix, dtype=float),
+        twice_nll=found.twice_nll,
+        optimizer=problem.engine.optimizer,
+        notes=_notes(problem, value, error, ()),
+        provenance=problem.provenance(),
+        observables=observables,
+        cl=cl,
+        ends=tuple(float(end) for end in ends),
+        end_shifts=size * found.end_shifts[order],
+        breakdown={} if parts is None else {
+            "total": size * parts.total,
+            "statistical": size * parts.statistical,
+            "systematic": size * parts.systematic,
+        },
+        groups={} if parts is None else {n: size * part for n, part in parts.groups.items()},
+    )  # fmt: skip
+
+
+class _Head(TypedDict):
+    experiments: tuple[str, ...]
+    analysis: str
+    parameter: str
+    quantity: str
+    unit: str
+
+
+def _head(problem: Problem) -> _Head:
+    """Name what the impacts are on."""
+    parameter = problem.parameter
+    linear = not parameter.squared
+    return {
+        "experiments": problem.names,
+        "analysis": problem.analysis,
+        "parameter": parameter.name,
+        "quantity": parameter.name if linear else parameter.fit_stem,
+        "unit": parameter.unit if linear or parameter.unit == "1" else f"{parameter.unit}^2",
+    }
+
+
+def _cabinetry_s(problem: Problem) -> RankingResult:
+    """Rank by cabinetry's fits, on the workspace of the problem."""
     model, _ = load_model(problem.spec)
     parameter = problem.parameter
     profiler = problem.profiler()
@@ -213,31 +337,27 @@ def ranking(problem: Problem) -> RankingResult:
         fixed[problem.engine.compiled.index(name)] = True
     constrained = _constrained(model)
     start = best + _STEP * constrained * ~fixed
-    fit, impacts = _cabinetry(model, problem.data, parameter.fit_name, start, fixed)
+    fit, moved = _cabinetry(model, problem.data, parameter.fit_name, start, fixed)
     index = list(fit.labels).index(parameter.fit_name)
     value, error = float(fit.bestfit[index]), float(fit.uncertainty[index])
-    largest = np.abs([impacts.postfit_up, impacts.postfit_down]).max(axis=0)
+    largest = np.abs([moved.postfit_up, moved.postfit_down]).max(axis=0)
     order = np.argsort(-np.round(largest / error, _DIGITS), kind="stable")
     held = {n for n, out in zip(fit.labels, fixed, strict=True) if out}
-    order = order[[impacts.labels[i] not in held for i in order]]
+    order = order[[moved.labels[i] not in held for i in order]]
     bound = dict(zip(fit.labels, constrained, strict=True))
     linear = not parameter.squared
     scaled = {
-        key: parameter.scale * getattr(impacts, key)[order]
+        key: parameter.scale * getattr(moved, key)[order]
         for key in ("prefit_up", "prefit_down", "postfit_up", "postfit_down")
     }
     return RankingResult(
-        experiments=problem.names,
-        analysis=problem.analysis,
-        parameter=parameter.name,
-        quantity=parameter.name if linear else parameter.fit_stem,
-        unit=parameter.unit if linear or parameter.unit == "1" else f"{parameter.unit}^2",
+        **_head(problem),
         best_fit=parameter.from_fit(value) if linear else value * parameter.scale,
         error=error * parameter.scale,
-        nuisances=tuple(impacts.labels[i] for i in order),
-        kinds=tuple("constrained" if bound[impacts.labels[i]] else "free" for i in order),
-        pulls=impacts.bestfit[order],
-        constraints=impacts.uncertainty[order],
+        nuisances=tuple(moved.labels[i] for i in order),
+        kinds=tuple("constrained" if bound[moved.labels[i]] else "free" for i in order),
+        pulls=moved.bestfit[order],
+        constraints=moved.uncertainty[order],
         **scaled,
         names=tuple(fit.labels),
         correlation=np.asarray(fit.corr_mat, dtype=float),
@@ -310,7 +430,7 @@ def _cabinetry(
 
         try:
             fit = cabinetry.fit.fit(model, counts, **options)
-            impacts = cabinetry.fit.ranking(model, counts, fit_results=fit, poi_name=poi, **options)
+            moved = cabinetry.fit.ranking(model, counts, fit_results=fit, poi_name=poi, **options)
         except (ValueError, pyhf.exceptions.FailedMinimization) as error:
             raise FitError(f"cabinetry's fit failed: {error}") from error
-    return fit, impacts
+    return fit, moved

@@ -61,6 +61,7 @@ class OptionsRecord(TypedDict, total=False):
     asimov: bool
     range: list[float] | None
     settings: dict[str, float]
+    inject: dict[str, float]
     priors: dict[str, str]
 
 

@@ -15,7 +15,7 @@ from nuhf.errors import FitError
 from nuhf.stats.problem import Problem
 from nuhf.toys.executors import Session, session
 from nuhf.toys.problem import asked, conditional, toy_setup
-from nuhf.toys.sample import ToyOptions, blocks, converged_only
+from nuhf.toys.sample import TIE, ToyOptions, blocks, converged_only
 
 __all__ = ["ToyCls", "toy_cls"]
 
@@ -125,7 +125,7 @@ def _tested(
             lost += failed
             # half a toy keeps the logarithm finite
             good = toys[np.isfinite(toys)]
-            beyond = float((good >= q[i] - 1e-9).sum()) + 0.5
+            beyond = float((good >= q[i] - TIE).sum()) + 0.5
             fractions.append(beyond / (len(good) + 1.0))
             relative.append(max(1.0 - fractions[-1], 0.0) / beyond)
         ratios[i] = fractions[0] / fractions[1]

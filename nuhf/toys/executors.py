@@ -26,7 +26,8 @@ import pyhf
 
 from nuhf.errors import FitError, InputError, NuhfError
 from nuhf.toys.checkpoint import Checkpoint, open_checkpoint, task_digest
-from nuhf.toys.sample import Task, ToyOptions, ToySetup, runner
+from nuhf.toys.runner import runner
+from nuhf.toys.sample import Task, ToyOptions, ToySetup
 
 __all__ = [
     "Executor", "Processes", "Progress", "Serial", "Session", "cores", "failure", "session",

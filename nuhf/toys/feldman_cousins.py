@@ -1,36 +1,40 @@
 """Feldman-Cousins intervals with profiled nuisances, in one and two dimensions.
 
 At each tested value the nuisances are fitted to the data, toys are made there, and the value is
-accepted where the data's ``t`` is not above the critical value of the toys'. Sources: G. J.
+accepted where fewer than ``cl`` of them have a smaller ``t`` than the data. Sources: G. J.
 Feldman, R. D. Cousins, Phys. Rev. D 57, 3873 (1998), arXiv:physics/9711021; profiled nuisances
 as in A. Acero et al. (NOvA), arXiv:2207.14353.
 
-Every tested value has its own random numbers. Values that bracket an end get company there, the
-critical values around it are fitted by a line, and the end is where the data's ``t``, known
-exactly, meets the line.
+Every tested value has its own random numbers. Around an end more toys are made at one value, and
+weighted for others near it, so that the part of them below the data is one function; with counts
+it has steps, and the end is located by dividing its cell. The error of an end is that of this part,
+which is binomial. A few bins without nuisances need no toys (`nuhf.toys.exact`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 
-from nuhf.errors import FitError
+from nuhf.errors import FitError, OpenRegionError
 from nuhf.stats.intervals import ProfileIntervals, ScanRange, intervals, threshold
 from nuhf.stats.problem import Problem
+from nuhf.toys.ends import crossing_cell, end_with_error
+from nuhf.toys.exact import exact_region
 from nuhf.toys.executors import Session, session
-from nuhf.toys.problem import (
-    asked,
-    check_engine,
-    conditional,
-    negative_note,
-    start_values,
-    toy_setup,
+from nuhf.toys.problem import asked, check_engine, conditional, start_values, toy_setup
+from nuhf.toys.sample import (
+    TIE,
+    Task,
+    ToyOptions,
+    blocks,
+    converged_only,
+    critical_value,
+    probability_below,
 )
-from nuhf.toys.sample import ToyOptions, blocks, converged_only, critical_value
 
 __all__ = ["Construction", "Points", "construct", "feldman_cousins"]
 
@@ -39,8 +43,11 @@ FloatArray = NDArray[np.float64]
 #: The first grid covers t up to this many times the asymptotic threshold, plus 2.
 _REACH: Final = 2.0
 _MARGIN: Final = 2.0
-#: Where in a bracketing cell further values are placed, from its linear crossing.
-_OFFSETS: Final = (-0.2, 0.0, 0.2)
+#: Toys for an end, in units of those for a tested value; values in and around its cell, and then
+#: in the part of it that has the end.
+_MORE: Final = 3
+_AROUND: Final = 7
+_INSIDE: Final = 4
 #: Of toys that may be lost to fits without convergence.
 _LOST: Final = 0.01
 _NOISE: Final = 2.0
@@ -58,19 +65,19 @@ class Points:
         t of the data.
     critical, error : ndarray
         Critical value of the toys and its statistical error.
+    below, below_error : ndarray
+        Part of the toys with a smaller t than the data, and its binomial error.
+    inside : ndarray of bool
+        Whether t is not above the critical value.
     """
 
     values: FloatArray
     statistic: FloatArray
     critical: FloatArray
     error: FloatArray
-
-    def joined(self, other: "Points") -> "Points":
-        """Return both together, sorted."""
-        order = np.argsort(np.concatenate([self.values, other.values]), kind="stable")
-        names = self.__dataclass_fields__
-        parts = {n: np.concatenate([getattr(self, n), getattr(other, n)])[order] for n in names}
-        return Points(**parts)
+    below: FloatArray
+    below_error: FloatArray
+    inside: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -89,8 +96,6 @@ class Construction:
         The critical values behind them.
     unconverged : int
         Toys without a converged fit, left out.
-    unphysical : int
-        Toys that fit best where bins expect less than -0.5 events in all.
     toys : int
         Toys altogether.
     merged : int
@@ -102,7 +107,6 @@ class Construction:
     errors: tuple[tuple[float, float], ...]
     tested: Points
     unconverged: int
-    unphysical: int
     toys: int
     merged: int
 
@@ -127,34 +131,64 @@ class _Tester:
         """Return t of the data at one value."""
         return float(self.data(np.array([[value]]))[1][0])
 
-    def critical(
-        self, points: FloatArray, first: int
-    ) -> tuple[FloatArray, FloatArray, NDArray[np.intp]]:
-        """Statistic (n,), critical values with errors (n, 2); toys lost and unphysical (2,).
-
-        The random numbers of the points are numbered from ``first``.
-        """
-        parameters, t = self.data(points)
-        tasks, owners = [], []
-        for i, (truth, point) in enumerate(zip(parameters, points, strict=True)):
-            base = {"kind": "statistic", "truth": truth.tolist(), "values": point.tolist()}
-            made = blocks(base, self.options.toys, [self.options.seed, first + i])
-            tasks += made
-            owners += [i] * len(made)
+    def test(self, values: FloatArray) -> tuple[Points, int]:
+        """Test values (n,), and count the toys lost."""
+        parameters, t = self.data(values[:, np.newaxis])
+        tasks: list[Task] = []
+        per = 0
+        for i, (truth, value) in enumerate(zip(parameters, values, strict=True)):
+            base = {"kind": "statistic", "truth": truth.tolist(), "values": [float(value)]}
+            made = blocks(base, self.options.toys, [self.options.seed, i])
+            tasks, per = tasks + made, len(made)
         results = self.session.map(tasks)
-        found, lost = np.zeros((len(points), 2)), 0
-        for i in range(len(points)):
-            toys, failed = converged_only(
-                [r for r, o in zip(results, owners, strict=True) if o == i]
-            )
+        rows, lost = [], 0
+        for i, value in enumerate(values):
+            toys, failed = converged_only(results[i * per : (i + 1) * per])
             lost += failed
             if failed > _LOST * len(toys):
-                raise FitError(
-                    f"{failed} of {len(toys)} toys did not converge at {points[i].tolist()}"
-                )
-            found[i] = critical_value(toys, self.cl)
-        negative = sum(int(result["negative"]) for result in results)
-        return t, found, np.array([lost, negative])
+                raise FitError(f"{failed} of {len(toys)} toys did not converge at {value}")
+            critical = critical_value(toys, self.cl)
+            inside = t[i] <= critical[0] + TIE
+            rows.append((*critical, *probability_below(toys, float(t[i])), inside))
+        columns = [np.asarray(column) for column in zip(*rows, strict=True)]
+        return Points(values, t, *columns), lost
+
+    def below(
+        self, groups: Sequence[FloatArray], first: int
+    ) -> tuple[list[tuple[FloatArray, FloatArray]], int]:
+        """Part of toys below the data at groups of values, with errors, and toys lost.
+
+        Each group has toys of its middle value, numbered from ``first``, with weights elsewhere.
+        """
+        tasks: list[Task] = []
+        per = 0
+        for i, values in enumerate(groups):
+            middle = 0.5 * (values[0] + values[-1])
+            truth, _ = self.data(np.array([[middle]]))
+            truths, t = self.data(values[:, np.newaxis])
+            base = {
+                "kind": "below", "truth": truth[0].tolist(), "truths": truths.tolist(),
+                "values": [[float(v)] for v in values], "observed": t.tolist(),
+            }  # fmt: skip
+            made = blocks(base, _MORE * self.options.toys, [self.options.seed, first + i])
+            tasks, per = tasks + made, len(made)
+        results = self.session.map(tasks)
+        found, lost = [], 0
+        for i in range(len(groups)):
+            blocks_of = results[i * per : (i + 1) * per]
+            total, square, below = (
+                np.sum([block[key] for block in blocks_of], axis=0)
+                for key in ("sum", "square", "below")
+            )
+            failed = sum(int(block["lost"]) for block in blocks_of)
+            lost += failed
+            if failed > _LOST * _MORE * self.options.toys:
+                raise FitError(f"{failed} toys did not converge around {groups[i].tolist()}")
+            part = below / total
+            number = total**2 / square
+            error = np.sqrt(np.maximum(part * (1.0 - part), 0.25 / number) / number)
+            found.append((part, error))
+        return found, lost
 
 
 def construct(problem: Problem, cl: float, options: ToyOptions) -> tuple[Construction, str]:
@@ -192,11 +226,11 @@ def construct(problem: Problem, cl: float, options: ToyOptions) -> tuple[Constru
         tester = _Tester(problem, open_session, options, (index,), best, cl)
         reach = _REACH * threshold(cl) + _MARGIN
         grid = _grid(problem, found, reach, options.points)
-        tested, count, lost = _test(tester, grid, 0)
-        inside, merged = _verdicts(tested)
+        tested, lost = tester.test(grid)
+        inside, merged = _verdicts(tested, cl)
         _closed(problem, span, grid, inside)
         cells = np.flatnonzero(inside[1:] != inside[:-1])
-        refined, ends, count, also_lost = _refined(tester, tested, cells, count)
+        ends, also_lost = _ends(tester, grid, cells)
         backend = open_session.backend
     if inside[0]:
         ends.insert(0, (span.low, 0.0))
@@ -206,10 +240,9 @@ def construct(problem: Problem, cl: float, options: ToyOptions) -> tuple[Constru
             found=found,
             pieces=tuple((low[0], high[0]) for low, high in pairs),
             errors=tuple((low[1], high[1]) for low, high in pairs),
-            tested=refined,
-            unconverged=int(lost[0] + also_lost[0]),
-            unphysical=int(lost[1] + also_lost[1]),
-            toys=count * options.toys,
+            tested=tested,
+            unconverged=lost + also_lost,
+            toys=(len(grid) + _MORE * len(cells)) * options.toys,
             merged=merged,
         ),
         backend,
@@ -220,41 +253,61 @@ def _closed(problem: Problem, span: ScanRange, grid: FloatArray, inside: NDArray
     """Refuse (`FitError`) a region that reaches an end that is no physical boundary."""
     if inside[-1] or (inside[0] and not (span.physical_low and grid[0] == span.low)):
         end = grid[-1] if inside[-1] else grid[0]
-        raise FitError(
+        raise OpenRegionError(
             f"the region reaches {problem.parameter.show(float(end))}, the end of the tested "
             "values: it is not closed, or the range searched is too narrow"
         )
 
 
-def _refined(
-    tester: _Tester, tested: Points, cells: NDArray[np.intp], count: int
-) -> tuple[Points, list[tuple[float, float]], int, NDArray[np.intp]]:
-    """All points with further ones near the ends, the ends with errors, and counts of `_test`."""
-    extra, refined, lost = _company(tested, cells), tested, np.zeros(2, dtype=np.intp)
-    if len(extra):
-        more, count, lost = _test(tester, extra, count)
-        refined = tested.joined(more)
-    ends = [_end_of_region(tester, refined, *tested.values[[c, c + 1]]) for c in cells]
-    return refined, ends, count, lost
+def _ends(
+    tester: _Tester, grid: FloatArray, cells: NDArray[np.intp]
+) -> tuple[list[tuple[float, float]], int]:
+    """Ends with errors in cells of the grid, each divided twice, and toys lost."""
+    if not len(cells):
+        return [], 0
+    groups = []
+    for cell in cells:
+        low, high = grid[cell], grid[cell + 1]
+        margin = 0.5 * (high - low)
+        groups.append(
+            np.linspace(max(low - margin, grid[0]), min(high + margin, grid[-1]), _AROUND)
+        )
+    first, lost = tester.below(groups, len(grid))
+    finer = []
+    for values, (part, _) in zip(groups, first, strict=True):
+        i = crossing_cell(values, part - tester.cl)
+        inner = np.linspace(values[i], values[i + 1], _INSIDE + 2)
+        # the same middle, so that the toys are the same
+        finer.append(np.concatenate([[values[0]], inner[1:-1], [values[-1]]]))
+    second, also_lost = tester.below(finer, len(grid))
+    ends = []
+    for values, one, inner, two in zip(groups, first, finer, second, strict=True):
+        order = np.argsort(np.concatenate([values, inner[1:-1]]))
+        x = np.concatenate([values, inner[1:-1]])[order]
+        y = np.concatenate([one[0], two[0][1:-1]])[order]
+        error = np.concatenate([one[1], two[1][1:-1]])[order]
+        ends.append(end_with_error(x, y - tester.cl, error))
+    return ends, lost + also_lost
 
 
 def feldman_cousins(
     problem: Problem, cl: float, options: ToyOptions
 ) -> tuple[Construction, dict[str, Any], tuple[str, ...]]:
     """Return the construction, its plain record in base units, and notes for people."""
-    made, backend = construct(problem, cl, options)
+    summed = _summed(problem, cl)
+    made, backend = summed or construct(problem, cl, options)
     convert = problem.parameter.from_fit
     ends = [
         [float(abs(_slope(problem, end) * error)) for end, error in zip(piece, errors, strict=True)]
         for piece, errors in zip(made.pieces, made.errors, strict=True)
     ]
     record = {
-        "toys": options.toys,
+        "exact": summed is not None,
+        "toys": 0 if summed else options.toys,
         "seed": options.seed,
         "points": options.points,
         "toys_in_all": made.toys,
         "unconverged": made.unconverged,
-        "unphysical": made.unphysical,
         "end_errors": ends,
         "backend": backend,
         "curve": {
@@ -262,29 +315,53 @@ def feldman_cousins(
             "statistic": made.tested.statistic,
             "critical": made.tested.critical,
             "critical_error": made.tested.error,
+            "below": made.tested.below,
+            "below_error": made.tested.below_error,
         },
     }
+    if summed:
+        note = "Feldman-Cousins by the exact sum over all counts: no toys, no statistical error"
+        return made, record, (note,)
     unit = "" if problem.parameter.unit == "1" else f" {problem.parameter.unit}"
     parts = " or ".join(f"{low:.2g}, {high:.2g}" for low, high in ends)
     notes = [
-        f"Feldman-Cousins with {options.toys} toys at each of {len(made.tested.values)} values, "
-        f"seed {options.seed}; {made.unconverged} of {made.toys} toys without a converged fit; "
-        f"statistical error of the ends {parts}{unit}"
+        f"Feldman-Cousins with {options.toys} toys at each of {len(made.tested.values)} values and "
+        f"{_MORE * options.toys} at each end, seed {options.seed}; {made.unconverged} of "
+        f"{made.toys} toys without a converged fit; statistical error of the ends {parts}{unit}"
     ]
-    if made.unphysical > _LOST * made.toys:
-        notes.append(
-            f"{100 * made.unphysical / made.toys:.1f} % of the toys fit best where bins expect "
-            "fewer than 0 events, which the likelihood allows in bins without counts: critical "
-            "values are higher and the interval wider for it"
-        )
     if made.merged:
         notes.append(
             f"{made.merged} tested values within the noise of the toys were counted with their "
             "neighbours; more toys would decide"
         )
-    index = problem.profiler().index
-    notes += negative_note(problem, [index], made.tested.values[:, np.newaxis])
     return made, record, tuple(notes)
+
+
+def _summed(problem: Problem, cl: float) -> tuple[Construction, str] | None:
+    """The construction by summing over counts; None where that is not possible."""
+    profiler, compiled = problem.profiler(), problem.engine.compiled
+    span, index = problem.span(), profiler.index
+    start, free = profiler.starts[0].copy(), profiler.free
+    found = exact_region(compiled, problem.data, index, start, free, span, cl)
+    if found is None:
+        return None
+    pieces, made = found
+    values = np.unique(np.concatenate([np.linspace(pieces[0][0], pieces[-1][1], 41), *pieces]))
+    t, below, critical = made.statistic(values)[:, 0], made.below(values), made.critical(values, cl)
+    zero = np.zeros_like(values)
+    tested = Points(values, t, critical, zero, below, zero, t <= critical + TIE)
+    return (
+        Construction(
+            found=intervals(profiler, span, cl),
+            pieces=pieces,
+            errors=tuple((0.0, 0.0) for _ in pieces),
+            tested=tested,
+            unconverged=0,
+            toys=0,
+            merged=0,
+        ),
+        "none",
+    )
 
 
 def _slope(problem: Problem, value: float) -> float:
@@ -323,21 +400,14 @@ def _shrink(
     return float(fine[max(inside[0] - 1, 0)]), float(fine[min(inside[-1] + 1, 100)])
 
 
-def _test(tester: _Tester, values: FloatArray, count: int) -> tuple[Points, int, NDArray[np.intp]]:
-    """Test values (n,), numbered from ``count``; next number, toys lost and unphysical (2,)."""
-    t, critical, lost = tester.critical(values[:, np.newaxis], count)
-    return Points(values, t, critical[:, 0], critical[:, 1]), count + len(values), lost
-
-
-def _verdicts(tested: Points) -> tuple[NDArray[np.bool_], int]:
+def _verdicts(tested: Points, cl: float) -> tuple[NDArray[np.bool_], int]:
     """Accepted values (n,), and how many were turned round.
 
     A run of equal verdicts within the noise, between two of the other kind, is no piece of its
     own: it takes the verdict of its neighbours.
     """
-    distance = tested.statistic - tested.critical
-    inside = distance <= 0.0
-    clear = np.abs(distance) > _NOISE * tested.error
+    inside = tested.inside.copy()
+    clear = np.abs(tested.below - cl) > _NOISE * tested.below_error
     turned = 0
     while True:
         edges = [0, *(np.flatnonzero(inside[1:] != inside[:-1]) + 1), len(inside)]
@@ -348,48 +418,3 @@ def _verdicts(tested: Points) -> tuple[NDArray[np.bool_], int]:
         size, a, b = min(weak)
         inside[a:b] = ~inside[a:b]
         turned += size
-
-
-def _company(tested: Points, cells: NDArray[np.intp]) -> FloatArray:
-    """Further values around the linear crossing of each bracketing cell."""
-    extra = []
-    for cell in cells:
-        a, b = tested.values[cell], tested.values[cell + 1]
-        x = _crossing(tested, cell)
-        extra += [x + (b - a) * offset for offset in _OFFSETS]
-    return np.asarray(np.clip(np.unique(extra), tested.values[0], tested.values[-1]))
-
-
-def _crossing(tested: Points, cell: int) -> float:
-    """Linear crossing of t - critical in a cell; its middle if turned verdicts leave none."""
-    a, b = tested.values[cell], tested.values[cell + 1]
-    da, db = (tested.statistic - tested.critical)[[cell, cell + 1]]
-    return float(a + (b - a) * (da / (da - db) if da * db < 0 else 0.5))
-
-
-def _end_of_region(tester: _Tester, tested: Points, low: float, high: float) -> tuple[float, float]:
-    """Where t of the data meets the line through the critical values around it, and its error."""
-    width = high - low
-    near = (tested.values >= low - 1.001 * width) & (tested.values <= high + 1.001 * width)
-    x, y = tested.values[near], tested.critical[near]
-    noise = float(np.median(tested.error[near]))
-    middle = 0.5 * (low + high)
-    design = np.stack([np.ones_like(x), (x - middle) / width], axis=1)
-    line, *_ = np.linalg.lstsq(design, y, rcond=None)
-    covariance = noise**2 * np.linalg.pinv(design.T @ design)
-
-    def above(value: float) -> float:
-        return tester.curve(value) - float(line @ [1.0, (value - middle) / width])
-
-    for a, b in ((low, high), (max(low - width, x[0]), min(high + width, x[-1]))):
-        if above(a) * above(b) < 0.0:
-            end = float(brentq(above, a, b, xtol=1e-6 * width))
-            break
-    else:
-        cell = int(np.searchsorted(tested.values, low, side="right")) - 1
-        end = _crossing(tested, cell)
-    at = np.array([1.0, (end - middle) / width])
-    left, right = max(end - 0.05 * width, float(tested.values[0])), end + 0.05 * width
-    slope = abs(above(right) - above(left)) / (right - left)
-    error = float(np.sqrt(at @ covariance @ at))
-    return end, error / slope if slope > 0 else width

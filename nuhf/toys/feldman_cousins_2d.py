@@ -1,8 +1,9 @@
 """Feldman-Cousins regions of two parameters with profiled nuisances.
 
-The grid is that of the asymptotic contour. Where 2NLL is near enough to its minimum toys give
-the critical value; these are averaged over neighbours, and the boundaries are the lines where
-the data's t meets them.
+The grid is that of the asymptotic contour. Where 2NLL is near enough to its minimum the part of
+the toys below the data gives the t of chi2 with the same probability; what that adds to the
+data's t is averaged over neighbours, and the boundaries are the lines where the sum is that of
+the level.
 """
 
 from collections.abc import Sequence
@@ -24,11 +25,17 @@ from nuhf.toys.problem import (
     asked,
     check_engine,
     conditional,
-    negative_note,
     start_values,
     toy_setup,
 )
-from nuhf.toys.sample import Task, ToyOptions, blocks, converged_only, critical_value
+from nuhf.toys.sample import (
+    Task,
+    ToyOptions,
+    blocks,
+    converged_only,
+    critical_value,
+    probability_below,
+)
 
 __all__ = ["feldman_cousins_contour", "region"]
 
@@ -43,7 +50,12 @@ _MOST_POINTS: Final = 100
 
 
 def region(
-    problem: Problem, levels: Sequence[float], points: int, method: str, toys: ToyOptions | None
+    problem: Problem,
+    levels: Sequence[float],
+    points: int,
+    method: str,
+    toys: ToyOptions | None,
+    window: Sequence[tuple[float, float]] | None = None,
 ) -> ContourResult:
     """Find the regions of two parameters, by ``delta-chi2`` or ``feldman-cousins``.
 
@@ -57,10 +69,12 @@ def region(
     if method not in ("delta-chi2", "feldman-cousins"):
         raise InputError(f"no contour by '{method}'; allowed: delta-chi2, feldman-cousins")
     if method == "feldman-cousins" and toys is not None:
+        if window is not None:
+            raise InputError("feldman-cousins finds its own window: give none")
         return feldman_cousins_contour(problem, levels, points, toys)
     if toys is not None:
         raise InputError("toys: the method delta-chi2 makes none, feldman-cousins does")
-    return contour(problem, levels, points)
+    return contour(problem, levels, points, window)
 
 
 def feldman_cousins_contour(
@@ -95,21 +109,18 @@ def feldman_cousins_contour(
     base = contour(problem, [float(chi2.cdf(reach, 2))], points)
     inside = np.where(np.isfinite(base.delta), base.delta, np.inf) <= reach
     values = _values(problem, base, inside)
-    critical, lost = _critical(problem, values, inside, levels, options)
-    lines = [_lines(base, inside, level) for level in critical]
+    shift, lost = _shift(problem, base, values, inside, levels, options)
+    lines = [_lines(base, inside, shift, float(chi2.ppf(level, 2))) for level in levels]
     number = int(inside.sum()) * options.toys
     note = (
         f"Feldman-Cousins with {options.toys} toys at each of {int(inside.sum())} grid points, "
-        f"seed {options.seed}; {lost} of {number} toys without a converged fit; critical values "
-        "averaged over neighbouring grid points"
+        f"seed {options.seed}; {lost} of {number} toys without a converged fit; averaged over "
+        "neighbouring grid points"
     )
-    compiled = problem.engine.compiled
-    pair = [compiled.index(c.parameter.fit_name) for c in problem.description.couplings[:2]]
-    also = negative_note(problem, pair, values)
     return replace(
         base,
         regions=tuple(zip(levels, lines, strict=True)),
-        notes=(*base.notes, note, *also),
+        notes=(*base.notes, note),
         method="feldman-cousins",
     )
 
@@ -122,14 +133,19 @@ def _values(problem: Problem, base: ContourResult, inside: BoolArray) -> FloatAr
     return np.array([x, [second.to_fit(float(base.y[j])) for j in rows]]).T
 
 
-def _critical(
+def _shift(
     problem: Problem,
+    base: ContourResult,
     values: FloatArray,
     inside: BoolArray,
     levels: Sequence[float],
     options: ToyOptions,
-) -> tuple[list[FloatArray], int]:
-    """Critical values on the grid (m, n) of every level, NaN outside, and toys lost."""
+) -> tuple[FloatArray, int]:
+    """What toys add to t on the grid (m, n), NaN outside, and toys lost.
+
+    The part of the toys below the data's t belongs to a t of chi2 with two degrees of freedom; the
+    difference is smooth on the grid, and right for every level, also where counts make steps.
+    """
     found = intervals(problem.profiler(), problem.span(), levels[-1])
     setup = toy_setup(problem, start_values(problem, found), pair=True)
     truths, _ = conditional(problem, setup.indices, values)
@@ -143,25 +159,29 @@ def _critical(
     grid = {"grid": values.tolist(), "levels": list(levels)}
     with session(setup, options, asked(problem, 0.0, "contour") | grid) as opened:
         results = opened.map(tasks)
-    maps = [np.full(inside.shape, np.nan) for _ in levels]
-    lost = 0
+    shift, lost = np.full(inside.shape, np.nan), 0
     for k, (j, i) in enumerate(np.argwhere(inside)):
         toys, failed = converged_only(results[k * per : (k + 1) * per])
         lost += failed
-        for values_map, cl in zip(maps, levels, strict=True):
-            values_map[j, i] = critical_value(toys, cl)[0]
+        critical_value(toys, max(levels))  # refuses too few toys
+        t = float(base.delta[j, i])
+        part, _ = probability_below(toys, t)
+        edge = 0.5 / len(toys)
+        shift[j, i] = chi2.ppf(np.clip(part, edge, 1.0 - edge), 2) - t
     if lost > 0.01 * options.toys * len(values):
         raise FitError(f"{lost} of {options.toys * len(values)} toys did not converge")
-    return maps, lost
+    return shift, lost
 
 
-def _lines(base: ContourResult, inside: BoolArray, critical: FloatArray) -> tuple[FloatArray, ...]:
-    """Lines (n, 2) in base units where t meets the critical values."""
+def _lines(
+    base: ContourResult, inside: BoolArray, shift: FloatArray, level: float
+) -> tuple[FloatArray, ...]:
+    """Lines (n, 2) in base units where t with its shift is ``level``."""
     weight = gaussian_filter(inside.astype(float), _WIDTH)
-    total = gaussian_filter(np.where(inside, critical, 0.0), _WIDTH)
+    total = gaussian_filter(np.where(inside, shift, 0.0), _WIDTH)
     # outside there are no toys, and t is far above what they could give
-    smooth = np.where(inside, total / np.maximum(weight, 1e-12), np.nanmax(critical))
-    height = np.where(np.isfinite(base.delta), base.delta, 1e6) - smooth
+    smooth = np.where(inside, total / np.maximum(weight, 1e-12), 0.0)
+    height = np.where(np.isfinite(base.delta), base.delta, 1e6) + smooth - level
     # unit square: the base units are tiny numbers; capped: t is steep far away
     unit = np.linspace(0.0, 1.0, len(base.x)), np.linspace(0.0, 1.0, len(base.y))
     generator = contourpy.contour_generator(*unit, np.minimum(height, 10.0))

@@ -11,7 +11,7 @@ from nuhf.stats.intervals import ProfileIntervals
 from nuhf.stats.problem import Problem
 from nuhf.toys.sample import ToySetup
 
-__all__ = ["asked", "check_engine", "conditional", "negative_note", "start_values", "toy_setup"]
+__all__ = ["asked", "check_engine", "conditional", "start_values", "toy_setup"]
 
 FloatArray = NDArray[np.float64]
 
@@ -20,22 +20,6 @@ def check_engine(problem: Problem) -> None:
     """Refuse toys (`InputError`) if another engine than the compiled one was asked for."""
     if problem.options.engine != "compiled":
         raise InputError("toys need the engine compiled; pyhf would take hundreds of times longer")
-
-
-def negative_note(problem: Problem, indices: Sequence[int], points: FloatArray) -> tuple[str, ...]:
-    """Return a note if the fit to the data at a point (n, k) expects a negative count in a bin.
-
-    Without counts in a bin nothing keeps its expectation positive; toys take it as 0.
-    """
-    truths, _ = conditional(problem, indices, points)
-    lowest = problem.engine.compiled.expected(truths).min(axis=-1)
-    number = int((lowest < 0).sum())
-    if not number:
-        return ()
-    return (
-        f"at {number} of {len(points)} tested values a bin expects fewer than 0 events (down to "
-        f"{lowest.min():.2g}); its toys have none",
-    )
 
 
 def start_values(problem: Problem, found: ProfileIntervals) -> list[float]:

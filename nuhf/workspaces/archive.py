@@ -172,12 +172,9 @@ def _collect(content: bytes, most: int, stem: str = "content") -> dict[str, byte
     if kind_of(body) is Kind.TAR or not body.strip(b"\0"):
         return _checked(_members(body))
     if body is content:
-        raise InputError(f"is no archive (tar, tar.gz, tar.bz2, tar.xz, zip) but {_words(content)}")
+        what = kind_of(content).words
+        raise InputError(f"is no archive (tar, tar.gz, tar.bz2, tar.xz, zip) but {what}")
     return {_safe(stem): body}
-
-
-def _words(content: bytes) -> str:
-    return kind_of(content).words
 
 
 def _decompress(content: bytes, most: int) -> bytes:

@@ -21,6 +21,7 @@ from nuhf.couplings.parameters import suggest, unit_suffix
 from nuhf.errors import InputError
 from nuhf.histfactory.describe import Channel, Coupling, Description, Norm, Sample, Shape
 from nuhf.workspaces import names
+from nuhf.workspaces.hs3 import hs3
 from nuhf.workspaces.interference import Factor, positive_factors, steep_factors, weights
 
 __all__ = [
@@ -37,7 +38,7 @@ __all__ = [
 FloatArray = NDArray[np.float64]
 Json = dict[str, Any]
 
-ENCODINGS: Final = ("stock", "stock-positive", "native")
+ENCODINGS: Final = ("stock", "stock-positive", "native", "hs3")
 
 STOCK_REACH: Final = 50.0
 """Q is the first power of ten that is this many times the range of the coupling.
@@ -158,6 +159,8 @@ def encode(description: Description, encoding: str) -> Json:
     check_encoding(encoding)
     if encoding == "native":
         return native(description)
+    if encoding == "hs3":
+        return hs3(native(description))
     return stock(description, positive=encoding == "stock-positive")
 
 

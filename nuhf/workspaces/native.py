@@ -201,6 +201,9 @@ def _write_schemas(target: Path) -> None:
     """Copy the installed pyhf schemas to ``target``, ``powerfactor`` added to each defs.json."""
     version = pyhf.schema.version
     (target / version).mkdir()
+    for source in pyhf.schema.path.iterdir():
+        if source.is_file():  # the DTD that json2xml copies
+            (target / source.name).write_bytes(source.read_bytes())
     # The folder is asked for by attribute so that another package's extension is kept.
     for source in pyhf.schema.path.joinpath(version).iterdir():
         if not source.name.endswith(".json"):

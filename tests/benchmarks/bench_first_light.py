@@ -15,12 +15,14 @@ import pytest
 from conftest import EXPERIMENT
 
 from nuhf.couplings.parameters import get
+from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare
 from nuhf.likelihood.fit import fit
 from nuhf.questions import limit, scan
 from nuhf.rates.signal import flavour_polynomial
 
 pytestmark = [pytest.mark.slow, pytest.mark.benchmark(warmup=True, min_rounds=5)]
+ANALYSIS = "cevns-only"
 NUHF = str(Path(sys.executable).with_name("nuhf"))
 
 
@@ -31,17 +33,16 @@ def at_most(benchmark, seconds):
 
 
 @pytest.fixture
-def nominal_only(loaded):
-    """The experiment without shape nuisances: one response."""
-    analysis = loaded.analysis
-    norms = tuple(n for n in analysis.nuisances if n.kind == "norm")
-    changed = analysis.model_copy(update={"nuisances": norms})
-    experiment = loaded.experiment.model_copy(
-        update={"analyses": {**loaded.experiment.analyses, loaded.analysis_name: changed}}
-    )
-    from dataclasses import replace
+def nuclei():
+    """The experiment without electrons."""
+    return load(EXPERIMENT, ANALYSIS)
 
-    return replace(loaded, experiment=experiment)
+
+@pytest.fixture
+def nominal_only(nuclei):
+    """The experiment without shape nuisances: one response."""
+    norms = [n.name for n in nuclei.nuisances if n.kind == "norm"]
+    return nuclei.changed({"analyses": {ANALYSIS: {"nuisances": norms}}})
 
 
 def test_nominal_templates(benchmark, nominal_only):
@@ -70,9 +71,9 @@ def test_nominal_templates(benchmark, nominal_only):
     assert direct / morphed > 100
 
 
-def test_all_templates(benchmark, loaded):
+def test_all_templates(benchmark, nuclei):
     """Nominal and six varied responses."""
-    (made,) = benchmark(prepare, loaded).templates
+    (made,) = benchmark(prepare, nuclei).templates
     assert len(made.varied) == 6
 
 

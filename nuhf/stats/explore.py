@@ -1,0 +1,152 @@
+"""Starts of profile fits that the nominal nuisances miss, and ranges that are too short.
+
+Large, non-linear variations give the likelihood several minima in the nuisances. Fits from both
+sides of the largest of them, on a coarse grid of the parameter of interest, and from the solutions
+of neighbouring points find the branches; those that are deeper become starts of every fit.
+"""
+
+from dataclasses import replace
+from itertools import product
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nuhf.histfactory.describe import Coupling
+from nuhf.likelihood.engines import ModelProfiler, engine
+from nuhf.likelihood.evaluate import CompiledModel
+from nuhf.stats.problem import Problem
+from nuhf.workspaces import encode
+from nuhf.workspaces.native import load_model
+
+__all__ = ["branches", "nuisance_starts", "widened"]
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+_SIDES: Final = (-1.5, 1.5)
+_SIDED: Final = 2
+"""Nuisances that are started on both sides, the most non-linear ones."""
+_BENT: Final = 1.0
+"""Square of the bend of a nuisance, in statistical errors, from which it counts."""
+_POINTS: Final = 17
+_THIN: Final = 3
+_HIGH: Final = 60.0
+"""2NLL above the lowest up to which a value may belong to the interval of a deeper branch."""
+_SWEEPS: Final = 6
+_DEEPER: Final = 1e-3
+_MOST: Final = 4
+_APART: Final = 0.7
+"""Nuisances, in standard deviations, from which two solutions are two branches."""
+_WIDER: Final = 4.0
+
+
+def nuisance_starts(compiled: CompiledModel, start: FloatArray, free: BoolArray) -> FloatArray:
+    """Return starts (n, P) on both sides of the most non-linear nuisances; none if all are linear.
+
+    The bend of a nuisance is what its shifts up and down do together, per bin in units of the
+    statistical error.
+    """
+    candidates = [int(i) for i in compiled.constraints.normal_param if free[i]]
+    if not candidates:
+        return np.zeros((0, len(start)))
+    shifted = np.repeat(start[np.newaxis], 2 * len(candidates) + 1, axis=0)
+    for k, i in enumerate(candidates):
+        low, high = compiled.bounds[i]
+        shifted[2 * k + 1, i] = min(start[i] + 1.0, high)
+        shifted[2 * k + 2, i] = max(start[i] - 1.0, low)
+    expected = compiled.expected(shifted)
+    nominal = np.maximum(expected[0], 1.0)
+    bend = expected[1::2] + expected[2::2] - 2.0 * expected[0]
+    size = np.nan_to_num((bend**2 / nominal).sum(axis=1))
+    order = [k for k in np.argsort(-size)[:_SIDED] if size[k] > _BENT]
+    points = []
+    for sides in product(_SIDES, repeat=len(order)):
+        point = start.copy()
+        for k, side in zip(order, sides, strict=True):
+            i = candidates[int(k)]
+            point[i] = np.clip(start[i] + side, *compiled.bounds[i])
+        points.append(point)
+    return np.array(points) if order else np.zeros((0, len(start)))
+
+
+def branches(profiler: ModelProfiler, values: FloatArray) -> FloatArray:
+    """Return starts (n, P) that lead deeper than the profiler's own ones, the best few.
+
+    Parameters
+    ----------
+    profiler : ModelProfiler
+        The profile of one parameter.
+    values : ndarray
+        Values (m,) of the parameter, in increasing order, where branches are looked for.
+    """
+    compiled, index = profiler.engine.compiled, profiler.index
+    starts = nuisance_starts(compiled, profiler.starts[0], profiler.free)
+    if not len(starts):
+        return starts
+    grid = _where(profiler, values)
+    points, heights = profiler.fits_at([index], grid[:, np.newaxis])
+    nominal = heights.copy()
+    sided = replace(profiler, starts=starts)
+    found, lower = sided.fits_at([index], grid[:, np.newaxis])
+    better = lower < heights - _DEEPER
+    points[better], heights[better] = found[better], lower[better]
+    held = profiler.free.copy()
+    held[index] = False
+    moved = np.ones(len(grid), dtype=bool)
+    for _ in range(_SWEEPS):
+        before = heights.copy()
+        for step in (1, -1):
+            # from neighbours that moved; the ends have none on one side
+            to = np.flatnonzero(np.roll(moved, step))
+            to = to[to != (0 if step == 1 else len(grid) - 1)]
+            if not len(to):
+                continue
+            near = points[to - step].copy()
+            near[:, index] = grid[to]
+            made, value = profiler.engine.minimise(profiler.data, near, held)
+            deeper = value < heights[to] - _DEEPER
+            points[to[deeper]], heights[to[deeper]] = made[deeper], value[deeper]
+        moved = heights < before
+        if not moved.any():
+            break
+    gain = np.where(np.isfinite(nominal), nominal - heights, 0.0)
+    others = np.flatnonzero(held)
+    chosen: list[int] = []
+    for i in np.argsort(heights):
+        apart = all(np.abs(points[i] - points[j])[others].max() > _APART for j in chosen)
+        if gain[i] > _DEEPER and apart:
+            chosen.append(int(i))
+    return points[chosen[:_MOST]]
+
+
+def _where(profiler: ModelProfiler, values: FloatArray) -> FloatArray:
+    """Values to look at: everywhere a few, and more where the profile is not far above."""
+    coarse = values[::_THIN]
+    heights = profiler.at(coarse)
+    near = np.flatnonzero(heights - np.nanmin(heights) < _HIGH)
+    low, high = coarse[max(near[0] - 1, 0)], coarse[min(near[-1] + 1, len(coarse) - 1)]
+    return np.union1d(coarse[::_THIN], np.linspace(low, high, _POINTS))
+
+
+def widened(problem: Problem) -> Problem | None:
+    """Return the problem with ranges four times as wide; None where the model ends.
+
+    The range of a parameter ends the model where the catalogue or an analysis says so.
+    """
+    limited = {name for one in problem.experiments for name in one.loaded.analysis.limits}
+
+    def wider(coupling: Coupling) -> Coupling:
+        if coupling.parameter.limits is not None or coupling.parameter.name in limited:
+            return coupling
+        return replace(coupling, low=_WIDER * coupling.low, high=_WIDER * coupling.high)
+
+    couplings = tuple(wider(coupling) for coupling in problem.description.couplings)
+    if couplings[0] == problem.description.couplings[0] or problem.options.search is not None:
+        return None
+    description = replace(problem.description, couplings=couplings)
+    spec = encode.native(description)
+    model, _ = load_model(spec)
+    return replace(
+        problem, spec=spec, description=description, engine=engine(problem.options.engine, model)
+    )

@@ -1,0 +1,248 @@
+"""Impacts of nuisances by the compiled likelihood: on the best fit, its error, and an interval.
+
+Four views of the same question, for every nuisance:
+
+* held one error above or below its fitted value, how far the best fit and the ends of the
+  interval move (impacts as published rankings have them);
+* its auxiliary measurement one standard deviation higher, how far the best fit moves
+  (arXiv:2307.04007: these add up in squares, with the statistical part, to the error);
+* groups of them, likewise in squares.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nuhf.errors import FitError, InputError
+from nuhf.stats.intervals import intervals, threshold
+from nuhf.stats.problem import Problem
+from nuhf.stats.uncertainties import covariance, uncertainties
+
+__all__ = ["Breakdown", "Impacts", "breakdown", "default_groups", "impacts"]
+
+FloatArray = NDArray[np.float64]
+
+_STEPS: Final = 6
+_CLOSE: Final = 1e-5
+"""Of 2NLL: a moved end is at the threshold to this."""
+
+
+@dataclass(frozen=True)
+class Breakdown:
+    """Parts of the error of the parameter of interest, in the fit parameter.
+
+    Attributes
+    ----------
+    total, statistical, systematic : float
+        ``total**2 = statistical**2 + systematic**2``.
+    observables : ndarray
+        Change of the best fit where the auxiliary measurement of a parameter is one standard
+        deviation higher, (P,); 0 for what has none.
+    groups : mapping
+        The part of each group, a root of the sum of squares.
+    """
+
+    total: float
+    statistical: float
+    systematic: float
+    observables: FloatArray
+    groups: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Impacts:
+    """What moves the parameter of interest, all in the fit parameter.
+
+    Attributes
+    ----------
+    best : ndarray
+        Best fit, (P,).
+    twice_nll : float
+        2NLL there.
+    matrix : ndarray
+        Covariance (P, P), with errors from profiles where something is at a bound.
+    index : ndarray
+        Positions of the nuisances that float, (n,).
+    prefit, postfit : ndarray
+        Change of the best fit with a nuisance one standard deviation of its constraint, or one
+        error, above and below its fitted value, (n, 2); not beyond its bounds.
+    ends : ndarray
+        Outer ends of the interval, (k,): those that are no physical bound.
+    end_shifts : ndarray
+        Change of each end with a nuisance one error above and below, (n, 2, k).
+    """
+
+    best: FloatArray
+    twice_nll: float
+    matrix: FloatArray
+    index: NDArray[np.intp]
+    prefit: FloatArray
+    postfit: FloatArray
+    ends: FloatArray
+    end_shifts: FloatArray
+
+
+def widths(problem: Problem) -> FloatArray:
+    """Standard deviations of all constraint terms, (P,); 0 without one."""
+    compiled = problem.engine.compiled
+    constraints, found = compiled.constraints, np.zeros(len(compiled.names))
+    found[constraints.normal_param] = constraints.normal_sigma
+    found[constraints.poisson_param] = constraints.poisson_factor**-0.5
+    return found
+
+
+def impacts(problem: Problem, best: FloatArray, cl: float) -> Impacts:
+    """Fit with every nuisance held above and below its fitted value.
+
+    Parameters
+    ----------
+    problem : Problem
+        Model and data.
+    best : ndarray
+        Parameters near the deepest minimum, (P,).
+    cl : float
+        Confidence level of the interval whose ends are moved.
+
+    Raises
+    ------
+    InputError
+        If nothing floats but the parameter of interest.
+    FitError
+        If a fit does not converge.
+    """
+    profiler = problem.profiler()
+    free = profiler.free.copy()
+    if free.sum() < 2:
+        raise InputError("a ranking needs at least one nuisance that is not fixed")
+    points, heights = problem.engine.minimise(problem.data, best[np.newaxis], free)
+    best, lowest = points[0], float(heights[0])
+    matrix, _ = uncertainties(problem, best, lowest)
+    errors = np.sqrt(np.clip(np.diag(matrix), 0.0, None))
+    free[profiler.index] = False
+    index = np.flatnonzero(free)
+    ends = _ends(problem, cl)
+    rows = [
+        _of_one(problem, best, int(i), np.array([widths(problem)[i], errors[i]]), ends, cl)
+        for i in index
+    ]
+    pre, post, moved = (np.array(part) for part in zip(*rows, strict=True))
+    return Impacts(best, lowest, matrix, index, pre, post, ends, moved)
+
+
+def _ends(problem: Problem, cl: float) -> FloatArray:
+    """Outer ends of the interval that are no physical bound; none if it is not closed."""
+    span = problem.span()
+    try:
+        pieces = intervals(problem.profiler(), span, cl).pieces
+    except FitError:
+        return np.zeros(0)
+    outer = [pieces[0][0], pieces[-1][1]]
+    return np.array(outer[1:] if span.physical_low and outer[0] == span.low else outer)
+
+
+def _of_one(
+    problem: Problem, best: FloatArray, i: int, sizes: FloatArray, ends: FloatArray, cl: float
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return pre-fit and post-fit changes of the best fit (2,), and of the ends (2, k)."""
+    profiler, compiled = problem.profiler(), problem.engine.compiled
+    held = np.clip(
+        best[i] + np.array([1.0, -1.0]) * sizes[:, np.newaxis], *compiled.bounds[i]
+    ).ravel()
+    free = profiler.free.copy()
+    free[i] = False
+    starts = np.repeat(best[np.newaxis], held.size, axis=0)
+    starts[:, i] = held
+    points, heights = problem.engine.minimise(problem.data, starts, free)
+    if not np.isfinite(heights).all():
+        raise FitError(f"no fit converged with {compiled.names[i]} held beside its best value")
+    change = points[:, profiler.index] - best[profiler.index]
+    change = change.reshape(2, 2) * (sizes > 0.0)[:, np.newaxis]
+    after = slice(2, 4)
+    moved = _moved(problem, free, points[after], heights[after], ends, cl) - ends
+    return change[0], change[1], moved
+
+
+def _moved(
+    problem: Problem, free: NDArray[np.bool_], points: FloatArray, lowest: FloatArray,
+    ends: FloatArray, cl: float,
+) -> FloatArray:  # fmt: skip
+    """Ends (2, k) of the interval with a nuisance as in ``points`` (2, P), by Newton steps.
+
+    The slope of a profile is the partial derivative of 2NLL at its fit.
+    """
+    if not ends.size:
+        return np.zeros((len(points), 0))
+    profiler, rise = problem.profiler(), threshold(cl)
+    free = free.copy()
+    free[profiler.index] = False
+    starts = np.repeat(points, ends.size, axis=0)
+    floor = np.repeat(lowest, ends.size) + rise
+    values = np.tile(ends, len(points))
+    centre = starts[:, profiler.index].copy()
+    bounds = problem.engine.compiled.bounds[profiler.index]
+    for _ in range(_STEPS):
+        starts[:, profiler.index] = values
+        if free.any():
+            starts, heights = problem.engine.minimise(problem.data, starts, free)
+        else:
+            heights = problem.engine.compiled.twice_nll(starts, problem.data)
+        off = heights - floor
+        if not np.isfinite(off).all():
+            return np.full((len(points), ends.size), np.nan)
+        if np.abs(off).max() < _CLOSE:
+            break
+        slope = problem.engine.compiled.gradient(starts, problem.data)[:, profiler.index]
+        # in the root of the height above the minimum a parabola is a line
+        root = np.sqrt(np.maximum(off + rise, 1e-12))
+        change = (np.sqrt(rise) - root) * 2.0 * root / slope
+        room = 0.7 * np.abs(values - centre)
+        values = np.clip(values + np.clip(change, -room, room), *bounds)
+    return values.reshape(len(points), ends.size)
+
+
+def default_groups(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Group nuisances by the first word of their names: flux, qf, eff, bkg, staterror, ..."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(name.partition("[")[0].partition("_")[0], []).append(name)
+    return {label: tuple(members) for label, members in found.items()}
+
+
+def breakdown(
+    problem: Problem, best: FloatArray, groups: Mapping[str, Sequence[str]] | None = None
+) -> Breakdown | None:
+    """Split the error of the parameter of interest by what it comes from.
+
+    An auxiliary measurement a with error s moves the best fit by C/s, where C is the covariance
+    with its parameter; the squares of all, and of the statistical part, add up to the square of
+    the error. None where the parameter is at a bound, and has no error of this kind.
+
+    Parameters
+    ----------
+    problem : Problem
+        Model and data.
+    best : ndarray
+        Best fit, (P,).
+    groups : mapping, optional
+        Names of the members of each group; by `default_groups` otherwise.
+    """
+    compiled, index = problem.engine.compiled, problem.profiler().index
+    matrix = covariance(problem, best)
+    total = float(np.sqrt(max(matrix[index, index], 0.0)))
+    if total == 0.0:
+        return None
+    constraints, moved = compiled.constraints, np.zeros(len(compiled.names))
+    normal, poisson = constraints.normal_param, constraints.poisson_param
+    moved[normal] = matrix[index, normal] / constraints.normal_sigma
+    moved[poisson] = matrix[index, poisson] * np.sqrt(constraints.poisson_factor) / best[poisson]
+    systematic = float(np.sqrt(np.square(moved).sum()))
+    own = [n for n, m in zip(compiled.names, moved, strict=True) if m]
+    parts = {
+        label: float(np.sqrt(sum(moved[compiled.index(n)] ** 2 for n in members)))
+        for label, members in (groups or default_groups(own)).items()
+    }
+    statistical = float(np.sqrt(max(total**2 - systematic**2, 0.0)))
+    return Breakdown(total, statistical, systematic, moved, parts)

@@ -1,0 +1,149 @@
+"""Write a workspace as HS3 JSON: powers of couplings as generic functions, exact.
+
+HS3 (the HEP Statistics Serialization Standard, version 0.2) is what RooFit and pyhs3 read. A
+sample of theta^2 has a normfactor whose parameter is the generic function ``theta**2``; all else
+is HistFactory's as in pyhf.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from nuhf.errors import InputError
+from nuhf.workspaces import names
+
+__all__ = ["HS3_VERSION", "hs3"]
+
+Json = dict[str, Any]
+
+HS3_VERSION: Final = "0.2"
+
+_CONSTRAINED: Final = (-5.0, 5.0)
+"""Bounds of nuisances, pyhf's."""
+_FREE: Final = (0.0, 10.0)
+_SUPPORTED: Final = ("normfactor", "powerfactor", "normsys", "histosys")
+
+
+def hs3(spec: Mapping[str, Any]) -> Json:
+    """Turn a native workspace (`nuhf.workspaces.encode.native`) into HS3.
+
+    Parameters
+    ----------
+    spec : mapping
+        Workspace with normfactor, powerfactor, normsys and histosys, which are all that nuhf
+        writes.
+
+    Raises
+    ------
+    InputError
+        For any other modifier.
+    """
+    functions: dict[str, str] = {}
+    observed = {entry["name"]: entry["data"] for entry in spec["observations"]}
+    (measurement,) = spec["measurements"]
+    config = measurement["config"]
+    distributions, data = [], []
+    for channel in spec["channels"]:
+        name = channel["name"]
+        bins = len(channel["samples"][0]["data"])
+        axes = [{"name": f"bin_{name}", "min": 0.0, "max": float(bins), "nbins": bins}]
+        samples = [_sample(sample, functions) for sample in channel["samples"]]
+        distributions.append(
+            {"name": name, "type": "histfactory_dist", "axes": axes, "samples": samples}
+        )
+        data.append({"name": f"{name}_data", "type": "binned", "axes": axes,
+                     "contents": observed[name]})  # fmt: skip
+    parameters = list(_parameters(spec, {p["name"]: p for p in config["parameters"]}))
+    title = measurement["name"]
+    return {
+        "metadata": {"hs3_version": HS3_VERSION, "packages": [_package()]},
+        "distributions": distributions,
+        "functions": [
+            {"name": name, "type": "generic_function", "expression": expression}
+            for name, expression in functions.items()
+        ],
+        "data": data,
+        "likelihoods": [
+            {
+                "name": f"{title}_likelihood",
+                "distributions": [entry["name"] for entry in distributions],
+                "data": [entry["name"] for entry in data],
+            }
+        ],
+        "domains": [
+            {
+                "name": f"{title}_domain",
+                "type": "product_domain",
+                "axes": [
+                    {"name": name, "min": low, "max": high} for name, _, low, high in parameters
+                ],
+            }
+        ],
+        "parameter_points": [
+            {
+                "name": "default_values",
+                "parameters": [{"name": name, "value": value} for name, value, _, _ in parameters],
+            }
+        ],
+        "analyses": [
+            {
+                "name": title,
+                "likelihood": f"{title}_likelihood",
+                "domains": [f"{title}_domain"],
+                "parameters_of_interest": [config["poi"]],
+                "init": "default_values",
+            }
+        ],
+    }
+
+
+def _package() -> Json:
+    from importlib.metadata import version
+
+    return {"name": "nuhf", "version": version("nuhf")}
+
+
+def _sample(sample: Mapping[str, Any], functions: dict[str, str]) -> Json:
+    found: list[Json] = []
+    for modifier in sample["modifiers"]:
+        name, kind, data = modifier["name"], modifier["type"], modifier["data"]
+        if kind not in _SUPPORTED:
+            raise InputError(
+                f"hs3 is for the models that nuhf builds: '{name}' on sample '{sample['name']}' "
+                f"has the type {kind}, and {', '.join(_SUPPORTED)} are known"
+            )
+        if kind == "powerfactor":
+            power = f"{name}_pow{data['exponent']}"
+            functions[power] = f"{name}**{data['exponent']}"
+            found.append({"name": power, "type": "normfactor", "parameter": power})
+        elif kind == "normfactor":
+            found.append({"name": name, "type": kind, "parameter": name})
+        else:
+            ends = {"hi": data["hi"], "lo": data["lo"]} if kind == "normsys" else {
+                "hi": {"contents": data["hi_data"]}, "lo": {"contents": data["lo_data"]},
+            }  # fmt: skip
+            code = "code4" if kind == "normsys" else "code4p"
+            found.append(
+                {
+                    "name": name,
+                    "type": kind,
+                    "parameter": name,
+                    "constraint": "Gauss",
+                    "data": {**ends, "interpolation": code},
+                }
+            )
+    return {"name": sample["name"], "data": {"contents": sample["data"]}, "modifiers": found}
+
+
+def _parameters(
+    spec: Mapping[str, Any], settings: Mapping[str, Json]
+) -> Iterator[tuple[str, float, float, float]]:
+    """Yield name, initial value and bounds of every parameter, in the order of the file."""
+    free: dict[str, bool] = {}
+    for _, _, modifier in names.modifiers(spec["channels"]):
+        factor = modifier["type"] in ("normfactor", "powerfactor")
+        free[modifier["name"]] = free.get(modifier["name"], False) or factor
+    for name, is_free in free.items():
+        own = settings.get(name, {})
+        (low, high), *_ = own.get("bounds", [_FREE if is_free else _CONSTRAINED])
+        (value,) = own.get("inits", [1.0 if is_free else 0.0])
+        yield name, float(value), float(low), float(high)

@@ -1,0 +1,284 @@
+"""Few counts: exact constructions, and what asymptotic methods say of themselves.
+
+Textbook values: G. J. Feldman, R. D. Cousins, Phys. Rev. D 57, 3873 (1998), tables II to V.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import problems
+from scipy.stats import poisson
+
+import nuhf
+from nuhf.errors import FitError
+from nuhf.likelihood.evaluate import compile_model
+from nuhf.stats.intervals import ScanRange
+from nuhf.toys import feldman_cousins as toys
+from nuhf.toys.exact import ensemble, exact_region
+from nuhf.toys.sample import ToyOptions
+from nuhf.workspaces.native import load_model
+
+EVENTS = 1.17207587e14
+"""Events of `count` per munu_e^2, in mu_B^-2, worked out from its template (cases, F15)."""
+
+COUNT = """
+format = 1
+kind = "reactor"
+name = "count"
+title = "one bin"
+references = [{ key = "X:2025", text = "none" }]
+[fluxes.power]
+source = "made up"
+spectrum = "mueller"
+fuel = { u235 = 1.0 }
+flux_per_cm2_s = 1e13
+[target]
+source = "made up"
+mass_kg = 1e-6
+formula = { Ge74 = 1.0 }
+shells_table = "electrons/germanium_shells.csv"
+[detector]
+source = "germanium"
+pair_energy_kev = 0.00296
+fano = 0.11
+e_ee_min_kev = 0.00296
+gaussian = "whole"
+[[regions]]
+name = "on"
+source = "made up"
+live_days = 1.0
+noise_kev = 0.020
+events = "counts"
+[regions.bins]
+e_lo_kev_ee = [1.0]
+e_hi_kev_ee = [10.0]
+counts = [COUNTS]
+expected = [EXPECTED]
+[[backgrounds]]
+name = "off"
+title = "off"
+region = "on"
+kind = "bins"
+source = "made up"
+column = "expected"
+[analyses.default]
+title = "count"
+statistic = "poisson"
+regions = ["on"]
+flux = "power"
+signals = ["eves"]
+backgrounds = ["off"]
+quenching = "bonhomme"
+form_factor = "helm"
+couplings = "tree"
+parameters = ["munu_e"]
+"""
+
+
+def count(folder, counts, expected, more=""):
+    path = Path(folder) / "count.toml"
+    text = COUNT.replace("COUNTS", str(counts)).replace("EXPECTED", str(float(expected)))
+    path.write_text(text + more)
+    return str(path)
+
+
+def model(background, observed, signal=(1.0,), high=60.0):
+    """A signal with a strength from 0 to ``high`` on a known background, one entry per bin."""
+    background = np.ones_like(signal) * background
+    samples = [{"name": "s", "data": list(signal),
+                "modifiers": [{"name": "mu", "type": "normfactor", "data": None}]},
+               {"name": "b", "data": background.tolist(), "modifiers": []}]  # fmt: skip
+    spec = {
+        "channels": [{"name": "c", "samples": samples}],
+        "observations": [{"name": "c", "data": list(observed)}],
+        "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": [
+            {"name": "mu", "inits": [1.0], "bounds": [[0.0, high]]}]}}],
+        "version": "1.0.0",
+    }  # fmt: skip
+    made, data = load_model(spec)
+    return compile_model(made), np.asarray(data)
+
+
+def region(compiled, data, cl=0.9, high=60.0):
+    span = ScanRange(0.0, high, True)
+    found = exact_region(compiled, data, 0, compiled.inits, ~compiled.fixed, span, cl)
+    assert found is not None
+    return found
+
+
+STEP = 0.005
+
+
+def twin(background, most, cl=0.9):
+    """Hulls of a plain construction on a grid of the signal, for 0 to ``most`` counts."""
+    n = np.arange(0, 80)
+    best = poisson.pmf(n, np.maximum(n, background))
+    accepted = []
+    for mu in np.arange(0.0, 24.0, STEP):
+        p = poisson.pmf(n, mu + background)
+        order = np.argsort(-p / best, kind="stable")
+        size = int(np.searchsorted(np.cumsum(p[order]), cl)) + 1
+        accepted.append(np.isin(np.arange(most + 1), order[:size]))
+    accepted = np.array(accepted)
+    return [np.flatnonzero(column)[[0, -1]] * STEP for column in accepted.T]
+
+
+@pytest.mark.parametrize("background", range(6))
+def test_the_table_of_feldman_and_cousins(background):
+    """n = 0 to 10 against a plain construction, steps of 0.005 events."""
+    expected = twin(background, 10)
+    compiled, data = model(background, [0.0])
+    for n in range(11):
+        data[0] = n
+        pieces, _ = region(compiled, data)
+        hull = pieces[0][0], pieces[-1][1]
+        assert hull == pytest.approx(expected[n], abs=1.01 * STEP), n
+
+
+@pytest.mark.parametrize(
+    ("n", "background", "cl", "low", "high"),
+    [
+        # printed in tables IV and V of the paper, two decimals
+        (0, 0, 0.9, 0.00, 2.44), (3, 3, 0.9, 0.00, 4.42), (1, 0, 0.9, 0.11, 4.36),
+        (10, 5, 0.9, 1.19, 11.50), (5, 1, 0.9, 1.25, 8.99), (0, 1, 0.9, 0.00, 1.61),
+    ],
+)  # fmt: skip
+def test_printed_values(n, background, cl, low, high):
+    ((a, b),), _ = region(*model(background, [float(n)]), cl)
+    assert (round(a, 2), round(b, 2)) == (low, high)
+
+
+def test_why_the_paper_prints_1_08_for_no_count_on_three():
+    """The exact interval ends at 0.95; the paper lengthens it where more background gives more.
+
+    Their section IV.B: a limit must not rise with the background. Ours at b = 3.0 is 0.953, and
+    somewhat above 3 it is longer: the largest one for backgrounds from 3.0 up is the printed 1.08.
+    """
+
+    def limit(background):
+        return region(*model(background, [0.0]))[0][-1][1]
+
+    assert limit(3.0) == pytest.approx(0.953, abs=0.001)
+    assert max(limit(b) for b in np.arange(3.0, 3.5, 0.05)) == pytest.approx(1.08, abs=0.01)
+
+
+def test_coverage_of_the_exact_construction_is_never_too_low():
+    """Sum of the probabilities of all counts whose interval has the true value."""
+    compiled, data = model(2.0, [0.0])
+    pieces = []
+    for n in range(25):
+        data[0] = n
+        pieces.append(region(compiled, data)[0])
+    for true in np.linspace(0.0, 8.0, 33):
+        inside = [any(a <= true <= b for a, b in found) for found in pieces]
+        assert poisson.pmf(np.arange(25), 2.0 + true)[inside].sum() >= 0.9 - 1e-6
+
+
+def test_several_bins_and_a_split_bin():
+    """Two bins of the same ratio are one bin, whatever their counts."""
+    (one,), _ = region(*model(3.0, [5.0]))
+    (two,), made = region(*model(1.5, [2.0, 3.0], (0.5, 0.5)))
+    assert two == pytest.approx(one, abs=1e-6)
+    assert len(made.data) > 500
+    # bins of different ratio say more than their sum
+    (far,), _ = region(*model([0.5, 2.5], [3.0, 2.0], (0.9, 0.1)))
+    assert far[1] - far[0] < one[1] - one[0]
+
+
+def test_what_cannot_be_summed_is_left_to_toys():
+    compiled, data = model(3.0, [3.0])
+    span = ScanRange(0.0, 60.0, True)
+    free = np.array([True])
+    assert ensemble(compiled, data, 0, compiled.inits, ~free, span, 9.0, 0.0) is None
+    big, many = model(1e4, [1e4] * 3, (1.0, 1.0, 1.0))
+    assert exact_region(big, many, 0, big.inits, free, span, 0.9) is None
+    with pytest.raises(FitError, match="not closed"):
+        exact_region(*model(3.0, [3.0], high=3.0), 0, np.ones(1), free,
+                     ScanRange(0.0, 3.0, True), 0.9)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected", "events"), [(0, 0, 2.436), (3, 3, 4.425), (0, 3, 0.953)]
+)
+def test_the_command_has_them_for_every_seed(tmp_path, counts, expected, events):
+    path = count(tmp_path, counts, expected)
+    found = [
+        nuhf.limit(path, "munu_e", method="feldman-cousins", seed=seed)[0] for seed in (1, 2, 3)
+    ]
+    for one in found:
+        assert one.intervals == found[0].intervals
+        assert EVENTS * one.upper_limit**2 == pytest.approx(events, abs=0.002)
+        assert one.toys["end_errors"] == [[0.0, 0.0]]
+        assert "no toys, no statistical error" in " ".join(one.notes)
+        assert one.toys["exact"]
+        assert one.toys["toys"] == 0
+    curve = {key: np.array(row) for key, row in found[0].toys["curve"].items()}
+    agree = (curve["statistic"] <= curve["critical"] + 1e-6) == (curve["below"] < 0.9)
+    assert agree[:-1].all()  # the last value is where the order changes
+
+
+@pytest.mark.parametrize(
+    ("method", "events", "covers"),
+    # beyond 1.353 events n = 0 is left out, 1 - exp(-1.353) = 74 %; by delta-chi2 also 4 and more
+    [("delta-chi2", 1.353, 69), ("cls", 1.353, 74)],
+)
+def test_asymptotic_methods_say_when_they_do_not_hold(tmp_path, method, events, covers):
+    (found,) = nuhf.limit(count(tmp_path, 0, 0), "munu_e", method=method)
+    assert EVENTS * found.upper_limit**2 == pytest.approx(events, rel=0.01)
+    (note,) = [note for note in found.notes if "few counts" in note]
+    assert f"covers {covers} % just beyond it (exactly)" in note
+    assert "use --method feldman-cousins" in note
+    # and nothing is said of many
+    (many,) = nuhf.limit(count(tmp_path, 400, 400), "munu_e", method=method)
+    assert not any("few counts" in note for note in many.notes)
+
+
+def test_what_few_counts_cover_is_what_toys_say(tmp_path):
+    """n = 0 on 0: at 1.8 events 80.2 +- 0.9 % of toys are covered (cases, F16)."""
+    compiled, data = model(0.0, [0.0])
+    made = ensemble(compiled, data, 0, compiled.inits, ~compiled.fixed,
+                    ScanRange(0.0, 60.0, True), 3.0, 0.0)  # fmt: skip
+    at = np.array([1.8])
+    part = made.probability(at)[0][made.statistic(at)[0] <= 2.7055].sum()
+    assert part == pytest.approx(1 - np.exp(-1.8) - poisson.sf(4, 1.8), abs=1e-6)
+    assert part == pytest.approx(0.802, abs=0.009)
+
+
+@pytest.mark.parametrize("expected", [0, 3])
+def test_cls_with_toys_without_a_count(tmp_path, expected):
+    """2.303 events whatever the background: CLs is exp(-s) for no count."""
+    (found,) = nuhf.limit(count(tmp_path, 0, expected), "munu_e", method="cls", toys=4000, jobs=1)
+    error = 2 * EVENTS * found.upper_limit * found.toys["end_errors"][0][1]
+    assert EVENTS * found.upper_limit**2 == pytest.approx(-np.log(0.1), abs=4 * error)
+
+
+def pulls(tmp_path, monkeypatch, counts, expected, seeds, number, points):
+    """Ends of the construction with toys in events, and their errors, for seeds from 1."""
+    monkeypatch.setattr(toys, "_summed", lambda problem, cl: None)
+    (problem,) = problems(count(tmp_path, counts, expected), "munu_e")
+    made = [
+        toys.construct(problem, 0.9, ToyOptions(number, seed, points, jobs=1))[0]
+        for seed in range(1, seeds + 1)
+    ]
+    scale = EVENTS * 1e-18
+    ends = np.array([(one.pieces[-1][1], one.errors[-1][1]) for one in made]) * scale
+    return ends.T
+
+
+def test_toys_agree_with_the_sum_within_their_error(tmp_path, monkeypatch):
+    ends, errors = pulls(tmp_path, monkeypatch, 0, 0, 1, 200, 10)
+    assert (errors > 0.01).all()
+    assert (np.abs(ends - 2.436) < 4 * errors).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("counts", "expected", "exact"), [(0, 0, 2.436), (3, 3, 4.425), (0, 3, 0.953)]
+)
+def test_pulls_of_toys_over_50_seeds(tmp_path, monkeypatch, counts, expected, exact):
+    """Where the probability has steps the end does not scatter as a Gaussian: 68 % within one."""
+    ends, errors = pulls(tmp_path, monkeypatch, counts, expected, 50, 2000, 40)
+    pull = (ends - exact) / errors
+    assert (np.abs(pull) < 1).mean() > 0.6
+    assert (np.abs(pull) < 3).mean() > 0.95

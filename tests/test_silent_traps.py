@@ -1,0 +1,71 @@
+"""What newcomers gave and nothing said a word about."""
+
+import csv
+import io
+
+import pytest
+from conftest import EXPERIMENT, problems
+
+import nuhf
+from nuhf import questions
+from nuhf.errors import InputError, OpenRegionError
+from nuhf.stats import explore
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"fix": {"flux_sns": 3.0}}, "fix takes names, given: values of flux_sns"),
+        ({"fix": [3]}, "fix takes names, given: 3"),
+        ({"profile": {"munu_e": 0.0}}, "profile takes names"),
+        ({"cl": "0.95"}, "confidence level '0.95' is no number"),
+        ({"cl": [0.9]}, r"confidence level \[0.9\] is no number"),
+        ({"cl": None}, "confidence level None is no number"),
+    ],
+)
+def test_refused_in_words(options, words):
+    with pytest.raises(InputError, match=words):
+        nuhf.limit(EXPERIMENT, "munu_mu", **options)
+
+
+def test_one_name_is_a_list_of_one():
+    one, many = (
+        problems(EXPERIMENT, "munu_mu", fix=fix, profile=profile)[0]
+        for fix, profile in (("flux_sns", "munu_e"), (["flux_sns"], ["munu_e"]))
+    )
+    assert one.options == many.options
+    assert one.options.fix == ("flux_sns",)
+
+
+def test_a_csv_file_has_csv(cli, work):
+    assert cli("rate", EXPERIMENT, "-o", "rate.csv").code == 0
+    text = (work / "rate.csv").read_text()
+    rows = [row for row in csv.reader(io.StringIO(text)) if not row[0].startswith("#")]
+    assert len({len(row) for row in rows}) == 1
+    assert len(rows) > 50
+
+
+@pytest.mark.parametrize("method", ["delta-chi2", "cls"])
+def test_the_search_widens_until_the_region_closes(monkeypatch, method):
+    """From a range of a tenth the same limit as from the usual one, which it is inside of."""
+    (problem,) = problems(EXPERIMENT, "munu_mu")
+    high = problem.description.couplings[0].high
+    usual = questions.limit(problem, 0.9, method)
+    monkeypatch.setattr(explore, "_WIDER", 0.2 * problem.parameter.to_fit(usual.upper_limit) / high)
+    narrow = explore.widened(problem)
+    monkeypatch.undo()
+    assert narrow.description.couplings[0].high < 0.3 * problem.parameter.to_fit(usual.upper_limit)
+    found = questions.limit(narrow, 0.9, method)
+    assert found.upper_limit == pytest.approx(usual.upper_limit, rel=1e-6)
+    assert explore.widened(problems(EXPERIMENT, "munu_mu", search=(0.0, 1e-9))[0]) is None
+
+
+def test_a_model_that_ends_is_not_widened():
+    """The expansion in the neutron radius has limits of its own."""
+    (problem,) = problems("coherent-csi-2017", "Rn_CsI", analysis="cadeddu2020-free-rn")
+    assert explore.widened(problem) is None
+
+
+def test_a_range_that_was_asked_for_is_kept(tmp_path):
+    with pytest.raises(OpenRegionError, match="widen --range"):
+        nuhf.limit(EXPERIMENT, "norm_cevns", search=(0.9, 1.0))
