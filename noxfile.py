@@ -36,6 +36,15 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session
+def types(session: nox.Session) -> None:
+    """Check with pyright that every type of the package is known: installed, not in place."""
+    session.install(".", "pyright[nodejs]", "scipy-stubs>=1.14")
+    folder = session.create_tmp()
+    session.chdir(folder)
+    session.run("pyright", "--verifytypes", "nuhf", "--ignoreexternal")
+
+
+@nox.session
 def slow(session: nox.Session) -> None:
     """Run the tests marked slow, with other samplers: studies and long checks."""
     session.install("-e", ".[test,samplers]")

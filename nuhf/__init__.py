@@ -1,39 +1,57 @@
 """nuhf: likelihoods for the electromagnetic properties of neutrinos, as pyhf workspaces.
 
-The functions here are the same as the commands: ``nuhf.limit("coherent-csi-2021", "qnu_mumu")``.
-They are loaded on first use; ``import nuhf`` itself loads nothing else.
+>>> m = nuhf.model("coherent-csi-2021", poi="qnu_mumu")
+>>> nuhf.interval(m, cl=0.9)
+>>> nuhf.limit("coherent-csi-2021", "munu_mu")  # the same in one call, as on the command line
+
+Everything is loaded on first use; ``import nuhf`` itself loads nothing else.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from nuhf.api import (
+    from nuhf.api.catalogue import parameters, rate, reproduce, templates
+    from nuhf.api.experiment import Experiment, load
+    from nuhf.api.functions import (
         contour,
         coverage,
         exclusion,
-        experiment,
         fit,
+        interval,
         limit,
         ranking,
-        rate,
-        reproduce,
         scan,
-        templates,
     )
+    from nuhf.api.model import Model, model, open
     from nuhf.bayes.functions import log_density, posterior, simulate
+    from nuhf.errors import FitError, InputError, ModelError, NuhfError
     from nuhf.exchange import combine, patchset, publication, validate, workspace
+    from nuhf.experiments.catalogue import titles as experiments
     from nuhf.workspaces.interference import interference_samples
 
+    __version__: str
+
 __all__ = [
+    "Experiment",
+    "FitError",
+    "InputError",
+    "Model",
+    "ModelError",
+    "NuhfError",
     "combine",
     "contour",
     "coverage",
     "exclusion",
-    "experiment",
+    "experiments",
     "fit",
     "interference_samples",
+    "interval",
     "limit",
+    "load",
     "log_density",
+    "model",
+    "open",
+    "parameters",
     "patchset",
     "posterior",
     "publication",
@@ -47,16 +65,26 @@ __all__ = [
     "workspace",
 ]
 
+_HOMES: Final = {
+    "nuhf.api.catalogue": ("parameters", "rate", "reproduce", "templates"),
+    "nuhf.api.experiment": ("Experiment", "load"),
+    "nuhf.api.model": ("Model", "model", "open"),
+    "nuhf.bayes.functions": ("log_density", "posterior", "simulate"),
+    "nuhf.errors": ("FitError", "InputError", "ModelError", "NuhfError"),
+    "nuhf.exchange": ("combine", "patchset", "publication", "validate", "workspace"),
+    "nuhf.workspaces.interference": ("interference_samples",),
+}
+"""Modules of the public names; the rest are in ``nuhf.api.functions``."""
 
-def __getattr__(name: str) -> Any:
+
+def __getattr__(name: str) -> object:
+    import importlib
+
+    if name == "experiments":  # a package that can be called: this name is its own
+        return importlib.import_module("nuhf.experiments")
     if name in __all__:
-        import importlib
-
-        homes = dict.fromkeys(("log_density", "posterior", "simulate"), "nuhf.bayes.functions")
-        homes["interference_samples"] = "nuhf.workspaces.interference"
-        files = ("combine", "patchset", "publication", "validate", "workspace")
-        home = (homes | dict.fromkeys(files, "nuhf.exchange")).get(name, "nuhf.api")
-        return getattr(importlib.import_module(home), name)
+        homes = {one: home for home, names in _HOMES.items() for one in names}
+        return getattr(importlib.import_module(homes.get(name, "nuhf.api.functions")), name)
     if name == "__version__":
         from importlib.metadata import version
 

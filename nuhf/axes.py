@@ -35,10 +35,10 @@ def axis(problem: Problem, points: int, search: tuple[float, float] | None = Non
         If a range is needed and the interval is not closed.
     """
     if not 2 <= points <= MAX_POINTS:
-        raise InputError(f"--points {points}: an axis has 2 to {MAX_POINTS} points")
+        raise InputError(f"points = {points}: an axis has 2 to {MAX_POINTS} points")
     low, high = search or default_range(problem)
     if not (np.isfinite([low, high]).all() and low < high):
-        raise InputError(f"--range {low} {high}: give two numbers, the lower one first")
+        raise InputError(f"search = {low}, {high}: give two numbers, the lower one first")
     return np.linspace(low, high, points)
 
 
@@ -55,7 +55,7 @@ def default_range(problem: Problem) -> tuple[float, float]:
     try:
         found = questions.limit(problem, _CL, "delta-chi2")
     except FitError as error:
-        raise FitError(f"{error}; give --range LO HI") from None
+        raise FitError(f"{error}; give a range") from None
     low, high = found.intervals[0][0], found.intervals[-1][1]
     margin = 0.5 * (high - low)
     step = float(10.0 ** (np.floor(np.log10(high - low)) - 1.0))

@@ -1,6 +1,6 @@
 """Exceptions of nuhf: every foreseeable failure is one of these, and says what to do."""
 
-__all__ = ["FitError", "InputError", "ModelError", "NuhfError", "OpenRegionError"]
+__all__ = ["Caveat", "FitError", "InputError", "ModelError", "NuhfError", "OpenRegionError"]
 
 
 class NuhfError(Exception):
@@ -21,3 +21,9 @@ class FitError(NuhfError):
 
 class OpenRegionError(FitError):
     """A region reaches the end of the range it was looked for in."""
+
+
+class Caveat(str):
+    """A note that changes what a number means: it is printed with the number, never folded."""
+
+    __slots__ = ()

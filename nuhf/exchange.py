@@ -2,16 +2,29 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from nuhf import parameters, resources
-from nuhf.api import check, loaded, problems
+from nuhf import resources
+from nuhf.api.arguments import (
+    Anapole,
+    ExperimentLike,
+    ExperimentsLike,
+    Names,
+    bracket,
+    in_words,
+    options,
+)
+from nuhf.api.arguments import names as one_or_more
+from nuhf.api.arguments import values as numbers
+from nuhf.api.given import prepared_of
+from nuhf.couplings import parameters
 from nuhf.errors import InputError
 from nuhf.experiments.expand import expanded
-from nuhf.experiments.prepare import prepare
-from nuhf.named import Names, several
 
 if TYPE_CHECKING:
+    from nuhf.report.publish import Publication
+    from nuhf.stats.results import JsonValue
+    from nuhf.workspaces.patchset import PatchGrid
     from nuhf.workspaces.validate import Report
 
 __all__ = ["combine", "patchset", "publication", "validate", "workspace"]
@@ -19,8 +32,9 @@ __all__ = ["combine", "patchset", "publication", "validate", "workspace"]
 _CHECKED: Final = (".json", ".tar.gz", ".tgz", ".tar", ".tar.bz2", ".zip", ".json.gz")
 
 
+@in_words
 def combine(
-    files: Sequence[str | Path | Mapping[str, Any]],
+    files: Sequence[str | Path | Mapping[str, object]],
     *,
     measurement: str | None = None,
     poi: str | None = None,
@@ -28,7 +42,7 @@ def combine(
     correlate: Sequence[tuple[str, str, float]] = (),
     patches: Sequence[str | Path] = (),
     points: Sequence[tuple[str | Path, str]] = (),
-) -> dict[str, Any]:
+) -> "dict[str, JsonValue]":
     """Combine pyhf workspaces, ours or not, into one with a single, complete measurement.
 
     Parameters
@@ -61,6 +75,7 @@ def combine(
     return combine_files(files, choices, patches, points).spec
 
 
+@in_words
 def validate(
     files: str | Path | Sequence[str | Path], workspace: str | Path | None = None
 ) -> "list[Report]":
@@ -87,9 +102,9 @@ def validate(
 
     # once: it may come through a pipe
     given = None if workspace is None else resources.read_json(Path(workspace))
-    several = [files] if isinstance(files, str | Path) else files
+    listed = [files] if isinstance(files, str | Path) else files
     found = []
-    for file in several:
+    for file in listed:
         for path, beside in _inside(Path(file)):
             near = given is None and beside is not None and beside != path
             background = resources.read_json(beside) if near and beside else given
@@ -110,17 +125,18 @@ def _inside(path: Path) -> list[tuple[Path, Path | None]]:
     return [(p, beside.get(p.parent)) for p in found]
 
 
+@in_words
 def workspace(
-    names: Names,
+    names: ExperimentsLike,
     parameter: Names,
     *,
     encoding: str = "stock",
     search: tuple[float, float] | None = None,
     analysis: str = "default",
-    anapole: str = "standard",
+    anapole: Anapole = "standard",
     values: Mapping[str, float] | None = None,
     settings: Mapping[str, float] | None = None,
-) -> dict[str, Any]:
+) -> "dict[str, JsonValue]":
     """Return a pyhf workspace as plain data.
 
     Parameters
@@ -145,29 +161,33 @@ def workspace(
     from nuhf.workspaces import encode
 
     encode.check_encoding(encoding)
-    free = several(parameter)
-    for name in free:
+    wanted = one_or_more(parameter, "parameter")
+    if not wanted:
+        raise InputError("name at least one parameter")
+    for name in wanted:
         parameters.get(name)
-    prepared = [prepare(one) for one in loaded(names, analysis)]
-    experiments = expanded(prepared, [*free, *(values or {})], settings or {})
-    description = assemble.describe(experiments, free, values, anapole)
-    if search is not None:
-        description = encode.narrowed(description, *search)
+    given, chosen = numbers(values, "values"), numbers(settings, "settings")
+    experiments = expanded(prepared_of(names, analysis), [*wanted, *given], chosen)
+    description = assemble.describe(experiments, wanted, given, anapole)
+    ends = bracket(search, "search")
+    if ends is not None:
+        description = encode.narrowed(description, *ends)
     return encode.encode(description, encoding)
 
 
+@in_words
 def patchset(
-    names: Names,
+    names: ExperimentsLike,
     parameter: Names,
     *,
     search: Sequence[tuple[float, float]] = (),
     points: Sequence[int] = (41,),
     hepdata: str | None = None,
     analysis: str = "default",
-    anapole: str = "standard",
+    anapole: Anapole = "standard",
     values: Mapping[str, float] | None = None,
     settings: Mapping[str, float] | None = None,
-) -> Any:
+) -> "PatchGrid":
     """Return a patch set over a grid of parameters (`nuhf.workspaces.patchset.PatchGrid`).
 
     Parameters
@@ -191,10 +211,11 @@ def patchset(
     nuhf.errors.FitError
         If a range is needed and the interval is not closed.
     """
+    from nuhf.api.posed import one_problem
     from nuhf.axes import axis
     from nuhf.workspaces import patchset as grids
 
-    wanted = several(parameter)
+    wanted = one_or_more(parameter, "parameter")
     record = grids.check_hepdata(hepdata or grids.HEPDATA_PLACEHOLDER)
     if len(set(wanted)) != len(wanted):
         raise InputError(f"a parameter is given twice: {', '.join(wanted)}")
@@ -203,10 +224,13 @@ def patchset(
     if len(points) not in (1, len(wanted)):
         raise InputError(f"give one number of points, or one for each of: {', '.join(wanted)}")
     counts = [points[min(i, len(points) - 1)] for i in range(len(wanted))]
-    common: dict[str, Any] = {"analysis": analysis, "anapole": anapole, "values": values,
-                              "settings": settings}  # fmt: skip
     posed = [
-        problems(names, name, profile=[n for n in wanted if n != name], **common)[0]
+        one_problem(
+            names,
+            name,
+            options(anapole, values, [n for n in wanted if n != name], settings=settings),
+            analysis,
+        )
         for name in wanted
     ]
     ranges: Sequence[tuple[float, float] | None] = search or [None] * len(wanted)
@@ -220,30 +244,34 @@ def patchset(
     )
 
 
+@in_words
 def publication(
-    name: str,
+    name: ExperimentLike,
     parameter: Names | None = None,
     *,
     cl: float = 0.9,
     points: int = 41,
     hepdata: str | None = None,
     analysis: str = "default",
-    anapole: str = "standard",
+    anapole: Anapole = "standard",
     values: Mapping[str, float] | None = None,
     settings: Mapping[str, float] | None = None,
-) -> Any:
+) -> "Publication":
     """Return what is published of an experiment (`nuhf.report.publish.Publication`).
 
     Per parameter (all of the experiment by default) the interval at ``cl`` and a patch set of
     ``points`` points with the profile on it. Other options as in `patchset`.
     """
+    from nuhf.api.posed import check, problems
     from nuhf.report import publish
 
     check(cl, "delta-chi2")
-    common: dict[str, Any] = {"analysis": analysis, "anapole": anapole, "values": values,
-                              "settings": settings}  # fmt: skip
-    posed = problems(name, parameter, **common)
+    posed = problems(name, parameter, options(anapole, values, settings=settings), analysis)
     grids = [
-        patchset(name, p.parameter.name, points=(points,), hepdata=hepdata, **common) for p in posed
-    ]
+        patchset(
+            name, p.parameter.name, points=(points,), hepdata=hepdata, analysis=analysis,
+            anapole=anapole, values=values, settings=settings,
+        )
+        for p in posed
+    ]  # fmt: skip
     return publish.publication(posed, grids, cl)

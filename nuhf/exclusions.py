@@ -1,8 +1,8 @@
 """Intervals of a coupling as a function of a setting, such as the mass of a mediator."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,12 @@ from nuhf import questions
 from nuhf.errors import InputError
 from nuhf.experiments.region import Prepared
 from nuhf.stats.problem import Options, pose
-from nuhf.stats.results import plain
-from nuhf.tables import format_csv
+from nuhf.stats.results import Provenance, Result, choices, heading, title_of, unit_text
 from nuhf.units import percent
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["ExclusionResult", "exclusion", "spaced"]
 
@@ -24,7 +27,7 @@ MAX_POINTS = 1000
 
 
 @dataclass(frozen=True)
-class ExclusionResult:
+class ExclusionResult(Result):
     """Intervals of one parameter at each value of a setting.
 
     Attributes
@@ -52,29 +55,38 @@ class ExclusionResult:
     profiled: tuple[str, ...]
     fixed: Mapping[str, float]
     notes: tuple[str, ...]
-    provenance: Mapping[str, Any] = field(repr=False)
+    provenance: Provenance = field(repr=False)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain lists, dicts, strings and numbers."""
-        return {key: plain(value) for key, value in asdict(self).items()}
+    def lines(self) -> list[str]:
+        """Say what is allowed at each value of the setting."""
+        unit = unit_text(self.unit)
+        lines = [
+            f"{heading(self)}, {percent(self.cl)} % CL, {self.method}: {self.parameter} allowed"
+            f"{choices(self)}"
+        ]
+        for at, pieces in zip(self.at, self.intervals, strict=True):
+            words = " or ".join(f"{low:.3g} to {high:.3g}" for low, high in pieces)
+            lines.append(f"{self.setting} = {at:<9.3g}  {words}{unit}")
+        return lines
 
-    def to_csv(self) -> str:
-        """Return one row per allowed piece, with the circumstances in comments."""
+    def columns(self) -> dict[str, Sequence[object]]:
+        """Return one row per allowed piece."""
         unit = "" if self.unit == "1" else f"_{self.unit}"
-        columns: dict[str, list[object]] = {
-            self.setting: [], "piece": [], f"lower{unit}": [], f"upper{unit}": [],
-            f"best_fit{unit}": [],
-        }  # fmt: skip
-        for at, pieces, best in zip(self.at, self.intervals, self.best_fit, strict=True):
-            for number, (low, high) in enumerate(pieces, start=1):
-                row = (float(at), number, low, high, float(best))
-                for name, value in zip(columns, row, strict=True):
-                    columns[name].append(value)
-        first = (
-            f"{self.parameter} allowed at {percent(self.cl)} % CL ({self.method}): "
-            f"{', '.join(self.experiments)}, analysis {self.analysis}"
+        keys = (self.setting, "piece", f"lower{unit}", f"upper{unit}", f"best_fit{unit}")
+        rows = [
+            (float(at), number, low, high, float(best))
+            for at, pieces, best in zip(self.at, self.intervals, self.best_fit, strict=True)
+            for number, (low, high) in enumerate(pieces, start=1)
+        ]
+        return {key: [row[i] for row in rows] for i, key in enumerate(keys)}
+
+    def plot(self, ax: "Axes | None" = None) -> "Figure":
+        """Draw the ends of the allowed pieces over the setting; several results overlay."""
+        from nuhf.plots import results
+
+        return results.exclusion(
+            self.parameter, self.unit, self.setting, self.at, self.intervals, title_of(self), ax
         )
-        return format_csv(columns, [first, *(f"note: {note}" for note in self.notes)])
 
 
 def spaced(low: float, high: float, points: int) -> FloatArray:

@@ -10,9 +10,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nuhf.couplings.parameters import suggest
 from nuhf.errors import InputError
 from nuhf.inputs import Inputs
-from nuhf.parameters import suggest
 from nuhf.physics import reactor, solar
 from nuhf.physics.apv import WeakChargeInputs
 from nuhf.physics.couplings import WeakCouplings, parse_schemes, tree_level

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2 as chi2_distribution
 
-from nuhf.errors import FitError, InputError, OpenRegionError
+from nuhf.errors import Caveat, FitError, InputError, OpenRegionError
 from nuhf.stats.cls import Asymptotic, expected_limits, upper_limit
 from nuhf.stats.cross_check import Agreement, second_optimizer
 from nuhf.stats.explore import branches, widened
@@ -40,7 +40,7 @@ _POOR: Final = 0.01
 
 def _delta_chi2(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitResult:
     if toys is not None:
-        raise InputError("delta-chi2 makes no toys: --toys is for --method cls or feldman-cousins")
+        raise InputError("toys: the method delta-chi2 makes none, cls and feldman-cousins do")
     problem = _with_branches(problem)
     found = _search(problem, cl)
     second = second_optimizer(problem, found.best.value, np.ravel(found.pieces))
@@ -98,7 +98,9 @@ def _search(problem: Problem, cl: float) -> ProfileIntervals:
     try:
         return intervals(problem.profiler(), problem.span(), cl)
     except OpenRegionError as error:
-        hint = "widen --range or leave it out" if problem.options.search else "the data set no end"
+        hint = (
+            "widen the range or leave it out" if problem.options.search else "the data set no end"
+        )
         raise OpenRegionError(f"{what}: {error}; {hint}") from None
     except FitError as error:
         raise FitError(f"{what}: {error}") from None
@@ -110,8 +112,10 @@ def _falling_note(problem: Problem, ends: tuple[float, ...]) -> tuple[str, ...]:
         return ()
     where = " and ".join(problem.parameter.show(end) for end in ends)
     return (
-        f"the profile falls towards the end of the range searched, {where}: a piece of the "
-        "interval beyond would be missed",
+        Caveat(
+            f"the profile falls towards the end of the range searched, {where}: a piece of the "
+            "interval beyond would be missed"
+        ),
     )
 
 
@@ -120,8 +124,8 @@ def _cls(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitResult:
     if not problem.description.couplings[0].bounded:
         raise InputError(
             f"cls needs a parameter with a bound at 0; {problem.parameter.name} interferes and "
-            "its likelihood may have two minima: use --method delta-chi2 or feldman-cousins, "
-            "or name a moment with -p"
+            "its likelihood may have two minima: use the method delta-chi2 or feldman-cousins, "
+            "or name a moment"
         )
     high = problem.span().high
     cls, lowest = _asymptotic(problem, high)
@@ -291,7 +295,7 @@ def scan(problem: Problem, points: int, found: LimitResult | None = None) -> Sca
         If fewer than two points are asked for, or no range is known.
     """
     if not 2 <= points <= 100_000:
-        raise InputError(f"--points {points}: between 2 and 100000 are possible")
+        raise InputError(f"points = {points}: between 2 and 100000 are possible")
     low, high = _scan_ends(problem, found)
     values = np.linspace(low, high, points)
     profiler = problem.profiler()
@@ -357,7 +361,8 @@ def fit(problem: Problem, toys: ToyOptions | None = None) -> FitResult:
         names = ", ".join(compiled.names[i] for i in np.flatnonzero(_unconstrained(problem)))
         raise FitError(
             f"there are more parameters without a constraint ({names}) than bins "
-            f"({compiled.n_main}): the data do not determine them; leave some out or --set them"
+            f"({compiled.n_main}): the data do not determine them; leave "
+            "some out or set them to values"
         )
     best, lowest = profiler.best(seeds)
     matrix, bounded = uncertainties(problem, best, lowest)
@@ -395,6 +400,7 @@ def fit(problem: Problem, toys: ToyOptions | None = None) -> FitResult:
         at_bounds=tuple(list(table)[i] for i in at_bounds(problem, best)),
         provenance=problem.provenance(),
         significance=_discovery(problem, float(best[profiler.index]), lowest),
+        parameter=problem.parameter.name,
     )
 
 
@@ -407,7 +413,7 @@ def goodness(problem: Problem, lowest: float) -> dict[str, float]:
 
 
 def _poor_note(quality: Mapping[str, float]) -> str:
-    return (
+    return Caveat(
         f"the model does not describe the data: 2NLL {quality['saturated_2nll']:.1f} above "
         f"saturation for {quality['degrees']:.0f} degrees of freedom at the best fit, p = "
         f"{quality['p_value']:.1g}; nuhf fit shows what is pulled"

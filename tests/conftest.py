@@ -1,6 +1,7 @@
 """Shared by all tests: built templates, posed problems, and the command line in this process."""
 
 import os
+import re
 import sys
 import tempfile
 from collections import namedtuple
@@ -20,6 +21,9 @@ _LIMITS = threadpool_limits(1)
 EXPERIMENT = "coherent-csi-2021"
 PARAMETERS = ("qnu_ee", "qnu_mumu", "r2nu_ee", "r2nu_mumu", "munu_e", "munu_mu", "sin2thetaW")
 ROOT = Path(__file__).resolve().parent.parent
+
+NOTE = re.compile(r"note: |\d+ notes? \(--notes\)$")
+"""Lines of notes that commands print behind a result."""
 
 Ran = namedtuple("Ran", "code out err")
 
@@ -145,3 +149,12 @@ def cli(work, monkeypatch, capsys):
         return Ran(code, out, err)
 
     return run
+
+
+def problems(names, parameter=None, *, analysis="default", patch=(), measurement=None, **keywords):
+    """The posed problems behind `nuhf.limit`, one per parameter, with the same keywords."""
+    from nuhf.api import posed
+    from nuhf.api.arguments import options
+
+    chosen = options(values_=keywords.pop("values", None), **keywords)
+    return posed.problems(names, parameter, chosen, analysis, patch, measurement)

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nuhf import constants, parameters
+from nuhf import constants
+from nuhf.couplings import parameters
 from nuhf.couplings.electromagnetic import RADIUS_SHIFT, charge_shift, magnetic_coefficients
 from nuhf.couplings.model import CouplingModel, Feed, Group, Parameter, Variable
 from nuhf.errors import InputError

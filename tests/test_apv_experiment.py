@@ -5,7 +5,6 @@ import pytest
 from scipy.optimize import brentq
 
 import nuhf
-from nuhf import api
 from nuhf.constants import SIN2_THETA_W
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import load
@@ -100,9 +99,9 @@ def test_radii_of_all_flavours_leave_the_angle_to_atoms():
 
 
 def test_rate_is_the_weak_charge():
-    (rates,) = api.rate(NAME, {"Rn_Cs": 5.0}).values()
+    (rates,) = nuhf.rate(NAME, {"Rn_Cs": 5.0}).values()
     assert rates["weak_charge_cs133"] == pytest.approx([INPUTS.sm_weak_charge], abs=1e-6)
-    (rates,) = api.rate(NAME, {"Rn_Cs": 6.0, "sin2thetaW": 0.24}).values()
+    (rates,) = nuhf.rate(NAME, {"Rn_Cs": 6.0, "sin2thetaW": 0.24}).values()
     wanted = apv.weak_charge(INPUTS, 0.24, np.array([6.0]))
     assert rates["weak_charge_cs133"] == pytest.approx(wanted, abs=1e-6)
 

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nuhf import api, exchange, resources
+import nuhf
+from nuhf import exchange, resources
 from nuhf.errors import InputError, NuhfError
 from nuhf.workspaces import archive as module
 from nuhf.workspaces.archive import pack, read_archive, unpack
@@ -115,7 +116,7 @@ def test_unpack_verify_limit_equals_the_limit_before(tmp_path, cli, grid):
                              "out/patchset.json").out  # fmt: skip
     workspace = pyhf.Workspace(json.loads(Path("out/BkgOnly.json").read_text()))
     patches = pyhf.PatchSet(json.loads(Path("out/patchset.json").read_text()))
-    (found,) = api.limit(X, "munu_mu")
+    (found,) = nuhf.limit(X, "munu_mu")
     heights, values = [], []
     for patch in patches.patches[::5]:
         fix = [{"op": "add", "path": "/parameters/0/fixed", "value": True}]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nuhf import api
+import nuhf
 from nuhf.workspaces.native import load_model
 
 cabinetry = pytest.importorskip("cabinetry")
@@ -17,7 +17,7 @@ def fitted(problem_of):
 
 def test_same_best_fit(fitted):
     _, _, theirs = fitted
-    ours = api.fit("coherent-csi-2021")
+    ours = nuhf.fit("coherent-csi-2021")
     assert set(theirs.labels) == set(ours.parameters)
     for name, value, error in zip(theirs.labels, theirs.bestfit, theirs.uncertainty, strict=True):
         best, sigma = ours.parameters[name]
@@ -28,7 +28,7 @@ def test_same_best_fit(fitted):
 
 def test_same_correlations(fitted):
     _, _, theirs = fitted
-    ours = api.fit("coherent-csi-2021").correlation
+    ours = nuhf.fit("coherent-csi-2021").correlation
     order = [ours["names"].index(name) for name in theirs.labels]
     matrix = np.asarray(ours["matrix"])[np.ix_(order, order)]
     np.testing.assert_allclose(matrix, theirs.corr_mat, atol=0.02)

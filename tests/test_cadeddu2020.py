@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import chi2, norm
 from test_csi2017 import NAME, interval, placed, variant
 
-from nuhf import api
+import nuhf
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare
@@ -187,4 +187,4 @@ def test_figures_are_listed():
     from nuhf.papers.figures import list_figures
 
     assert set(list_figures("cadeddu2020")) == {"fig5", "fig6", "fig7", "fig8"}
-    assert api.experiment(NAME, "cadeddu2020-fixed-rn-constant").analysis.quenching == ""
+    assert nuhf.load(NAME, "cadeddu2020-fixed-rn-constant").loaded.analysis.quenching == ""

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from nuhf import api
+import nuhf
 from nuhf.errors import FitError, InputError
 from nuhf.stats.cls import Asymptotic, upper_limit
 
@@ -82,7 +82,7 @@ def hypotest(stock_of, parameter, value):
 
 @pytest.mark.parametrize("cl", [0.9, 0.95])
 def test_pyhf_s_cls_at_our_limit(stock_of, moment, cl):
-    (ours,) = api.limit(EXPERIMENT, moment, cl=cl, method="cls")
+    (ours,) = nuhf.limit(EXPERIMENT, moment, cl=cl, method="cls")
     value = (ours.upper_limit / 1e-9) ** 2
     assert hypotest(stock_of, moment, value) == pytest.approx(1 - cl, abs=1e-3)
     # the limit is where it crosses, not only near it
@@ -93,7 +93,7 @@ def test_pyhf_s_cls_at_our_limit(stock_of, moment, cl):
 
 def test_monotone_in_the_level(moment):
     limits = [
-        api.limit(EXPERIMENT, moment, cl=cl, method="cls")[0].upper_limit
+        nuhf.limit(EXPERIMENT, moment, cl=cl, method="cls")[0].upper_limit
         for cl in (0.5, 0.6827, 0.9, 0.95, 0.99)
     ]
     assert (np.diff(limits) > 0).all()
@@ -119,9 +119,9 @@ def test_cls_falls_with_the_value(problem_of, moment):
 
 def test_cls_protects_against_a_downward_fluctuation(moment):
     """CLs is never below what the profile likelihood alone would exclude one-sidedly."""
-    (cls,) = api.limit(EXPERIMENT, moment, cl=0.9, method="cls")
+    (cls,) = nuhf.limit(EXPERIMENT, moment, cl=0.9, method="cls")
     # 2NLL rise of a one-sided 90 % test: chi2 at 80 %
-    (one_sided,) = api.limit(EXPERIMENT, moment, cl=0.8)
+    (one_sided,) = nuhf.limit(EXPERIMENT, moment, cl=0.8)
     assert cls.upper_limit >= one_sided.upper_limit * (1 - 1e-6)
     assert cls.twice_nll_min == pytest.approx(one_sided.twice_nll_min, abs=1e-6)
     assert cls.best_fit == pytest.approx(one_sided.best_fit, abs=1e-12)
@@ -130,16 +130,16 @@ def test_cls_protects_against_a_downward_fluctuation(moment):
 @pytest.mark.parametrize("parameter", ["qnu_ee", "qnu_mumu", "r2nu_ee", "anu_mumu", "sin2thetaW"])
 def test_refused_for_an_interfering_coupling(parameter):
     with pytest.raises(InputError, match=f"bound at 0; {parameter} interferes.*delta-chi2"):
-        api.limit(EXPERIMENT, parameter, method="cls")
+        nuhf.limit(EXPERIMENT, parameter, method="cls")
 
 
 @pytest.mark.parametrize("cl", [0.0, 1.0, np.nan])
 def test_refused_levels(cl):
     with pytest.raises(InputError, match="between 0 and 1"):
-        api.limit(EXPERIMENT, "munu_mu", cl=cl, method="cls")
+        nuhf.limit(EXPERIMENT, "munu_mu", cl=cl, method="cls")
 
 
 def test_transition_charge_has_no_interference():
     """|qnu_emu| enters squared: CLs is allowed."""
-    (found,) = api.limit(EXPERIMENT, "abs_qnu_emu", method="cls")
+    (found,) = nuhf.limit(EXPERIMENT, "abs_qnu_emu", method="cls")
     assert found.upper_limit > 0

@@ -7,9 +7,9 @@ import atlas_style
 import numpy as np
 import pyhf
 import pytest
+from conftest import problems
 
 import nuhf
-from nuhf import api
 from nuhf.errors import InputError, ModelError
 from nuhf.likelihood.engines import ModelProfiler, engine
 from nuhf.stats.intervals import intervals
@@ -127,7 +127,7 @@ def test_files_combine_as_experiments_do_in_memory(copy_path, cli, work):
     assert ran.code == 0, ran.err
     assert "equal counts: are they the same data?" in ran.err
     spec = json.loads((work / "C.json").read_text())
-    (problem,) = api.problems([X, copy_path], "qnu_ee")
+    (problem,) = problems([X, copy_path], "qnu_ee")
     np.testing.assert_allclose(profile(spec, QNU), problem.profiler().at(QNU), rtol=0, atol=1e-7)
     (found,) = nuhf.limit([X, copy_path], "qnu_ee")
     pieces = intervals(profiler(spec), problem.span(), 0.9).pieces

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from conftest import problems
 from scipy.stats import chi2
 
 import nuhf
-from nuhf import api, parameters
+from nuhf.couplings import parameters
 from nuhf.errors import InputError
 from nuhf.likelihood.engines import ModelProfiler
 from nuhf.stats.intervals import threshold
@@ -19,7 +20,7 @@ def radii():
 
 
 def test_every_vertex_lies_on_its_level(radii):
-    (problem,) = api.problems(EXPERIMENT, "r2nu_ee", profile=("r2nu_mumu",))
+    (problem,) = problems(EXPERIMENT, "r2nu_ee", profile=("r2nu_mumu",))
     pair = [parameters.get(name) for name in radii.parameters]
     compiled, profiler = problem.engine.compiled, problem.profiler()
     indices = [compiled.index(p.fit_name) for p in pair]
@@ -103,7 +104,7 @@ def test_points_without_a_number_are_noted_and_bend_no_line(monkeypatch):
         (["r2nu_ee", "anu_ee"], {}, "same direction"),
         (["qnu_ee", "qnu_mumu"], {"cl": (1.5,)}, "confidence level"),
         (["qnu_ee", "qnu_mumu"], {"points": 3}, "points"),
-        (["qnu_ee", "qnu_mumu"], {"search": (0.0, 1.0)}, "--range"),
+        (["qnu_ee", "qnu_mumu"], {"search": (0.0, 1.0)}, "has no keyword .search"),
     ],
 )
 def test_refusals(pair, options, words):

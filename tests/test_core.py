@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import constants as codata
 
-from nuhf import constants, parameters, resources, units
+from nuhf import constants, resources, units
+from nuhf.couplings import parameters
 from nuhf.errors import InputError, NuhfError
 from nuhf.tables import format_csv, read_table
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 
 import nuhf
-from nuhf import constants, library, parameters
-from nuhf.couplings import dipole_portal, majorana
+from nuhf import constants, library
+from nuhf.couplings import dipole_portal, majorana, parameters
 from nuhf.couplings.light_vector import loop
 from nuhf.couplings.majorana import mixing_matrix
 from nuhf.couplings.model import PAIRS
@@ -613,7 +613,7 @@ def test_exclusion_over_the_mass_of_a_mediator():
     table = found.to_csv()
     assert "mediator_mass_mev,piece,lower,upper,best_fit" in table
     assert len(table.splitlines()) - table.count("#") == 1 + sum(map(len, found.intervals))
-    assert found.to_json()["setting"] == "mediator_mass_mev"
+    assert found.to_dict()["setting"] == "mediator_mass_mev"
     assert not any(note.startswith("mediator_mass_mev =") for note in found.notes)
 
 

@@ -5,7 +5,7 @@ import pytest
 from test_csi2017_tables import chicago3, constant, predict
 
 import nuhf
-from nuhf import api, questions
+from nuhf import questions
 from nuhf.constants import AVOGADRO
 from nuhf.detector.efficiency import FullEfficiency, LogisticEfficiency
 from nuhf.detector.quenching import TableQuenching
@@ -74,7 +74,7 @@ def test_counts_of_the_published_region():
     ("default", constant), ("cadeddu2020-fixed-rn", chicago3), ("cadeddu2020-energy", chicago3),
 ])  # fmt: skip
 def test_signal_is_that_of_the_integrator(analysis, quenching):
-    (rates,) = api.rate(NAME, analysis=analysis).values()
+    (rates,) = nuhf.rate(NAME, analysis=analysis).values()
     signal = (rates["cevns_e"] + rates["cevns_mu"]).reshape(12, -1).sum(axis=1)
     ratio = signal / predict(quenching, 0.5, EDGES)
     np.testing.assert_allclose(ratio[2:], 1.0, atol=3e-4)
@@ -87,7 +87,7 @@ def test_standard_model_events():
     # reconstruction / constant 0.775 +- 0.02
     totals = {}
     for analysis in ("default", "cadeddu2020-fixed-rn"):
-        (rates,) = api.rate(NAME, analysis=analysis).values()
+        (rates,) = nuhf.rate(NAME, analysis=analysis).values()
         totals[analysis] = rates["cevns_e"].sum() + rates["cevns_mu"].sum()
     assert totals["default"] == pytest.approx(155, rel=0.10)
     ratio = totals["cadeddu2020-fixed-rn"] / totals["default"]
@@ -104,7 +104,7 @@ def test_placement_of_a_photoelectron(placement, events):
 
 
 def test_backgrounds():
-    (rates,) = api.rate(NAME).values()
+    (rates,) = nuhf.rate(NAME).values()
     assert rates["brn"].sum() == pytest.approx(5.4, abs=0.05)  # release, after the efficiency
     assert rates["ss"].sum() == pytest.approx(405)
     steady = rates["ss"].reshape(12, 12)

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from conftest import problems
 
 import nuhf
-from nuhf import api
 from nuhf.experiments.catalogue import list_experiments, load
 from nuhf.experiments.prepare import prepare
 from nuhf.histfactory import assemble
@@ -94,8 +94,8 @@ def test_looser_priors_join_the_pieces_or_widen_them(tmp_path):
 
 
 def test_saturated_fit_and_reference():
-    (problem,) = api.problems("darwin-30ty", "munu_eff", analysis=PAPER)
-    fitted = api.fit("darwin-30ty", "munu_eff", analysis=PAPER)
+    (problem,) = problems("darwin-30ty", "munu_eff", analysis=PAPER)
+    fitted = nuhf.fit("darwin-30ty", "munu_eff", analysis=PAPER)
     assert fitted.goodness["saturated_2nll"] == pytest.approx(0.0, abs=1e-4)
     assert any("Asimov" in note for note in problem.notes)
 

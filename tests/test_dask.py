@@ -9,7 +9,7 @@ import sys
 import pytest
 from conftest import EXPERIMENT
 
-from nuhf import api
+import nuhf
 from nuhf.errors import FitError, InputError
 from nuhf.toys import dask_executor
 from nuhf.toys.executors import Processes, Serial, Session, session
@@ -49,12 +49,12 @@ def expected(setup, tasks):
 
 
 def test_feldman_cousins_gives_the_same_bits(cluster, cli):
-    (here,) = api.limit(EXPERIMENT, "qnu_mumu", jobs=1, **TINY)
+    (here,) = nuhf.limit(EXPERIMENT, "qnu_mumu", jobs=1, **TINY)
     ran = cli("limit", EXPERIMENT, "-p", "qnu_mumu", "--method", "feldman-cousins", "--toys", "100",
               "--points", "8", "--seed", "2", "--scheduler", cluster.scheduler_address,
               "--json")  # fmt: skip
     assert ran.code == 0, ran.err
-    assert json.loads(ran.out)["results"] == [json.loads(json.dumps(here.to_json()))]
+    assert json.loads(ran.out)["results"] == [json.loads(json.dumps(here.to_dict()))]
 
 
 def test_a_killed_worker_s_blocks_are_redone(cluster, setup, tasks, expected):
@@ -134,7 +134,7 @@ def test_nobody_answers(setup, monkeypatch):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, not listening
         address = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(InputError, match=f"^--scheduler {address}: no dask scheduler answers"):
+        with pytest.raises(InputError, match=f"^scheduler = {address}: no dask scheduler answers"):
             session(setup, ToyOptions(10, scheduler=address), {})
 
 
@@ -166,9 +166,9 @@ def test_dask_is_not_installed(cli, monkeypatch):
 
 
 def test_options_that_do_not_go_together():
-    with pytest.raises(InputError, match="--jobs is for processes of this machine"):
+    with pytest.raises(InputError, match="jobs are processes of this machine"):
         ToyOptions(100, jobs=2, scheduler="tcp://127.0.0.1:1")
     with pytest.raises(InputError, match="give an address"):
         ToyOptions(100, scheduler=" ")
-    with pytest.raises(InputError, match="--scheduler is for toys"):
-        api.limit(EXPERIMENT, "qnu_mumu", scheduler="tcp://127.0.0.1:1")
+    with pytest.raises(InputError, match="scheduler: it is for toys"):
+        nuhf.limit(EXPERIMENT, "qnu_mumu", scheduler="tcp://127.0.0.1:1")

@@ -12,8 +12,8 @@ import click
 import pytest
 
 from nuhf.cli import _group
+from nuhf.couplings.parameters import PARAMETERS
 from nuhf.experiments.catalogue import list_experiments, load
-from nuhf.parameters import PARAMETERS
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"

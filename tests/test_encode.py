@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pyhf
 import pytest
-from conftest import EXPERIMENT, PARAMETERS
+from conftest import EXPERIMENT, PARAMETERS, problems
 
-from nuhf import api, parameters
+import nuhf
+from nuhf.couplings import parameters
 from nuhf.errors import InputError, ModelError
 from nuhf.experiments.catalogue import list_experiments, load
 from nuhf.experiments.prepare import prepare
@@ -504,8 +505,8 @@ def twin(tmp_path_factory, toml_text):
 
 
 def test_a_combination_is_the_sum_with_shared_nuisances(twin):
-    one = api.problems(EXPERIMENT, "qnu_mumu")[0]
-    two = api.problems([EXPERIMENT, twin], "qnu_mumu")[0]
+    one = problems(EXPERIMENT, "qnu_mumu")[0]
+    two = problems([EXPERIMENT, twin], "qnu_mumu")[0]
     assert two.names == (EXPERIMENT, "csi-twin")
     names = two.engine.compiled.names
     assert len(set(names)) == len(names)
@@ -530,8 +531,8 @@ def test_a_combination_is_the_sum_with_shared_nuisances(twin):
 
 def test_two_equal_experiments_give_a_shorter_interval(twin):
     fix = ("flux_sns", "ff_csi", "qf_csi_syst0", "qf_csi_syst1")
-    (one,) = api.limit(EXPERIMENT, "norm_cevns", fix=fix)
-    (two,) = api.limit([EXPERIMENT, twin], "norm_cevns", fix=fix)
+    (one,) = nuhf.limit(EXPERIMENT, "norm_cevns", fix=fix)
+    (two,) = nuhf.limit([EXPERIMENT, twin], "norm_cevns", fix=fix)
     # twice the same data, all nuisances independent: the error falls by sqrt(2)
     assert np.ptp(two.intervals) == pytest.approx(np.ptp(one.intervals) / np.sqrt(2), rel=0.02)
     assert two.best_fit == pytest.approx(one.best_fit, abs=2e-3)
@@ -561,7 +562,7 @@ def test_duplicates_are_refused(prepared, twin):
     with pytest.raises(InputError, match="given twice"):
         assemble.describe([prepared, prepared], ["qnu_ee"])
     with pytest.raises(InputError, match=f"given twice.*{EXPERIMENT}"):
-        api.problems([EXPERIMENT, EXPERIMENT], "qnu_ee")
+        problems([EXPERIMENT, EXPERIMENT], "qnu_ee")
     with pytest.raises(InputError, match="twice: qnu_ee, qnu_ee"):
         described(prepared, "qnu_ee", "qnu_ee")
     with pytest.raises(InputError, match="both free and set"):

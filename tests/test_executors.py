@@ -193,10 +193,10 @@ def test_the_digest_knows_problem_and_options(setup, problem_of, tmp_path):
 _SCRIPT = """
 import json, sys
 from pathlib import Path
-from nuhf import api
-found = api.limit({name!r}, "qnu_mumu", method="feldman-cousins", toys=100, points=8, seed=2,
+import nuhf
+found = nuhf.limit({name!r}, "qnu_mumu", method="feldman-cousins", toys=100, points=8, seed=2,
                   jobs=int(sys.argv[1]), checkpoint=Path("toys.jsonl"))
-print(json.dumps(found[0].to_json()))
+print(json.dumps(found[0].to_dict()))
 """
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import problems
 from scipy.stats import poisson
 
-from nuhf import api
+import nuhf
 from nuhf.errors import FitError
 from nuhf.likelihood.evaluate import compile_model
 from nuhf.stats.intervals import ScanRange
@@ -203,7 +204,7 @@ def test_what_cannot_be_summed_is_left_to_toys():
 def test_the_command_has_them_for_every_seed(tmp_path, counts, expected, events):
     path = count(tmp_path, counts, expected)
     found = [
-        api.limit(path, "munu_e", method="feldman-cousins", seed=seed)[0] for seed in (1, 2, 3)
+        nuhf.limit(path, "munu_e", method="feldman-cousins", seed=seed)[0] for seed in (1, 2, 3)
     ]
     for one in found:
         assert one.intervals == found[0].intervals
@@ -223,13 +224,13 @@ def test_the_command_has_them_for_every_seed(tmp_path, counts, expected, events)
     [("delta-chi2", 1.353, 69), ("cls", 1.353, 74)],
 )
 def test_asymptotic_methods_say_when_they_do_not_hold(tmp_path, method, events, covers):
-    (found,) = api.limit(count(tmp_path, 0, 0), "munu_e", method=method)
+    (found,) = nuhf.limit(count(tmp_path, 0, 0), "munu_e", method=method)
     assert EVENTS * found.upper_limit**2 == pytest.approx(events, rel=0.01)
     (note,) = [note for note in found.notes if "few counts" in note]
     assert f"covers {covers} % just beyond it (exactly)" in note
     assert "use --method feldman-cousins" in note
     # and nothing is said of many
-    (many,) = api.limit(count(tmp_path, 400, 400), "munu_e", method=method)
+    (many,) = nuhf.limit(count(tmp_path, 400, 400), "munu_e", method=method)
     assert not any("few counts" in note for note in many.notes)
 
 
@@ -247,7 +248,7 @@ def test_what_few_counts_cover_is_what_toys_say(tmp_path):
 @pytest.mark.parametrize("expected", [0, 3])
 def test_cls_with_toys_without_a_count(tmp_path, expected):
     """2.303 events whatever the background: CLs is exp(-s) for no count."""
-    (found,) = api.limit(count(tmp_path, 0, expected), "munu_e", method="cls", toys=4000, jobs=1)
+    (found,) = nuhf.limit(count(tmp_path, 0, expected), "munu_e", method="cls", toys=4000, jobs=1)
     error = 2 * EVENTS * found.upper_limit * found.toys["end_errors"][0][1]
     assert EVENTS * found.upper_limit**2 == pytest.approx(-np.log(0.1), abs=4 * error)
 
@@ -255,7 +256,7 @@ def test_cls_with_toys_without_a_count(tmp_path, expected):
 def pulls(tmp_path, monkeypatch, counts, expected, seeds, number, points):
     """Ends of the construction with toys in events, and their errors, for seeds from 1."""
     monkeypatch.setattr(toys, "_summed", lambda problem, cl: None)
-    (problem,) = api.problems(count(tmp_path, counts, expected), "munu_e")
+    (problem,) = problems(count(tmp_path, counts, expected), "munu_e")
     made = [
         toys.construct(problem, 0.9, ToyOptions(number, seed, points, jobs=1))[0]
         for seed in range(1, seeds + 1)

@@ -9,7 +9,9 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.lines import Line2D
 
-from nuhf import api, cli, parameters
+import nuhf
+from nuhf import cli
+from nuhf.couplings import parameters
 from nuhf.errors import FitError, InputError
 from nuhf.experiments import catalogue
 from nuhf.papers import figures, figures_arrays, figures_draw, published
@@ -82,7 +84,7 @@ def test_our_intervals_and_regions_are_those_of_the_api(khan, name, pair, anapol
     figure, text = khan[name]
     rows = table(text)
     options = {"analysis": "khan2023", "anapole": anapole}
-    for axes, found in zip(figure.axes, api.limit(NAME, pair, **options), strict=False):
+    for axes, found in zip(figure.axes, nuhf.limit(NAME, pair, **options), strict=False):
         lower, upper = (points(rows, f"interval_{s}", panel=found.parameter) for s in
                         ("lower", "upper"))  # fmt: skip
         ours = tuple(zip(lower[:, 0], upper[:, 0], strict=True))
@@ -94,7 +96,7 @@ def test_our_intervals_and_regions_are_those_of_the_api(khan, name, pair, anapol
         for end in lower[:, 0]:
             here = np.abs(curve[:, 0] - end) <= 1e-9 * abs(end)
             np.testing.assert_allclose(curve[here, 1], threshold(0.9), rtol=1e-3)
-    region = api.contour(NAME, pair, **options)
+    region = nuhf.contour(NAME, pair, **options)
     for cl, lines in region.regions:
         drawn = points(rows, "boundary", panel="/".join(pair), cl=f"{cl:g}")
         np.testing.assert_allclose(drawn, np.concatenate(lines), rtol=1e-8)
@@ -180,7 +182,7 @@ def test_profile_without_interval(paper):
     rows = table(text)
     assert not [r for r in rows if r["item"].startswith("interval")]
     curve = points(rows, "profile")
-    wanted = api.scan(NAME, "qnu_ee", points=31, analysis="khan2023", search=(-1e-7, 3e-7))
+    wanted = nuhf.scan(NAME, "qnu_ee", points=31, analysis="khan2023", search=(-1e-7, 3e-7))
     np.testing.assert_allclose(curve[:, 0], wanted.values, atol=1e-20)
     np.testing.assert_allclose(curve[:, 1], wanted.delta, atol=1e-6)
 
@@ -234,12 +236,12 @@ def test_spectrum_lines_are_the_expectation(paper):
     def total(curve):
         return sum(float(r["events"]) for r in rows if r["curve"] == curve)
 
-    (region,) = api.rate(NAME, {"qnu_ee": 5e-7}).values()
+    (region,) = nuhf.rate(NAME, {"qnu_ee": 5e-7}).values()
     assert total("charge") == pytest.approx(sum(row.sum() for row in region.values()), rel=1e-9)
     components = sum(float(r["events"]) for r in rows if r["item"] == "component")
-    (standard,) = api.rate(NAME).values()
+    (standard,) = nuhf.rate(NAME).values()
     assert components == pytest.approx(sum(row.sum() for row in standard.values()), rel=1e-9)
-    fitted = api.fit(NAME).counts
+    fitted = nuhf.fit(NAME).counts
     assert total("fit") == pytest.approx(sum(count for _, count, _ in fitted.values()), rel=1e-6)
     assert total("data") == 1578  # the collaboration's coincidence counts
     (drawn,) = [p for p in axes.patches if p.get_label() == "charge"]

@@ -10,11 +10,10 @@ import numpy as np
 import pyhf
 import pytest
 from conftest import EXPERIMENT as X
-from conftest import ROOT
+from conftest import ROOT, problems
 from random_workspaces import random_workspace
 
 import nuhf
-from nuhf import api
 from nuhf.errors import InputError, ModelError, NuhfError
 from nuhf.likelihood.evaluate import compile_model
 from nuhf.likelihood.fit import refit_with_pyhf
@@ -144,7 +143,7 @@ def test_a_combination_with_an_atlas_like_file_is_the_sum_by_hand(moment):
         (found,) = nuhf.limit(files, "munu_mu")
         np.testing.assert_allclose(found.intervals, alone.intervals, rtol=1e-6)
     (first,), (second,), (both,) = (
-        api.problems(names, "munu_mu" if i != 1 else "mu_SIG")
+        problems(names, "munu_mu" if i != 1 else "mu_SIG")
         for i, names in enumerate((moment, other, [moment, other]))
     )
     theta = np.array([0.0, 1.0, 3.5])
@@ -158,8 +157,8 @@ def test_a_nuisance_in_both_files_is_one(moment):
     """By hand: the sum of both 2NLL at equal flux, minus the constraint that is there twice."""
     other = atlas_style.workspace()
     text = json.dumps(other).replace("ttbar_shower", "flux_sns")
-    (both,) = api.problems([moment, json.loads(text)], "munu_mu")
-    (first,), (second,) = api.problems(moment), api.problems(json.loads(text))
+    (both,) = problems([moment, json.loads(text)], "munu_mu")
+    (first,), (second,) = problems(moment), problems(json.loads(text))
     rng = np.random.default_rng(1)
     point = {n: 0.3 * rng.normal() for n in both.engine.compiled.names}
     point |= {n: 1.0 + 0.01 * rng.normal() for n in point if "[" in n or n in ("lumi", "mu_ttbar")}
@@ -206,8 +205,8 @@ def test_patches_measurements_and_values():
     value = patches["patches"][-1]["metadata"]["values"][0]
     background = str(SHIPPED / "qnu_mumu.patches" / "BkgOnly.json")
     patch = [f"{SHIPPED / 'qnu_mumu.patches' / 'patchset.json'}:{name}"]
-    grid = api.problems(background, "strength", patch=patch)[0]
-    exact = api.problems(X, "qnu_mumu")[0]
+    grid = problems(background, "strength", patch=patch)[0]
+    exact = problems(X, "qnu_mumu")[0]
     ends = grid.profiler().at(np.array([0.0, 1.0]))
     np.testing.assert_allclose(
         np.diff(ends), np.diff(exact.profiler().at(np.array([0.0, value]))), atol=2e-5
@@ -217,8 +216,8 @@ def test_patches_measurements_and_values():
     second["name"] = "second"
     second["config"]["poi"] = "mu_ttbar"
     spec["measurements"].append(second)
-    assert api.problems(spec, measurement="second")[0].parameter.name == "mu_ttbar"
-    held = api.problems(spec, measurement="second", values={"mu_SIG": 0.0}, fix=["J*", "lumi=1.01"])
+    assert problems(spec, measurement="second")[0].parameter.name == "mu_ttbar"
+    held = problems(spec, measurement="second", values={"mu_SIG": 0.0}, fix=["J*", "lumi=1.01"])
     problem = held[0]
     assert problem.engine.compiled.fixed[problem.engine.compiled.index("JES")]
     best, _ = problem.profiler().best(np.array([1.0]))
@@ -275,7 +274,7 @@ def test_what_a_file_does_not_have_is_said(arguments, words):
     if "measurement" in arguments:
         spec["measurements"].append({**spec["measurements"][0], "name": "second"})
     with pytest.raises(InputError, match=words):
-        api.problems(spec, **{"parameter": "mu_SIG", **arguments})
+        problems(spec, **{"parameter": "mu_SIG", **arguments})
 
 
 def test_experiments_and_files_do_not_mix(moment):
@@ -293,7 +292,7 @@ def test_experiments_and_files_do_not_mix(moment):
 def test_speed_beside_pyhf(moment):
     """Profile at ten values, both with the same starts, in one run."""
     spec = random_workspace(4)
-    (problem,) = api.problems(spec)
+    (problem,) = problems(spec)
     grid = np.linspace(0.2, 2.0, 10)
     profiler = problem.profiler()
     profiler.at(grid)

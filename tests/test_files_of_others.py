@@ -510,7 +510,7 @@ def test_decorrelate():
     assert set(load_model(found.spec)[0].config.par_names) == {"mu", "b", "mu_two", "b_two"}
     both = twice_nll(found.spec, mu=1.3, b=0.4, mu_two=0.2, b_two=-1.0)
     assert both == pytest.approx(twice_nll(one, mu=1.3, b=0.4) + twice_nll(two, mu=0.2, b=-1.0))
-    with pytest.raises(InputError, match="--decorrelate c: it is in no file"):
+    with pytest.raises(InputError, match="decorrelate = c: it is in no file"):
         combine([Source("one", one), Source("two", two)], Choices(decorrelate=("c",)))
     lumi = [Source(c, with_luminosity(c, (50.0 + i,), 0.01)) for i, c in enumerate("AB")]
     assert "lumi_B" not in json.dumps(combine(lumi).spec)

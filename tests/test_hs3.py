@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from conftest import problems
 
 import nuhf
-from nuhf import api
 from nuhf.errors import InputError
 from nuhf.workspaces import encode
 from nuhf.workspaces.hs3 import hs3
@@ -59,7 +59,7 @@ def test_pyhs3_has_our_likelihood(name, parameter):
     pyhs3 = pytest.importorskip("pyhs3")
     pytensor = pytest.importorskip("pytensor")
     traversal = pytest.importorskip("pytensor.graph.traversal")
-    (problem,) = api.problems(name, parameter)
+    (problem,) = problems(name, parameter)
     workspace = pyhs3.Workspace(**hs3(encode.native(problem.description)))
     model = workspace.model(workspace.analyses[0], progress=False)
     twice_nll = -2 * model.log_prob

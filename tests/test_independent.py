@@ -8,7 +8,6 @@ import pytest
 from scipy.optimize import approx_fprime
 
 import nuhf
-from nuhf.experiments.prepare import prepare
 from nuhf.physics.sns import SPECIES
 
 NAME, ANALYSIS = "coherent-csi-2021", "cevns-only"
@@ -31,7 +30,7 @@ def limits():
 @pytest.fixture(scope="module")
 def without_times(tmp_path_factory):
     """Path of the shipped experiment with a single time bin."""
-    text = nuhf.experiment(NAME).path.read_text()
+    text = nuhf.load(NAME).loaded.path.read_text()
     changed, count = re.subn(r"time_us = \[0, 0.*?\]", "time_us = [0, 6]", text, count=1)
     assert count == 1
     path = tmp_path_factory.mktemp("no-times") / "one-bin.toml"
@@ -75,7 +74,7 @@ def test_background_and_data_agree(second):
     rates = nuhf.rate(NAME, analysis=ANALYSIS)[REGION]
     for name, counts in second.background.items():
         np.testing.assert_allclose(rates[name], counts.ravel(), rtol=1e-4, atol=1e-9)
-    (region,) = prepare(nuhf.experiment(NAME, ANALYSIS)).regions
+    (region,) = nuhf.load(NAME, ANALYSIS).prepared.regions
     np.testing.assert_array_equal(region.observed, second.observed.ravel())
 
 

@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.special import erfinv
 
-from nuhf import api
+import nuhf
 from nuhf.errors import FitError, InputError
 from nuhf.likelihood.fit import fit
 from nuhf.stats.intervals import ScanRange, intervals, threshold
@@ -333,7 +333,7 @@ def test_a_second_minimum_needs_no_luck_with_the_first(problem_of):
 
 
 def ends_of(parameter, **options):
-    (found,) = api.limit(EXPERIMENT, parameter, **options)
+    (found,) = nuhf.limit(EXPERIMENT, parameter, **options)
     return np.ravel(found.intervals)
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from nuhf import api, questions
+import nuhf
+from nuhf import questions
 from nuhf.errors import FitError
 from nuhf.experiments.catalogue import list_experiments, load
 from nuhf.experiments.prepare import prepare
@@ -289,7 +290,7 @@ def test_a_scan_with_a_gap_says_where(charge):
     found = questions.scan(failing(asked, band(charge, 2.0, 5.0)), 21)
     lost = ~np.isfinite(found.delta)
     np.testing.assert_array_equal(lost, (found.values > 2e-8) & (found.values < 5e-8))
-    assert found.to_json()["delta"].count(None) == lost.sum()
+    assert found.to_dict()["delta"].count(None) == lost.sum()
     assert any(f"{lost.sum()} of 21 points" in note for note in found.notes)
     assert not any("points" in note for note in questions.scan(asked, 21).notes)
 
@@ -307,7 +308,7 @@ def test_cls_with_failures_is_an_error_or_the_same(moment):
 
 
 def test_status_is_said(charge):
-    assert api.fit("coherent-csi-2021").status == "converged"
+    assert nuhf.fit("coherent-csi-2021").status == "converged"
     assert questions.limit(charge, 0.9, "delta-chi2").status == "converged"
 
 

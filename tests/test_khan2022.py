@@ -8,7 +8,8 @@ import pytest
 from scipy.optimize import brentq
 
 import nuhf
-from nuhf import parameters, resources
+from nuhf import resources
+from nuhf.couplings import parameters
 from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare
 from nuhf.experiments.quenching import library_curve

@@ -3,11 +3,13 @@
 import numpy as np
 import pyhf
 import pytest
+from conftest import problems
 from scipy.optimize import brentq
 
 import nuhf
-from nuhf import api, parameters, questions
+from nuhf import questions
 from nuhf.constants import ELECTRON_MASS
+from nuhf.couplings import parameters
 from nuhf.errors import InputError
 from nuhf.experiments import catalogue
 from nuhf.experiments.prepare import prepare
@@ -84,7 +86,7 @@ def test_pedestal_equals_gaussian_chi2(parameter):
 @pytest.mark.parametrize("optimizer", ["scipy", "minuit"])
 def test_stock_file_in_plain_pyhf_equals_gaussian_chi2(optimizer):
     chi2 = direct_chi2("qnu_mumu")
-    (problem,) = api.problems(EXPERIMENT, "qnu_mumu", analysis="khan2023")
+    (problem,) = problems(EXPERIMENT, "qnu_mumu", analysis="khan2023")
     workspace = pyhf.Workspace(encode.stock(problem.description))
     model = workspace.model()
     data = workspace.data(model)

@@ -5,7 +5,6 @@ import pytest
 from test_lar_tables import COMPONENTS, SHAPE, fit, lar, predict
 
 import nuhf
-from nuhf import api
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare
@@ -210,7 +209,7 @@ def test_three_experiments_share_the_flux():
 
 
 def test_rate_by_flavour():
-    (rates,) = api.rate(NAME).values()
+    (rates,) = nuhf.rate(NAME).values()
     assert set(rates) == {"ss", "brn_prompt", "brn_delayed", "cevns_e", "cevns_mu"}
     muons = rates["cevns_mu"].reshape(SHAPE).sum(axis=(0, 1))
     electrons = rates["cevns_e"].reshape(SHAPE).sum(axis=(0, 1))

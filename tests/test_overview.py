@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import problems
 
 import nuhf
 from nuhf import resources
+from nuhf.couplings import parameters
 from nuhf.errors import FitError, InputError
 from nuhf.experiments.catalogue import list_experiments
 from nuhf.papers import overview as module
@@ -73,7 +75,7 @@ def test_the_combination_is_no_weaker_than_its_best_part_by_far(picture):
 
 def test_shared_nuisances_are_one(picture):
     (found,) = entries(picture, "r2nu_tautau", "combined").values()
-    (problem,) = nuhf.api.problems(found.experiments, "r2nu_tautau")
+    (problem,) = problems(found.experiments, "r2nu_tautau")
     names = list(problem.engine.compiled.names)
     for name in ("flux_solar_pp", "flux_solar_be7", "bkg_xe136"):
         assert names.count(name) == 1
@@ -155,10 +157,13 @@ def test_other_parameters_are_refused():
 
 def test_order_of_the_couplings():
     groups = ["moments"] * 4 + ["charges"] * 6 + ["radii"] * 6
-    assert [nuhf.parameters.get(name).group.name for name in COUPLINGS] == groups
+    assert [parameters.get(name).group.name for name in COUPLINGS] == groups
     for one, other in pairwise(COUPLINGS):
         if one.startswith("abs_") and not other.startswith("abs_"):
-            assert nuhf.parameters.get(one).group != nuhf.parameters.get(other).group
+            assert (
+                parameters.get(one).group
+                != parameters.get(other).group
+            )
 
 
 def test_a_fit_that_fails_is_told_and_not_drawn(monkeypatch):

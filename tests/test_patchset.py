@@ -10,15 +10,17 @@ from pathlib import Path
 import numpy as np
 import pyhf
 import pytest
+from conftest import problems
 
-from nuhf import api, exchange
+import nuhf
+from nuhf import exchange
 from nuhf.axes import axis, default_range
+from nuhf.couplings.parameters import get
 from nuhf.errors import InputError
 from nuhf.experiments.prepare import prepare
 from nuhf.histfactory import assemble
 from nuhf.histfactory.describe import Channel, Coupling, Description, Norm, Sample, Shape
 from nuhf.likelihood.evaluate import compile_model
-from nuhf.parameters import get
 from nuhf.workspaces import encode
 from nuhf.workspaces.native import load_model
 from nuhf.workspaces.patchset import FIX_STRENGTH, patch_grid
@@ -82,7 +84,7 @@ def test_each_point_is_the_model_with_all_its_nuisances(case):
     analysis, names, ranges = CASES[case]
     grid = exchange.patchset(X, names, search=ranges, points=[3], analysis=analysis)
     assert len(grid.points) == 3 ** len(names)
-    description = assemble.describe([prepare(api.experiment(X, analysis))], names)
+    description = assemble.describe([nuhf.load(X, analysis).prepared], names)
     assert_same_counts(description, grid)
 
 
@@ -173,7 +175,7 @@ def test_the_background_alone_is_the_standard_model(prepared):
 
 
 def test_default_range_covers_the_interval(problem_of):
-    (found,) = api.limit(X, "qnu_ee")
+    (found,) = nuhf.limit(X, "qnu_ee")
     low, high = default_range(problem_of("qnu_ee"))
     hull = found.intervals[0][0], found.intervals[-1][1]
     width = hull[1] - hull[0]
@@ -247,7 +249,7 @@ def test_the_shell_script_gives_our_limit(tmp_path):
     """As in workspaces/README.md, on a grid of 8 points."""
     from nuhf import resources
 
-    (found,) = api.limit(X, "qnu_mumu")
+    (found,) = nuhf.limit(X, "qnu_mumu")
     ((low, high),) = found.intervals
     grid = exchange.patchset(X, "qnu_mumu", search=[(-7e-8, 1.05e-7)], points=[8])
     resources.write_json(tmp_path / "BkgOnly.json", grid.background)
@@ -268,7 +270,7 @@ def test_shipped_patch_set_is_valid_and_holds_the_interval():
     patches.verify(pyhf.Workspace(read[0]))
     assert json.loads((WORKSPACES / "fix_strength.json").read_text()) == FIX_STRENGTH
     values = [patch.values[0] for patch in patches]
-    (found,) = api.limit(X, "qnu_mumu")
+    (found,) = nuhf.limit(X, "qnu_mumu")
     assert min(values) * 1e-8 < found.intervals[0][0]
     assert found.intervals[-1][1] < max(values) * 1e-8
 
@@ -308,7 +310,7 @@ def profile(model, data, values, poi):
 
 def profile_native(grid, backend, optimizer):
     (parameter,) = grid.parameters
-    description = assemble.describe([prepare(api.experiment(X))], [parameter.name])
+    description = assemble.describe([nuhf.load(X).prepared], [parameter.name])
     use(backend, optimizer)
     try:
         model, data = load_model(encode.native(description))
@@ -319,8 +321,8 @@ def profile_native(grid, backend, optimizer):
 
 def three_profiles(name, backend, optimizer):
     """2NLL at 7 points up to 10 above the minimum, from the three encodings."""
-    problem = api.problems(X, name)[0]
-    (found,) = api.limit(X, name, cl=0.998)  # 2NLL = 9.55
+    problem = problems(X, name)[0]
+    (found,) = nuhf.limit(X, name, cl=0.998)  # 2NLL = 9.55
     low, high = found.intervals[0][0], found.intervals[-1][1]
     grid = exchange.patchset(X, name, search=[(low, high)], points=[7])
     native = profile_native(grid, backend, optimizer)

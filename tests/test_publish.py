@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nuhf import api, exchange
+import nuhf
+from nuhf import exchange
 from nuhf.errors import InputError
 from nuhf.workspaces.archive import read_archive
 
@@ -99,7 +100,7 @@ def test_numbers(published):
 
 def test_gaussian_data_are_published_in_events():
     found = exchange.publication(X, "munu_mu", points=3, analysis="khan2023")
-    loaded = api.experiment(X, "khan2023")
+    loaded = nuhf.load(X, "khan2023").loaded
     assert found.stem == f"{X}_khan2023"
     assert list(found.archives()) == [f"{X}_khan2023_munu_mu.tar.gz"]
     (region,) = found.regions
@@ -139,7 +140,7 @@ def test_submission_passes_the_validator(work):
     first = spectrum["independent_variables"][0]["values"][0]
     assert first == {"low": 0.0, "high": 8.0}
     limits = yaml.safe_load(text("out/submission/limits.yaml"))
-    (found,) = api.limit(X, "munu_mu")
+    (found,) = nuhf.limit(X, "munu_mu")
     upper = limits["dependent_variables"][1]["values"][0]["value"]
     assert upper == pytest.approx(found.upper_limit, rel=1e-5)
     assert len(limits["dependent_variables"][1]["values"]) == 3  # two pieces for qnu_ee

@@ -9,6 +9,8 @@ import pyhf
 import pytest
 from pyhf.modifiers import histfactory_set
 
+import nuhf
+
 X = "coherent-csi-2021"
 WORKSPACES = Path(__file__).resolve().parent.parent / "workspaces" / X
 NATIVE = WORKSPACES / "qnu_mumu.native.json"
@@ -36,9 +38,7 @@ def test_plain_pyhf_refuses_what_nuhf_pyhf_reads(cli):
 
 
 def test_fit_is_our_fit(cli):
-    from nuhf import api
-
-    (found,) = api.limit(X, "qnu_mumu")
+    (found,) = nuhf.limit(X, "qnu_mumu")
     fitted = json.loads(out(cli("pyhf", "fit", "--value", "--optimizer", "minuit", NATIVE)))
     pyhf.set_backend("numpy")
     assert fitted["twice_nll"] == pytest.approx(found.twice_nll_min, abs=1e-3)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from test_csi2017 import NAME, variant
 
 import nuhf
-from nuhf import parameters
+from nuhf.couplings import parameters
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare

@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import pyhf
 import pytest
-from conftest import EXPERIMENT
+from conftest import EXPERIMENT, problems
 
 import nuhf
-from nuhf import api, parameters
+from nuhf.api.posed import strength
+from nuhf.couplings import parameters
 from nuhf.errors import InputError
 from nuhf.experiments import prepare as prepare_module
 from nuhf.experiments.catalogue import load
@@ -78,7 +79,7 @@ def table(text):
 
 
 def only(names, *arguments, **keywords):
-    (problem,) = api.problems(names, *arguments, **keywords)
+    (problem,) = problems(names, *arguments, **keywords)
     return problem
 
 
@@ -413,7 +414,7 @@ def test_a_group_is_what_the_analysis_says(nuclei, write):
 
 def test_an_empty_group_says_so(write):
     path = with_groups(write, "charges = []")
-    with pytest.raises(InputError, match="--profile charges: no other parameter of this kind"):
+    with pytest.raises(InputError, match="profile = charges: no other parameter of this kind"):
         only(path, "qnu_ee", profile=["charges"])
 
 
@@ -738,7 +739,7 @@ def test_a_strength_without_its_interaction_is_refused(nuclei):
 
 
 def test_the_experiment_names_the_strength_that_is_fitted(nuclei, eves, monkeypatch):
-    assert api.strength(nuclei) == "norm_cevns"
+    assert strength(nuclei) == "norm_cevns"
     assert "norm_cevns" in nuhf.fit(nuclei).parameters
     monkeypatch.setattr(ExperimentFile, "strength", "norm_eves")
     found = nuhf.fit(nuclei)

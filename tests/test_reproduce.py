@@ -15,8 +15,8 @@ import pytest
 from conftest import ROOT
 
 import nuhf
-from nuhf import api
 from nuhf.cli import _group
+from nuhf.couplings import parameters
 from nuhf.errors import FitError, InputError
 from nuhf.experiments.catalogue import list_experiments, load
 from nuhf.papers import published, reproduced
@@ -66,7 +66,7 @@ def test_checks_are_commands_and_scripts_that_exist(command):
     analyses = [load(e, found["analysis"]).analysis for e in found.get("experiments", ())]
     assert analyses or name == "rate"
     for parameter in found.get("parameter") or ():
-        assert parameter in nuhf.parameters.PARAMETERS
+        assert parameter in parameters.PARAMETERS
     known = {nuisance.name for analysis in analyses for nuisance in analysis.nuisances}
     assert set(found.get("fix", ())) <= known
 
@@ -162,7 +162,7 @@ def test_a_row_that_fails_stops_no_other(cli, monkeypatch, error):
     # the page has it, too
     page = Path("page.md").read_text(encoding="utf-8")
     assert f"| no number |  | no number | {type(error).__name__}: {error} |" in page
-    (found,) = [c for c in api.reproduce("khan2023") if c.failure]
+    (found,) = [c for c in nuhf.reproduce("khan2023") if c.failure]
     assert (found.verdict, found.ours, found.complete) == ("no number", (), False)
     assert found.to_json()["distance"] is None
     with pytest.raises(InputError, match="no number"):
@@ -302,7 +302,7 @@ def without_percent(line):
 
 @pytest.mark.slow
 def test_every_row_has_a_number_and_what_differs_a_reason():
-    found = api.reproduce("all")
+    found = nuhf.reproduce("all")
     assert reproduced.incomplete(found) == []
     assert reproduced.shares(found)["no number"] == 0
     page = (ROOT / "docs" / "validation" / "published.md").read_text(encoding="utf-8")

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pyhf
 import pytest
-from conftest import EXPERIMENT, PARAMETERS, ROOT
+from conftest import EXPERIMENT, PARAMETERS, ROOT, problems
 
-from nuhf import api, parameters
+import nuhf
+from nuhf.couplings import parameters
 from nuhf.report import shipped
 from nuhf.stats.cls import Asymptotic
 from nuhf.workspaces import checks
@@ -153,7 +154,7 @@ def check_fit(unit_of, parameter, optimizer):
     found = pyhf_json("fit", stock(parameter), "--optimizer", optimizer, "--value")
     entry = json.loads(stock(parameter).read_text())["measurements"][0]["config"]
     (best,) = found["mle_parameters"][entry["poi"]]
-    (ours,) = api.limit(EXPERIMENT, parameter)
+    (ours,) = nuhf.limit(EXPERIMENT, parameter)
     minima = [value**2 if parameters.get(parameter).squared else value
               for value, _ in ours.minima]  # fmt: skip
     offset = parameters.get(parameter).offset
@@ -224,7 +225,7 @@ def test_pyhf_on_every_stock_file(problem_of, unit_of, parameter, optimizer):
     """
     check_fit(unit_of, parameter, optimizer)
     problem = problem_of(parameter)
-    (ours,) = api.limit(EXPERIMENT, parameter)
+    (ours,) = nuhf.limit(EXPERIMENT, parameter)
     to_poi = problem.parameter.scale / unit_of(parameter)
     for end in (ours.intervals[0][0], ours.intervals[-1][1]):
         value = problem.parameter.to_fit(end) * to_poi
@@ -263,7 +264,7 @@ def test_profiles_of_every_file_in_plain_pyhf(path, backend, optimizer):
         return
     if (backend, optimizer) == ("numpy", "scipy") and checks.needs_minuit(spec):
         pytest.skip("the file's README says: minuit")
-    (problem,) = api.problems(path.parent.name, path.name.removesuffix(".stock.json"))
+    (problem,) = problems(path.parent.name, path.name.removesuffix(".stock.json"))
     unit = (
         problem.description.couplings[0].high
         / model.config.suggested_bounds()[model.config.poi_index][1]
@@ -300,5 +301,5 @@ def test_a_limit_with_nothing_but_sh_and_pyhf(tmp_path):
         capture_output=True, text=True, check=True,
         env={"PATH": str(path), "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
-    (ours,) = api.limit(EXPERIMENT, "munu_mu", method="cls")
+    (ours,) = nuhf.limit(EXPERIMENT, "munu_mu", method="cls")
     assert float(done.stdout) * 1e-18 == pytest.approx(ours.upper_limit**2, rel=0.01)

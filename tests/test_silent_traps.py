@@ -4,10 +4,10 @@ import csv
 import io
 
 import pytest
-from conftest import EXPERIMENT
+from conftest import EXPERIMENT, problems
 
 import nuhf
-from nuhf import api, questions
+from nuhf import questions
 from nuhf.errors import InputError, OpenRegionError
 from nuhf.stats import explore
 
@@ -30,7 +30,7 @@ def test_refused_in_words(options, words):
 
 def test_one_name_is_a_list_of_one():
     one, many = (
-        api.problems(EXPERIMENT, "munu_mu", fix=fix, profile=profile)[0]
+        problems(EXPERIMENT, "munu_mu", fix=fix, profile=profile)[0]
         for fix, profile in (("flux_sns", "munu_e"), (["flux_sns"], ["munu_e"]))
     )
     assert one.options == many.options
@@ -48,7 +48,7 @@ def test_a_csv_file_has_csv(cli, work):
 @pytest.mark.parametrize("method", ["delta-chi2", "cls"])
 def test_the_search_widens_until_the_region_closes(monkeypatch, method):
     """From a range of a tenth the same limit as from the usual one, which it is inside of."""
-    (problem,) = api.problems(EXPERIMENT, "munu_mu")
+    (problem,) = problems(EXPERIMENT, "munu_mu")
     high = problem.description.couplings[0].high
     usual = questions.limit(problem, 0.9, method)
     monkeypatch.setattr(explore, "_WIDER", 0.2 * problem.parameter.to_fit(usual.upper_limit) / high)
@@ -57,15 +57,15 @@ def test_the_search_widens_until_the_region_closes(monkeypatch, method):
     assert narrow.description.couplings[0].high < 0.3 * problem.parameter.to_fit(usual.upper_limit)
     found = questions.limit(narrow, 0.9, method)
     assert found.upper_limit == pytest.approx(usual.upper_limit, rel=1e-6)
-    assert explore.widened(api.problems(EXPERIMENT, "munu_mu", search=(0.0, 1e-9))[0]) is None
+    assert explore.widened(problems(EXPERIMENT, "munu_mu", search=(0.0, 1e-9))[0]) is None
 
 
 def test_a_model_that_ends_is_not_widened():
     """The expansion in the neutron radius has limits of its own."""
-    (problem,) = api.problems("coherent-csi-2017", "Rn_CsI", analysis="cadeddu2020-free-rn")
+    (problem,) = problems("coherent-csi-2017", "Rn_CsI", analysis="cadeddu2020-free-rn")
     assert explore.widened(problem) is None
 
 
 def test_a_range_that_was_asked_for_is_kept(tmp_path):
     with pytest.raises(OpenRegionError, match="widen --range"):
-        api.limit(EXPERIMENT, "norm_cevns", search=(0.9, 1.0))
+        nuhf.limit(EXPERIMENT, "norm_cevns", search=(0.9, 1.0))

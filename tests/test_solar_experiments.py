@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from conftest import problems
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad
@@ -11,8 +12,8 @@ from scipy.optimize import lsq_linear
 from scipy.special import xlogy
 
 import nuhf
-from nuhf import api, parameters
 from nuhf.constants import AVOGADRO
+from nuhf.couplings import parameters
 from nuhf.detector.efficiency import PointsEfficiency
 from nuhf.detector.gaussian import bin_probabilities
 from nuhf.detector.smearing import GaussianSmearing, PowerWidth
@@ -292,7 +293,7 @@ def test_expectation_describes_the_data(regions):
 
 @pytest.mark.parametrize("name", EVERY)
 def test_default_fit_is_good(name):
-    found = api.fit(name)
+    found = nuhf.fit(name)
     assert found.goodness["p_value"] > 0.05
     value, error = found.parameters["norm_eves"]
     assert abs(value - 1.0) < 2.5 * error
@@ -464,13 +465,13 @@ def test_grids_twice_as_fine_change_no_limit(changed, monkeypatch):
     ],
 )
 def test_every_result_carries_the_caveats(name, words):
-    (problem,) = api.problems(name, "munu_eff")
+    (problem,) = problems(name, "munu_eff")
     for word in words:
         assert any(word in note for note in problem.notes), word
 
 
 def test_nuisances_common_to_experiments():
-    (problem,) = api.problems(list(MEASURED), "munu_eff", analysis=PAPER)
+    (problem,) = problems(list(MEASURED), "munu_eff", analysis=PAPER)
     names = problem.engine.compiled.names
     assert len(set(names)) == len(names)
     for shared in ("flux_solar_pp", "flux_solar_be7", "bkg_xe136"):
@@ -482,7 +483,7 @@ def test_nuisances_common_to_experiments():
 
 @pytest.mark.parametrize("parameter", ["munu_eff", "abs_qnu_emu", "qnu_ee"])
 def test_stock_files_count_in_units_of_order_one(parameter):
-    (problem,) = api.problems("xenonnt-sr0", parameter)
+    (problem,) = problems("xenonnt-sr0", parameter)
     spec = encode.stock(problem.description)
     poi = spec["measurements"][0]["config"]["parameters"][0]
     if parameter != "qnu_ee":

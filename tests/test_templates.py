@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from variables import at, events_at
 
 import nuhf
-from nuhf import parameters
 from nuhf.constants import AVOGADRO, SIN2_THETA_W
+from nuhf.couplings import parameters
 from nuhf.couplings.electromagnetic import RADIUS_SHIFT
 from nuhf.detector.efficiency import LogisticEfficiency
 from nuhf.detector.quenching import PolynomialQuenching
@@ -31,7 +31,7 @@ from nuhf.resources import find, read_json, write_json
 from nuhf.tables import read_table
 
 NAME, ANALYSIS = "coherent-csi-2021", "cevns-only"
-LOADED = nuhf.experiment(NAME, ANALYSIS)
+LOADED = nuhf.load(NAME, ANALYSIS).loaded
 PE_EDGES, T_EDGES = map(np.array, LOADED.experiment.regions["main"].axes.values())
 DETECTOR = LOADED.experiment.responses["nuclear"]
 LOW = DETECTOR.recoil_min_kev * 1e-3

@@ -9,7 +9,8 @@ import pytest
 from conftest import EXPERIMENT
 from scipy.stats import chi2, kstest
 
-from nuhf import api, questions
+import nuhf
+from nuhf import questions
 from nuhf.errors import FitError, InputError
 from nuhf.likelihood.fit import best_of
 from nuhf.stats.cls import BAND
@@ -218,15 +219,15 @@ def test_the_deeper_of_two_fits_counts(charge, work, monkeypatch):
 
 def test_toys_agree_with_asymptotic_cls():
     """munu_mu: the limits agree within the toys' error, far from any second minimum."""
-    (asymptotic,) = api.limit(EXPERIMENT, "munu_mu", method="cls")
-    (found,) = api.limit(EXPERIMENT, "munu_mu", method="cls", toys=1000, seed=3, jobs=1)
+    (asymptotic,) = nuhf.limit(EXPERIMENT, "munu_mu", method="cls")
+    (found,) = nuhf.limit(EXPERIMENT, "munu_mu", method="cls", toys=1000, seed=3, jobs=1)
     error = found.toys["end_errors"][0][1]
     assert 0 < error < 0.03 * found.upper_limit
     assert abs(found.upper_limit - asymptotic.upper_limit) < 4 * error
     assert found.toys["unconverged"] == 0
     assert "seed 3" in found.notes[-1]
     assert asymptotic.toys is None
-    assert "toys" not in asymptotic.to_json()
+    assert "toys" not in asymptotic.to_dict()
 
 
 def test_the_error_of_cls_is_its_spread(monkeypatch):
@@ -271,18 +272,18 @@ def test_every_tested_value_has_random_numbers_of_its_own(monkeypatch):
 
 def test_the_expected_band(problem_of):
     """Ordered; the median is the limit from the Asimov data themselves."""
-    (found,) = api.limit(EXPERIMENT, "munu_mu", method="cls", asimov=True)
+    (found,) = nuhf.limit(EXPERIMENT, "munu_mu", method="cls", asimov=True)
     band = [found.expected[name] for name in BAND]
     assert (np.diff(band) > 0).all()
     assert found.expected["median"] == pytest.approx(found.upper_limit, rel=1e-4)
-    (other,) = api.limit(EXPERIMENT, "munu_mu")
-    assert "expected" not in other.to_json()
+    (other,) = nuhf.limit(EXPERIMENT, "munu_mu")
+    assert "expected" not in other.to_dict()
 
 
 def test_the_expected_band_is_pyhf_s(stock_of):
     import pyhf
 
-    (found,) = api.limit(EXPERIMENT, "munu_mu", method="cls")
+    (found,) = nuhf.limit(EXPERIMENT, "munu_mu", method="cls")
     _, model, data, _ = stock_of("munu_mu")
     pyhf.set_backend("numpy", pyhf.optimize.minuit_optimizer(tolerance=1e-3))
     try:
@@ -297,14 +298,14 @@ def test_the_expected_band_is_pyhf_s(stock_of):
 
 
 def test_goodness_of_fit_and_discovery():
-    found = api.fit(EXPERIMENT, toys=300, seed=1, jobs=1)
+    found = nuhf.fit(EXPERIMENT, toys=300, seed=1, jobs=1)
     quality = found.goodness
     # 99 bins with a dozen events each: chi2 is not far
     assert quality["p_value_toys"] == pytest.approx(quality["p_value"], abs=0.15)
     assert quality["p_value_toys_error"] == pytest.approx(0.02, abs=0.01)
     # the collaboration: 11.6 sigma (arXiv:2110.07730)
     assert found.significance["sigma"] == pytest.approx(11.6, abs=0.5)
-    assert "significance" not in api.fit(EXPERIMENT, "qnu_ee").to_json()
+    assert "significance" not in nuhf.fit(EXPERIMENT, "qnu_ee").to_dict()
 
 
 @pytest.mark.parametrize("size", [0.0, 0.25, 1.0])

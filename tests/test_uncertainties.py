@@ -5,8 +5,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from conftest import problems
 
-from nuhf import api, questions
+import nuhf
+from nuhf import questions
 from nuhf.errors import FitError
 from nuhf.likelihood.evaluate import compile_model
 from nuhf.likelihood.fit import refit_with_pyhf
@@ -17,7 +19,7 @@ from nuhf.workspaces.native import load_model
 @pytest.fixture(scope="module")
 def xenon():
     """A fit whose free lead background ends at its bound, zero."""
-    (problem,) = api.problems("xenonnt-sr0", "norm_eves")
+    (problem,) = problems("xenonnt-sr0", "norm_eves")
     return problem, questions.fit(problem)
 
 
@@ -69,7 +71,7 @@ def test_the_others_have_the_errors_of_their_profiles(xenon):
 
 
 def test_a_squared_coupling_at_zero():
-    (problem,) = api.problems("xenonnt-sr0", "munu_eff")
+    (problem,) = problems("xenonnt-sr0", "munu_eff")
     result = questions.fit(problem)
     assert result.at_bounds == ("munu2_eff",)
     assert result.units["munu2_eff"] == "mu_B^2"
@@ -82,7 +84,7 @@ def test_a_squared_coupling_at_zero():
 def test_more_parameters_than_data_are_refused():
     """One weak charge cannot tell sin2thetaW from the neutron radius."""
     with pytest.raises(FitError, match="the data do not determine them"):
-        api.fit("apv-cs", "sin2thetaW", profile=("Rn_Cs",))
+        nuhf.fit("apv-cs", "sin2thetaW", profile=("Rn_Cs",))
 
 
 def test_no_errors_of_a_flat_direction():
@@ -107,7 +109,7 @@ def test_no_errors_of_a_flat_direction():
 
 
 def test_nothing_at_a_bound():
-    result = api.fit("coherent-csi-2021")
+    result = nuhf.fit("coherent-csi-2021")
     assert result.at_bounds == ()
     assert not any("at its bound" in note for note in result.notes)
 
@@ -116,7 +118,7 @@ def test_nothing_at_a_bound():
 
 
 def test_a_limit_says_that_the_model_does_not_describe_the_data():
-    (problem,) = api.problems("coherent-csi-2021", "munu_mu")
+    (problem,) = problems("coherent-csi-2021", "munu_mu")
     good = questions.limit(problem, 0.9, "delta-chi2")
     assert good.goodness == pytest.approx(questions.fit(problem).goodness)
     assert good.goodness["p_value"] > 0.05
@@ -130,8 +132,8 @@ def test_a_limit_says_that_the_model_does_not_describe_the_data():
 
 
 def test_asimov_data_say_what_they_expect():
-    (sm,) = api.problems("coherent-csi-2021", "qnu_ee", asimov=True)
-    (other,) = api.problems("coherent-csi-2021", "qnu_ee", asimov=True, values={"munu_mu": 5e-9})
+    (sm,) = problems("coherent-csi-2021", "qnu_ee", asimov=True)
+    (other,) = problems("coherent-csi-2021", "qnu_ee", asimov=True, values={"munu_mu": 5e-9})
     assert any("expectation at the SM" in note for note in sm.notes)
     assert any("expectation with munu_mu = 5e-09" in note for note in other.notes)
     assert other.data.sum() > sm.data.sum()

@@ -46,7 +46,7 @@ def overview() -> Markdown:
 
 def parameters() -> Markdown:
     """Every parameter, its unit, and its name inside a fit."""
-    from nuhf.parameters import PARAMETERS
+    from nuhf.couplings.parameters import PARAMETERS
 
     rows = [
         (f"`{p.name}`", p.unit, f"`{p.fit_name}`", _plain(p.meaning)) for p in PARAMETERS.values()

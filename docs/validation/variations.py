@@ -81,7 +81,7 @@ def pee(value: float) -> str:
 
 def doubled(name: str) -> list[float]:
     """Return every second bin edge of the analysis default, and the last."""
-    edges = list(nuhf.experiment(name).analysis.edges_kev)
+    edges = list(nuhf.load(name).loaded.analysis.edges_kev)
     return [float(e) for e in (*edges[:-1:2], edges[-1])]
 
 

@@ -5,12 +5,22 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nuhf import api, parameters
+from nuhf.api.arguments import (
+    Anapole,
+    ModelLike,
+    Names,
+    NuisanceValues,
+    in_words,
+    options,
+)
+from nuhf.api.arguments import names as one_or_more
+from nuhf.api.model import Model
+from nuhf.api.posed import problems, strength
 from nuhf.bayes.posterior import posterior as sample_posterior
 from nuhf.bayes.results import Posterior
 from nuhf.bayes.simulation import Nuisances, Simulation, draw_data
+from nuhf.couplings import parameters
 from nuhf.errors import InputError
-from nuhf.named import Names, several
 from nuhf.stats.log_density import LogDensity, of_problem
 from nuhf.stats.priors import Prior
 from nuhf.stats.problem import Problem
@@ -20,19 +30,43 @@ __all__ = ["log_density", "posterior", "simulate"]
 FloatArray = NDArray[np.float64]
 
 
+def _problem(
+    names: ModelLike,
+    wanted: Sequence[str],
+    profile: Names,
+    analysis: str,
+    anapole: Anapole,
+    values: Mapping[str, float] | None = None,
+    fix: NuisanceValues = (),
+    asimov: bool = False,
+    settings: Mapping[str, float] | None = None,
+    patch: Names = (),
+    measurement: str | None = None,
+) -> Problem:
+    """Return the problem whose couplings are those wanted and those profiled."""
+    first, rest = (wanted[:1], wanted[1:]) if wanted else ([strength(names) or ""], [])
+    free = (*rest, *one_or_more(profile, "profile"))
+    chosen = options(anapole, values, free, fix, "compiled", asimov, None, settings)
+    name = first[0] or None
+    if isinstance(names, Model) and not wanted:
+        name = None
+    return problems(names, name, chosen, analysis, patch, measurement)[0]
+
+
+@in_words
 def log_density(
-    names: Names,
+    names: ModelLike,
     parameter: Names | None = None,
     *,
     prior: Mapping[str, Prior | str] | None = None,
-    profile: Sequence[str] = (),
+    profile: Names = (),
     analysis: str = "default",
-    anapole: str = "standard",
+    anapole: Anapole = "standard",
     values: Mapping[str, float] | None = None,
-    fix: Sequence[str] = (),
+    fix: NuisanceValues = (),
     asimov: bool = False,
     settings: Mapping[str, float] | None = None,
-    patch: Sequence[str] = (),
+    patch: Names = (),
     measurement: str | None = None,
 ) -> LogDensity:
     """Return the posterior log density of couplings and nuisances, for any sampler.
@@ -63,32 +97,30 @@ def log_density(
     nuhf.errors.InputError
         If anything given is not allowed; the message says what is.
     """
-    wanted = [] if parameter is None else several(parameter)
-    first, rest = (wanted[0], wanted[1:]) if wanted else (api.strength(names), [])
-    problem: Problem = api.problems(
-        names, first, analysis=analysis, anapole=anapole, values=values,
-        profile=(*rest, *profile), fix=fix, asimov=asimov, settings=settings, patch=patch,
-        measurement=measurement,
-    )[0]  # fmt: skip
-    return of_problem(problem, prior)
+    wanted = list(one_or_more(parameter, "parameter"))
+    posed = _problem(
+        names, wanted, profile, analysis, anapole, values, fix, asimov, settings, patch, measurement
+    )
+    return of_problem(posed, prior)
 
 
+@in_words
 def posterior(
-    names: Names,
+    names: ModelLike,
     parameter: Names | None = None,
     *,
     prior: Mapping[str, Prior | str] | None = None,
     cl: float = 0.9,
     draws: int = 20_000,
     seed: int = 1,
-    profile: Sequence[str] = (),
+    profile: Names = (),
     analysis: str = "default",
-    anapole: str = "standard",
+    anapole: Anapole = "standard",
     values: Mapping[str, float] | None = None,
-    fix: Sequence[str] = (),
+    fix: NuisanceValues = (),
     asimov: bool = False,
     settings: Mapping[str, float] | None = None,
-    patch: Sequence[str] = (),
+    patch: Names = (),
     measurement: str | None = None,
 ) -> Posterior:
     """Return the posterior of one or several couplings, by importance sampling.
@@ -121,17 +153,17 @@ measurement
         values=values, fix=fix, asimov=asimov, settings=settings, patch=patch,
         measurement=measurement,
     )  # fmt: skip
-    wanted = [] if parameter is None else several(parameter)
+    wanted = list(one_or_more(parameter, "parameter"))
     axes = {axis.name: axis for axis in density.axes}
     couplings = [axes[name] for name in wanted] or [density.axes[0]]
     return sample_posterior(density, couplings, cl, draws, seed)
 
 
 def _simulated(
-    names: Names,
+    names: ModelLike,
     given: Mapping[str, float | FloatArray],
     analysis: str,
-    anapole: str,
+    anapole: Anapole,
     settings: Mapping[str, float] | None,
 ) -> tuple[LogDensity, tuple[str, ...]]:
     """Model of a simulation with the couplings that have values, and what must be told of it."""
@@ -141,11 +173,7 @@ def _simulated(
             raise InputError(f"{name}: true values must be finite")
         for end in (ends.min(), ends.max()) if name in parameters.PARAMETERS and ends.size else ():
             parameters.check_values({name: float(end)})
-    free = list(given)
-    problem: Problem = api.problems(
-        names, free[0] if free else api.strength(names), profile=free[1:], analysis=analysis,
-        anapole=anapole, settings=settings,
-    )[0]  # fmt: skip
+    problem = _problem(names, list(given), (), analysis, anapole, settings=settings)
     return of_problem(problem), tuple(
         f"region {c.name} is Gaussian: its counts are pseudo-counts, {c.observed[0]:g} where the "
         "expectation is what was measured"
@@ -154,15 +182,16 @@ def _simulated(
     )
 
 
+@in_words
 def simulate(
-    names: Names,
+    names: ModelLike,
     values: Mapping[str, float | FloatArray] | None = None,
     number: int = 1000,
     seed: int = 1,
     *,
     nuisances: Nuisances = "drawn",
     analysis: str = "default",
-    anapole: str = "standard",
+    anapole: Anapole = "standard",
     settings: Mapping[str, float] | None = None,
 ) -> Simulation:
     """Simulate data sets.

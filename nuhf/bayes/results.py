@@ -1,8 +1,7 @@
 """Results of a posterior: containers that print, tabulate and draw themselves."""
 
-import html
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuhf.errors import ModelError
-from nuhf.stats.results import plain
+from nuhf.stats.results import JsonValue, Result, plain
 from nuhf.tables import format_csv
 from nuhf.units import percent
 
@@ -91,7 +90,7 @@ class Mode:
 
 
 @dataclass(frozen=True)
-class Posterior:
+class Posterior(Result):
     """Posterior of couplings: marginal densities, modes and weighted draws.
 
     Attributes
@@ -142,8 +141,8 @@ class Posterior:
                 return marginal
         raise KeyError(parameter)
 
-    def table(self) -> str:
-        """Return what the command prints: regions, moments, modes, quality of the draws."""
+    def lines(self) -> list[str]:
+        """Return regions, moments, modes and the quality of the draws."""
         lines = [f"{self.title}, posterior, {percent(self.cl)} % highest density"]
         width = max(len(m.parameter) for m in self.marginals)
         for m in self.marginals:
@@ -167,26 +166,9 @@ class Posterior:
             f"{len(self.weights)} draws, effective size {self.effective_size:.0f}, "
             f"Pareto k-hat {worst:.2f}"
         )
-        return "\n".join(lines)
+        return lines
 
-    def __str__(self) -> str:
-        return self.table()
-
-    def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{html.escape(m.parameter)}</td><td>"
-            + " or ".join(f"[{low:.3g}, {high:.3g}]" for low, high in m.pieces)
-            + f"</td><td>{html.escape(m.unit)}</td><td>{m.mean:.3g} &plusmn; {m.sd:.2g}</td>"
-            f"<td>{html.escape(m.prior)}</td></tr>"
-            for m in self.marginals
-        )
-        return (
-            f"<table><caption>{html.escape(self.title)}, {percent(self.cl)} % highest density"
-            f"</caption><tr><th>parameter</th><th>region</th><th>unit</th><th>mean</th>"
-            f"<th>prior</th></tr>{rows}</table>"
-        )
-
-    def to_dict(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, JsonValue]:
         """Return plain lists, dicts, strings and numbers; not the draws, which have a CSV."""
         keys = ("title", "cl", "units", "effective_size", "k_hat", "seed", "notes", "provenance")
         content = {key: plain(getattr(self, key)) for key in keys}
@@ -195,19 +177,21 @@ class Posterior:
             content[key] = [plain(dict(vars(part))) for part in getattr(self, key)]
         return content
 
-    def to_csv(self) -> str:
-        """Return the marginal densities and profiles as CSV, one below the other."""
+    def columns(self) -> dict[str, Sequence[object]]:
+        """Return the marginal densities and profiles, one below the other."""
         columns: dict[str, list[object]] = {
             name: [] for name in ("parameter", "value", "posterior", "profile_likelihood")
         }
         for m in self.marginals:
             columns["parameter"] += [m.parameter] * len(m.values)
-            columns["value"] += [float(x) for x in m.values]
-            columns["posterior"] += [float(x) for x in m.density]
-            columns["profile_likelihood"] += [float(x) for x in m.profile]
-        return format_csv(
-            columns, [*self.table().splitlines(), *(f"note: {n}" for n in self.notes)]
-        )
+            columns["value"] += m.values.tolist()
+            columns["posterior"] += m.density.tolist()
+            columns["profile_likelihood"] += m.profile.tolist()
+        return dict(columns)
+
+    def commented_csv(self) -> str:
+        """Return the curves as CSV with the table and the notes in comments above."""
+        return format_csv(self.columns(), [*self.lines(), *(f"note: {n}" for n in self.notes)])
 
     def draws_to_csv(self) -> str:
         """Return all draws as CSV: weight, couplings in base units, nuisances."""

@@ -3,6 +3,7 @@
 import importlib
 import io
 import os
+import re
 import sys
 import warnings
 from typing import Final
@@ -64,7 +65,7 @@ class _LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in _COMMANDS:
-            from nuhf.parameters import suggest
+            from nuhf.couplings.parameters import suggest
 
             raise click.UsageError(f"no command '{args[0]}'; {suggest(args[0], _COMMANDS)}")
         return super().resolve_command(ctx, args)
@@ -126,9 +127,9 @@ def _run(stop: Stop) -> None:
     except click.ClickException as error:
         _fail(error.format_message(), 2)
     except InputError as error:
-        _fail(str(error), 2)
+        _fail(_with_options(str(error)), 2)
     except NuhfError as error:
-        _fail(str(error), 1)
+        _fail(_with_options(str(error)), 1)
     except (KeyboardInterrupt, click.Abort):
         _fail("interrupted", 130)
     except MemoryError:
@@ -138,6 +139,20 @@ def _run(stop: Stop) -> None:
         sys.exit(1)
     except OSError as error:
         _fail(f"{error.filename or 'stdout'}: {error.strerror or error}", 1)
+
+
+def _with_options(message: str) -> str:
+    """Put the options where the library names its arguments."""
+    from nuhf.api.arguments import in_front
+
+    same = ("analysis", "profile", "fix", "engine", "asimov", "patch", "measurement", "toys",
+            "seed", "points", "jobs", "scheduler", "checkpoint", "inner", "true", "cl", "method",
+            "hepdata", "encoding", "decorrelate", "correlate", "poi", "anapole")  # fmt: skip
+    words = {name: f"--{name} " for name in same}
+    words |= {"search": "--range ", "values": "--set ", "settings": "--setting ",
+              "parameter": "-p ", "nuisances": "--nuisance "}  # fmt: skip
+    # a pair is two words there
+    return re.sub(r"^(--range [^,:]+), ", r"\1 ", in_front(message, words))
 
 
 def _stoppable(stop: Stop) -> None:

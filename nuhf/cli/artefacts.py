@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nuhf import resources
-from nuhf.cli import options, summaries
+from nuhf.cli import options
 from nuhf.errors import InputError
 from nuhf.exclusions import ExclusionResult
 from nuhf.plots import figures as plots
@@ -16,7 +16,7 @@ from nuhf.questions import scan as scan_problem
 from nuhf.stats.contour import ContourResult
 from nuhf.stats.intervals import threshold
 from nuhf.stats.problem import Problem, pose
-from nuhf.stats.results import FitResult, LimitResult, ScanResult
+from nuhf.stats.results import FitResult, LimitResult, Limits, ScanResult, choices, heading
 from nuhf.stats.spectra import region_spectra
 from nuhf.tables import format_csv, tables_together
 from nuhf.units import percent
@@ -26,9 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
-    "contour_csv",
     "curve",
-    "scan_csv",
     "spectrum",
     "write_contour",
     "write_exclusion",
@@ -37,22 +35,6 @@ __all__ = [
     "write_limits",
     "write_scan",
 ]
-
-
-def scan_csv(found: ScanResult) -> str:
-    """Return a scan as CSV with its circumstances in comments."""
-    comments = [
-        f"profile of {found.parameter}: {', '.join(found.experiments)}, analysis {found.analysis}"
-        f"{summaries.choices(found)}",
-        f"best fit {found.best_fit:.6g} {found.unit}; delta_2nll is 2NLL above the minimum",
-        *(f"note: {note}" for note in found.notes),
-    ]
-    unit = "" if found.unit == "1" else f"_{found.unit}"
-    columns = {
-        f"{found.parameter}{unit}": [float(x) for x in found.values],
-        "delta_2nll": [float(x) for x in found.delta],
-    }
-    return format_csv(columns, comments)
 
 
 def write_figures(path: Path, table: str, draw: Callable[[], "Mapping[str, Figure]"]) -> None:
@@ -83,7 +65,7 @@ def write_scan(path: Path, found: ScanResult, cl: float) -> None:
     title = f"{', '.join(found.experiments)} ({found.analysis})"
     write_figures(
         path,
-        scan_csv(found),
+        found.commented_csv(),
         lambda: {"": plots.profiles([curve(found, ())], threshold(cl), cl, title)},
     )
 
@@ -94,7 +76,7 @@ def write_exclusion(path: Path, found: ExclusionResult) -> None:
     curve = title, found.at, found.intervals
     write_figures(
         path,
-        found.to_csv(),
+        found.commented_csv(),
         lambda: {"": plots.exclusion([curve], found.parameter, found.setting, found.cl)},
     )
 
@@ -110,27 +92,6 @@ def curve(found: ScanResult, intervals: Sequence[tuple[float, float]]) -> dict[s
     }
 
 
-def contour_csv(found: ContourResult) -> str:
-    """Return the boundary lines as CSV: level, number of the line, x, y."""
-    names = [
-        name if unit == "1" else f"{name}_{unit}"
-        for name, unit in zip(found.parameters, found.units, strict=True)
-    ]
-    rows: dict[str, list[Any]] = {key: [] for key in ("cl", "line", *names)}
-    for cl, lines in found.regions:
-        for number, line in enumerate(lines, start=1):
-            for x, y in line:
-                for key, value in zip(rows, (cl, number, float(x), float(y)), strict=True):
-                    rows[key].append(value)
-    comments = [
-        f"regions: {', '.join(found.experiments)}, analysis {found.analysis}, 2 degrees of freedom",
-        f"best fit {found.best_fit[0]:.6g} {found.units[0]}, "
-        f"{found.best_fit[1]:.6g} {found.units[1]}",
-        *(f"note: {note}" for note in found.notes),
-    ]
-    return format_csv(rows, comments)
-
-
 def write_contour(path: Path, found: ContourResult) -> None:
     """Write the figure of the regions and the CSV of their boundaries, as `write_figures` does."""
 
@@ -144,34 +105,18 @@ def write_contour(path: Path, found: ContourResult) -> None:
         )
         return {"": figure}
 
-    write_figures(path, contour_csv(found), draw)
-
-
-def limits_csv(found: Sequence[LimitResult]) -> str:
-    """Return limits as CSV, one row per piece."""
-    rows: dict[str, list[Any]] = {
-        key: [] for key in ("parameter", "unit", "cl", "method", "piece", "lower", "upper", "best")
-    }
-    for result in found:
-        for i, (low, high) in enumerate(result.intervals):
-            values = (result.parameter, result.unit, result.cl, result.method, i + 1, low, high,
-                      result.best_fit)  # fmt: skip
-            for key, value in zip(rows, values, strict=True):
-                rows[key].append(value)
-    notes = dict.fromkeys(note for result in found for note in result.notes)
-    head = f"limits: {', '.join(found[0].experiments)}, analysis {found[0].analysis}"
-    head += summaries.choices(found[0])
-    return format_csv(rows, [head, *(f"note: {note}" for note in notes)])
+    write_figures(path, found.commented_csv(), draw)
 
 
 def write_limits(folder: Path, posed: Sequence[tuple[Problem, LimitResult]]) -> None:
     """Write results, CSV, profiles, spectrum and the workspaces behind them into a folder."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file; -o of this command names a folder")
-    found = [result for _, result in posed]
-    content = {"results": [result.to_json() for result in found]}
-    resources.write_json(folder / "limits.json", content)
-    resources.write_text(folder / "limits.csv", limits_csv(found))
+    found = Limits(result for _, result in posed)
+    resources.write_json(folder / "limits.json", found.to_dict())
+    head = f"limits: {heading(found)}{choices(found)}"
+    comments = [head, *(f"note: {note}" for note in found.notes)]
+    resources.write_text(folder / "limits.csv", format_csv(found.columns(), comments))
     curves = []
     for problem, result in posed:
         curves.append(curve(scan_problem(problem, 201, result), result.intervals))
@@ -194,21 +139,12 @@ def write_limits(folder: Path, posed: Sequence[tuple[Problem, LimitResult]]) -> 
 
 def write_fit(folder: Path, problem: Problem, found: FitResult) -> None:
     """Write a fit as JSON and CSV, with the fitted spectrum."""
-    resources.write_json(folder / "fit.json", found.to_json())
-    counts = {f"events_{name}": (after, error) for name, (_, after, error) in found.counts.items()}
-    table = {**counts, **found.parameters}
-    rows: dict[str, Sequence[object]] = {
-        "name": list(table),
-        "value": [value for value, _ in table.values()],
-        "error": [error for _, error in table.values()],
-        "unit": [found.units.get(name, "events") for name in table],
-    }
+    resources.write_json(folder / "fit.json", found.to_dict())
     comments = [
-        f"fit of {problem.parameter.name}: {', '.join(found.experiments)}, "
-        f"analysis {found.analysis}",
+        f"fit of {found.parameter}: {heading(found)}",
         *(f"note: {note}" for note in found.notes),
     ]
-    resources.write_text(folder / "fit.csv", format_csv(rows, comments))
+    resources.write_text(folder / "fit.csv", format_csv(found.columns(), comments))
     _write_spectrum(folder / "spectrum.png", problem)
     for name in ("fit.json", "fit.csv", "spectrum.png"):
         options.say(folder / name)

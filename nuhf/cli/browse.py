@@ -30,7 +30,8 @@ def list_command(what: str, table: str, as_json: bool) -> None:
 
     Example:  nuhf list keys responses.NAME.quenching
     """
-    from nuhf import parameters, resources
+    from nuhf import resources
+    from nuhf.couplings import parameters
     from nuhf.errors import InputError
     from nuhf.experiments import catalogue
 
@@ -72,7 +73,7 @@ def list_command(what: str, table: str, as_json: bool) -> None:
 
 def _keys(table: str) -> list[dict[str, str]]:
     """Return the keys of files: of all tables, or of one with those inside it."""
-    from nuhf import parameters
+    from nuhf.couplings import parameters
     from nuhf.errors import InputError
     from nuhf.experiments import keys
 

@@ -36,16 +36,17 @@ def cite(
 
     Example:  nuhf cite coherent-csi-2021 --method cls --bibtex -o nuhf.bib
     """
-    from nuhf import api, resources
+    from nuhf import resources
+    from nuhf.api.given import prepared_of
+    from nuhf.api.posed import check
     from nuhf.errors import InputError
-    from nuhf.experiments.prepare import prepare
     from nuhf.report import cite as citing
     from nuhf.report import sources
 
     if bibtex and as_json:
         raise InputError("--bibtex and --json exclude each other")
-    api.check(0.9, method)
-    prepared = [prepare(one) for one in api.loaded(experiments, analysis)]
+    check(0.9, method)
+    prepared = prepared_of(experiments, analysis)
     found = citing.citations(prepared, [method, *(["ranking"] if ranking else [])])
     read = sources.tables(prepared)
     if as_json:

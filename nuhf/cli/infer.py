@@ -1,11 +1,14 @@
 """``nuhf fit``, ``limit``, ``scan``, ``contour`` and ``coverage``."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from nuhf.cli import options, progress
+
+if TYPE_CHECKING:
+    from nuhf.api.arguments import Method
 
 __all__ = ["contour", "coverage", "fit", "limit", "scan"]
 
@@ -32,48 +35,16 @@ def fit(
 
     Example:  nuhf fit coherent-csi-2021 -o fit
     """
-    from nuhf import api, resources
-    from nuhf.cli import summaries
+    from nuhf.api.posed import posed_fit
 
-    toys = options.toy_keywords(chosen)
-    parameter = parameter or api.strength(experiments)
-    with progress.shown("fit", enabled=toys["toys"] is None):
-        problem, found = api.posed_fit(experiments, parameter, **options.keywords(**chosen), **toys)
+    asked = options.posing(chosen)
+    with progress.shown("fit", enabled=asked["toys"].toys is None):
+        problem, found = posed_fit(experiments, parameter, **asked)
     if output is not None:
         from nuhf.cli import artefacts
 
         artefacts.write_fit(output, problem, found)
-    if as_json:
-        click.echo(resources.dump_json(found.to_json()))
-        return
-    click.echo(
-        f"{', '.join(found.experiments)}, analysis {found.analysis}: {found.status}"
-        f"{summaries.choices(found)}"
-    )
-    width = max(len(name) for name in [*found.counts, *found.parameters])
-    click.echo(f"\n{'events':{width}s}   expected     fitted      error")
-    for name, (before, after, error) in found.counts.items():
-        click.echo(f"{name:{width}s} {before:10.1f} {after:10.1f} {error:10.1f}")
-    click.echo(f"\n{'parameter':{width}s}     value      error")
-    for name, (value, error) in found.parameters.items():
-        unit = "" if found.units[name] == "1" else f"  {found.units[name]}"
-        shown = 0.0 if abs(value) < 1e-6 * error else value
-        bound = "  at its bound" if name in found.at_bounds else ""
-        click.echo(f"{name:{width}s} {shown:10.4g} {error:10.4g}{unit}{bound}")
-    quality = found.goodness
-    # as many parameters as bins describe everything: there is no p-value, and rounding shows
-    beyond = f", p = {quality['p_value']:.3g} (chi2)" if quality["degrees"] > 0 else ""
-    click.echo(
-        f"\n2NLL above saturation {max(quality['saturated_2nll'], 0.0):.1f} for "
-        f"{quality['degrees']:.0f} degrees of freedom{beyond}"
-    )
-    if "p_value_toys" in quality:
-        click.echo(
-            f"p = {quality['p_value_toys']:.3g} +- {quality['p_value_toys_error']:.1g} (toys)"
-        )
-    if found.significance is not None:
-        click.echo(f"against {parameter} = 0: {found.significance['sigma']:.1f} sigma")
-    options.notes(found.notes)
+    options.show(found, None, as_json)
 
 
 @options.command()
@@ -101,7 +72,7 @@ def limit(
     experiments: tuple[str, ...],
     parameter: tuple[str, ...],
     cl: float,
-    method: str,
+    method: "Method",
     points: int | None,
     as_json: bool,
     output: Path | None,
@@ -111,48 +82,18 @@ def limit(
 
     Example:  nuhf limit coherent-csi-2021 -p qnu_mumu -p munu_mu
     """
-    from nuhf import api, resources
-    from nuhf.cli import summaries
-    from nuhf.units import percent
+    from nuhf.api.posed import posed_limits
+    from nuhf.stats.results import Limits
 
-    keywords = options.toy_keywords(chosen, points=points) | options.keywords(**chosen)
-    with progress.shown("limit", enabled=keywords["toys"] is None and method != "feldman-cousins"):
-        posed = api.posed_limits(experiments, parameter or None, cl=cl, method=method, **keywords)
-    found = [result for _, result in posed]
+    asked = options.posing(chosen, points)
+    quick = asked["toys"].toys is None and method != "feldman-cousins"
+    with progress.shown("limit", enabled=quick):
+        posed = posed_limits(experiments, parameter or None, cl, method, **asked)
     if output is not None:
         from nuhf.cli import artefacts
 
         artefacts.write_limits(output, posed)
-    if as_json:
-        click.echo(resources.dump_json({"results": [result.to_json() for result in found]}))
-        return
-    first = found[0]
-    click.echo(
-        f"{', '.join(first.experiments)}, analysis {first.analysis}, {percent(cl)} % CL, {method}"
-        f"{summaries.choices(first)}"
-    )
-    width = max(len(result.parameter) for result in found)
-    for result in found:
-        click.echo(f"{result.parameter:{width}s}  {_interval_text(result)}")
-        if result.expected is not None:
-            click.echo(f"{'':{width}s}  {_band_text(result)}")
-    options.notes(tuple(dict.fromkeys(note for r in found for note in r.notes)))
-
-
-def _interval_text(result: Any) -> str:
-    unit = "" if result.unit == "1" else f" {result.unit}"
-    pieces = " or ".join(f"[{low:.3g}, {high:.3g}]" for low, high in result.intervals)
-    bounded = result.upper_limit is not None and result.intervals[0][0] == 0.0
-    text = f"< {result.upper_limit:.3g}" if bounded else pieces
-    return f"{text}{unit}   (best fit {result.best_fit:.3g})"
-
-
-def _band_text(result: Any) -> str:
-    band = result.expected
-    return (
-        f"expected < {band['median']:.3g}, 68 % within {band['minus1']:.3g} to "
-        f"{band['plus1']:.3g}, 95 % within {band['minus2']:.3g} to {band['plus2']:.3g}"
-    )
+    options.show(Limits(result for _, result in posed), None, as_json)
 
 
 @options.command()
@@ -203,24 +144,22 @@ def scan(
 
     Example:  nuhf scan coherent-csi-2021 -p g_b_l --over mediator_mass_mev -o b_l.png
     """
-    from nuhf import api, resources
-    from nuhf.cli import artefacts, summaries
+    import nuhf
+    from nuhf.cli import artefacts
 
     keywords = options.keywords(**chosen)
     options.one_stdout(output, as_json)
     if over is not None:
-        _exclusion(experiments, parameter, over, between, points or 31, cl, as_json, output,
-                   keywords)  # fmt: skip
+        number = 31 if points is None else points
+        _exclusion(experiments, parameter, over, between, number, cl, as_json, output, keywords)
         return
     with progress.shown("scan"):
-        found = api.scan(experiments, parameter, points=points or 121, cl=cl, **keywords)
+        found = nuhf.scan(
+            experiments, parameter, points=121 if points is None else points, cl=cl, **keywords
+        )
     if output is not None:
         artefacts.write_scan(output, found, cl)
-    if as_json:
-        click.echo(resources.dump_json(found.to_json()))
-    elif str(output) != "-":
-        click.echo("\n".join(summaries.scan(found)))
-        options.notes(found.notes)
+    options.show(found, output, as_json)
 
 
 def _exclusion(
@@ -235,21 +174,17 @@ def _exclusion(
     keywords: dict[str, Any],
 ) -> None:
     """Print, write or draw the intervals of a parameter as a function of a setting."""
-    from nuhf import api, resources
-    from nuhf.cli import artefacts, summaries
+    import nuhf
+    from nuhf.cli import artefacts
     from nuhf.exclusions import spaced
 
     with progress.shown("scan"):
-        found = api.exclusion(
+        found = nuhf.exclusion(
             experiments, parameter, over, spaced(*between, points), cl=cl, **keywords
         )
     if output is not None:
         artefacts.write_exclusion(output, found)
-    if as_json:
-        click.echo(resources.dump_json(found.to_json()))
-    elif str(output) != "-":
-        click.echo("\n".join(summaries.exclusion(found)))
-        options.notes(found.notes)
+    options.show(found, output, as_json)
 
 
 @options.command()
@@ -280,7 +215,7 @@ def contour(
     cl: tuple[float, ...],
     points: int,
     window: tuple[float, float, float, float] | None,
-    method: str,
+    method: Literal["delta-chi2", "feldman-cousins"],
     as_json: bool,
     output: Path | None,
     **chosen: Any,
@@ -289,23 +224,19 @@ def contour(
 
     Example:  nuhf contour coherent-csi-2021 -p r2nu_ee -p r2nu_mumu -o radii.png
     """
-    from nuhf import api, resources
-    from nuhf.cli import artefacts, summaries
+    import nuhf
+    from nuhf.cli import artefacts
 
-    keywords = options.toy_keywords(chosen) | options.keywords(**chosen)
+    keywords = options.toy_keywords(chosen)
     options.one_stdout(output, as_json)
     with progress.shown("contour", enabled=method != "feldman-cousins"):
-        found = api.contour(
+        found = nuhf.contour(
             experiments, parameter, cl=cl, points=points, method=method,
             window=(window[:2], window[2:]) if window else None, **keywords,
         )  # fmt: skip
     if output is not None:
         artefacts.write_contour(output, found)
-    if as_json:
-        click.echo(resources.dump_json(found.to_json()))
-    elif str(output) != "-":
-        click.echo("\n".join(summaries.contour(found, method)))
-        options.notes(found.notes)
+    options.show(found, output, as_json)
 
 
 @options.command()
@@ -335,7 +266,7 @@ def coverage(
     experiments: tuple[str, ...],
     parameter: str,
     true: float,
-    method: str,
+    method: "Method",
     nuisances: tuple[str, ...],
     inner: int | None,
     cl: float,
@@ -346,12 +277,9 @@ def coverage(
 
     Example:  nuhf coverage coherent-csi-2021 -p qnu_ee --true 0 --toys 4000
     """
-    from nuhf import api, resources
-    from nuhf.cli import summaries
-    from nuhf.units import percent
+    import nuhf
 
-    toys = options.toy_keywords(chosen)
-    found = api.coverage(
+    found = nuhf.coverage(
         experiments,
         parameter,
         true=true,
@@ -359,18 +287,6 @@ def coverage(
         method=method,
         inner=inner,
         nuisances=options.parse_nuisances(nuisances),
-        **options.keywords(**chosen),
-        **toys,
+        **options.toy_keywords(chosen),
     )
-    if as_json:
-        click.echo(resources.dump_json(found.to_json()))
-        return
-    click.echo(
-        f"{', '.join(found.experiments)}, analysis {found.analysis}, {found.parameter} = "
-        f"{true:g}{'' if found.unit == '1' else f' {found.unit}'}{summaries.choices(found)}"
-    )
-    click.echo(
-        f"{percent(cl)} % CL, {method}: covers {100 * found.coverage:.1f} +- "
-        f"{100 * found.error:.1f} % of {found.toys} toys ({found.unconverged} not converged)"
-    )
-    options.notes(found.notes)
+    options.show(found, None, as_json)

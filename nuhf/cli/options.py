@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from nuhf.errors import InputError
+
+if TYPE_CHECKING:
+    from nuhf.api.arguments import Anapole
+    from nuhf.stats.results import Result
 
 __all__ = [
     "Command",
@@ -28,8 +32,10 @@ __all__ = [
     "parse_nuisances",
     "parse_numbers",
     "parse_values",
+    "posing",
     "say",
     "search",
+    "show",
     "toy_keywords",
     "toys",
     "write",
@@ -81,7 +87,7 @@ def complete_experiment(ctx: click.Context, param: click.Parameter, incomplete: 
 
 def complete_parameter(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Complete the names of parameters."""
-    from nuhf import parameters
+    from nuhf.couplings import parameters
 
     return [name for name in parameters.PARAMETERS if name.startswith(incomplete)]
 
@@ -99,16 +105,16 @@ def complete_analysis(ctx: click.Context, param: click.Parameter, incomplete: st
     return [name for name in found if name.startswith(incomplete)]
 
 
-experiments = click.argument(
+experiments: Decorator = click.argument(
     "experiments", metavar="EXP...", nargs=-1, required=True, shell_complete=complete_experiment
 )
 
-analysis = click.option(
+analysis: Decorator = click.option(
     "--analysis", default="default", show_default=True, help="Named analysis of the experiment.",
     shell_complete=complete_analysis,
 )  # fmt: skip
 
-_model = (
+_model: tuple[Decorator, ...] = (
     click.option("--anapole", default="standard", show_default=True, metavar="standard|khan",
                  help="Convention: a = -<r^2>/6, or a = -6 <r^2> as in Khan's eq 25."),
     click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
@@ -117,9 +123,9 @@ _model = (
                  help="Number of a model of couplings, such as mediator_mass_mev=30; repeatable."),
 )  # fmt: skip
 
-model_options = _stack(analysis, *_model)
+model_options: Decorator = _stack(analysis, *_model)
 
-_free = (
+_free: tuple[Decorator, ...] = (
     click.option("--profile", multiple=True, metavar="NAME|charges|radii|moments",
                  help="Leave other couplings free; otherwise they are zero, or at the "
                       "reference values of the analysis. Repeatable."),
@@ -128,7 +134,7 @@ _free = (
                       "have wildcards (qf_*). Repeatable."),
 )  # fmt: skip
 
-_source = (
+_source: tuple[Decorator, ...] = (
     click.option("--asimov", is_flag=True, help="Use the SM expectation instead of the data."),
     click.option("--inject", multiple=True, metavar="NAME=VALUE",
                  help="Use the expectation with a coupling or nuisance at this value instead of "
@@ -139,9 +145,9 @@ _source = (
                  help="Of a workspace file that has several: which one."),
 )  # fmt: skip
 
-compiled_only = _stack(analysis, *_model, *_free, *_source)
+compiled_only: Decorator = _stack(analysis, *_model, *_free, *_source)
 
-common = _stack(
+common: Decorator = _stack(
     analysis,
     *_model,
     *_free,
@@ -150,13 +156,13 @@ common = _stack(
     *_source,
 )  # fmt: skip
 
-search = click.option(
+search: Decorator = click.option(
     "--range", "search", nargs=2, type=float, metavar="LO HI",
     help="Range of the one parameter in base units; found from the model by default.",
 )  # fmt: skip
 
 # without defaults: what is given where no toys are made is refused, not ignored
-toys = _stack(
+toys: Decorator = _stack(
     click.option("--toys", type=int, metavar="N", help="Number of toy data sets."),
     click.option("--seed", type=int, show_default="1",
                  help="Seed of the toys: same seed, same result, whatever --jobs or --scheduler."),
@@ -170,22 +176,51 @@ toys = _stack(
 _TOYS = ("toys", "seed", "jobs", "scheduler", "checkpoint")
 
 
-def toy_keywords(chosen: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """Take the options of toys out of ``chosen``, as keywords of the functions in `nuhf.api`."""
+def toy_keywords(chosen: dict[str, Any]) -> dict[str, Any]:
+    """Turn the common options and those of toys into keywords of the public functions."""
     import sys
 
-    return {name: chosen.pop(name) for name in _TOYS} | {"progress": sys.stderr} | more
+    toys = {name: chosen.pop(name) for name in _TOYS}
+    given = keywords(**chosen)
+    if "search" not in chosen:
+        given.pop("search")
+    return given | toys | {"progress": sys.stderr}
 
 
-confidence = click.option(
+def posing(chosen: dict[str, Any], points: int | None = None) -> dict[str, Any]:
+    """Return the common options as arguments of `nuhf.api.posed`, after experiments and such."""
+    import sys
+
+    from nuhf.api.arguments import options
+    from nuhf.api.posed import ToyChoices
+
+    toys = {name: chosen.pop(name, None) for name in _TOYS}
+    given = keywords(**chosen)
+    return {
+        "toys": ToyChoices(**toys, points=points, progress=sys.stderr),
+        **{name: given.pop(name) for name in ("analysis", "patch", "measurement")},
+        "chosen": options(values_=given.pop("values"), **given),
+    }
+
+
+confidence: Decorator = click.option(
     "--cl", default=0.9, show_default=True, type=float, help="Confidence level, between 0 and 1."
 )
 
-as_json = click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object and nothing else."
-)
 
-output = click.option(
+def _keep(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    ctx.meta[_NOTES] = value
+
+
+as_json: Decorator = _stack(
+    click.option("--json", "as_json", is_flag=True,
+                 help="Print one JSON object and nothing else."),
+    click.option("--notes", is_flag=True, expose_value=False, callback=_keep,
+                 help="Print all notes, not the number of those that change no number."),
+)  # fmt: skip
+_NOTES = "nuhf.notes"
+
+output: Decorator = click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Where to write; - is stdout."
 )
 
@@ -206,7 +241,7 @@ def _named(ctx: click.Context, param: click.Parameter, value: Path | None) -> Pa
     return value
 
 
-figure = click.option(
+figure: Decorator = click.option(
     "-o", "--output", type=click.Path(path_type=Path), callback=_named,
     help="FILE.png (pdf, svg): figure and CSV beside it; FILE.csv: the CSV alone; "
          "-: the CSV on stdout.",
@@ -221,7 +256,7 @@ def parse_values(settings: tuple[str, ...]) -> dict[str, float]:
     InputError
         If one has another form, a value is no finite number, or a name comes twice.
     """
-    from nuhf import parameters
+    from nuhf.couplings import parameters
 
     return _parse(settings, "--set", "qnu_ee=1e-8", parameters.get)
 
@@ -261,7 +296,7 @@ def _parse(
 
 def keywords(
     analysis: str,
-    anapole: str,
+    anapole: "Anapole",
     settings: tuple[str, ...],
     profile: tuple[str, ...],
     fix: tuple[str, ...],
@@ -307,10 +342,24 @@ def one_stdout(output: Path | None, as_json: bool) -> None:
         raise InputError("--json and -o - both print: give one of them")
 
 
+def show(found: "Result", output: Path | None, as_json: bool) -> None:
+    """Print a result, as JSON or with its notes; nothing if ``-o -`` printed it as CSV."""
+    if as_json:
+        from nuhf import resources
+
+        click.echo(resources.dump_json(found.to_dict()))
+    elif str(output) != "-":
+        click.echo(found.table())
+        notes(found.notes)
+
+
 def notes(found: Sequence[str]) -> None:
-    """Print the notes of a result behind it: they belong to it."""
-    for note in found:
-        click.echo(f"note: {note}")
+    """Print the notes of a result behind it: those that change its meaning, or all of them."""
+    from nuhf.stats.results import note_lines
+
+    shown = bool(click.get_current_context().meta.get(_NOTES))
+    for line in note_lines(found, shown, "--notes"):
+        click.echo(line)
 
 
 def say(path: Path, what: str = "") -> None:

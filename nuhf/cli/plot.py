@@ -35,8 +35,10 @@ def plot(
 
     Example:  nuhf plot khan2023 fig5 -o fig5.png
     """
-    from nuhf import api, parameters, resources
+    from nuhf import resources
+    from nuhf.api.posed import problems, strength
     from nuhf.cli import artefacts
+    from nuhf.couplings import parameters
     from nuhf.errors import InputError
     from nuhf.experiments import catalogue
     from nuhf.papers.published import list_papers
@@ -64,7 +66,7 @@ def plot(
         hint = parameters.suggest(figure, _SPECTRA) if figure else ", ".join(_SPECTRA)
         raise InputError(f"{subject} {asked}{hint}")
     path = output or Path(f"{Path(subject).stem}-{figure}.png")
-    (problem,) = api.problems(subject, api.strength(subject), analysis=analysis)
+    (problem,) = problems(subject, strength(subject), analysis=analysis)
     _write(path, *artefacts.spectrum(problem, figure == "postfit"))
 
 

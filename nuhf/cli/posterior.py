@@ -10,6 +10,7 @@ from nuhf.cli import options, progress
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from nuhf.api.arguments import Anapole
     from nuhf.bayes.results import Posterior
     from nuhf.bayes.simulation import Nuisances
 
@@ -46,7 +47,7 @@ def posterior(
     draws: int,
     seed: int,
     analysis: str,
-    anapole: str,
+    anapole: "Anapole",
     settings: tuple[str, ...],
     numbers: tuple[str, ...],
     profile: tuple[str, ...],
@@ -66,7 +67,6 @@ def posterior(
     Example:  nuhf posterior coherent-csi-2021 -p qnu_ee -p qnu_mumu -o charges.png
     """
     import nuhf
-    from nuhf import resources
 
     options.one_stdout(output, as_json)
     with progress.shown("posterior"):
@@ -79,14 +79,10 @@ def posterior(
     if output is not None:
         from nuhf.cli import artefacts
 
-        artefacts.write_figures(output, found.to_csv(), lambda: _figures(found))
+        artefacts.write_figures(output, found.commented_csv(), lambda: _figures(found))
     if save_draws is not None:
         options.write(save_draws, found.draws_to_csv())
-    if as_json:
-        click.echo(resources.dump_json(found.to_dict()))
-    elif str(output) != "-":
-        click.echo(found.table())
-        options.notes(found.notes)
+    options.show(found, output, as_json)
 
 
 def _figures(found: "Posterior") -> "dict[str, Figure]":
@@ -124,7 +120,7 @@ def simulate(
     seed: int,
     nuisances: "Nuisances",
     analysis: str,
-    anapole: str,
+    anapole: "Anapole",
     settings: tuple[str, ...],
     numbers: tuple[str, ...],
     output: Path,

@@ -9,12 +9,7 @@ import click
 from nuhf.cli import options
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from nuhf.experiments.region import Prepared
-
-    Rows = Mapping[str, NDArray[np.float64]]
+    from nuhf.api.arguments import Anapole
 
 __all__ = ["rate", "templates", "workspace"]
 
@@ -32,7 +27,7 @@ __all__ = ["rate", "templates", "workspace"]
 def rate(
     experiment: str,
     analysis: str,
-    anapole: str,
+    anapole: "Anapole",
     settings: tuple[str, ...],
     numbers: tuple[str, ...],
     bins: bool,
@@ -45,84 +40,22 @@ def rate(
 
     Example:  nuhf rate coherent-csi-2021 --set qnu_mumu=5e-8
     """
-    from nuhf import api, resources
-    from nuhf.experiments.prepare import prepare
+    import nuhf
+    from nuhf import resources
 
     values = options.parse_values(settings)
-    one = prepare(api.experiment(experiment, analysis))
-    found = api.rate_of(one, values, anapole, options.parse_numbers(numbers))
-    standard = api.rate_of(one, {}, anapole) if values else found
+    found = nuhf.rate(
+        experiment,
+        values,
+        analysis=analysis,
+        anapole=anapole,
+        settings=options.parse_numbers(numbers),
+    )
+    bins = bins or (output is not None and output.suffix.lower() == ".csv")
     if as_json:
-        text = resources.dump_json(
-            {
-                "values": values,
-                "regions": {name: _json(rows, standard[name]) for name, rows in found.items()},
-            }
-        )
-    elif bins or (output is not None and output.suffix.lower() == ".csv"):
-        text = _csv(one, found, standard, values)
+        options.write(output, resources.dump_json(found.to_dict()))
     else:
-        lines = []
-        for region, rows in found.items():
-            lines += [f"{region}:"] if len(found) > 1 else []
-            lines += _beside(rows, standard[region]) if values else _alone(rows)
-        text = "\n".join(lines) + "\n"
-    options.write(output, text)
-
-
-def _events(rows: "Rows") -> dict[str, float]:
-    """Events by component, and their sum."""
-    events = {name: float(row.sum()) for name, row in rows.items()}
-    return events | {"total": sum(events.values())}
-
-
-def _alone(rows: "Rows") -> list[str]:
-    return [f"{name:24s} {number:10.2f} events" for name, number in _events(rows).items()]
-
-
-def _beside(rows: "Rows", standard: "Rows") -> list[str]:
-    before = _events(standard)
-    return [
-        f"{'events':24s} {'SM':>10s} {'with --set':>12s} {'difference':>12s}",
-        *(
-            f"{name:24s} {before[name]:10.2f} {number:12.2f} {number - before[name]:+12.2f}"
-            for name, number in _events(rows).items()
-        ),
-    ]
-
-
-def _json(rows: "Rows", standard: "Rows") -> dict[str, Any]:
-    events, before = ({name: float(row.sum()) for name, row in r.items()} for r in (rows, standard))
-    return {
-        "events": events,
-        "sm_events": before,
-        "difference": {name: events[name] - before[name] for name in events},
-        "bins": {name: [float(x) for x in row] for name, row in rows.items()},
-    }
-
-
-def _csv(
-    one: "Prepared",
-    found: Mapping[str, "Rows"],
-    standard: Mapping[str, "Rows"],
-    values: Mapping[str, float],
-) -> str:
-    """Events of every bin; with values also those at the SM of what they may change."""
-    from nuhf.rates.templates import bin_columns
-    from nuhf.tables import format_csv, tables_together
-
-    parts = []
-    for region in one.regions:
-        columns = dict(found[region.name])
-        if values:
-            rows = standard[region.name]
-            columns |= {f"sm_{name}": rows[name] for name in rows if name not in region.backgrounds}
-        numbers = {name: row.tolist() for name, row in columns.items()}
-        parts.append((region.name, bin_columns(region.axes) | numbers))
-    given = ", ".join(f"{name}={value:g}" for name, value in values.items())
-    comments = ["expected events per bin", f"values: {given or 'SM'}"]
-    comments += ["sm_: the same at the SM"] if values else []
-    return format_csv(tables_together(parts), comments)
+        options.write(output, found.commented_csv() if bins else f"{found.table()}\n")
 
 
 @options.command()
@@ -134,11 +67,11 @@ def templates(experiment: str, analysis: str, output: Path | None) -> None:
 
     Example:  nuhf templates coherent-csi-2021 -o templates.json
     """
-    from nuhf import api, resources
-    from nuhf.experiments.prepare import prepare
+    import nuhf
+    from nuhf import resources
     from nuhf.rates.templates import to_json
 
-    one = prepare(api.experiment(experiment, analysis))
+    one = nuhf.load(experiment, analysis).prepared
     content = to_json(one.name, analysis, one.templates, one.digests)
     options.write(output, resources.dump_json(content) + "\n")
 
@@ -159,7 +92,7 @@ def workspace(
     experiments: tuple[str, ...],
     parameter: tuple[str, ...],
     analysis: str,
-    anapole: str,
+    anapole: "Anapole",
     settings: tuple[str, ...],
     numbers: tuple[str, ...],
     encoding: str,

@@ -1,1 +1,1 @@
-"""Couplings of neutrinos: one module per model, with its amplitude and its catalogue entries."""
+"""Models of couplings of neutrinos, and the catalogue of their parameters."""

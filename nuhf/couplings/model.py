@@ -142,7 +142,7 @@ class Group:
     Attributes
     ----------
     name : str
-        As in ``--profile charges``.
+        As in ``profile="charges"``.
     title : str
         Heading.
     order : int

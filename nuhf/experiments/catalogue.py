@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from nuhf import parameters, resources
-from nuhf.errors import InputError
+from nuhf import resources
+from nuhf.couplings import parameters
+from nuhf.errors import Caveat, InputError
 from nuhf.experiments.faults import in_words
 from nuhf.experiments.file import Analysis, ExperimentFile, Nuisance
 from nuhf.experiments.parts import overlay
@@ -16,7 +17,7 @@ from nuhf.experiments.signals import Scattering
 from nuhf.inputs import Inputs
 from nuhf.physics.settings import ELECTROMAGNETIC
 
-__all__ = ["Loaded", "list_experiments", "load", "read_content"]
+__all__ = ["Loaded", "list_experiments", "load", "read_content", "titles"]
 
 _DEEPEST: Final = 8
 """Files that may extend each other in a row."""
@@ -119,13 +120,13 @@ class Loaded:
         """Say that electrons or nuclei are left out, where the detector counts both."""
         used = {signal.interaction_name for signal in self._scattering()}
         if used == {"cevns"} and not self.experiment.separates_electrons:
-            yield (
+            yield Caveat(
                 "scattering on electrons, which a detector that cannot tell electrons from nuclei "
                 "counts as well, is left out; with it limits of charges would be more than a "
                 "hundred times stronger, those of moments by several per cent"
             )
         if used == {"eves"} and not self.experiment.separates_electrons:
-            yield (
+            yield Caveat(
                 "coherent scattering on nuclei, which a detector that cannot tell nuclei from "
                 "electrons counts as well, is left out"
             )
@@ -135,6 +136,14 @@ def list_experiments() -> Mapping[str, Path]:
     """Return the shipped experiments: name and file."""
     folder = resources.shipped("data") / "experiments"
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def titles() -> dict[str, str]:
+    """Return the shipped experiments: title by name."""
+    return {
+        name: str(resources.read_toml(path).get("title", name))
+        for name, path in list_experiments().items()
+    }
 
 
 def find_experiment(name: str, beside: Path | None = None) -> Path:

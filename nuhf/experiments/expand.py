@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from nuhf import parameters
+from nuhf.couplings import parameters
 from nuhf.errors import InputError
 from nuhf.experiments.prepare import prepare
 from nuhf.experiments.region import Prepared

@@ -11,10 +11,10 @@ from typing import Annotated, Any, Final, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from nuhf.couplings.parameters import suggest
 from nuhf.experiments.file import ExperimentFile
 from nuhf.experiments.keys import allowed
 from nuhf.experiments.parts import Part
-from nuhf.parameters import suggest
 
 __all__ = ["in_words"]
 

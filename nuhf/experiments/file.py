@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from nuhf import parameters
+from nuhf.couplings import parameters
 from nuhf.errors import InputError
 from nuhf.experiments.backgrounds import Background
 from nuhf.experiments.data import RegionSection
@@ -195,7 +195,7 @@ class Analysis(Section):
     them. ``changes`` are laid over the rest of the file. ``reference`` are values in base units
     of couplings that are neither free nor set, and the starting values of free ones.
     ``profiled`` names, by parameter of interest and group (``charges``, ``radii``,
-    ``moments``), what ``--profile`` of that group leaves free; without an entry it is every
+    ``moments``), what profiling that group leaves free; without an entry it is every
     other parameter of the group. ``floating`` parameters are free in every fit, unless they are
     set to a value; ``limits`` narrows the range of parameters that have one.
     """

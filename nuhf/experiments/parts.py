@@ -15,8 +15,8 @@ from typing import Annotated, Any, ClassVar, Final, Self
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from nuhf.couplings.parameters import suggest
 from nuhf.errors import InputError
-from nuhf.parameters import suggest
 
 __all__ = [
     "ENTRY_POINTS",
@@ -56,7 +56,7 @@ Origin = Annotated[str, Field(description="Where the numbers come from")]
 class Section(BaseModel):
     """A table of an experiment file: no unknown key, and nothing that changes."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Part(Section):

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter, ValidationError
 
+from nuhf.couplings.parameters import suggest
 from nuhf.detector import quenching as curves
 from nuhf.errors import InputError
 from nuhf.experiments.parts import Finite, NonNegative, Part, Positive
 from nuhf.inputs import Inputs
-from nuhf.parameters import suggest
 from nuhf.units import KEV
 
 __all__ = ["LIBRARY", "CheckedQuenching", "Quenching", "library_curve", "library_names"]

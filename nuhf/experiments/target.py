@@ -8,10 +8,10 @@ from pydantic import Field, model_validator
 
 from nuhf import library
 from nuhf.constants import AVOGADRO
+from nuhf.couplings.parameters import suggest
 from nuhf.errors import InputError
 from nuhf.experiments.parts import Origin, Positive, Section
 from nuhf.inputs import Inputs
-from nuhf.parameters import suggest
 from nuhf.physics import shells
 from nuhf.physics.nuclei import Nuclide
 from nuhf.physics.shells import AtomicCorrection, Shells

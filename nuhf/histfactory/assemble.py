@@ -6,8 +6,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nuhf import parameters
+from nuhf.couplings import parameters
 from nuhf.couplings.model import MASS_STATES
+from nuhf.couplings.parameters import Parameter
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import Loaded
 from nuhf.experiments.file import FreeNuisance, NormNuisance
@@ -21,7 +22,6 @@ from nuhf.histfactory.describe import (
     channel,
     couplings,
 )
-from nuhf.parameters import Parameter
 from nuhf.rates.signal import acts_on, check_together, proportion
 
 __all__ = ["check_effect", "describe", "reference_values", "refuse_absurd"]

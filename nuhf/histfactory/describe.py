@@ -7,9 +7,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nuhf.couplings.parameters import Parameter
 from nuhf.errors import InputError
 from nuhf.experiments.region import Region
-from nuhf.parameters import Parameter
 from nuhf.physics.polynomial import Polynomial
 from nuhf.rates.signal import fit_values, flavour_polynomial
 from nuhf.rates.templates import TemplateSet

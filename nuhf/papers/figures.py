@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from matplotlib.figure import Figure
 
-from nuhf import parameters, resources
+from nuhf import resources
+from nuhf.couplings import parameters
 from nuhf.errors import InputError
 from nuhf.papers import figures_arrays as arrays
 from nuhf.papers.figures_csv import points_csv, spectra_csv

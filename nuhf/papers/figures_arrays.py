@@ -8,7 +8,8 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nuhf import parameters, questions
+from nuhf import questions
+from nuhf.couplings import parameters
 from nuhf.errors import FitError, InputError
 from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare
@@ -27,10 +28,11 @@ from nuhf.papers.figures_schema import (
 from nuhf.papers.figures_spectra import Spectra, SpectrumLine
 from nuhf.papers.published import PublishedRow
 from nuhf.stats.contour import contour
+from nuhf.stats.expected import RegionSpectrum
 from nuhf.stats.intervals import threshold
 from nuhf.stats.problem import Options, Problem, pose
 from nuhf.stats.results import LimitResult
-from nuhf.stats.spectra import RegionSpectrum, region_spectra
+from nuhf.stats.spectra import region_spectra
 
 __all__ = ["Bench", "profile_panels", "region_panels", "spectrum_parts"]
 

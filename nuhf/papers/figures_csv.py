@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from nuhf.couplings.parameters import get
 from nuhf.papers.figures_draw import Profile, RegionSet
 from nuhf.papers.figures_spectra import Spectra
-from nuhf.parameters import get
 from nuhf.stats.intervals import threshold
 from nuhf.tables import format_csv
 

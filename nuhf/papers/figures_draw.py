@@ -13,8 +13,8 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from nuhf.couplings.parameters import get
 from nuhf.papers.figures_schema import Band, ProfilePanel, RegionPanel
-from nuhf.parameters import get
 from nuhf.plots.figures import (
     _COLOURS,
     UNIT_LABELS,

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from nuhf import parameters
+from nuhf.couplings import parameters
 from nuhf.errors import InputError
 from nuhf.experiments.parts import Finite
 
@@ -49,7 +49,7 @@ LineStyle = Literal["solid", "dashed", "dotted", "dashdot"]
 class _Section(BaseModel):
     """A table whose unknown keys are refused with the known ones."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True)
 
     @model_validator(mode="before")
     @classmethod

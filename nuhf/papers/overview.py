@@ -6,13 +6,14 @@ from typing import Any, Final
 
 from matplotlib.figure import Figure
 
-from nuhf import parameters, questions, resources
+from nuhf import questions, resources
+from nuhf.couplings import parameters
+from nuhf.couplings.parameters import PARAMETERS, Parameter
 from nuhf.errors import FitError, InputError
 from nuhf.experiments.catalogue import list_experiments, load
 from nuhf.experiments.data import Asimov
 from nuhf.experiments.prepare import prepare
 from nuhf.experiments.region import Prepared
-from nuhf.parameters import PARAMETERS, Parameter
 from nuhf.plots.summary import Bound, panel_order, summary
 from nuhf.rates.signal import acts_on
 from nuhf.stats.problem import Options, pose

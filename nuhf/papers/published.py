@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from nuhf import parameters, resources
+from nuhf import resources
+from nuhf.couplings import parameters
 from nuhf.errors import InputError
 from nuhf.papers.derived import QUANTITIES
 

@@ -9,7 +9,8 @@ from typing import Final
 
 import numpy as np
 
-from nuhf import parameters, questions
+from nuhf import questions
+from nuhf.couplings import parameters
 from nuhf.couplings.model import Group
 from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from nuhf import parameters
+from nuhf.couplings import parameters
 from nuhf.couplings.model import MASS_STATES, PAIRS, Amplitudes, Kinematics, Vertex
 from nuhf.errors import InputError
 from nuhf.physics.polynomial import Polynomial, total

@@ -13,8 +13,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nuhf.couplings.parameters import RN_RANGE_FM, RN_REFERENCE_FM
 from nuhf.errors import InputError
-from nuhf.parameters import RN_RANGE_FM, RN_REFERENCE_FM
 from nuhf.physics.cevns import NEUTRON
 from nuhf.physics.form_factors import FORM_FACTORS
 from nuhf.physics.nuclei import Nuclide

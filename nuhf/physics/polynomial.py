@@ -153,7 +153,8 @@ class Polynomial:
         ]
         return Polynomial.from_terms(names, terms)
 
-    __radd__, __rmul__ = __add__, __mul__
+    __radd__ = __add__
+    __rmul__ = __mul__
 
     def replace(self, name: str, powers_of: Mapping[int, "Polynomial"]) -> "Polynomial":
         """Replace each power of a variable by a polynomial.

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from nuhf import parameters
+from nuhf.couplings import parameters
 from nuhf.physics.couplings import WeakCouplings, tree_level
 
 __all__ = ["ELECTROMAGNETIC", "Physics"]
@@ -26,7 +26,7 @@ class Physics:
     neutron_radius : bool
         Whether rates are expanded in powers of the neutron radii.
     variables : tuple of str
-        Variables that rates are expanded in, see `nuhf.parameters.variables`.
+        Variables that rates are expanded in, see `nuhf.couplings.parameters.variables`.
     settings : mapping
         Numbers of models, such as ``mediator_mass_mev``.
     """

@@ -15,18 +15,19 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from nuhf import resources
+from nuhf.couplings.parameters import PARAMETERS, get
 from nuhf.errors import InputError
-from nuhf.parameters import PARAMETERS, get
 from nuhf.units import percent
 
 if TYPE_CHECKING:
-    from nuhf.stats.spectra import RegionSpectrum
+    from nuhf.stats.expected import RegionSpectrum
 
 __all__ = [
     "AXIS_LABELS",
     "UNIT_LABELS",
     "component_colours",
     "exclusion",
+    "figure_and_axes",
     "mathematical",
     "profiles",
     "ratios",
@@ -74,6 +75,18 @@ def _figure(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
+
+
+def figure_and_axes(
+    ax: Axes | None, size: tuple[float, float] | None = None
+) -> tuple[Figure, Axes]:
+    """Return the given axes with their figure, or new ones of a size in inches."""
+    if ax is not None:
+        figure = ax.figure.figure if not isinstance(ax.figure, Figure) else ax.figure
+        return figure, ax
+    figure = Figure(figsize=size, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.add_subplot()
 
 
 def _plain_axes(axes: Axes) -> None:
@@ -263,8 +276,10 @@ _INSIDE: Final = 6
 """Most components that a legend inside the axes can list without covering data."""
 
 
-def spectra(regions: Sequence["RegionSpectrum"], title: str = "") -> Figure:
+def spectra(regions: Sequence["RegionSpectrum"], title: str = "", ax: Axes | None = None) -> Figure:
     """Draw events per unit against the stacked expectation, one panel per axis with bins.
+
+    On given axes it is the first of these panels alone.
 
     Parameters
     ----------
@@ -277,6 +292,11 @@ def spectra(regions: Sequence["RegionSpectrum"], title: str = "") -> Figure:
     for region in regions:
         binned = [i for i, axis in enumerate(region.axes) if axis.bins > 1] or [0]
         panels += [(region, i) for i in binned]
+    colours = _process_colours(regions)
+    if ax is not None:
+        _draw_spectrum(ax, *panels[0], colours)
+        ax.legend(frameon=False, fontsize="small")
+        return figure_and_axes(ax)[0]
     columns = min(len(panels), 3)
     rows = -(-len(panels) // columns)
     titles = {n: region.titles.get(n, n) for region in regions for n in region.expected}
@@ -284,7 +304,6 @@ def spectra(regions: Sequence["RegionSpectrum"], title: str = "") -> Figure:
     width = max(4.4 * columns, 5.0)
     below = -(-len(titles) // max(2, int(width / 2.0))) if crowded else 0
     figure = _figure(width, 3.3 * rows + 0.2 + 0.2 * below)
-    colours = _process_colours(regions)
     for number, (region, i) in enumerate(panels):
         axes = figure.add_subplot(rows, columns, number + 1)
         _draw_spectrum(axes, region, i, colours)

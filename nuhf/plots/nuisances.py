@@ -8,7 +8,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from nuhf.plots.figures import UNIT_LABELS, _exponent, _figure, _plain_axes, symbol
+from nuhf.plots.figures import (
+    UNIT_LABELS,
+    _exponent,
+    _figure,
+    _plain_axes,
+    figure_and_axes,
+    symbol,
+)
 
 __all__ = ["correlation", "impacts", "pulls"]
 
@@ -49,10 +56,12 @@ def impacts(
     pulls: tuple[FloatArray, FloatArray],
     title: str = "",
     free: Collection[str] = (),
+    ax: Axes | None = None,
 ) -> Figure:
     """Draw impacts on the left and pulls on the right, one row per nuisance.
 
-    What has no constraint has no pull: its fitted value is written there.
+    What has no constraint has no pull: its fitted value is written there. On given axes the
+    impacts alone are drawn.
 
     Parameters
     ----------
@@ -69,28 +78,43 @@ def impacts(
     """
     shown = slice(0, _SHOWN)
     names = list(nuisances)[shown]
+    if ax is not None:
+        _draw_impacts(ax, quantity, names, prefit, postfit)
+        ax.legend(fontsize="small", frameon=False)
+        return figure_and_axes(ax)[0]
     figure = _figure(7.4, 1.5 + 0.3 * len(names))
     left, right = figure.subplots(1, 2, width_ratios=(2, 1))
-    y = _rows(left, names)
-    exponent = _exponent(np.concatenate([*prefit, *postfit]))
-    for colour, label, before, after in zip(
-        (_UP, _DOWN), ("up", "down"), prefit, postfit, strict=True
-    ):
-        before, after = before / 10.0**exponent, after / 10.0**exponent
-        left.barh(y, before[shown], 0.7, fill=False, edgecolor=colour, lw=0.9,
-                  label=rf"pre-fit $1\sigma$ {label}")  # fmt: skip
-        left.barh(y, after[shown], 0.7, color=colour, alpha=0.6, lw=0,
-                  label=rf"post-fit $1\sigma$ {label}")  # fmt: skip
-    left.axvline(0.0, color="black", lw=0.8)
-    reach = max(abs(end) for end in left.get_xlim())
-    left.set_xlim(-reach, reach)
-    left.set_xlabel(_quantity(*quantity, exponent))
+    _draw_impacts(left, quantity, names, prefit, postfit)
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4,
                   frameon=False, fontsize=7.5)  # fmt: skip
     _draw_pulls(right, names, pulls[0][shown], pulls[1][shown], free, labelled=False)
     if title:
         figure.suptitle(title, fontsize=10)
     return figure
+
+
+def _draw_impacts(
+    axes: Axes,
+    quantity: tuple[str, str],
+    names: Sequence[str],
+    prefit: tuple[FloatArray, FloatArray],
+    postfit: tuple[FloatArray, FloatArray],
+) -> None:
+    """Draw the first impacts of (n,) arrays, as many as there are names."""
+    y, shown = _rows(axes, names), slice(0, len(names))
+    exponent = _exponent(np.concatenate([*prefit, *postfit]))
+    for colour, label, before, after in zip(
+        (_UP, _DOWN), ("up", "down"), prefit, postfit, strict=True
+    ):
+        before, after = before / 10.0**exponent, after / 10.0**exponent
+        axes.barh(y, before[shown], 0.7, fill=False, edgecolor=colour, lw=0.9,
+                  label=rf"pre-fit $1\sigma$ {label}")  # fmt: skip
+        axes.barh(y, after[shown], 0.7, color=colour, alpha=0.6, lw=0,
+                  label=rf"post-fit $1\sigma$ {label}")  # fmt: skip
+    axes.axvline(0.0, color="black", lw=0.8)
+    reach = max(abs(end) for end in axes.get_xlim())
+    axes.set_xlim(-reach, reach)
+    axes.set_xlabel(_quantity(*quantity, exponent))
 
 
 def _draw_pulls(
@@ -122,14 +146,15 @@ def pulls(
     errors: FloatArray,
     title: str = "",
     free: Collection[str] = (),
+    ax: Axes | None = None,
 ) -> Figure:
     """Draw fitted nuisances (n,) with their errors (n,), in standard deviations.
 
     Of the ``free`` ones, which have no constraint, the fitted values are written.
     """
-    figure = _figure(4.8, 0.9 + 0.28 * len(nuisances))
-    _draw_pulls(figure.add_subplot(), nuisances, values, errors, free, labelled=True)
-    if title:
+    figure, axes = figure_and_axes(ax, (4.8, 0.9 + 0.28 * len(nuisances)))
+    _draw_pulls(axes, nuisances, values, errors, free, labelled=True)
+    if title and ax is None:
         figure.suptitle(title, fontsize=10)
     return figure
 

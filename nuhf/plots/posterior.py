@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from nuhf.parameters import PARAMETERS
+from nuhf.couplings.parameters import PARAMETERS
 from nuhf.plots.figures import UNIT_LABELS, symbol
 from nuhf.units import percent
 

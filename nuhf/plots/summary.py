@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from nuhf.couplings.parameters import Group, get
 from nuhf.errors import InputError
-from nuhf.parameters import Group, get
 from nuhf.plots.figures import _COLOURS, UNIT_LABELS, _exponent, _figure, _plain_axes
 from nuhf.units import percent
 

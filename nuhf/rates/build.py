@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nuhf import parameters
 from nuhf.constants import ELECTRON_MASS
+from nuhf.couplings import parameters
 from nuhf.errors import InputError
 from nuhf.physics import cevns, eves
 from nuhf.physics.neutron_radius import REFERENCE_FM, in_radius

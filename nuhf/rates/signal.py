@@ -6,11 +6,11 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from nuhf import parameters
+from nuhf.couplings import parameters
 from nuhf.couplings.electromagnetic import ANAPOLE_CONVENTIONS
 from nuhf.couplings.model import PAIRS
+from nuhf.couplings.parameters import Parameter
 from nuhf.errors import InputError
-from nuhf.parameters import Parameter
 from nuhf.physics.polynomial import Polynomial, total
 from nuhf.rates.templates import TemplateSet
 

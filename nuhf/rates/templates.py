@@ -10,7 +10,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nuhf import parameters, resources
+from nuhf import resources
+from nuhf.couplings import parameters
 from nuhf.couplings.model import MASS_STATES, PAIRS
 from nuhf.errors import InputError
 from nuhf.physics.polynomial import Polynomial, powers

@@ -15,7 +15,7 @@ import numpy as np
 from nuhf import resources
 from nuhf.errors import ModelError
 from nuhf.report.publish import Entry, Publication
-from nuhf.stats.spectra import RegionSpectrum
+from nuhf.stats.expected import RegionSpectrum
 from nuhf.workspaces.archive import pack
 from nuhf.workspaces.patchset import HEPDATA_PLACEHOLDER
 
@@ -36,7 +36,7 @@ def require() -> None:
     if missing:
         raise ModelError(
             f"a HEPData submission needs {' and '.join(missing)}: pip install 'nuhf[hepdata]', "
-            "or pip install '.[hepdata]' in a checkout; or give --archives-only"
+            "or pip install '.[hepdata]' in a checkout; or ask for the archives alone"
         )
 
 

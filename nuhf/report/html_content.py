@@ -6,7 +6,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from nuhf import parameters, questions
+from nuhf import questions
+from nuhf.couplings import parameters
 from nuhf.errors import NuhfError
 from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare
@@ -14,10 +15,11 @@ from nuhf.experiments.region import Prepared
 from nuhf.papers.published import Comparison, compare, read_rows
 from nuhf.papers.reproduced import ours
 from nuhf.stats.contour import ContourResult, contour
+from nuhf.stats.expected import RegionSpectrum
 from nuhf.stats.problem import Options, Problem, pose
 from nuhf.stats.ranking import RankingResult, ranking
 from nuhf.stats.results import FitResult, LimitResult, ScanResult
-from nuhf.stats.spectra import RegionSpectrum, region_spectra
+from nuhf.stats.spectra import region_spectra
 
 __all__ = ["Content", "Fitted", "Measured", "gather", "measure"]
 

@@ -7,18 +7,18 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from nuhf.couplings.parameters import variables
 from nuhf.experiments.region import Region
-from nuhf.parameters import variables
 from nuhf.physics.polynomial import powers
 from nuhf.plots import figures as plots
 from nuhf.plots import nuisances
 from nuhf.rates.templates import TemplateSet
 from nuhf.report.html_blocks import Picture, count, interval, number, picture, power
 from nuhf.stats.contour import ContourResult
+from nuhf.stats.expected import RegionSpectrum
 from nuhf.stats.intervals import threshold
 from nuhf.stats.ranking import RankingResult
 from nuhf.stats.results import FitResult, LimitResult, ScanResult
-from nuhf.stats.spectra import RegionSpectrum
 from nuhf.units import percent
 
 __all__ = [

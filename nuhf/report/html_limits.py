@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nuhf import parameters, resources
+from nuhf import resources
+from nuhf.couplings import parameters
 from nuhf.papers.derived import QUANTITIES
 from nuhf.papers.published import Comparison, list_papers
 from nuhf.papers.reproduced import exponent

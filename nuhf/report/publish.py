@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuhf import questions, resources
+from nuhf.stats.expected import RegionSpectrum
 from nuhf.stats.problem import Problem
 from nuhf.stats.results import LimitResult
-from nuhf.stats.spectra import RegionSpectrum, region_spectra
+from nuhf.stats.spectra import region_spectra
 from nuhf.units import percent
 from nuhf.workspaces.archive import pack
 from nuhf.workspaces.patchset import PatchGrid

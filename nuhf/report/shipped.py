@@ -7,8 +7,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from nuhf import parameters, resources
+from nuhf import resources
 from nuhf.axes import axis
+from nuhf.couplings import parameters
 from nuhf.experiments import catalogue
 from nuhf.experiments.prepare import prepare
 from nuhf.likelihood.engines import ModelProfiler, engine

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import contourpy
 import numpy as np
@@ -14,7 +14,23 @@ from nuhf.errors import InputError
 from nuhf.likelihood.engines import ModelProfiler
 from nuhf.stats.intervals import ScanRange, intervals, threshold
 from nuhf.stats.problem import Problem
-from nuhf.stats.results import lost_note, plain
+from nuhf.stats.results import (
+    JsonValue,
+    Provenance,
+    Result,
+    choices,
+    heading,
+    label_of,
+    lost_note,
+    plain,
+    unit_text,
+)
+from nuhf.tables import format_csv
+from nuhf.units import percent
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["ContourResult", "contour"]
 
@@ -25,7 +41,7 @@ _SECANT_STEPS: Final = 6
 
 
 @dataclass(frozen=True)
-class ContourResult:
+class ContourResult(Result):
     """Regions of two parameters, in base units.
 
     Attributes
@@ -55,15 +71,95 @@ class ContourResult:
     profiled: tuple[str, ...]
     optimizer: str
     notes: tuple[str, ...]
-    provenance: dict[str, Any] = field(repr=False)
+    provenance: Provenance = field(repr=False)
+    method: str = "delta-chi2"
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, JsonValue]:
         """Return plain lists, dicts, strings and numbers (regions by confidence level)."""
         content = {name: plain(getattr(self, name)) for name in self.__dataclass_fields__}
         content["regions"] = [
             {"cl": cl, "lines": [plain(line) for line in lines]} for cl, lines in self.regions
         ]
         return content
+
+    def lines(self) -> list[str]:
+        """Say how far every piece of every region extends, and which lines are holes."""
+        names = self.parameters
+        lines = [
+            f"{heading(self)}, 2 degrees of freedom, {self.method}{choices(self, names)}",
+            "best fit  "
+            + ", ".join(
+                f"{name} = {value:.3g}{unit_text(unit)}"
+                for name, value, unit in zip(names, self.best_fit, self.units, strict=True)
+            ),
+        ]
+        for cl, boundaries in self.regions:
+            holes = _holes(boundaries)
+            number = len(boundaries) - sum(holes)
+            lines.append(f"{percent(cl)} % CL: {number} {'piece' if number == 1 else 'pieces'}")
+            for line, hole in zip(boundaries, holes, strict=True):
+                ends = zip(names, line.min(axis=0), line.max(axis=0), self.units, strict=True)
+                extent = ", ".join(
+                    f"{name} [{low:.3g}, {high:.3g}]{unit_text(unit)}"
+                    for name, low, high, unit in ends
+                )
+                lines.append(f"  {'hole: ' if hole else ''}{extent}")
+        return lines
+
+    def columns(self) -> dict[str, Sequence[object]]:
+        """Return the points of the boundary lines: level, number of the line, x, y."""
+        names = [
+            name if unit == "1" else f"{name}_{unit}"
+            for name, unit in zip(self.parameters, self.units, strict=True)
+        ]
+        rows = [
+            (cl, number, float(x), float(y))
+            for cl, lines in self.regions
+            for number, line in enumerate(lines, start=1)
+            for x, y in line
+        ]
+        keys = ("cl", "line", *names)
+        return {key: [row[i] for row in rows] for i, key in enumerate(keys)}
+
+    def commented_csv(self) -> str:
+        """Return the lines as CSV with what they are, and the notes, in comments above."""
+        best = zip(self.best_fit, self.units, strict=True)
+        comments = [
+            f"regions: {heading(self)}, 2 degrees of freedom",
+            "best fit " + ", ".join(f"{value:.6g} {unit}" for value, unit in best),
+            *(f"note: {note}" for note in self.notes),
+        ]
+        return format_csv(self.columns(), comments)
+
+    def plot(self, ax: "Axes | None" = None, *, label: str | None = None) -> "Figure":
+        """Draw the regions and the best fit; several results overlay on given axes.
+
+        The ``label`` for a legend is by default what the regions are of.
+        """
+        from nuhf.plots import results
+
+        said = label or label_of(self, self.parameters)
+        return results.region(
+            self.parameters, self.units, dict(self.regions), self.best_fit, said, ax
+        )
+
+
+def _holes(boundaries: Sequence[FloatArray]) -> list[bool]:
+    """Tell which closed lines (n, 2) lie inside an odd number of the others."""
+    depth = [
+        sum(_enclosed(line[0], other) for other in boundaries if other is not line)
+        for line in boundaries
+    ]
+    return [number % 2 == 1 for number in depth]
+
+
+def _enclosed(point: FloatArray, line: FloatArray) -> bool:
+    """Count crossings of a ray from the point to the right with the line (n, 2)."""
+    start, end = line[:-1], line[1:]
+    spans = (start[:, 1] > point[1]) != (end[:, 1] > point[1])
+    a, b = start[spans], end[spans]
+    crossing = a[:, 0] + (point[1] - a[:, 1]) / (b[:, 1] - a[:, 1]) * (b[:, 0] - a[:, 0])
+    return int((crossing > point[0]).sum()) % 2 == 1
 
 
 Window = Sequence[tuple[float, float]]
@@ -111,7 +207,7 @@ def contour(
         If no fit converges or, without a window, the region is not closed.
     """
     if not 10 <= points <= 400:
-        raise InputError(f"--points {points}: between 10 and 400 are possible")
+        raise InputError(f"points = {points}: between 10 and 400 are possible")
     levels = sorted(set(levels))
     rises = [threshold(cl, 2) for cl in levels]
     couplings = problem.description.couplings[:2]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nuhf.errors import Caveat
 from nuhf.likelihood.engines import PyhfEngine
 from nuhf.likelihood.fit import fit, refit_with_minuit
 from nuhf.stats.problem import Problem
@@ -75,7 +76,7 @@ def second_optimizer(problem: Problem, best: float, ends: FloatArray) -> Agreeme
             others[i] = again.parameters[0]
     places = ["the best fit", *(f"{problem.parameter.from_fit(v):.3g}" for v in ends)]
     notes = tuple(
-        _said(second, place, float(d)) for place, d in zip(places, differences, strict=True)
+        Caveat(_said(second, place, float(d))) for place, d in zip(places, differences, strict=True)
         if not abs(d) < _SERIOUS
     )  # fmt: skip
     known = differences[np.isfinite(differences)]

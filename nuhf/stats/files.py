@@ -12,14 +12,15 @@ import jsonpatch
 import numpy as np
 import pyhf
 
-from nuhf import parameters, resources
-from nuhf.errors import InputError
+from nuhf import resources
+from nuhf.couplings import parameters
+from nuhf.couplings.parameters import Parameter
+from nuhf.errors import Caveat, InputError
 from nuhf.histfactory.describe import Channel, Coupling, Description, Free, Sample
 from nuhf.likelihood.engines import Engine, engine
-from nuhf.parameters import Parameter
 from nuhf.stats.held import expectation, fixed_nuisances, sizes, with_fixed
 from nuhf.stats.problem import Options, Problem
-from nuhf.stats.results import provenance
+from nuhf.stats.results import Provenance, provenance
 from nuhf.workspaces import names
 from nuhf.workspaces.checks import lengths
 from nuhf.workspaces.combine import Choices, Source, combine
@@ -91,10 +92,8 @@ class FileProblem(Problem):
         found = [*self.source.notes]
         coupling = self.description.couplings[0]
         if coupling.bounded and not self.parameter.squared:
-            found.append(
-                f"{self.parameter.name} begins at 0 in the file: an interval that ends there ends "
-                "at this bound"
-            )
+            begins = f"{self.parameter.name} begins at 0 in the file"
+            found.append(Caveat(f"{begins}: an interval that ends there ends at this bound"))
         return (*found, *self.asked_notes("at the initial values of the file"))
 
     @property
@@ -112,7 +111,7 @@ class FileProblem(Problem):
         """None: what a file's anapole moment means is up to the file."""
         return None
 
-    def provenance(self) -> dict[str, Any]:
+    def provenance(self) -> Provenance:
         """Versions, digests and options."""
         return provenance(self.options.summary(), self.source.digests)
 

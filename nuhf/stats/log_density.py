@@ -14,10 +14,10 @@ import pyhf
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammainc, gammaincinv, ndtr, ndtri
 
+from nuhf.couplings.parameters import Parameter
 from nuhf.errors import InputError
 from nuhf.likelihood.evaluate import CompiledModel, poisson_twice_nll
 from nuhf.likelihood.jax_density import import_jax, log_likelihood
-from nuhf.parameters import Parameter
 from nuhf.stats.priors import Axis, Prior, priors_of
 from nuhf.stats.problem import Problem
 

@@ -8,19 +8,19 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nuhf import parameters
-from nuhf.errors import InputError
+from nuhf.couplings import parameters
+from nuhf.couplings.parameters import Parameter
+from nuhf.errors import Caveat, InputError
 from nuhf.experiments.expand import expanded
 from nuhf.experiments.region import Prepared
 from nuhf.histfactory import assemble
 from nuhf.histfactory.describe import Description
 from nuhf.likelihood.engines import Engine, ModelProfiler, engine
 from nuhf.likelihood.evaluate import CompiledModel, compile_model
-from nuhf.parameters import Parameter
 from nuhf.physics.couplings import sm_charge_radius
 from nuhf.stats.held import expectation, fixed_nuisances, sizes, with_fixed
 from nuhf.stats.intervals import ScanRange
-from nuhf.stats.results import provenance
+from nuhf.stats.results import OptionsRecord, Provenance, provenance
 from nuhf.workspaces import encode
 from nuhf.workspaces.native import load_model
 
@@ -104,9 +104,9 @@ class Options:
     settings: Mapping[str, float] = field(default_factory=dict)
     inject: Mapping[str, float] = field(default_factory=dict)
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> OptionsRecord:
         """Return the options as plain data for the provenance."""
-        return {
+        content: OptionsRecord = {
             "anapole": self.anapole,
             "values": dict(self.values),
             "profile": list(self.profile),
@@ -114,9 +114,12 @@ class Options:
             "engine": self.engine,
             "asimov": self.asimov,
             "range": list(self.search) if self.search else None,
-            **({"settings": dict(self.settings)} if self.settings else {}),
-            **({"inject": dict(self.inject)} if self.inject else {}),
         }
+        if self.settings:
+            content["settings"] = dict(self.settings)
+        if self.inject:
+            content["inject"] = dict(self.inject)
+        return content
 
 
 @dataclass(frozen=True)
@@ -160,20 +163,21 @@ class Problem:
         """Caveats of all experiments, each once, and whether the data are real."""
         several = len(self.experiments) > 1
         found = [
-            f"{one.name}: {note}" if several else note
+            type(note)(f"{one.name}: {note}") if several else note
             for one in self.experiments
             for note in one.loaded.notes
         ]
         for one in self.experiments:
             for other in set(one.loaded.experiment.contained_in) & set(self.names):
-                found.append(f"the events of {one.name} are among those of {other}: counted twice")
+                twice = f"the events of {one.name} are among those of {other}: counted twice"
+                found.append(Caveat(twice))
         moved = (self.parameter.name, *self.profiled, *self.options.values)
         oscillated = any("tau" in one.flavours for one in self.experiments)
         coherent = any("emu" in one.flavours for one in self.experiments)
         for name in moved:
             entry = parameters.get(name)
             found += [entry.note] if entry.note else []
-            found += [f"{name}: {_PROPAGATION}"] if entry.propagates and oscillated else []
+            found += [Caveat(f"{name}: {_PROPAGATION}")] if entry.propagates and oscillated else []
             joins = any(feed.partner in parameters.FLAVOURS for feed in entry.feeds)
             if joins and oscillated:
                 real = _REAL if entry.interferes else _MODULUS
@@ -184,19 +188,21 @@ class Problem:
         used = {**self.options.settings}
         for one in self.experiments:
             used |= one.loaded.settings
-        found += [f"{name} = {value:g}" for name, value in used.items()]
+        found += [Caveat(f"{name} = {value:g}") for name, value in used.items()]
         return tuple(dict.fromkeys([*found, *self.asked_notes("at the SM")]))
 
     def asked_notes(self, nominal: str) -> tuple[str, ...]:
         """Caveats of the options; ``nominal`` says where Asimov data are without values."""
-        found = []
+        found: list[str] = []
         if self.options.search is not None:
-            found.append("searched within --range only: minima and pieces outside are not seen")
+            low, high = self.options.search
+            where = f"searched within {low:g} to {high:g} only"
+            found.append(Caveat(f"{where}: minima and pieces outside are not seen"))
         if self.options.asimov or self.options.inject:
             known = {**self.options.values, **self.options.inject}
             given = [f"{name} = {value:g}" for name, value in known.items()]
             truth = f"with {', '.join(given)}" if given else nominal
-            found.append(f"Asimov data: the expectation {truth}, not the measured counts")
+            found.append(Caveat(f"Asimov data: the expectation {truth}, not the measured counts"))
         return tuple(found)
 
     @property
@@ -206,9 +212,9 @@ class Problem:
 
     @property
     def analysis(self) -> str:
-        """Name of the analysis; of experiments with different ones all, in their order."""
-        found = [one.loaded.analysis_name for one in self.experiments]
-        return found[0] if len(set(found)) == 1 else ", ".join(found)
+        """Name of the analysis, or of each where the experiments have different ones."""
+        names = [one.loaded.analysis_name for one in self.experiments]
+        return names[0] if len(set(names)) == 1 else ", ".join(names)
 
     @property
     def convention(self) -> str | None:
@@ -216,7 +222,7 @@ class Problem:
         free = (self.parameter, *(parameters.get(name) for name in self.profiled))
         return self.options.anapole if any(p.conventions for p in free) else None
 
-    def provenance(self) -> dict[str, Any]:
+    def provenance(self) -> Provenance:
         """Versions, digests and options."""
         digests = {k: v for one in self.experiments for k, v in one.digests.items()}
         return provenance(self.options.summary(), digests)
@@ -241,14 +247,14 @@ class Problem:
             return ScanRange(coupling.low, coupling.high, bounded, self.parameter.show)
         low, high = self.options.search
         if not (np.isfinite([low, high]).all() and low < high):
-            raise InputError(f"--range {low} {high}: give two numbers, the lower one first")
+            raise InputError(f"search = {low}, {high}: give two numbers, the lower one first")
         if bounded and low < 0:
-            raise InputError(f"--range: {self.parameter.name} is not below 0, given: {low}")
+            raise InputError(f"search: {self.parameter.name} is not below 0, given: {low}")
         widest = [self.parameter.from_fit(end) for end in (coupling.low, coupling.high)]
         margin = 1e-9 * (widest[1] - widest[0])
         if low < widest[0] - margin or high > widest[1] + margin:
             raise InputError(
-                f"--range {low} {high}: {self.parameter.name} is searched within "
+                f"search = {low}, {high}: {self.parameter.name} is searched within "
                 f"{widest[0]:g} to {widest[1]:g}, far beyond any interval"
             )
         ends = [self.parameter.to_fit(end) for end in (low, high)]
@@ -298,7 +304,7 @@ def _starts(description: Description, inits: FloatArray, names: Sequence[str]) -
 def profile_group(
     requested: Sequence[str], interest: str, experiments: Sequence[Prepared]
 ) -> tuple[str, ...]:
-    """Resolve ``--profile``: names stay, groups become their members.
+    """Resolve what is profiled: names stay, groups become their members.
 
     Which ones is what the analysis says for the parameter of interest, else every other
     parameter of the group that it has.
@@ -309,7 +315,7 @@ def profile_group(
         If a name is unknown or a group has no other member here.
     """
     if interest in requested:
-        raise InputError(f"--profile {interest}: it is the parameter of interest; name another")
+        raise InputError(f"profile = {interest}: it is the parameter of interest; name another")
     found: list[str] = []
     groups = list(dict.fromkeys(p.group.name for p in parameters.PARAMETERS.values()))
     for name in requested:
@@ -320,13 +326,13 @@ def profile_group(
                 same = [p for p in analysis.parameters if parameters.get(p).group.name == name]
                 members += analysis.profiled.get(interest, {}).get(name, same)
             if not set(members) - {interest}:
-                raise InputError(f"--profile {name}: no other parameter of this kind here")
+                raise InputError(f"profile = {name}: no other parameter of this kind here")
             found += members
         elif name in parameters.PARAMETERS:
             found.append(name)
         else:
             allowed = [*groups, *parameters.PARAMETERS]
-            raise InputError(f"--profile: unknown '{name}'; {parameters.suggest(name, allowed)}")
+            raise InputError(f"profile: unknown '{name}'; {parameters.suggest(name, allowed)}")
     return tuple(dict.fromkeys(p for p in found if p != interest))
 
 

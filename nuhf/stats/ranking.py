@@ -4,8 +4,8 @@ import contextlib
 import io
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Final, TypedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 import numpy as np
 import pyhf
@@ -16,9 +16,15 @@ from nuhf.errors import FitError, InputError
 from nuhf.stats.impacts import breakdown, impacts, widths
 from nuhf.stats.intervals import threshold
 from nuhf.stats.problem import Problem
-from nuhf.stats.results import plain
+from nuhf.stats.results import Provenance, Result, choices, heading, title_of, unit_text
 from nuhf.stats.uncertainties import at_bounds, correlation, covariance
+from nuhf.tables import format_csv
+from nuhf.units import percent
 from nuhf.workspaces.native import load_model
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["RankingResult", "ranking"]
 
@@ -36,7 +42,7 @@ _AT_BOUND: Final = 0.02
 
 
 @dataclass(frozen=True)
-class RankingResult:
+class RankingResult(Result):
     """Nuisances in the order of their post-fit impact.
 
     Attributes
@@ -91,7 +97,7 @@ class RankingResult:
     twice_nll: float
     optimizer: str
     notes: tuple[str, ...]
-    provenance: Mapping[str, Any] = field(repr=False)
+    provenance: Provenance = field(repr=False)
     observables: FloatArray = field(default_factory=lambda: np.zeros(0))
     cl: float = 0.9
     ends: tuple[float, ...] = ()
@@ -99,9 +105,110 @@ class RankingResult:
     breakdown: Mapping[str, float] = field(default_factory=dict)
     groups: Mapping[str, float] = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain lists, dicts, strings and numbers."""
-        return {key: plain(value) for key, value in asdict(self).items()}
+    def lines(self) -> list[str]:
+        """Say what each nuisance moves the parameter by, the most important first."""
+        unit = unit_text(self.unit)
+        width = max(len(name) for name in ("nuisance", *self.nuisances))
+        rows = [
+            f"{heading(self)}, impacts on {self.quantity}{choices(self)}",
+            f"best fit {self.best_fit:.3g} +- {self.error:.2g}{unit}",
+            f"{'nuisance':{width}s}  {'kind':11s} {'value':>10s} {'error':>10s}"
+            f"   {'up':>12s} {'down':>12s}{unit}, after the fit",
+        ]
+        columns = (self.pulls, self.constraints, self.postfit_up, self.postfit_down)
+        for name, kind, *numbers in zip(self.nuisances, self.kinds, *columns, strict=True):
+            value, error, up, down = (float(number) for number in numbers)
+            rows.append(
+                f"{name:{width}s}  {kind:11s} {value:10.3f} {error:10.3f}   {up:+12.3g} "
+                f"{down:+12.3g}"
+            )
+        return rows + self._parts()
+
+    def _parts(self) -> list[str]:
+        """Say what the error comes from, and what moves the ends of the interval most."""
+        rows, unit = [], unit_text(self.unit)
+        if self.breakdown:
+            largest = sorted(self.groups.items(), key=lambda item: -item[1])
+            groups = ", ".join(f"{name} {part:.2g}" for name, part in largest)
+            rows.append(
+                f"error: statistical {self.breakdown['statistical']:.2g}{unit}, systematic "
+                f"{self.breakdown['systematic']:.2g}{unit} ({groups})"
+            )
+        if self.ends:
+            ends = ", ".join(f"{end:.3g}" for end in self.ends)
+            shown = f"interval [{ends}]" if len(self.ends) == 2 else f"end {ends}"
+            sizes = np.abs(self.end_shifts)
+            places = sizes.max(axis=1).argmax(axis=0)
+            most = [
+                f"{size:.2g} ({self.nuisances[place]})"
+                for size, place in zip(sizes.max(axis=(0, 1)), places, strict=True)
+            ]
+            rows.append(
+                f"{percent(self.cl)} % CL {shown}{unit}: ends move most by {' and '.join(most)}"
+            )
+        return rows
+
+    def columns(self) -> dict[str, Sequence[object]]:
+        """Return one row per nuisance, the most important first."""
+        arrays = {"value": self.pulls, "error": self.constraints}
+        arrays |= {
+            key: getattr(self, key)
+            for key in ("prefit_up", "prefit_down", "postfit_up", "postfit_down")
+        }
+        if self.observables.size:
+            arrays["observable"] = self.observables
+        names = ("lower_end", "upper_end")[-len(self.ends) :] if self.ends else ()
+        for k, end in enumerate(names):
+            arrays[f"{end}_up"] = self.end_shifts[:, 0, k]
+            arrays[f"{end}_down"] = self.end_shifts[:, 1, k]
+        columns: dict[str, Sequence[object]] = {"nuisance": self.nuisances, "kind": self.kinds}
+        return columns | {name: row.tolist() for name, row in arrays.items()}
+
+    def commented_csv(self) -> str:
+        """Return the ranking as CSV with what it is, and the notes, in comments above."""
+        unit = unit_text(self.unit)
+        comments = [
+            f"impacts on {self.quantity}{unit}: {heading(self)}, {self.optimizer}",
+            f"best fit {self.best_fit:.6g} +- {self.error:.6g}{unit}",
+            "value and error: of the constrained in sigma of their constraint, of the free as "
+            "fitted",
+            *(f"note: {note}" for note in self.notes),
+        ]
+        return format_csv(self.columns(), comments)
+
+    @property
+    def _free(self) -> list[str]:
+        pairs = zip(self.nuisances, self.kinds, strict=True)
+        return [name for name, kind in pairs if kind == "free"]
+
+    def plot(self, ax: "Axes | None" = None) -> "Figure":
+        """Draw impacts beside pulls; on given axes the impacts alone."""
+        from nuhf.plots import nuisances
+
+        return nuisances.impacts(
+            (self.quantity, self.unit),
+            self.nuisances,
+            (self.prefit_up, self.prefit_down),
+            (self.postfit_up, self.postfit_down),
+            (self.pulls, self.constraints),
+            title_of(self),
+            self._free,
+            ax,
+        )
+
+    def plot_pulls(self, ax: "Axes | None" = None) -> "Figure":
+        """Draw the fitted nuisances with their errors."""
+        from nuhf.plots import nuisances
+
+        return nuisances.pulls(
+            self.nuisances, self.pulls, self.constraints, title_of(self), self._free, ax
+        )
+
+    def plot_correlation(self) -> "Figure":
+        """Draw the correlation matrix of all parameters."""
+        from nuhf.plots import nuisances
+
+        return nuisances.correlation(self.names, self.correlation, title_of(self))
 
 
 @contextlib.contextmanager
@@ -142,12 +249,10 @@ def ranking(problem: Problem, cl: float = 0.9) -> RankingResult:
     Raises
     ------
     InputError
-        If a range is asked for, or nothing floats but the parameter of interest.
+        If nothing floats but the parameter of interest.
     FitError
         If a fit fails.
     """
-    if problem.options.search is not None:
-        raise InputError("--range: a ranking follows the fit, it has no range")
     threshold(cl)
     return _cabinetry_s(problem) if problem.options.engine == "pyhf" else _ours(problem, cl)
 

@@ -1,27 +1,99 @@
-"""Results as plain containers with a JSON form; values in base units (e, mu_B, cm2, 1)."""
+"""Results: containers that print, tabulate and draw themselves; values in base units.
 
-from collections.abc import Mapping
+Base units are e, mu_B, cm2 and 1.
+"""
+
+import html
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypedDict, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nuhf.couplings.parameters import PARAMETERS
+from nuhf.errors import Caveat
+from nuhf.tables import format_csv
+from nuhf.units import percent
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 __all__ = [
-    "CoverageResult", "FitResult", "LimitResult", "ScanResult", "lost_note", "plain", "provenance",
+    "Correlation",
+    "CoverageResult",
+    "CrossCheck",
+    "FitResult",
+    "JsonValue",
+    "LimitResult",
+    "Limits",
+    "OptionsRecord",
+    "Provenance",
+    "Result",
+    "ScanResult",
+    "choices",
+    "heading",
+    "lost_note",
+    "note_lines",
+    "plain",
+    "provenance",
+    "unit_text",
 ]  # fmt: skip
 
 FloatArray = NDArray[np.float64]
+Intervals = tuple[tuple[float, float], ...]
+JsonValue: TypeAlias = (
+    "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
+)
+"""What JSON can say."""
 
 
-def provenance(options: Mapping[str, Any], digests: Mapping[str, str]) -> dict[str, Any]:
+class OptionsRecord(TypedDict, total=False):
+    """The options behind a result, as plain data; ``priors`` are those of a posterior."""
+
+    anapole: str
+    values: dict[str, float]
+    profile: list[str]
+    fix: list[str]
+    engine: str
+    asimov: bool
+    range: list[float] | None
+    settings: dict[str, float]
+    inject: dict[str, float]
+    priors: dict[str, str]
+
+
+class Provenance(TypedDict):
+    """Versions, digests of what was read, and options."""
+
+    versions: dict[str, str]
+    digests: dict[str, str]
+    options: OptionsRecord
+
+
+class CrossCheck(TypedDict):
+    """A second optimizer, and how far the minima differ."""
+
+    name: str
+    difference_2nll: float
+
+
+class Correlation(TypedDict):
+    """Names of the parameters, and their correlation matrix."""
+
+    names: list[str]
+    matrix: list[list[float]]
+
+
+def provenance(options: OptionsRecord, digests: Mapping[str, str]) -> Provenance:
     """Return the versions, input digests and options behind a result."""
     packages = ("nuhf", "pyhf", "numpy", "scipy")
     return {
         "versions": {name: version(name) for name in packages},
         "digests": dict(digests),
-        "options": dict(options),
+        "options": options,
     }
 
 
@@ -30,13 +102,142 @@ def lost_note(number: int, points: int, consequence: str) -> tuple[str, ...]:
     if not number:
         return ()
     return (
-        f"{number} of {points} points of the profile without a converged fit, or where the "
-        f"likelihood is not defined: {consequence}",
+        Caveat(
+            f"{number} of {points} points of the profile without a converged fit, or where the "
+            f"likelihood is not defined: {consequence}"
+        ),
     )
 
 
+def unit_text(unit: str) -> str:
+    """Return a unit to stand behind a number; "" for the unit 1."""
+    return "" if unit == "1" else f" {unit}"
+
+
+class _Known(Protocol):
+    """What every result knows of the question it answers."""
+
+    @property
+    def experiments(self) -> tuple[str, ...]: ...
+    @property
+    def analysis(self) -> str: ...
+    @property
+    def provenance(self) -> Provenance: ...
+
+
+def choices(found: _Known, axes: Sequence[str] = ()) -> str:
+    """Return what was chosen besides the defaults, for the end of a heading; "" if nothing.
+
+    Parameters
+    ----------
+    found : result
+        Its provenance has the options; ``profiled``, if it has that, the names behind a group.
+    axes : sequence of str
+        Free parameters that are the question itself.
+    """
+    options = found.provenance["options"]
+    free = [name for name in getattr(found, "profiled", options["profile"]) if name not in axes]
+    held = [
+        f"{name} = {value:g}{unit_text(PARAMETERS[name].unit) if name in PARAMETERS else ''}"
+        for name, value in options["values"].items()
+    ]
+    convention = [options["anapole"]] if getattr(found, "convention", None) == "khan" else []
+    said = {"free": free, "held": held, "fixed nuisances": options["fix"], "anapole": convention}
+    return "".join(f"; {what}: {', '.join(which)}" for what, which in said.items() if which)
+
+
+def title_of(found: _Known) -> str:
+    """Return experiments and analysis, for figures."""
+    return f"{', '.join(found.experiments)} ({found.analysis})"
+
+
+def label_of(found: _Known, axes: Sequence[str] = ()) -> str:
+    """Return experiments, analysis and choices, for a legend."""
+    return f"{title_of(found)}{choices(found, axes)}"
+
+
+def heading(found: _Known) -> str:
+    """Name the experiments and the analysis, for the beginning of a heading."""
+    return f"{', '.join(found.experiments)}, analysis {found.analysis}"
+
+
+class Result:
+    """What all results can do: print, tabulate and draw themselves.
+
+    ``str`` and ``table()`` are what the command prints. Notes are folded, but for those that
+    change what the numbers mean.
+    """
+
+    notes: tuple[str, ...]
+
+    def lines(self) -> list[str]:
+        """Return the lines that the command prints, notes aside."""
+        raise NotImplementedError
+
+    def columns(self) -> Mapping[str, Sequence[object]]:
+        """Return the numbers by column, all of one length."""
+        raise NotImplementedError
+
+    def to_dict(self) -> dict[str, JsonValue]:
+        """Return plain lists, dicts, strings and numbers: what the command prints as JSON."""
+        content = asdict(cast(Any, self))  # every derived class is a dataclass
+        return {key: plain(value) for key, value in content.items()}
+
+    def plot(self, ax: "Axes | None" = None) -> "Figure":
+        """Draw the result, on the given axes or in a figure of its own."""
+        raise NotImplementedError
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """Notes that change what the numbers mean."""
+        return tuple(note for note in self.notes if isinstance(note, Caveat))
+
+    def table(self) -> str:
+        """Return the numbers as the command prints them."""
+        return "\n".join(self.lines())
+
+    def to_csv(self) -> str:
+        """Return the numbers as CSV without comments: ``pandas.read_csv`` takes it as it is."""
+        return format_csv(self.columns())
+
+    def commented_csv(self) -> str:
+        """Return the numbers as CSV with what they are, and the notes, in comments above."""
+        head, *_ = self.lines()
+        return format_csv(self.columns(), [head, *(f"note: {note}" for note in self.notes)])
+
+    def __str__(self) -> str:
+        return "\n".join([*self.lines(), *_noted(self.caveats, self.notes, ".notes")])
+
+    def _repr_html_(self) -> str:
+        shown = html.escape("\n".join([*self.lines(), *(f"note: {n}" for n in self.caveats)]))
+        folded = [html.escape(note) for note in self.notes if not isinstance(note, Caveat)]
+        if not folded:
+            return f"<pre>{shown}</pre>"
+        entries = "".join(f"<li>{note}</li>" for note in folded)
+        return (
+            f"<pre>{shown}</pre><details><summary>{_number(len(folded))}</summary>"
+            f"<ul>{entries}</ul></details>"
+        )
+
+
+def _number(notes: int) -> str:
+    return f"{notes} {'note' if notes == 1 else 'notes'}"
+
+
+def _noted(caveats: Sequence[str], notes: Sequence[str], where: str) -> list[str]:
+    rest = len(notes) - len(caveats)
+    return [*(f"note: {note}" for note in caveats), *([f"{_number(rest)} ({where})"] * bool(rest))]
+
+
+def note_lines(notes: Sequence[str], shown: bool, where: str) -> list[str]:
+    """Return notes as lines: all of them, or those that are never folded and a count."""
+    if shown:
+        return [f"note: {note}" for note in notes]
+    return _noted([note for note in notes if isinstance(note, Caveat)], notes, where)
+
+
 @dataclass(frozen=True)
-class LimitResult:
+class LimitResult(Result):
     """Interval of one parameter.
 
     Attributes
@@ -70,7 +271,7 @@ class LimitResult:
     cl: float
     method: str
     best_fit: float
-    intervals: tuple[tuple[float, float], ...]
+    intervals: Intervals
     upper_limit: float | None
     twice_nll_min: float
     minima: tuple[tuple[float, float], ...]
@@ -78,20 +279,111 @@ class LimitResult:
     fixed: Mapping[str, float]
     status: str
     optimizer: str
-    second_optimizer: Mapping[str, Any]
+    second_optimizer: CrossCheck
     goodness: Mapping[str, float]
     notes: tuple[str, ...]
-    provenance: Mapping[str, Any] = field(repr=False)
+    provenance: Provenance = field(repr=False)
     expected: Mapping[str, float] | None = None
-    toys: Mapping[str, Any] | None = field(default=None, repr=False)
+    toys: Mapping[str, JsonValue] | None = field(default=None, repr=False)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain lists, dicts, strings and numbers."""
-        return _without_none(asdict(self), ("expected", "toys"))
+    def to_dict(self) -> dict[str, JsonValue]:
+        """Return plain lists, dicts, strings and numbers: what the command prints as JSON."""
+        return _without_none(super().to_dict(), ("expected", "toys"))
+
+    def __contains__(self, value: float) -> bool:
+        """Whether a value (base unit) is in one of the pieces."""
+        return any(low <= value <= high for low, high in self.intervals)
+
+    @property
+    def hull(self) -> tuple[float, float]:
+        """First and last end of all pieces."""
+        return self.intervals[0][0], self.intervals[-1][1]
+
+    def lines(self) -> list[str]:
+        """Return the heading, the interval, and the expected limits if there are any."""
+        return Limits([self]).lines()
+
+    def columns(self) -> dict[str, Sequence[object]]:
+        """Return one row per piece."""
+        return Limits([self]).columns()
+
+    def plot(self, ax: "Axes | None" = None) -> "Figure":
+        """Draw the pieces as a bar with the best fit; bars of one axes lie above each other."""
+        return Limits([self]).plot(ax)
+
+
+class Limits(tuple[LimitResult, ...], Result):
+    """The intervals of several parameters: a tuple of `LimitResult` that prints as one table."""
+
+    __slots__ = ()
+
+    @property
+    def experiments(self) -> tuple[str, ...]:
+        """Names of the experiments."""
+        return self[0].experiments
+
+    @property
+    def analysis(self) -> str:
+        """Name of the analysis."""
+        return self[0].analysis
+
+    @property
+    def provenance(self) -> Provenance:
+        """Provenance of the first."""
+        return self[0].provenance
+
+    @property
+    def notes(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Notes of all, each once."""
+        return tuple(dict.fromkeys(note for result in self for note in result.notes))
+
+    def lines(self) -> list[str]:
+        """Return a heading, and a line or two per parameter."""
+        first, width = self[0], max(len(result.parameter) for result in self)
+        lines = [
+            f"{heading(first)}, {percent(first.cl)} % CL, {first.method}{choices(first)}",
+        ]
+        for found in self:
+            pieces = " or ".join(f"[{low:.3g}, {high:.3g}]" for low, high in found.intervals)
+            bounded = found.upper_limit is not None and found.intervals[0][0] == 0.0
+            text = f"< {found.upper_limit:.3g}" if bounded else pieces
+            best = f"   (best fit {found.best_fit:.3g})"
+            lines.append(f"{found.parameter:{width}s}  {text}{unit_text(found.unit)}{best}")
+            if found.expected is not None:
+                band = {name: f"{value:.3g}" for name, value in found.expected.items()}
+                lines.append(
+                    f"{'':{width}s}  expected < {band['median']}, 68 % within {band['minus1']} to "
+                    f"{band['plus1']}, 95 % within {band['minus2']} to {band['plus2']}"
+                )
+        return lines
+
+    def columns(self) -> dict[str, Sequence[object]]:
+        """Return one row per piece."""
+        rows = [
+            (r.parameter, r.unit, r.cl, r.method, i + 1, low, high, r.best_fit)
+            for r in self
+            for i, (low, high) in enumerate(r.intervals)
+        ]
+        names = ("parameter", "unit", "cl", "method", "piece", "lower", "upper", "best")
+        return dict(zip(names, zip(*rows, strict=True), strict=True))
+
+    def to_dict(self) -> dict[str, JsonValue]:
+        """Return all results as plain data, below ``results``."""
+        return {"results": [result.to_dict() for result in self]}
+
+    def plot(self, ax: "Axes | None" = None) -> "Figure":
+        """Draw the pieces of each parameter, a panel each; on given axes, one row each."""
+        from nuhf.plots import results
+
+        bars = [
+            results.Bar(r.parameter, r.unit, r.intervals, r.best_fit, title_of(r), r.cl)
+            for r in self
+        ]
+        return results.limits(bars, ax)
 
 
 @dataclass(frozen=True)
-class FitResult:
+class FitResult(Result):
     """A free fit: every parameter with its error, and the fitted SM count.
 
     Attributes
@@ -109,6 +401,8 @@ class FitResult:
         Fit parameters at a bound: their errors go to one side, and all errors come from profiles.
     significance : mapping or None
         Discovery of a strength: ``q0`` and its root, ``sigma``; absent from the JSON if None.
+    parameter : str
+        The parameter of interest.
     """
 
     experiments: tuple[str, ...]
@@ -116,23 +410,74 @@ class FitResult:
     parameters: Mapping[str, tuple[float, float]]
     units: Mapping[str, str]
     counts: Mapping[str, tuple[float, float, float]]
-    correlation: Mapping[str, Any]
+    correlation: Correlation
     twice_nll: float
     goodness: Mapping[str, float]
     status: str
     optimizer: str
     notes: tuple[str, ...]
     at_bounds: tuple[str, ...]
-    provenance: Mapping[str, Any] = field(repr=False)
+    provenance: Provenance = field(repr=False)
     significance: Mapping[str, float] | None = None
+    parameter: str = ""
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain lists, dicts, strings and numbers."""
-        return _without_none(asdict(self), ("significance",))
+    def to_dict(self) -> dict[str, JsonValue]:
+        """Return plain lists, dicts, strings and numbers: what the command prints as JSON."""
+        return _without_none(super().to_dict(), ("significance",))
+
+    def lines(self) -> list[str]:
+        """Return events and parameters with their errors, and the goodness of the fit."""
+        width = max(len(name) for name in [*self.counts, *self.parameters])
+        lines = [
+            f"{heading(self)}: {self.status}{choices(self)}",
+            "",
+            f"{'events':{width}s}   expected     fitted      error",
+        ]
+        for name, (before, after, error) in self.counts.items():
+            lines.append(f"{name:{width}s} {before:10.1f} {after:10.1f} {error:10.1f}")
+        lines += ["", f"{'parameter':{width}s}     value      error"]
+        for name, (value, error) in self.parameters.items():
+            unit = "" if self.units[name] == "1" else f"  {self.units[name]}"
+            shown = 0.0 if abs(value) < 1e-6 * error else value
+            bound = "  at its bound" if name in self.at_bounds else ""
+            lines.append(f"{name:{width}s} {shown:10.4g} {error:10.4g}{unit}{bound}")
+        quality = self.goodness
+        # as many parameters as bins describe everything: no p-value, and rounding shows
+        beyond = f", p = {quality['p_value']:.3g} (chi2)" if quality["degrees"] > 0 else ""
+        lines += [
+            "",
+            f"2NLL above saturation {max(quality['saturated_2nll'], 0.0):.1f} for "
+            f"{quality['degrees']:.0f} degrees of freedom{beyond}",
+        ]
+        if "p_value_toys" in quality:
+            p, error = quality["p_value_toys"], quality["p_value_toys_error"]
+            lines.append(f"p = {p:.3g} +- {error:.1g} (toys)")
+        if self.significance is not None:
+            lines.append(f"against {self.parameter} = 0: {self.significance['sigma']:.1f} sigma")
+        return lines
+
+    def columns(self) -> dict[str, Sequence[object]]:
+        """Return value and error of the events of every process and of every parameter."""
+        events = {f"events_{name}": (fit, error) for name, (_, fit, error) in self.counts.items()}
+        table = {**events, **self.parameters}
+        return {
+            "name": list(table),
+            "value": [value for value, _ in table.values()],
+            "error": [error for _, error in table.values()],
+            "unit": [self.units.get(name, "events") for name in table],
+        }
+
+    def plot(self, ax: "Axes | None" = None) -> "Figure":
+        """Draw the fitted nuisances with their errors, in standard deviations."""
+        from nuhf.plots import nuisances
+
+        names = [name for name, unit in self.units.items() if unit == "sigma"]
+        values, errors = np.array([self.parameters[name] for name in names]).reshape(-1, 2).T
+        return nuisances.pulls(names, values, errors, title_of(self), ax=ax)
 
 
 @dataclass(frozen=True)
-class CoverageResult:
+class CoverageResult(Result):
     """How often the interval of a method contains the true value.
 
     Attributes
@@ -168,15 +513,41 @@ class CoverageResult:
     inner_unconverged: int
     optimizer: str
     notes: tuple[str, ...]
-    provenance: Mapping[str, Any] = field(repr=False)
+    provenance: Provenance = field(repr=False)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain lists, dicts, strings and numbers."""
-        return {key: plain(value) for key, value in asdict(self).items()}
+    def lines(self) -> list[str]:
+        """Return the question, and the fraction with its error."""
+        return [
+            f"{heading(self)}, {self.parameter} = {self.true:g}{unit_text(self.unit)}"
+            f"{choices(self)}",
+            f"{percent(self.cl)} % CL, {self.method}: covers {100 * self.coverage:.1f} +- "
+            f"{100 * self.error:.1f} % of {self.toys} toys ({self.unconverged} not converged)",
+        ]
+
+    def columns(self) -> dict[str, Sequence[object]]:
+        """Return one row."""
+        names = ("parameter", "unit", "true", "cl", "method", "toys", "covered", "unconverged",
+                 "coverage", "error", "seed")  # fmt: skip
+        return {name: [getattr(self, name)] for name in names}
+
+    def plot(self, ax: "Axes | None" = None) -> "Figure":
+        """Draw the coverage at the true value beside the confidence level."""
+        from nuhf.plots import results
+
+        return results.coverage(
+            self.parameter,
+            self.unit,
+            self.true,
+            self.coverage,
+            self.error,
+            self.cl,
+            title_of(self),
+            ax,
+        )
 
 
 @dataclass(frozen=True)
-class ScanResult:
+class ScanResult(Result):
     """Profile of one parameter.
 
     Attributes
@@ -197,21 +568,66 @@ class ScanResult:
     fixed: Mapping[str, float]
     optimizer: str
     notes: tuple[str, ...]
-    provenance: Mapping[str, Any] = field(repr=False)
+    provenance: Provenance = field(repr=False)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain lists, dicts, strings and numbers."""
-        return {key: plain(value) for key, value in asdict(self).items()}
+    def lines(self) -> list[str]:
+        """Say over what was scanned, where the curve is lowest, and how high at the ends."""
+        values, delta, unit = self.values, self.delta, unit_text(self.unit)
+        padded = np.concatenate([[np.inf], np.nan_to_num(delta, nan=np.inf), [np.inf]])
+        falls = np.diff(padded) < 0
+        lowest = np.flatnonzero(falls[:-1] & ~falls[1:])
+        width = len("local minima on the grid")
+        return [
+            f"{heading(self)}, profile likelihood of {self.parameter}{choices(self)}",
+            f"{'best fit':{width}s}  {self.best_fit:.3g}{unit}",
+            f"{'scanned':{width}s}  {values[0]:.3g} to {values[-1]:.3g}{unit}, "
+            f"{len(values)} values",
+            f"{'2NLL above minimum':{width}s}  {delta[0]:.3g} at the lower end, "
+            f"{delta[-1]:.3g} at the upper end",
+            f"{'local minima on the grid':{width}s}  "
+            + ", ".join(f"{values[i]:.3g} ({delta[i]:.3g})" for i in lowest),
+        ]
+
+    def columns(self) -> dict[str, Sequence[object]]:
+        """Return the curve; the unit is in the name of the first column."""
+        unit = "" if self.unit == "1" else f"_{self.unit}"
+        values, delta = self.values.tolist(), self.delta.tolist()
+        return {f"{self.parameter}{unit}": values, "delta_2nll": delta}
+
+    def commented_csv(self) -> str:
+        """Return the curve as CSV with what it is, and the notes, in comments above."""
+        head = f"profile of {self.parameter}: {heading(self)}{choices(self)}"
+        best = f"best fit {self.best_fit:.6g} {self.unit}; delta_2nll is 2NLL above the minimum"
+        return format_csv(self.columns(), [head, best, *(f"note: {n}" for n in self.notes)])
+
+    def plot(
+        self,
+        ax: "Axes | None" = None,
+        *,
+        label: str | None = None,
+        cl: float | Sequence[float] = (0.68, 0.9),
+    ) -> "Figure":
+        """Draw the profile with lines at confidence levels; several scans overlay on given axes.
+
+        The ``label`` for a legend is by default what the scan is of.
+        """
+        from nuhf.plots import results
+
+        levels = [cl] if isinstance(cl, float) else list(cl)
+        return results.profile(
+            self.parameter, self.unit, self.values, self.delta, levels, label or label_of(self), ax
+        )
 
 
-def _without_none(content: Mapping[str, Any], optional: tuple[str, ...]) -> dict[str, Any]:
-    kept = {k: v for k, v in content.items() if not (k in optional and v is None)}
-    return {key: plain(value) for key, value in kept.items()}
+def _without_none(
+    content: Mapping[str, JsonValue], optional: tuple[str, ...]
+) -> dict[str, JsonValue]:
+    return {k: v for k, v in content.items() if not (k in optional and v is None)}
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> JsonValue:
     """Turn arrays and tuples into lists, recursively; numbers that are not finite into None."""
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return [plain(item) for item in value]
@@ -219,4 +635,4 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value.tolist()]
     if isinstance(value, float) and not np.isfinite(value):
         return None
-    return value
+    return cast(JsonValue, value)

@@ -1,50 +1,15 @@
 """Data and expectation of every region in events, for figures and tables."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from nuhf.histfactory.describe import PEDESTAL
-from nuhf.rates.templates import Axis, bin_columns
+from nuhf.stats.expected import RegionSpectrum
 from nuhf.stats.problem import Problem
 
-__all__ = ["RegionSpectrum", "region_spectra"]
+__all__ = ["region_spectra"]
 
 FloatArray = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class RegionSpectrum:
-    """One region in events; of a Gaussian region the background-subtracted ones.
-
-    Attributes
-    ----------
-    experiment, region : str
-        Names.
-    axes : tuple of Axis
-        The last axis runs fastest in all arrays.
-    observed, errors : ndarray
-        Data and their errors, (n_bins,) each.
-    expected : mapping
-        Events (n_bins,) by process.
-    titles : mapping
-        Title for people by process.
-    """
-
-    experiment: str
-    region: str
-    axes: tuple[Axis, ...]
-    observed: FloatArray
-    errors: FloatArray
-    expected: Mapping[str, FloatArray]
-    titles: Mapping[str, str]
-
-    def columns(self) -> dict[str, list[float]]:
-        """Return the region as columns of a table: bin edges, data, error, processes."""
-        rows = {"data": self.observed, "error": self.errors, **self.expected}
-        return bin_columns(self.axes) | {name: row.tolist() for name, row in rows.items()}
 
 
 def region_spectra(problem: Problem, point: FloatArray | None = None) -> list[RegionSpectrum]:

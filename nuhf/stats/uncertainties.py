@@ -1,14 +1,14 @@
 """Errors of a free fit: the curvature at the minimum, and the profile where a bound is reached."""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nuhf.errors import FitError
+from nuhf.errors import Caveat, FitError
 from nuhf.likelihood.engines import ModelProfiler
 from nuhf.stats.problem import Problem
+from nuhf.stats.results import Correlation
 
 __all__ = ["at_bounds", "correlation", "counts", "covariance", "uncertainties"]
 
@@ -92,8 +92,10 @@ def uncertainties(
     matrix = matrix * np.outer(ratio, ratio)
     matrix[stuck, stuck] = widths[list(stuck)] ** 2
     return matrix, tuple(
-        f"{names[i]} is at its bound {best[i]:.4g}: its error goes to one side; here all errors "
-        "are (half) the widths of where the profile of 2NLL is within 1 of its minimum"
+        Caveat(
+            f"{names[i]} is at its bound {best[i]:.4g}: its error goes to one side; here all "
+            "errors are (half) the widths of where the profile of 2NLL is within 1 of its minimum"
+        )
         for i in stuck
     )
 
@@ -126,7 +128,7 @@ def _distances(
     return np.asarray(distance)
 
 
-def correlation(names: tuple[str, ...], matrix: FloatArray) -> dict[str, Any]:
+def correlation(names: tuple[str, ...], matrix: FloatArray) -> Correlation:
     """Return the P names and the correlations of a covariance (P, P) as plain data."""
     errors = np.sqrt(np.clip(np.diag(matrix), 0.0, None))
     scale = np.where(errors > 0, errors, 1.0)

@@ -140,7 +140,7 @@ def _crossing(
     if ratio[-1] > target or ratio[0] < target:
         raise FitError(
             f"CLs of the toys runs from {ratio[0]:.3g} to {ratio[-1]:.3g} and does not cross "
-            f"{target:g} between 0.4 and 2 times the asymptotic limit; more --toys may help"
+            f"{target:g} between 0.4 and 2 times the asymptotic limit; more toys may help"
         )
     y, weights = np.log(ratio / target), ratio / np.maximum(error, 1e-12)
     centre = float(values[int(np.argmin(np.abs(y)))])
@@ -150,7 +150,7 @@ def _crossing(
     roots = np.roots(coefficients)
     real = np.real(roots[np.abs(np.imag(roots)) < 1e-9])
     if not real.size:
-        raise FitError("CLs of the toys does not fall steadily; more --toys are needed")
+        raise FitError("CLs of the toys does not fall steadily; more toys are needed")
     root = float(real[int(np.argmin(np.abs(real)))])
     terms = root ** np.arange(degree, -1, -1)
     slope = float(np.polyval(np.polyder(coefficients), root))

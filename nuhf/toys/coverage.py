@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from nuhf.couplings.parameters import suggest
 from nuhf.errors import FitError, InputError
-from nuhf.parameters import suggest
 from nuhf.stats.intervals import intervals, threshold
 from nuhf.stats.problem import Problem
 from nuhf.stats.results import CoverageResult
@@ -105,7 +105,7 @@ def _blocks(
     value = problem.parameter.to_fit(true)
     coupling = problem.description.couplings[0]
     if not coupling.low <= value <= coupling.high:
-        raise InputError(f"--true {true}: outside the range of {problem.parameter.name}")
+        raise InputError(f"true = {true}: outside the range of {problem.parameter.name}")
     found = intervals(problem.profiler(), problem.span(), cl)
     setup = toy_setup(problem, start_values(problem, found))
     truth = conditional(problem, setup.indices, np.array([[value]]))[0][0]

@@ -217,22 +217,23 @@ def connect(setup: ToySetup, address: str) -> Dask:
         from distributed.comm import get_address_host_port, normalize_address
     except ImportError:
         raise InputError(
-            "--scheduler needs dask.distributed: pip install 'nuhf[dask]', here and on the workers"
+            "scheduler: it needs dask.distributed: pip install 'nuhf[dask]', here and on "
+            "the workers"
         ) from None
     try:
         # without an address, Client would start workers of its own
         get_address_host_port(normalize_address(address), strict=True)
     except ValueError:
         example = "such as tcp://127.0.0.1:8786"
-        raise InputError(f"--scheduler {address}: no address of a scheduler, {example}") from None
+        raise InputError(f"scheduler = {address}: no address of a scheduler, {example}") from None
     try:
         client = Client(address, timeout=_PATIENCE, set_as_default=False)
     except (OSError, ValueError, RuntimeError):
         words = f"no dask scheduler answers within {_PATIENCE:g} s"
-        raise InputError(f"--scheduler {address}: {words}") from None
+        raise InputError(f"scheduler = {address}: {words}") from None
     try:
         client.wait_for_workers(1, timeout=_PATIENCE)
     except (OSError, RuntimeError):
         client.close()
-        raise InputError(f"--scheduler {address}: it has no worker; start at least one") from None
+        raise InputError(f"scheduler = {address}: it has no worker; start at least one") from None
     return Dask(setup, client)

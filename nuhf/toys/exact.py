@@ -229,7 +229,7 @@ def exact_region(
     end = low if open_low else high
     raise OpenRegionError(
         f"the region reaches {span.show(end)}, the end of the tested values: it is not closed, or "
-        "--range is too narrow"
+        "the range searched is too narrow"
     )
 
 

@@ -255,7 +255,7 @@ def _closed(problem: Problem, span: ScanRange, grid: FloatArray, inside: NDArray
         end = grid[-1] if inside[-1] else grid[0]
         raise OpenRegionError(
             f"the region reaches {problem.parameter.show(float(end))}, the end of the tested "
-            "values: it is not closed, or --range is too narrow"
+            "values: it is not closed, or the range searched is too narrow"
         )
 
 
@@ -332,7 +332,7 @@ def feldman_cousins(
     if made.merged:
         notes.append(
             f"{made.merged} tested values within the noise of the toys were counted with their "
-            "neighbours; more --toys would decide"
+            "neighbours; more toys would decide"
         )
     return made, record, tuple(notes)
 

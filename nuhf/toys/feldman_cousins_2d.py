@@ -73,7 +73,7 @@ def region(
             raise InputError("feldman-cousins finds its own window: give none")
         return feldman_cousins_contour(problem, levels, points, toys)
     if toys is not None:
-        raise InputError("delta-chi2 makes no toys: --toys is for --method feldman-cousins")
+        raise InputError("toys: the method delta-chi2 makes none, feldman-cousins does")
     return contour(problem, levels, points, window)
 
 
@@ -103,7 +103,7 @@ def feldman_cousins_contour(
     check_engine(problem)
     levels = sorted(set(levels))
     if not 10 <= points <= _MOST_POINTS:
-        raise InputError(f"--points {points}: between 10 and {_MOST_POINTS} are possible with toys")
+        raise InputError(f"points = {points}: between 10 and {_MOST_POINTS} are possible with toys")
     reach = _REACH * threshold(levels[-1], 2)
     # this level only sets the grid's range
     base = contour(problem, [float(chi2.cdf(reach, 2))], points)
@@ -117,7 +117,12 @@ def feldman_cousins_contour(
         f"seed {options.seed}; {lost} of {number} toys without a converged fit; averaged over "
         "neighbouring grid points"
     )
-    return replace(base, regions=tuple(zip(levels, lines, strict=True)), notes=(*base.notes, note))
+    return replace(
+        base,
+        regions=tuple(zip(levels, lines, strict=True)),
+        notes=(*base.notes, note),
+        method="feldman-cousins",
+    )
 
 
 def _values(problem: Problem, base: ContourResult, inside: BoolArray) -> FloatArray:

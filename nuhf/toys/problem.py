@@ -19,7 +19,7 @@ FloatArray = NDArray[np.float64]
 def check_engine(problem: Problem) -> None:
     """Refuse toys (`InputError`) if another engine than the compiled one was asked for."""
     if problem.options.engine != "compiled":
-        raise InputError("toys need --engine compiled; pyhf would take hundreds of times longer")
+        raise InputError("toys need the engine compiled; pyhf would take hundreds of times longer")
 
 
 def start_values(problem: Problem, found: ProfileIntervals) -> list[float]:

@@ -31,7 +31,6 @@ __all__ = [
     "plain",
     "probability_below",
     "sample",
-    "split_options",
 ]
 
 FloatArray = NDArray[np.float64]
@@ -80,57 +79,18 @@ class ToyOptions:
     def __post_init__(self) -> None:
         """Refuse numbers that mean nothing."""
         if not 10 <= self.toys <= _MOST:
-            raise InputError(f"--toys {self.toys}: between 10 and {_MOST} are possible")
+            raise InputError(f"toys = {self.toys}: between 10 and {_MOST} are possible")
         if self.seed < 0:
-            raise InputError(f"--seed {self.seed}: must not be negative")
+            raise InputError(f"seed = {self.seed}: must not be negative")
         if not 5 <= self.points <= 10_000:
-            raise InputError(f"--points {self.points}: between 5 and 10000 are possible")
+            raise InputError(f"points = {self.points}: between 5 and 10000 are possible")
         if self.jobs is not None and not 1 <= self.jobs <= 1024:
-            raise InputError(f"--jobs {self.jobs}: between 1 and 1024 are possible")
+            raise InputError(f"jobs = {self.jobs}: between 1 and 1024 are possible")
         if self.scheduler is not None:
             if not self.scheduler.strip():
-                raise InputError("--scheduler: give an address, such as tcp://127.0.0.1:8786")
+                raise InputError("scheduler: give an address, such as tcp://127.0.0.1:8786")
             if self.jobs is not None:
-                raise InputError("--jobs is for processes of this machine: not with --scheduler")
-
-
-def split_options(
-    options: Mapping[str, Any], default: int | None, method: str = ""
-) -> tuple[Any, dict[str, Any]]:
-    """Split `ToyOptions` off keywords.
-
-    Parameters
-    ----------
-    options : mapping
-        Keywords; those that are None count as not given.
-    default : int or None
-        Number of toys if none is given; None for no toys.
-    method : str
-        The method that makes no toys, for the message.
-
-    Returns
-    -------
-    ToyOptions or None
-        None without toys.
-    dict
-        All other keywords.
-
-    Raises
-    ------
-    InputError
-        If a number is out of range, or an option of toys given where none are made.
-    """
-    names = ToyOptions.__dataclass_fields__
-    given = {name: options[name] for name in names if options.get(name) is not None}
-    rest = {name: value for name, value in options.items() if name not in names}
-    given.setdefault("toys", default)
-    if given["toys"] is not None:
-        return ToyOptions(**given), rest
-    for name in ("seed", "jobs", "scheduler", "checkpoint"):
-        if name in given:
-            hint = f"{method} makes none" if method else "give --toys, too"
-            raise InputError(f"--{name} is for toys: {hint}")
-    return None, rest
+                raise InputError("jobs are processes of this machine: not with a scheduler")
 
 
 @dataclass(frozen=True)

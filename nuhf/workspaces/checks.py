@@ -8,9 +8,9 @@ import numpy as np
 import pyhf
 from numpy.typing import NDArray
 
+from nuhf.couplings.parameters import PARAMETERS
 from nuhf.errors import NuhfError
 from nuhf.histfactory.describe import PEDESTAL
-from nuhf.parameters import PARAMETERS
 from nuhf.workspaces import names
 from nuhf.workspaces.findings import Finding, Severity, not_finite
 from nuhf.workspaces.native import load_model, load_workspace

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from nuhf import resources
+from nuhf.couplings.parameters import suggest
 from nuhf.errors import InputError
 from nuhf.filekind import Kind, kind_of
-from nuhf.parameters import suggest
 from nuhf.workspaces import names
 from nuhf.workspaces.correlations import apart, correlated, luminosities_apart, shared
 from nuhf.workspaces.native import load_model
@@ -246,7 +246,7 @@ def _wrong_unit(parts: Sequence[Part], variants: Sequence[str]) -> str:
     known = names.coupling(variants[0])
     if known is not None and all(_written_by_us(part, variants) for part in parts):
         advice = (
-            "a stock file cannot change its unit: combine the native files (--encoding native), "
+            "a stock file cannot change its unit: combine the native files (encoding='native'), "
             "or write one stock file of all experiments with 'nuhf workspace EXP1 EXP2 -p "
             f"{known.name}'; another name would not change the unit"
         )
@@ -316,13 +316,13 @@ def _compare_definitions(parts: Sequence[Part]) -> None:
                 raise InputError(
                     f"{where}: {first.kind(name)} ({types[0]}) in one, {other.kind(name)} "
                     f"({types[1]}) in the other; an equal name means the same parameter: keep "
-                    f"them apart with --decorrelate {name}"
+                    f"them apart with decorrelate='{name}'"
                 )
             for key, one, two in _differences(name, first, other):
                 raise InputError(
                     f"{where}: different {key}, {one} and {two}; if it is the same parameter, "
                     "give both files the same, and if not, keep them apart with "
-                    f"--decorrelate {name}"
+                    f"decorrelate='{name}'"
                 )
 
 
@@ -387,15 +387,15 @@ def _poi(parts: Sequence[Part], poi: str | None) -> str:
         if len(candidates) > 1:
             uses = ", ".join(f"'{part.poi}' in {part.label}" for part in parts if part.poi)
             raise InputError(
-                f"the files have different parameters of interest: {uses}; choose with --poi, "
+                f"the files have different parameters of interest: {uses}; choose with poi='NAME', "
                 "the others stay parameters"
             )
         return candidates[0] if candidates else ""
     available = {n: part.kind(n) for part in parts for n in part.kinds}
     if poi not in available:
-        raise InputError(f"--poi {poi}: no such parameter; {suggest(poi, available)}")
+        raise InputError(f"poi = {poi}: no such parameter; {suggest(poi, available)}")
     if available[poi] == PER_BIN:
-        raise InputError(f"--poi {poi}: has one value per bin; choose a parameter with one value")
+        raise InputError(f"poi = {poi}: has one value per bin; choose a parameter with one value")
     return poi
 
 

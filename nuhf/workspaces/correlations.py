@@ -8,8 +8,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nuhf.couplings.parameters import suggest
 from nuhf.errors import InputError
-from nuhf.parameters import suggest
 from nuhf.workspaces.parts import LUMI, PER_BIN, Part, free_name, renamed, scale_sample
 
 __all__ = ["apart", "correlated", "luminosities_apart", "shared"]
@@ -70,7 +70,7 @@ def apart(parts: Sequence[Part], wanted: Sequence[str], notes: list[str]) -> lis
         if len(users) < 2:
             several = [n for n in taken if sum(n in part.kinds for part in parts) > 1]
             where = "one file only" if users else "no file"
-            raise InputError(f"--decorrelate {name}: it is in {where}; {suggest(name, several)}")
+            raise InputError(f"decorrelate = {name}: it is in {where}; {suggest(name, several)}")
         for i in users[1:]:
             part = done[i]
             if part.kinds[name] == {_LUMI}:
@@ -140,14 +140,14 @@ def correlated(
     for a, b, value in wanted:
         if a == b or not -1.0 <= value <= 1.0:
             raise InputError(
-                f"--correlate {a} {b} {value:g}: give two parameters and a number from -1 to 1"
+                f"correlate = {a} {b} {value:g}: give two parameters and a number from -1 to 1"
             )
         i, j = involved.index(a), involved.index(b)
         matrix[i, j] = matrix[j, i] = value
     factor = _cholesky(matrix)
     if factor is None:
         text = ", ".join(f"{a} {b} {value:g}" for a, b, value in wanted)
-        raise InputError(f"--correlate: no such correlations are possible together: {text}")
+        raise InputError(f"correlate: no such correlations are possible together: {text}")
     notes += [f"{a} and {b} are correlated with {value:g}" for a, b, value in wanted]
     mixed = [_mixed(part, involved, factor) for part in parts]
     present = {name for part in mixed for name in part.kinds}
@@ -161,19 +161,19 @@ def _constrained(parts: Sequence[Part], name: str) -> None:
     owners = [part for part in parts if name in part.kinds]
     if not owners:
         known = [n for part in parts for n in part.kinds if part.kind(n) == "constrained"]
-        raise InputError(f"--correlate: no parameter '{name}'; {suggest(name, known)}")
+        raise InputError(f"correlate: no parameter '{name}'; {suggest(name, known)}")
     for part in owners:
         if part.kind(name) != "constrained":
-            hint = "; --decorrelate lumi first" if part.kind(name) == LUMI else ""
+            hint = "; give decorrelate='lumi' first" if part.kind(name) == LUMI else ""
             what = "has" if part.kind(name) == PER_BIN else "is"
             raise InputError(
-                f"--correlate {name}: it {what} {part.kind(name)} in {part.label}, and only "
+                f"correlate = {name}: it {what} {part.kind(name)} in {part.label}, and only "
                 f"parameters of normsys and histosys can be correlated{hint}"
             )
         setting = part.settings(name)
         if setting.get("fixed") or any(setting.get("auxdata", ())):
             raise InputError(
-                f"--correlate {name}: it is fixed, or not constrained around 0, in {part.label}"
+                f"correlate = {name}: it is fixed, or not constrained around 0, in {part.label}"
             )
 
 

@@ -17,9 +17,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nuhf.couplings.parameters import suggest, unit_suffix
 from nuhf.errors import InputError
 from nuhf.histfactory.describe import Channel, Coupling, Description, Norm, Sample, Shape
-from nuhf.parameters import suggest, unit_suffix
 from nuhf.workspaces import names
 from nuhf.workspaces.hs3 import hs3
 from nuhf.workspaces.interference import Factor, positive_factors, steep_factors, weights

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Final
 
-from nuhf.parameters import PARAMETERS, Parameter
+from nuhf.couplings.parameters import PARAMETERS, Parameter
 
 __all__ = [
     "FORBIDDEN",
@@ -37,7 +37,7 @@ def _stems() -> Mapping[str, Parameter]:
 def split_unit(name: str) -> tuple[str, int]:
     """Split a name into stem and power of ten: ``qnu_ee_em8`` into ``qnu_ee``, -8.
 
-    A name without a unit has the power 0 (the inverse of `nuhf.parameters.unit_suffix`).
+    A name without a unit has the power 0 (the inverse of `nuhf.couplings.parameters.unit_suffix`).
     """
     match = _UNIT.fullmatch(name)
     if match is None:

@@ -119,7 +119,9 @@ class PowerfactorCombined:
     ) -> None:
         self.batch_size = batch_size
         shape = (batch_size, pdfconfig.npars) if batch_size else (pdfconfig.npars,)
-        self.param_viewer = ParamViewer(shape, pdfconfig.par_map, [name for name, _ in modifiers])
+        self.param_viewer: Any = ParamViewer(
+            shape, pdfconfig.par_map, [name for name, _ in modifiers]
+        )
         self._exponents = [
             [[builder_data[f"{kind}/{name}"][s]["data"]["exponent"]] for s in pdfconfig.samples]
             for name, kind in modifiers
@@ -132,9 +134,9 @@ class PowerfactorCombined:
             return
         tensorlib, _ = pyhf.get_backend()
         exponents = np.tile(np.asarray(self._exponents), (1, 1, self.batch_size or 1, 1))
-        self.ones = tensorlib.ones(exponents.shape)
+        self.ones: Any = tensorlib.ones(exponents.shape)
         # One mask per multiplication: bin b is multiplied in step n if its exponent is >= n.
-        self.steps = [
+        self.steps: list[Any] = [
             tensorlib.astensor(exponents >= n, dtype="bool")
             for n in range(1, int(exponents.max()) + 1)
         ]

@@ -96,10 +96,10 @@ def take(source: Source, measurement: str | None) -> Part:
         raise type(error)(f"{source.label}: {error}") from None
     titles = [entry["name"] for entry in spec["measurements"]]
     if len(titles) > 1 and measurement not in titles:
-        asked = f"--measurement {measurement} is none of them" if measurement else "choose one"
+        asked = f"{measurement} is none of them; choose one" if measurement else "choose one"
         raise InputError(
-            f"{source.label} has {len(titles)} measurements, {', '.join(titles)}: {asked}; use "
-            "--measurement NAME, or remove the others with 'nuhf pyhf prune --measurement NAME'"
+            f"{source.label} has {len(titles)} measurements, {', '.join(titles)}: {asked} with "
+            "measurement='NAME', or remove the others with 'pyhf prune'"
         )
     chosen = spec["measurements"][titles.index(measurement) if measurement in titles else 0]
     observed = {entry["name"]: entry["data"] for entry in spec["observations"]}

@@ -7,8 +7,8 @@ from typing import Any
 import jsonpatch
 import pyhf
 
+from nuhf.couplings.parameters import suggest
 from nuhf.errors import InputError, ModelError
-from nuhf.parameters import suggest
 from nuhf.workspaces.impossible import refuse_version
 from nuhf.workspaces.native import extended_schema
 

@@ -18,10 +18,10 @@ import numpy as np
 import pyhf
 from numpy.typing import NDArray
 
+from nuhf.couplings.parameters import Parameter
 from nuhf.couplings.weak import STRENGTHS
 from nuhf.errors import InputError
 from nuhf.histfactory.describe import Channel, Coupling, Description, Sample, Shape
-from nuhf.parameters import Parameter
 from nuhf.workspaces import encode
 
 __all__ = [
@@ -102,7 +102,7 @@ def check_hepdata(record: str) -> str:
     """
     if not re.fullmatch(r"ins[0-9]{7}", record):
         raise InputError(
-            f"--hepdata {record}: the INSPIRE record is 'ins' and 7 digits, such as ins1234567; "
+            f"hepdata = {record}: the INSPIRE record is 'ins' and 7 digits, such as ins1234567; "
             f"leave it out for the placeholder {HEPDATA_PLACEHOLDER}"
         )
     return record

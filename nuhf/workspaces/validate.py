@@ -186,7 +186,7 @@ def _patch(content: Any, file: str, workspace: Json | None) -> Report:
              for place in not_finite(content)]  # fmt: skip
     counted = {"operations": len(content)}
     if workspace is None or found:
-        message = "not applied: name the background-only workspace with --workspace"
+        message = "not applied: give the background-only workspace, too"
         return _report(
             file, "patch", found or [Finding("info", "patch", "patch", message)], counted
         )
@@ -230,7 +230,7 @@ def _patchset(content: Json, file: str, workspace: Json | None) -> Report:
     message = f"{counted['patches']} patches in {', '.join(patches.labels)}"
     found.append(Finding("info", "counts", "patch set", message))
     if workspace is None:
-        message = "not compared: name the background-only workspace with --workspace"
+        message = "not compared: give the background-only workspace, too"
         found.append(Finding("info", "digest", "patch set", message))
     else:
         found += _against(patches, workspace)

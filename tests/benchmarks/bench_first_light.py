@@ -14,10 +14,10 @@ import pyhf
 import pytest
 from conftest import EXPERIMENT
 
+from nuhf.couplings.parameters import get
 from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare
 from nuhf.likelihood.fit import fit
-from nuhf.parameters import get
 from nuhf.questions import limit, scan
 from nuhf.rates.signal import flavour_polynomial
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pyhf
 import pytest
+from conftest import problems
 
-from nuhf import api
+import nuhf
 from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare
 from nuhf.likelihood.fit import fit
@@ -34,7 +35,7 @@ def at_most(benchmark, seconds):
 
 @pytest.fixture(scope="module")
 def combined():
-    (problem,) = api.problems(list(MEASURED), PARAMETER, analysis=PAPER)
+    (problem,) = problems(list(MEASURED), PARAMETER, analysis=PAPER)
     return problem
 
 
@@ -71,7 +72,7 @@ def test_toys(benchmark, combined):
     """200 toys, three fits each, at least 300 times faster than stock pyhf (numpy, scipy)."""
     compiled = combined.engine.compiled
     index = compiled.index(combined.parameter.fit_name)
-    (found,) = api.limit(list(MEASURED), PARAMETER, analysis=PAPER)
+    (found,) = nuhf.limit(list(MEASURED), PARAMETER, analysis=PAPER)
     value = combined.parameter.to_fit(found.upper_limit)
     rng = np.random.default_rng(1)
     data = np.tile(compiled.expected_full(compiled.inits), (200, 1))

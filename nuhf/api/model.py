@@ -1,0 +1,413 @@
+"""A statistical model with its data, built once and kept."""
+
+import copy
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nuhf.api.arguments import (
+    Anapole,
+    Engine,
+    ExperimentsLike,
+    Names,
+    NuisanceValues,
+    in_words,
+    names,
+    options,
+    renaming,
+    values,
+)
+from nuhf.api.given import experiments_of, several
+from nuhf.couplings.parameters import suggest
+from nuhf.errors import InputError
+from nuhf.likelihood.engines import Engine as FitEngine
+from nuhf.rates.templates import Axis
+from nuhf.stats.expected import Rates, RegionSpectrum
+from nuhf.stats.files import FileProblem, Workspaces, pose_files, read_files
+from nuhf.stats.held import sizes, with_fixed
+from nuhf.stats.problem import Options, Problem, pose
+from nuhf.stats.results import JsonValue
+from nuhf.stats.spectra import region_spectra
+from nuhf.workspaces import encode
+
+if TYPE_CHECKING:
+    import pyhf
+
+__all__ = ["FitParameter", "Model", "model", "open"]
+
+FloatArray = NDArray[np.float64]
+Encoding = Literal["stock", "stock-positive", "native"]
+_own_words = renaming(values="fixed", profile="profiled", fix="fixed_nuisances")
+
+
+@dataclass(frozen=True)
+class FitParameter:
+    """A parameter of a model.
+
+    Attributes
+    ----------
+    name, fit_name, unit : str
+        Name, that in the model, and the base unit (``sigma`` for standard deviations).
+    kind : str
+        ``poi``, ``coupling``, ``constrained`` or ``free``.
+    low, high, initial : float
+        Range and start in the base unit.
+    fixed : bool
+        Whether it is held.
+    """
+
+    name: str
+    fit_name: str
+    unit: str
+    kind: Literal["poi", "coupling", "constrained", "free"]
+    low: float
+    high: float
+    initial: float
+    fixed: bool
+
+
+@dataclass(frozen=True)
+class Model:
+    """A statistical model with its data, built once; `nuhf.model` and `nuhf.open` make one.
+
+    Attributes
+    ----------
+    problem : nuhf.stats.problem.Problem
+        What the functions that fit work with.
+    """
+
+    problem: Problem
+
+    @property
+    def experiments(self) -> tuple[str, ...]:
+        """Names of the experiments, or of the files."""
+        return self.problem.names
+
+    @property
+    def analysis(self) -> str:
+        """Name of the analysis, or of the measurement."""
+        return self.problem.analysis
+
+    @property
+    def poi(self) -> str:
+        """Parameter of interest."""
+        return self.problem.parameter.name
+
+    @property
+    def profiled(self) -> tuple[str, ...]:
+        """Other couplings that float."""
+        return self.problem.profiled
+
+    @property
+    def fixed(self) -> dict[str, float]:
+        """Couplings set to values in base units."""
+        return dict(self.problem.options.values)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Caveats that every result carries."""
+        return self.problem.notes
+
+    @property
+    def engine(self) -> FitEngine:
+        """What fits: the compiled likelihood, and pyhf's model."""
+        return self.problem.engine
+
+    @property
+    def data(self) -> FloatArray:
+        """Counts and auxiliary data."""
+        return self.problem.data
+
+    @property
+    def parameters(self) -> tuple[FitParameter, ...]:
+        """All parameters in the order of the model."""
+        compiled = self.engine.compiled
+        couplings = {c.parameter.fit_name: c.parameter for c in self.problem.description.couplings}
+        factors = {factor.name for factor in self.problem.description.free}
+        found = []
+        for i, name in enumerate(compiled.names):
+            low, high = (float(end) for end in compiled.bounds[i])
+            start, fixed = float(compiled.inits[i]), bool(compiled.fixed[i])
+            if name in couplings:
+                own = couplings[name]
+                kind: Literal["poi", "coupling", "constrained", "free"]
+                kind = "poi" if own.name == self.poi else "coupling"
+                low, high, start = (own.from_fit(v) for v in (low, high, start))
+                found.append(FitParameter(own.name, name, own.unit, kind, low, high, start, fixed))
+                continue
+            kind, unit = ("free", "1") if name in factors else ("constrained", "sigma")
+            found.append(FitParameter(name, name, unit, kind, low, high, start, fixed))
+        return tuple(found)
+
+    def _point(self, given: Mapping[str, float] | None) -> FloatArray:
+        """Parameters (P,): those given in base units, all others where they start."""
+        compiled = self.engine.compiled
+        point = compiled.inits.copy()
+        known = {p.name: p for p in self.parameters} | {p.fit_name: p for p in self.parameters}
+        couplings = {c.parameter.fit_name: c.parameter for c in self.problem.description.couplings}
+        for name, value in values(given, "values").items():
+            if name not in known:
+                allowed = [p.name for p in self.parameters]
+                raise InputError(f"no parameter '{name}' in this model; {suggest(name, allowed)}")
+            fit_name = known[name].fit_name
+            theta = couplings[fit_name].to_fit(value) if fit_name in couplings else value
+            low, high = compiled.bounds[compiled.index(fit_name)]
+            if not low <= theta <= high:
+                ends = f"{known[name].low:g} and {known[name].high:g} {known[name].unit}"
+                raise InputError(f"{name} = {value:g}: it is between {ends}")
+            point[compiled.index(fit_name)] = theta
+        return point
+
+    @in_words
+    def expected(self, values: Mapping[str, float] | None = None) -> Rates:
+        """Return expected events per bin of every process, with the data beside them.
+
+        Parameters
+        ----------
+        values : mapping, optional
+            Free couplings in base units, nuisances in standard deviations; all others are where
+            they start: the SM, and nominal.
+
+        Raises
+        ------
+        nuhf.errors.InputError
+            If the model has no such parameter, or a value is outside its range.
+        """
+        point, problem = self._point(values), self.problem
+        spectra = region_spectra(problem, point) if problem.experiments else self._regions(point)
+        regions = {spectrum.region: spectrum for spectrum in spectra}
+        return Rates(self.experiments, self.analysis, regions, dict(values or {}), self.notes)
+
+    def _regions(self, point: FloatArray) -> list[RegionSpectrum]:
+        """Channels of a file: bins without edges are numbered."""
+        problem, start, found = self.problem, 0, []
+        processes = problem.description.processes
+        rows = {name: problem.component(name).expected(point) for name in processes}
+        for channel in problem.description.channels:
+            here = slice(start, start + channel.observed.size)
+            start, local = here.stop, {sample.process for sample in channel.samples}
+            axis = Axis("bin", tuple(float(x) for x in range(channel.observed.size + 1)))
+            counts = problem.data[here]
+            found.append(
+                RegionSpectrum(
+                    self.experiments[0], channel.name, (axis,), counts,
+                    np.sqrt(np.maximum(counts, 0.0)),
+                    {n: row[here] for n, row in rows.items() if n in local}, {},
+                )
+            )  # fmt: skip
+        return found
+
+    @in_words
+    def twice_nll(self, values: Mapping[str, float] | None = None) -> float:
+        """Return -2 log likelihood of the data, all constants included, nothing fitted.
+
+        ``values`` as in `expected`.
+        """
+        compiled = self.engine.compiled
+        return float(compiled.twice_nll(self._point(values)[np.newaxis], self.data)[0])
+
+    @in_words
+    def workspace(self, encoding: Encoding = "stock") -> dict[str, JsonValue]:
+        """Return the model and its data as a pyhf workspace, plain data for JSON.
+
+        Parameters
+        ----------
+        encoding : str
+            ``stock`` (plain pyhf), ``stock-positive`` (no negative bin) or ``native`` (exact,
+            needs nuhf's ``powerfactor``). Of files it is the workspace itself.
+
+        Raises
+        ------
+        nuhf.errors.InputError
+            If the encoding is unknown or cannot express the parameters.
+        """
+        encode.check_encoding(encoding)
+        problem = self.problem
+        if encoding == "native" or not problem.experiments:
+            spec = copy.deepcopy(dict(problem.spec))
+        else:
+            spec = encode.encode(problem.description, encoding)
+            compiled = self.engine.compiled
+            free = {c.parameter.fit_name for c in problem.description.couplings}
+            held = {
+                name: float(compiled.inits[i])
+                for i, name in enumerate(compiled.names)
+                if compiled.fixed[i] and name not in free
+            }
+            spec = with_fixed(spec, held, sizes(self.engine.model))
+        if problem.options.asimov or problem.options.inject:
+            self._put_data(spec)
+        return cast(dict[str, JsonValue], spec)
+
+    def _put_data(self, spec: dict[str, JsonValue]) -> None:
+        """Replace the observations of a workspace by the data of the model."""
+        start, counts = 0, {}
+        for channel in self.problem.description.channels:
+            here = slice(start, start + channel.observed.size)
+            start, counts[channel.name] = here.stop, self.data[here].tolist()
+        spec["observations"] = [{"name": name, "data": row} for name, row in counts.items()]
+
+    def pyhf(self) -> "tuple[pyhf.Model, list[float]]":
+        """Return pyhf's model and data, exact: ``pyhf.infer.mle.fit(data, model)``.
+
+        A model with powers of couplings has nuhf's modifier ``powerfactor``.
+        """
+        return self.engine.model, self.data.tolist()
+
+    @in_words
+    @_own_words
+    def replace(
+        self,
+        *,
+        poi: str | None = None,
+        profiled: Names | None = None,
+        fixed: Mapping[str, float] | None = None,
+        fixed_nuisances: NuisanceValues | None = None,
+        asimov: bool | None = None,
+    ) -> "Model":
+        """Return a model with some choices changed; templates are not built again."""
+        old = self.problem.options
+        new = options(
+            cast(Anapole, old.anapole),
+            old.values if fixed is None else fixed,
+            old.profile if profiled is None else profiled,
+            old.fix if fixed_nuisances is None else fixed_nuisances,
+            cast(Engine, old.engine),
+            old.asimov if asimov is None else asimov,
+            old.search,
+            old.settings,
+            old.inject,
+        )
+        return Model(reposed(self.problem, self.poi if poi is None else poi, new))
+
+    def __repr__(self) -> str:
+        return f"<Model of {', '.join(self.experiments)}: {self.poi}>"
+
+    def __str__(self) -> str:
+        compiled = self.engine.compiled
+        width = max(len(p.name) for p in self.parameters)
+        rows = [
+            f"{', '.join(self.experiments)}, analysis {self.analysis}: {self.poi}, "
+            f"{compiled.n_main} bins, {len(self.parameters)} parameters"
+        ]
+        for p in self.parameters:
+            state = "fixed" if p.fixed else f"{p.low:.3g} to {p.high:.3g}"
+            rows.append(f"{p.name:{width}s}  {p.kind:11s} {p.initial:10.4g}  {state}  {p.unit}")
+        return "\n".join([*rows, f"{len(self.notes)} notes (.notes)"])
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+
+def reposed(problem: Problem, poi: str, chosen: Options) -> Problem:
+    """Return the same experiments or files with another parameter of interest or options."""
+    if isinstance(problem, FileProblem):
+        return pose_files(problem.source, poi, chosen)
+    return pose(problem.experiments, poi, chosen)
+
+
+def ranged(problem: Problem, search: tuple[float, float] | None) -> Problem:
+    """Return a problem whose parameter of interest is looked for in a range only."""
+    if search is None:
+        return problem
+    if isinstance(problem, FileProblem):  # a range may widen the bounds of the file
+        return pose_files(
+            problem.source, problem.parameter.fit_name, replace(problem.options, search=search)
+        )
+    return replace(problem, options=replace(problem.options, search=search))
+
+
+@in_words
+@_own_words
+def model(
+    experiments: ExperimentsLike,
+    poi: str | None = None,
+    *,
+    profiled: Names = (),
+    fixed: Mapping[str, float] | None = None,
+    fixed_nuisances: NuisanceValues = (),
+    asimov: bool = False,
+    anapole: Anapole = "standard",
+    settings: Mapping[str, float] | None = None,
+    engine: Engine = "compiled",
+) -> Model:
+    """Build a model with its data, once; `fit`, `interval`, `scan` and the others take it.
+
+    Parameters
+    ----------
+    experiments : str, path, Experiment, or a sequence of them
+        ``"coherent-csi-2021"``, ``"dresden-2:default-lindhard"`` with an analysis, the path of a
+        TOML file, or what `nuhf.load` returned.
+    poi : str, optional
+        Parameter of interest; by default the strength of the SM process.
+    profiled : str or sequence of str
+        Other couplings left free: names, or ``charges``, ``radii``, ``moments``.
+    fixed : mapping, optional
+        Couplings at values in base units (e, mu_B, cm2, 1).
+    fixed_nuisances : mapping, or names
+        Nuisances held at values in standard deviations, ``{"flux_sns": 0.0}``; names alone (with
+        wildcards, ``"qf_*"``) at their nominal values.
+    asimov : bool
+        Replace the data by the expectation.
+    anapole : str
+        ``standard`` or ``khan``.
+    settings : mapping, optional
+        Numbers of the coupling models, such as ``mediator_mass_mev``.
+    engine : str
+        ``compiled`` or ``pyhf``.
+
+    Raises
+    ------
+    nuhf.errors.InputError
+        If anything given is not allowed; the message says what is.
+    """
+    chosen = options(anapole, fixed, profiled, fixed_nuisances, engine, asimov, None, settings)
+    found = experiments_of(experiments)
+    wanted = found[0].loaded.experiment.strength if poi is None else names([poi], "poi")[0]
+    return Model(pose([one.prepared for one in found], wanted, chosen))
+
+
+@in_words
+@_own_words
+def open(
+    files: ExperimentsLike,
+    poi: str | None = None,
+    *,
+    patch: Names = (),
+    measurement: str | None = None,
+    profiled: Names = (),
+    fixed: Mapping[str, float] | None = None,
+    fixed_nuisances: NuisanceValues = (),
+    asimov: bool = False,
+    engine: Engine = "compiled",
+) -> Model:
+    """Open a pyhf workspace, ours or anybody's, or combine several, as a model.
+
+    Parameters
+    ----------
+    files : path, mapping, or a sequence of them
+        JSON files, ``-`` for standard input, or parsed content.
+    poi : str, optional
+        Parameter of interest; by default that of the measurement.
+    patch : str or sequence of str
+        JSON patches of a single workspace: files, or ``PATCHSET.json:NAME``.
+    measurement : str, optional
+        Which measurement, of a workspace that has several.
+    profiled, fixed, fixed_nuisances, asimov, engine
+        As in `nuhf.model`.
+
+    Raises
+    ------
+    nuhf.errors.InputError
+        If a file cannot be read or combined, or a parameter is unknown.
+    nuhf.errors.ModelError
+        If something is no valid workspace.
+    """
+    chosen = options("standard", fixed, profiled, fixed_nuisances, engine, asimov, None, None)
+    given = [one if isinstance(one, Mapping) else str(one) for one in several(files)]
+    source: Workspaces = read_files(given, names(patch, "patch"), measurement)
+    return Model(pose_files(source, None if poi is None else names([poi], "poi")[0], chosen))
