@@ -239,8 +239,8 @@ INPUTS = {
     X: ("pot = 3.198e+23", "baseline_m = 19.3", "mass_kg = 14.6", "Cs133 = 1", "a0_kev_ee = 0.0749",
         "time 0 to 6 us", "sns/flux_time.csv", "Phys. Rev. Lett. 129, 081801 (2022)"),
     "coherent-lar-2020": ("baseline_m = 27.5", "coefficients = [0.246, 0.78]", "(computed): "),
-    "dresden-2": ("sources.quoted: ", "flux_per_cm2_s = 4.8e+13", "mass_kg = 2.924", "Ge72 = 0.2745",
-                  "noise_kev = 0.0685", "live_days = 96.4", "name = ge-fef"),
+    "dresden-2": ("sources.quoted: ", "flux_per_cm2_s = 4.8e+13", "mass_kg = 2.924",
+                  "Ge72 = 0.2745", "noise_kev = 0.0685", "live_days = 96.4", "name = ge-fef"),
     "xenonnt-sr0": ("fluxes = gs98", "exposure_tonne_year = 1.16", "(digitised): ",
                     "energy 1 to 140 keV"),
     "apv-cs": ("interaction = weak_charge", "inputs = apv-cs/apv-cs.toml"),
@@ -308,7 +308,7 @@ def test_rate_with_couplings_stands_beside_the_sm(cli, work):
     assert region["sm_events"] == standard
     assert region["difference"] == {name: moved[name] - standard[name] for name in moved}
     text = cli("rate", X, "--set", "qnu_mumu=5e-10").out
-    assert text.splitlines()[0].split() == ["events", "SM", "with", "--set", "difference"]
+    assert text.splitlines()[0].split() == ["events", "SM", "with", "values", "difference"]
     standard["total"], moved["total"] = sum(standard.values()), sum(moved.values())
     for name, number in moved.items():
         before = standard[name]
