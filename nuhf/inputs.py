@@ -93,10 +93,12 @@ class Inputs:
             places = ", ".join(str(p) for p in (*self._folders, resources.shipped("data")))
             raise InputError(f"file '{name}' not found in: {places}") from None
 
-    def _text(self, name: str) -> tuple[Path, str]:
+    def _text(self, name: str, toml: bool = False) -> tuple[Path, str]:
         if name not in self._texts:
             path = self.path(name)
             content = resources.read_bytes(path)
+            if toml:
+                resources.refuse_other_kinds(path, content)
             digest = hashlib.sha256(content).hexdigest()
             self._texts[name] = path, resources.as_text(content, str(path)), digest
         path, text, _ = self._texts[name]
@@ -120,7 +122,7 @@ class Inputs:
             If the file is missing or broken, or has no entry of that name.
         """
         if name not in self._content:
-            path, text = self._text(name)
+            path, text = self._text(name, toml=True)
             self._content[name] = resources.parse_toml(path, text)
         content, used = self._content[name], self._used.setdefault(name, {})
         for entry in entries:

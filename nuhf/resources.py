@@ -31,6 +31,7 @@ __all__ = [
     "read_json",
     "read_text",
     "read_toml",
+    "refuse_other_kinds",
     "replace_bytes",
     "shipped",
     "write_bytes",
@@ -130,11 +131,16 @@ def read_toml(path: Path) -> dict[str, Any]:
     return parse_toml(path, read_text(path))
 
 
-def parse_toml(path: Path, text: str) -> dict[str, Any]:
-    """Parse the text of a TOML file as `read_toml` does."""
-    kind = kind_of(text.encode())
+def refuse_other_kinds(path: Path, content: bytes) -> None:
+    """Refuse what is known to be no TOML file, and say what it is (`InputError`)."""
+    kind = kind_of(content)
     if kind not in _TOML:
         raise InputError(f"{path}: {kind.words}, not an experiment file (TOML){kind.advice}")
+
+
+def parse_toml(path: Path, text: str) -> dict[str, Any]:
+    """Parse the text of a TOML file as `read_toml` does."""
+    refuse_other_kinds(path, text.encode())
     if len(text) > _MAX_TOML:
         raise InputError(f"{path}: larger than {_MAX_TOML // 2**20} MiB")
     if max(piece.count(".") for piece in re.split(r"[,=\[\]{}\n]", text)) > _MAX_PARTS:

@@ -1,5 +1,6 @@
 """C. Giunti and C. A. Ternes (2023) reproduced: rows, combination, what cannot agree."""
 
+import re
 import tomllib
 
 import numpy as np
@@ -117,7 +118,9 @@ def test_plain_sum_is_the_combination_without_common_nuisances(tmp_path):
         text = list_experiments()[name].read_text(encoding="utf-8")
         for nuisance in shared:
             assert f'"{nuisance}"' in text
-            text = text.replace(f'"{nuisance}"', f'"{nuisance}_{name.replace("-", "_")}"')
+            own = f"{nuisance}_{name.replace('-', '_')}"
+            text = text.replace(f'"{nuisance}"', f'"{own}"')
+            text = re.sub(rf"\bnuisances\.{nuisance}\b", f"nuisances.{own}", text)
         path = tmp_path / f"{name}.toml"
         path.write_text(text, encoding="utf-8")
         paths.append(str(path))

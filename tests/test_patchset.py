@@ -68,13 +68,13 @@ def assert_same_counts(description, grid, tolerance=1e-10):
 
 
 CASES = {
-    "charge": ("default", ["qnu_ee"], [(-2e-7, 8e-7)]),
+    "charge": ("default", ["qnu_ee"], [(-2e-9, 1.5e-9)]),
     "radius": ("default", ["r2nu_mumu"], [(-6e-31, 1e-31)]),
     "moment": ("default", ["munu_mu"], [(0.0, 3e-9)]),
     "angle": ("default", ["sin2thetaW"], [(0.1, 0.3)]),
-    "transition": ("default", ["abs_qnu_emu"], [(0.0, 2e-7)]),
+    "transition": ("default", ["abs_qnu_emu"], [(0.0, 1e-9)]),
     "gaussian": ("khan2023", ["qnu_mumu"], [(-1e-7, 1e-7)]),
-    "two": ("default", ["qnu_ee", "r2nu_mumu"], [(-1e-7, 1e-7), (-1e-31, 1e-31)]),
+    "two": ("default", ["qnu_ee", "r2nu_mumu"], [(-1e-9, 1e-9), (-1e-31, 1e-31)]),
     "strength": ("default", ["munu_e", "norm_cevns"], [(0.0, 4e-9), (0.5, 1.5)]),
 }
 
@@ -123,7 +123,7 @@ def test_two_experiments(loaded, prepared):
     copy = loaded.experiment.model_copy(update={"name": "another"})
     both = [prepared, prepare(replace(loaded, experiment=copy))]
     description = assemble.describe(both, ["qnu_mumu"])
-    grid = patch_grid(description, [np.array([-1e-7, 1e-7])])
+    grid = patch_grid(description, [np.array([-1e-9, 1e-9])])
     assert [len(p["patch"]) for p in grid.patchset["patches"]] == [2, 2]
     assert_same_counts(description, grid)
 
@@ -133,7 +133,7 @@ def test_two_experiments(loaded, prepared):
 
 def test_metadata():
     grid = exchange.patchset(
-        X, ["qnu_ee", "munu_mu"], search=[(-1e-7, 1e-7), (0, 1e-9)], points=[3, 2]
+        X, ["qnu_ee", "munu_mu"], search=[(-1e-9, 1e-9), (0, 1e-9)], points=[3, 2]
     )
     metadata = grid.patchset["metadata"]
     assert metadata["labels"] == ["qnu_ee_em8", "munu2_mu_em18"]

@@ -63,11 +63,11 @@ def test_checks_are_commands_and_scripts_that_exist(command):
     name, *rest = arguments
     # parsed as the command line does, but not run
     found = _group.get_command(None, name).make_context(name, rest).params
-    analyses = [load(e, found["analysis"]).analysis for e in found.get("experiments", ())]
-    assert analyses or name == "rate"
+    loaded = [load(e, found["analysis"]) for e in found.get("experiments", ())]
+    assert loaded or name == "rate"
     for parameter in found.get("parameter") or ():
         assert parameter in parameters.PARAMETERS
-    known = {nuisance.name for analysis in analyses for nuisance in analysis.nuisances}
+    known = {nuisance.name for one in loaded for nuisance in one.nuisances}
     assert set(found.get("fix", ())) <= known
 
 
@@ -121,12 +121,12 @@ def test_text_of_any_row_fits():
 
 
 @pytest.mark.parametrize(
-    ("kind", "ends", "power"),
-    [("moment", (0.0, 4e-9), -11), ("radius", (-1e-30, 0.0), -32), ("charge", (-2e-12, 9e-13), -12),
-     ("angle", (0.2, 0.3), 0), ("charge", (), 0)],
+    ("name", "ends", "power"),
+    [("munu_e", (0.0, 4e-9), -11), ("r2nu_ee", (-1e-30, 0.0), -32),
+     ("qnu_ee", (-2e-12, 9e-13), -12), ("sin2thetaW", (0.2, 0.3), 0), ("qnu_ee", (), 0)],
 )  # fmt: skip
-def test_powers_of_ten_are_those_of_the_papers(kind, ends, power):
-    assert reproduced.exponent(kind, ends) == power
+def test_powers_of_ten_are_those_of_the_papers(name, ends, power):
+    assert reproduced.exponent(parameters.get(name).group, ends) == power
 
 
 def test_json_has_every_row_and_the_shares(cli):

@@ -65,7 +65,7 @@ def patchset(
 
     Example:  nuhf patchset coherent-csi-2021 -p qnu_mumu --points 21 -o qnu_mumu
 
-    Example:  nuhf patchset coherent-csi-2021 -p g_b_l --over mediator_mass_mev -o b_l
+    With --over, one for each value of a setting, such as mediator_mass_mev.
     """
     from nuhf import exchange
     from nuhf.exclusions import spaced

@@ -140,9 +140,8 @@ def scan(
 
     Example:  nuhf scan coherent-csi-2021 -p qnu_ee -o qnu_ee.png
 
-    With --over it is the interval as a function of a setting:
-
-    Example:  nuhf scan coherent-csi-2021 -p g_b_l --over mediator_mass_mev -o b_l.png
+    With --over it is the interval as a function of a setting, the classic exclusion plot:
+    -p g_b_l --over mediator_mass_mev.
     """
     import nuhf
     from nuhf.cli import artefacts

@@ -129,7 +129,7 @@ def simulate(
 
     EXP may be a pyhf workspace, a .json file.
 
-    Example:  nuhf simulate coherent-csi-2021 --set qnu_ee=1e-8 -n 5000 -o sets.npz
+    Example:  nuhf simulate coherent-csi-2021 --set qnu_ee=1e-10 -n 5000 -o sets.npz
     """
     import nuhf
 

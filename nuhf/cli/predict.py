@@ -38,7 +38,7 @@ def rate(
 
     With --set the events at the SM stand beside them, with the difference.
 
-    Example:  nuhf rate coherent-csi-2021 --set qnu_mumu=5e-8
+    Example:  nuhf rate coherent-csi-2021 --set qnu_mumu=2e-10
     """
     import nuhf
     from nuhf import resources
