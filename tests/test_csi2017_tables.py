@@ -11,6 +11,7 @@ from scipy.special import gammaln
 
 from nuhf.constants import AVOGADRO, CM2_PER_MEV_M2, FERMI_CONSTANT
 from nuhf.detector.efficiency import exponential_fractions
+from nuhf.library import read_nuclides
 from nuhf.physics import sns
 from nuhf.physics.cevns import form_factors, minimum_energy
 from nuhf.physics.couplings import tree_level

@@ -77,7 +77,7 @@ def test_experiments_have_analyses_of_their_own():
 def test_bad_values_are_said(options, words):
     with pytest.raises(InputError, match=words):
         api.problems(X, "qnu_ee", **options)
-    with pytest.raises(InputError, match="no analysis .nope."):
+    with pytest.raises(InputError, match="no analysis 'nope'"):
         api.problems(f"{X}:nope", "qnu_ee")
 
 
