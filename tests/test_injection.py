@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from conftest import EXPERIMENT as X
-from conftest import problems
 
 import nuhf
+from nuhf import api
 from nuhf.errors import InputError
 
 
@@ -21,7 +21,7 @@ def test_an_injected_coupling_is_found_again():
 
 def test_an_injected_coupling_that_is_not_fitted_is_in_the_data():
     """The counts are those of `rate`; the fit of another coupling does not describe them."""
-    (problem,) = problems(X, "qnu_ee", inject={"qnu_mumu": 5e-8})
+    (problem,) = api.problems(X, "qnu_ee", inject={"qnu_mumu": 5e-8})
     compiled = problem.engine.compiled
     assert "qnu_mumu_em8" not in compiled.names
     expected = sum(nuhf.rate(X, {"qnu_mumu": 5e-8})["coherent_csi_2021"].values())
@@ -41,7 +41,7 @@ def test_files_take_a_truth_as_well():
 
 
 def test_nuisances_are_held_at_values_and_by_wildcards():
-    (problem,) = problems(X, "norm_cevns", fix=["qf_*", "flux_sns=1"])
+    (problem,) = api.problems(X, "norm_cevns", fix=["qf_*", "flux_sns=1"])
     compiled = problem.engine.compiled
     held = [n for n, fixed in zip(compiled.names, compiled.fixed, strict=True) if fixed]
     assert sorted(held) == ["flux_sns", "qf_csi_syst0", "qf_csi_syst1"]
@@ -56,10 +56,10 @@ def test_nuisances_are_held_at_values_and_by_wildcards():
 def test_experiments_have_analyses_of_their_own():
     """``NAME:ANALYSIS`` is the analysis of one experiment, and adds up as always."""
     names = [X, "dresden-2:default-lindhard"]
-    (both,) = problems(names, "munu_e")
+    (both,) = api.problems(names, "munu_e")
     assert both.analysis == "default, default-lindhard"
-    (alone,) = problems("dresden-2", "munu_e", analysis="default-lindhard")
-    (same,) = problems("dresden-2:default-lindhard", "munu_e")
+    (alone,) = api.problems("dresden-2", "munu_e", analysis="default-lindhard")
+    (same,) = api.problems("dresden-2:default-lindhard", "munu_e")
     theta = np.array([0.0, 0.01])
     np.testing.assert_allclose(same.profiler().at(theta), alone.profiler().at(theta), rtol=1e-12)
 
@@ -76,9 +76,9 @@ def test_experiments_have_analyses_of_their_own():
 )
 def test_bad_values_are_said(options, words):
     with pytest.raises(InputError, match=words):
-        problems(X, "qnu_ee", **options)
+        api.problems(X, "qnu_ee", **options)
     with pytest.raises(InputError, match="no analysis 'nope'"):
-        problems(f"{X}:nope", "qnu_ee")
+        api.problems(f"{X}:nope", "qnu_ee")
 
 
 def test_command(cli):

@@ -144,7 +144,7 @@ def write_json(beside, spec):
 
 def test_the_compiled_engine_equals_pyhf_with_a_free_factor(free):
     problem = only(free, "qnu_ee")
-    model, data = load_model(nuhf.workspace(free, "qnu_ee"))
+    model, data = load_model(nuhf.workspace(free, "qnu_ee", encoding="native"))
     compiled = problem.engine.compiled
     assert tuple(model.config.par_order) == tuple(compiled.names)
     rng = np.random.default_rng(11)
@@ -213,7 +213,7 @@ def test_a_patch_grid_keeps_a_free_factor(write):
     entries = {p["name"]: p for p in grid.background["measurements"][0]["config"]["parameters"]}
     assert entries["free_ss"] == {"name": "free_ss", "inits": [1.0], "bounds": [[0.0, 3.0]]}
     assert factors_of(grid.background, "free_ss") == ["ss"]
-    assert_same_counts(nuhf.workspace(path, "qnu_mumu"), grid, {"free_ss": 1.3})
+    assert_same_counts(nuhf.workspace(path, "qnu_mumu", encoding="native"), grid, {"free_ss": 1.3})
 
 
 def assert_same_counts(spec, grid, values):
@@ -234,9 +234,10 @@ def assert_same_counts(spec, grid, values):
 
 def test_a_free_factor_in_other_commands(nuclei, free, cli, work):
     shown = cli("show", free).out
-    assert re.search(r"^  free_ss: free factor, 0 to 3, on ss$", shown, re.MULTILINE)
-    found = json.loads(cli("show", free, "--json").out)["experiment"]["analyses"]["default"]
-    kinds = [n["kind"] for n in found["nuisances"]]
+    assert re.search(r"^  free_ss: free factor, 0 to 3 on ss$", shown, re.MULTILINE)
+    found = json.loads(cli("show", free, "--json").out)["experiment"]
+    listed = found["analyses"]["default"]["nuisances"]
+    kinds = [found["nuisances"][name]["kind"] for name in listed]
     assert kinds.count("free") == 1
     assert "free_ss" in nuhf.ranking(free).nuisances
     other = free.replace("copy.toml", "other.toml")
@@ -317,8 +318,11 @@ def test_a_value_set_replaces_the_reference(nuclei, shifted):
     equal_rates(rate(shifted, {"r2nu_ee": 0.0, "r2nu_mumu": 0.0}), rate(nuclei))
     moved = {"r2nu_ee": 2e-32}
     equal_rates(rate(shifted, moved), rate(nuclei, {**RADII, **moved}))
-    spec = nuhf.workspace(shifted, "munu_mu", values=dict.fromkeys(RADII, 0.0))
-    ours, theirs = load_model(spec)[0], load_model(nuhf.workspace(nuclei, "munu_mu"))[0]
+    spec = nuhf.workspace(shifted, "munu_mu", values=dict.fromkeys(RADII, 0.0), encoding="native")
+    ours, theirs = (
+        load_model(spec)[0],
+        load_model(nuhf.workspace(nuclei, "munu_mu", encoding="native"))[0],
+    )
     for moment in (0.0, 3.0):
         point = {"munu2_mu_em18": moment}
         np.testing.assert_allclose(at(ours, point), at(theirs, point), rtol=1e-12)
@@ -378,7 +382,7 @@ def test_asimov_data_are_at_the_reference(nuclei, shifted):
 
 def test_a_patch_grid_starts_at_the_reference(nuclei, shifted):
     grid = nuhf.patchset(shifted, "r2nu_mumu", search=[(-4e-32, 4e-32)], points=[3])
-    assert_same_counts(nuhf.workspace(shifted, "r2nu_mumu"), grid, {})
+    assert_same_counts(nuhf.workspace(shifted, "r2nu_mumu", encoding="native"), grid, {})
     alone, _ = plain(grid.background)
     expected = sum(rate(nuclei, RADII).values())
     np.testing.assert_allclose(at(alone, {"strength": 0.0}), expected, rtol=1e-10)
@@ -422,7 +426,7 @@ def test_an_empty_group_says_so(write):
     ("text", "words"),
     [
         ('charge = ["qnu_mumu"]', "groups to profile are charges, radii, moments"),
-        ('charges = ["qnu_mu"]', "unknown parameter 'qnu_mu'; did you mean qnu_mumu"),
+        ('charges = ["qnu_mu"]', "unknown parameter 'qnu_mu'; did you mean .*qnu_mumu"),
     ],
 )
 def test_broken_groups_are_refused(write, text, words):
@@ -638,7 +642,7 @@ def test_files_of_two_regions(nuclei, two, cli, work):
         )
     grid = nuhf.patchset(nuclei, "qnu_mumu", search=[(-1e-7, 1e-7)], points=[3])
     assert [len(p["patch"]) for p in grid.patchset["patches"]] == [2, 2, 2]
-    assert_same_counts(nuhf.workspace(nuclei, "qnu_mumu"), grid, {})
+    assert_same_counts(nuhf.workspace(nuclei, "qnu_mumu", encoding="native"), grid, {})
     ran = cli("fit", nuclei, "-o", "out")
     assert ran.code == 0, ran.err
     assert Path("out/spectrum.png").is_file()
@@ -703,11 +707,13 @@ def test_each_strength_scales_its_interaction(nuclei, eves):
             factor = 2.0 if component.startswith(name) else 1.0
             np.testing.assert_allclose(row, factor * plain_rate[component], rtol=1e-12)
         # and the model with the strength and the charge free has the same counts
-        model, _ = load_model(nuhf.workspace(nuclei, [f"norm_{name}", "qnu_ee"]))
+        model, _ = load_model(nuhf.workspace(nuclei, [f"norm_{name}", "qnu_ee"], encoding="native"))
         np.testing.assert_allclose(
             at(model, {f"norm_{name}": 2.0, "qnu_ee_em8": 3.0}), sum(moved.values()), rtol=1e-10
         )
-        held, _ = load_model(nuhf.workspace(nuclei, "qnu_ee", values={f"norm_{name}": 2.0}))
+        held, _ = load_model(
+            nuhf.workspace(nuclei, "qnu_ee", values={f"norm_{name}": 2.0}, encoding="native")
+        )
         np.testing.assert_allclose(at(held, {"qnu_ee_em8": 3.0}), sum(moved.values()), rtol=1e-10)
 
 

@@ -42,11 +42,12 @@ def _problem(
     settings: Mapping[str, float] | None = None,
     patch: Names = (),
     measurement: str | None = None,
+    inject: Mapping[str, float] | None = None,
 ) -> Problem:
     """Return the problem whose couplings are those wanted and those profiled."""
     first, rest = (wanted[:1], wanted[1:]) if wanted else ([strength(names) or ""], [])
     free = (*rest, *one_or_more(profile, "profile"))
-    chosen = options(anapole, values, free, fix, "compiled", asimov, None, settings)
+    chosen = options(anapole, values, free, fix, "compiled", asimov, None, settings, inject)
     name = first[0] or None
     if isinstance(names, Model) and not wanted:
         name = None
@@ -68,6 +69,7 @@ def log_density(
     settings: Mapping[str, float] | None = None,
     patch: Names = (),
     measurement: str | None = None,
+    inject: Mapping[str, float] | None = None,
 ) -> LogDensity:
     """Return the posterior log density of couplings and nuisances, for any sampler.
 
@@ -83,7 +85,7 @@ def log_density(
         default), ``flat-magnitude``, ``normal:MEAN,SD``, ``table:FILE``, in base units.
     profile : sequence of str
         Further free couplings, or groups of them, as in `limit`.
-    analysis, anapole, values, fix, asimov, settings, patch, measurement
+    analysis, anapole, values, fix, asimov, settings, patch, measurement, inject
         As in `limit`.
 
     Returns
@@ -99,8 +101,9 @@ def log_density(
     """
     wanted = list(one_or_more(parameter, "parameter"))
     posed = _problem(
-        names, wanted, profile, analysis, anapole, values, fix, asimov, settings, patch, measurement
-    )
+        names, wanted, profile, analysis, anapole, values, fix, asimov, settings, patch,
+        measurement, inject,
+    )  # fmt: skip
     return of_problem(posed, prior)
 
 
@@ -122,13 +125,14 @@ def posterior(
     settings: Mapping[str, float] | None = None,
     patch: Names = (),
     measurement: str | None = None,
+    inject: Mapping[str, float] | None = None,
 ) -> Posterior:
     """Return the posterior of one or several couplings, by importance sampling.
 
     Parameters
     ----------
     names, parameter, prior, profile, analysis, anapole, values, fix, asimov, settings, patch, \
-measurement
+measurement, inject
         As in `log_density`. The couplings in ``parameter`` each get a marginal density and a
         region of highest density; those of ``profile`` are free and integrated out.
     cl : float
@@ -151,7 +155,7 @@ measurement
     density = log_density(
         names, parameter, prior=prior, profile=profile, analysis=analysis, anapole=anapole,
         values=values, fix=fix, asimov=asimov, settings=settings, patch=patch,
-        measurement=measurement,
+        measurement=measurement, inject=inject,
     )  # fmt: skip
     wanted = list(one_or_more(parameter, "parameter"))
     axes = {axis.name: axis for axis in density.axes}

@@ -29,6 +29,7 @@ __all__ = [
     "model_options",
     "notes",
     "one_stdout",
+    "parse_injected",
     "parse_nuisances",
     "parse_numbers",
     "parse_values",
@@ -266,6 +267,11 @@ def parse_numbers(numbers: tuple[str, ...]) -> dict[str, float]:
     return _parse(numbers, "--setting", "mediator_mass_mev=30", lambda name: name)
 
 
+def parse_injected(inject: tuple[str, ...]) -> dict[str, float]:
+    """Parse ``NAME=VALUE`` of couplings and nuisances; `InputError` as in `parse_values`."""
+    return _parse(inject, "--inject", "qnu_ee=1e-8", lambda name: name)
+
+
 def parse_nuisances(settings: tuple[str, ...]) -> dict[str, float]:
     """Parse ``NAME=VALUE`` of nuisances; `InputError` as in `parse_values`."""
     return _parse(settings, "--nuisance", "flux_sns=1", lambda name: name)
@@ -319,7 +325,7 @@ def keywords(
         "engine": engine,
         "asimov": asimov,
         "settings": parse_numbers(numbers),
-        "inject": _parse(inject, "--inject", "qnu_ee=1e-8", lambda name: name),
+        "inject": parse_injected(inject),
         "patch": patch,
         "measurement": measurement,
     }

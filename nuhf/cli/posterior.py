@@ -53,6 +53,7 @@ def posterior(
     profile: tuple[str, ...],
     fix: tuple[str, ...],
     asimov: bool,
+    inject: tuple[str, ...],
     patch: tuple[str, ...],
     measurement: str | None,
     save_draws: Path | None,
@@ -75,6 +76,7 @@ def posterior(
             seed=seed, profile=profile, analysis=analysis, anapole=anapole,
             values=options.parse_values(settings), fix=fix, asimov=asimov,
             settings=options.parse_numbers(numbers), patch=patch, measurement=measurement,
+            inject=options.parse_injected(inject),
         )  # fmt: skip
     if output is not None:
         from nuhf.cli import artefacts

@@ -213,7 +213,8 @@ def bin_errors(channel: Json) -> Iterator[Finding]:
         good = (nominal > 0) & (error > 0)
         if not good.any():
             continue
-        relative = error[good] / nominal[good]
+        with np.errstate(over="ignore"):
+            relative = error[good] / nominal[good]
         if relative.max() < _SMALL:
             message = (
                 f"at most {100 * relative.max():.2g} % of the expectation: are relative errors "
