@@ -238,10 +238,10 @@ def random_starts(problem, rng, number, feasible=True):
     return np.array(found)
 
 
-@pytest.mark.parametrize("parameter", ["r2nu_ee", "r2nu_mumu"])
-def test_no_limit_depends_on_the_start(problem_of, parameter):
+@pytest.mark.parametrize("parameter", ["qnu_ee", "r2nu_mumu"])
+def test_no_limit_depends_on_the_start(nuclei_problem_of, parameter):
     """100 random starts of all nuisances give the same four ends to 1e-6."""
-    problem = problem_of(parameter)
+    problem = nuclei_problem_of(parameter)
     profiler = problem.profiler()
     reference = np.ravel(found_by(profiler, problem).pieces)
     assert len(reference) == 4
@@ -276,9 +276,9 @@ def test_a_start_outside_the_domain_gives_the_right_answer(problem_of, parameter
     assert failed < 0.01 * tried
 
 
-def test_random_starts_of_two_couplings(problem_of):
+def test_random_starts_of_two_couplings(nuclei_problem_of):
     """qnu_ee with qnu_mumu free: random starts of the free coupling, several tried together."""
-    problem = problem_of("qnu_ee", profile=("qnu_mumu",))
+    problem = nuclei_problem_of("qnu_ee", profile=("qnu_mumu",))
     profiler = problem.profiler()
     reference = np.ravel(found_by(profiler, problem).pieces)
     rng = np.random.default_rng(14)
@@ -290,8 +290,8 @@ def test_random_starts_of_two_couplings(problem_of):
         np.testing.assert_allclose(ends, reference, rtol=0, atol=1e-6 * np.abs(reference).max())
 
 
-def test_random_starts_of_the_coupling_end_in_the_minima_found(problem_of):
-    problem = problem_of("qnu_ee")
+def test_random_starts_of_the_coupling_end_in_the_minima_found(nuclei_problem_of):
+    problem = nuclei_problem_of("qnu_ee")
     profiler = problem.profiler()
     minima = np.array([m.value for m in found_by(profiler, problem).minima])
     rng = np.random.default_rng(12)
@@ -303,9 +303,9 @@ def test_random_starts_of_the_coupling_end_in_the_minima_found(problem_of):
 
 
 @pytest.mark.parametrize("parameter", ["qnu_ee", "r2nu_ee", "r2nu_mumu", "sin2thetaW"])
-def test_second_minima_are_found(problem_of, parameter):
+def test_second_minima_are_found(nuclei_problem_of, parameter):
     """Two minima with higher ground on both sides and between, and a piece around each."""
-    problem = problem_of(parameter)
+    problem = nuclei_problem_of(parameter)
     profiler = problem.profiler()
     found = found_by(profiler, problem)
     one, two = sorted(m.value for m in found.minima)
@@ -323,11 +323,11 @@ def test_second_minima_are_found(problem_of, parameter):
     )
 
 
-def test_a_second_minimum_needs_no_luck_with_the_first(problem_of):
+def test_a_second_minimum_needs_no_luck_with_the_first(nuclei_problem_of):
     """Searching only around the second minimum of qnu_ee finds that minimum."""
-    problem = problem_of("qnu_ee", search=(3e-7, 1.2e-6))
+    problem = nuclei_problem_of("qnu_ee", search=(3e-7, 1.2e-6))
     found = found_by(problem.profiler(), problem)
-    whole = problem_of("qnu_ee")
+    whole = nuclei_problem_of("qnu_ee")
     second = found_by(whole.profiler(), whole).minima[1].value
     assert found.best.value == pytest.approx(second, rel=1e-5)
 

@@ -11,9 +11,6 @@ from conftest import EXPERIMENT
 
 import nuhf
 from nuhf import exchange
-from nuhf.experiments.catalogue import load
-from nuhf.experiments.prepare import prepare
-from nuhf.stats.problem import Options, pose
 from nuhf.workspaces import encode
 from nuhf.workspaces.validate import validate
 
@@ -36,21 +33,9 @@ def checks(content, severity="error", **options):
 
 
 @pytest.fixture(scope="module")
-def problem_of():
-    """Problems of the scattering on nuclei alone, whose range of charges reaches interference."""
-    prepared = prepare(load(EXPERIMENT, "cevns-only"))
-    return lambda parameter: pose([prepared], parameter, Options())
-
-
-@pytest.fixture(scope="module")
-def stock_of(problem_of):
-    return lambda parameter: (encode.stock(problem_of(parameter).description),)
-
-
-@pytest.fixture(scope="module")
-def native(problem_of):
+def native(nuclei_problem_of):
     return lambda parameter="qnu_ee": copy.deepcopy(
-        encode.native(problem_of(parameter).description)
+        encode.native(nuclei_problem_of(parameter).description)
     )
 
 
@@ -101,13 +86,13 @@ def test_a_combination_with_it_is_clean(native):
     assert validate(spec).ok
 
 
-def test_facts_of_the_encodings(native, stock_of):
+def test_facts_of_the_encodings(native, nuclei_stock_of):
     facts = validate(native()).facts
     assert (facts["channels"], facts["bins"], facts["samples"]) == (1, 99, 7)
     assert facts["parameters"] == 9
     assert facts["poi"] == ["qnu_ee_em8"]
-    assert "steep normsys" in validate(stock_of("qnu_ee")[0]).facts["encoding"]
-    assert "exact" in validate(stock_of("munu_mu")[0]).facts["encoding"]
+    assert "steep normsys" in validate(nuclei_stock_of("qnu_ee")[0]).facts["encoding"]
+    assert "exact" in validate(nuclei_stock_of("munu_mu")[0]).facts["encoding"]
 
 
 # ------------------------------------------------------------------------- errors
@@ -190,21 +175,23 @@ def test_negative_totals_of_our_processes(native):
     assert checks(spec) == set()
 
 
-def test_negative_totals_of_stock_files_are_judged_on_the_process(stock_of):
-    spec = copy.deepcopy(stock_of("qnu_ee")[0])
+def test_negative_totals_of_stock_files_are_judged_on_the_process(nuclei_stock_of):
+    spec = copy.deepcopy(nuclei_stock_of("qnu_ee")[0])
     assert checks(spec) == set()
     part = sample(spec, "cevns_e_qnu_ee_linear")
     part["data"] = [3.0 * value for value in part["data"]]
     assert checks(spec) == {"negative-total"}
 
 
-def test_counts_that_pyhf_s_default_optimizer_cannot_take_are_said(stock_of):
+def test_counts_that_pyhf_s_default_optimizer_cannot_take_are_said(nuclei_stock_of):
     """The slopes of DARWIN's 2NLL, measured in `checks.needs_minuit`, and those of CsI."""
     darwin = ROOT / "workspaces" / "darwin-300ty" / "munu_eff.stock.json"
     (report,) = nuhf.validate(darwin)
     assert report.ok
     assert [f.check for f in report.findings if "--optimizer minuit" in f.message] == ["optimizer"]
-    assert not [f for f in validate(stock_of("qnu_ee")[0]).findings if f.check == "optimizer"]
+    assert not [
+        f for f in validate(nuclei_stock_of("qnu_ee")[0]).findings if f.check == "optimizer"
+    ]
 
 
 def test_negative_totals_elsewhere():
@@ -310,9 +297,9 @@ def test_an_uncertainty_without_effect_is_only_mentioned():
     assert found(spec, "info")["no-effect", "channel SR, process B, a"] == "changes nothing"
 
 
-def test_our_uncertainties_are_judged_on_the_process(stock_of):
+def test_our_uncertainties_are_judged_on_the_process(nuclei_stock_of):
     """Also in a stock file, where the coupling's own (2, 2) and (2, 1/2) are no uncertainties."""
-    spec = copy.deepcopy(stock_of("qnu_ee")[0])
+    spec = copy.deepcopy(nuclei_stock_of("qnu_ee")[0])
     for part in spec["channels"][0]["samples"]:
         for modifier in part["modifiers"]:
             if modifier["name"] == "flux_sns":
@@ -327,9 +314,9 @@ def test_signal_without_background():
     assert "1 of 2 bins (1)" in warnings["no-background", "channel SR"]
 
 
-def test_signal_without_background_in_our_encodings(native, stock_of):
+def test_signal_without_background_in_our_encodings(native, nuclei_stock_of):
     """In a stock file, whose samples stay as they are at the value 0, if they cancel there."""
-    for spec in (native(), copy.deepcopy(stock_of("qnu_ee")[0])):
+    for spec in (native(), copy.deepcopy(nuclei_stock_of("qnu_ee")[0])):
         samples = spec["channels"][0]["samples"]
         moving = [one for one in samples if "qnu_ee" in one["name"]]
         steady = [one for one in samples if one not in moving]
