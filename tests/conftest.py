@@ -58,8 +58,26 @@ def templates(prepared):
 
 
 @pytest.fixture(scope="session")
+def nuclei():
+    """The CsI of 2021 without electrons: charges large enough for a second minimum."""
+    from nuhf.experiments.catalogue import load
+    from nuhf.experiments.prepare import prepare
+
+    return prepare(load(EXPERIMENT, "cevns-only"))
+
+
+@pytest.fixture(scope="session")
 def problem_of(prepared):
     """``problem_of("qnu_ee")``: the posed problem, built once per session."""
+    return _posing(prepared)
+
+
+@pytest.fixture(scope="session")
+def nuclei_problem_of(nuclei):
+    return _posing(nuclei)
+
+
+def _posing(prepared):
     from nuhf.stats.problem import Options, pose
 
     @cache
@@ -75,6 +93,15 @@ def stock_of(problem_of):
 
     The unit is in native fit units: native theta = unit x stock POI.
     """
+    return _encoding(problem_of)
+
+
+@pytest.fixture(scope="session")
+def nuclei_stock_of(nuclei_problem_of):
+    return _encoding(nuclei_problem_of)
+
+
+def _encoding(problem_of):
     import pyhf
 
     from nuhf.workspaces import encode

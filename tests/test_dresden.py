@@ -472,7 +472,7 @@ def test_counts_beside_an_expected_background(tmp_path):
         (EXCESS, 'data = { kind = "values", values = [-395.0] }', "no square root: give errors"),
         (EXCESS, EXCESS.replace("[106.0]", "[106.0, 1.0]"), "1 values and 2 errors"),
         (INLINE, INLINE.replace("0.80", "0.10"), "must increase"),
-        ("formula = { Ge = 1 }", "formula = { Na = 1 }", "the curve of|Lindhard|electrons|shells"),
+        ("formula = { Ge = 1 }", "formula = { Ne = 1 }", "electrons/Ne_shells.csv"),
         ("parameters = [", 'nuisances = ["l"]\nparameters = [', "'l' is not defined"),
         (START, f"{START}\nrecoil_max_kev = 1e-6", "is not below recoil_max_kev"),
         (EXCESS, f"{EXCESS}\nsignals = []", "has no process: it sees no signal"),

@@ -325,7 +325,7 @@ REFUSALS = {
     "parameter": (PROFILES + 'parameter = "qnu_e"', "unknown parameter 'qnu_e'; did you mean"),
     "analysis": (
         PROFILES + 'curves = [{ label = "a", parameter = "qnu_ee", analysis = "khan2032" }]',
-        "figures.one.curves.0 (qnu_ee): coherent-csi-2021.toml: no analysis 'khan2032'",
+        "coherent-csi-2021.toml: no analysis 'khan2032'",
     ),
     "units": (
         PROFILES + 'curves = [{ label = "a", parameter = ["qnu_ee", "munu_e"], panel = "p" }]',

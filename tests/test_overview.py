@@ -160,10 +160,7 @@ def test_order_of_the_couplings():
     assert [parameters.get(name).group.name for name in COUPLINGS] == groups
     for one, other in pairwise(COUPLINGS):
         if one.startswith("abs_") and not other.startswith("abs_"):
-            assert (
-                parameters.get(one).group
-                != parameters.get(other).group
-            )
+            assert parameters.get(one).group != parameters.get(other).group
 
 
 def test_a_fit_that_fails_is_told_and_not_drawn(monkeypatch):

@@ -164,6 +164,7 @@ def test_solar_counts(regions):
 
 
 TRUE = ('kind = "points"', 'kind = "points"\nvariable = "true"')
+TRUE_COLUMNS = {"xenonnt-sr0": "e_kev", "lz-ws2022": "e_kev_ee"}
 COLUMNS = {
     # 136Xe of PandaX: to 40 keV here, cut at another energy there
     "xenonnt-sr0": ("pb214", "kr85", "materials", "xe136", "xe124", "xe133", "kr83m"),
@@ -198,7 +199,8 @@ def test_signal_equals_an_independent_evaluation(regions, changed, name, compone
         np.testing.assert_allclose(ours, theirs, atol=0.03 * theirs.max())
         np.testing.assert_allclose(ours[:20], theirs[:20], atol=0.003 * theirs.max())
     else:
-        ours = signal(prepare(load(changed(name, TRUE), PAPER)).regions[0])
+        named = ("last =", f'signal_column = "{TRUE_COLUMNS[name]}", last =')
+        ours = signal(prepare(load(changed(name, TRUE, named), PAPER)).regions[0])
         np.testing.assert_allclose(ours, theirs, atol=0.004 * theirs.max())
 
 

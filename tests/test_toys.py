@@ -29,8 +29,8 @@ from nuhf.toys.sample import (
 
 
 @pytest.fixture(scope="module")
-def charge(problem_of):
-    return problem_of("qnu_ee")
+def charge(nuclei_problem_of):
+    return nuclei_problem_of("qnu_ee")
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,9 @@ from conftest import EXPERIMENT
 
 import nuhf
 from nuhf import exchange
+from nuhf.experiments.catalogue import load
+from nuhf.experiments.prepare import prepare
+from nuhf.stats.problem import Options, pose
 from nuhf.workspaces import encode
 from nuhf.workspaces.validate import validate
 
@@ -30,6 +33,18 @@ def found(content, severity=None, **options):
 
 def checks(content, severity="error", **options):
     return {check for check, _ in found(content, severity, **options)}
+
+
+@pytest.fixture(scope="module")
+def problem_of():
+    """Problems of the scattering on nuclei alone, whose range of charges reaches interference."""
+    prepared = prepare(load(EXPERIMENT, "cevns-only"))
+    return lambda parameter: pose([prepared], parameter, Options())
+
+
+@pytest.fixture(scope="module")
+def stock_of(problem_of):
+    return lambda parameter: (encode.stock(problem_of(parameter).description),)
 
 
 @pytest.fixture(scope="module")
@@ -313,14 +328,20 @@ def test_signal_without_background():
 
 
 def test_signal_without_background_in_our_encodings(native, stock_of):
+    """In a stock file, whose samples stay as they are at the value 0, if they cancel there."""
     for spec in (native(), copy.deepcopy(stock_of("qnu_ee")[0])):
-        for one in spec["channels"][0]["samples"]:
-            if "qnu_ee" not in one["name"]:
-                one["data"][5] = 0.0
-                for modifier in one["modifiers"]:
-                    if modifier["type"] == "histosys":
-                        for row in modifier["data"].values():
-                            row[5] = 0.0
+        samples = spec["channels"][0]["samples"]
+        moving = [one for one in samples if "qnu_ee" in one["name"]]
+        steady = [one for one in samples if one not in moving]
+        for one in steady:
+            one["data"][5] = 0.0
+            for modifier in one["modifiers"]:
+                if modifier["type"] == "histosys":
+                    for row in modifier["data"].values():
+                        row[5] = 0.0
+        if "normsys" in {m["type"] for m in moving[0]["modifiers"] if "qnu" in m["name"]}:
+            assert ("no-background", "channel coherent_csi_2021") not in found(spec)
+            sample(spec, "cevns_e")["data"][5] = -sum(one["data"][5] for one in moving)
         assert "1 of 99 bins (5)" in found(spec)["no-background", "channel coherent_csi_2021"]
 
 

@@ -2,11 +2,14 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from nuhf.cli import options, progress
+
+if TYPE_CHECKING:
+    from nuhf.workspaces.patchset import PatchGrid
 
 __all__ = ["patchset", "publish", "pyhf_command", "unpack"]
 
@@ -34,6 +37,13 @@ def _print_notes(notes: tuple[str, ...]) -> None:
                    "interval and half its width on both sides.")  # fmt: skip
 @click.option("--points", type=int, multiple=True, default=(41,), show_default=True,
               help="Points along the axes; give it once, or once per -p.")  # fmt: skip
+@click.option("--over", metavar="SETTING",
+              help="Write a patch set for each value of a setting, such as mediator_mass_mev, in "
+                   "a folder of its own.")  # fmt: skip
+@click.option("--between", nargs=2, type=float, default=(0.01, 10000.0), show_default=True,
+              metavar="LO HI", help="First and last value of --over, at equal ratios.")  # fmt: skip
+@click.option("--values", "number", default=7, show_default=True,
+              help="Number of values of --over.")  # fmt: skip
 @_hepdata
 @options.model_options
 @_folder
@@ -42,6 +52,9 @@ def patchset(
     parameter: tuple[str, ...],
     search: tuple[tuple[float, float], ...],
     points: tuple[int, ...],
+    over: str | None,
+    between: tuple[float, float],
+    number: int,
     hepdata: str | None,
     settings: tuple[str, ...],
     numbers: tuple[str, ...],
@@ -51,25 +64,41 @@ def patchset(
     """Write a patch set for plain pyhf: BkgOnly.json, patchset.json and fix_strength.json.
 
     Example:  nuhf patchset coherent-csi-2021 -p qnu_mumu --points 21 -o qnu_mumu
+
+    Example:  nuhf patchset coherent-csi-2021 -p g_b_l --over mediator_mass_mev -o b_l
     """
-    from nuhf import exchange, resources
+    from nuhf import exchange
+    from nuhf.exclusions import spaced
+
+    fixed = options.parse_numbers(numbers)
+    places = {output: fixed}
+    if over is not None:
+        places = {
+            output / f"{over}_{value:.4g}": {**fixed, over: float(value)}
+            for value in spaced(*between, number)
+        }
+    for folder, numeric in places.items():
+        with progress.shown("patchset"):
+            grid = exchange.patchset(
+                experiments, parameter, search=search, points=points, hepdata=hepdata,
+                values=options.parse_values(settings), settings=numeric, **chosen,
+            )  # fmt: skip
+        _write_grid(folder, grid)
+
+
+def _write_grid(folder: Path, grid: "PatchGrid") -> None:
+    from nuhf import resources
     from nuhf.workspaces.patchset import FIX_STRENGTH
 
-    with progress.shown("patchset"):
-        found = exchange.patchset(
-            experiments, parameter, search=search, points=points, hepdata=hepdata,
-            values=options.parse_values(settings),
-            settings=options.parse_numbers(numbers), **chosen,
-        )  # fmt: skip
     contents = {
-        "BkgOnly.json": found.background,
-        "patchset.json": found.patchset,
+        "BkgOnly.json": grid.background,
+        "patchset.json": grid.patchset,
         "fix_strength.json": FIX_STRENGTH,
     }
     for name, content in contents.items():
-        resources.write_json(output / name, content)
-        options.say(output / name)
-    _print_notes(found.notes)
+        resources.write_json(folder / name, content)
+        options.say(folder / name)
+    _print_notes(grid.notes)
 
 
 @options.command()

@@ -177,7 +177,7 @@ def load(name: str, analysis: str = "default") -> Loaded:
         parse(path, content)
     elif analysis not in analyses:
         raise InputError(
-            f"{path.name}: no analysis '{analysis}'; {parameters.suggest(analysis, analyses)}"
+            f"{path}: no analysis '{analysis}'; {parameters.suggest(analysis, analyses)}"
         )
     parse(path, content)
     resolved = laid_over(path, content, analysis)

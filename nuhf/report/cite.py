@@ -234,10 +234,10 @@ def _parts(text: str) -> list[str]:
 
 
 def _closed(doi: str) -> str:
-    """Drop closing parentheses and stops that belong to the sentence, not to the DOI."""
-    doi = doi.rstrip(".")
+    """Drop closing parentheses, stops and colons that belong to the sentence, not to the DOI."""
+    doi = doi.rstrip(".:")
     while doi.endswith(")") and doi.count(")") > doi.count("("):
-        doi = doi[:-1].rstrip(".")
+        doi = doi[:-1].rstrip(".:")
     return doi
 
 
