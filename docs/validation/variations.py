@@ -45,9 +45,7 @@ FERMI = key("form factor", "symmetrised Fermi", "form_factor", '"symmetrised-fer
 FORM = (key("form factor", "Klein-Nystrand", "form_factor", '"klein-nystrand"'), FERMI)
 # the same with the radius as its argument, as an expansion in the neutron radius needs it
 FORM_RMS = (key("form factor", "Klein-Nystrand", "form_factor", '"klein-nystrand-rms"'), FERMI)
-SCHEMES = (
-    key("couplings", "radiatively corrected", "couplings", '"radiative"'),
-)
+SCHEMES = (key("couplings", "radiatively corrected", "couplings", '"radiative"'),)
 QF_2021 = (
     ("coefficients = [0.0878]", "coefficients = [0.0554628, 4.30681, -111.707, 840.384]"),
     ("up = [0.1044]\n", "up = [0.0613632, 3.51547, -85.5548, 595.562]\n"),
