@@ -228,7 +228,7 @@ def test_asymptotic_methods_say_when_they_do_not_hold(tmp_path, method, events, 
     assert EVENTS * found.upper_limit**2 == pytest.approx(events, rel=0.01)
     (note,) = [note for note in found.notes if "few counts" in note]
     assert f"covers {covers} % just beyond it (exactly)" in note
-    assert "use --method feldman-cousins" in note
+    assert "use method='feldman-cousins'" in note
     # and nothing is said of many
     (many,) = nuhf.limit(count(tmp_path, 400, 400), "munu_e", method=method)
     assert not any("few counts" in note for note in many.notes)

@@ -4,7 +4,7 @@
 experiments (or files) from which they build one. Of a model, all that describes it is fixed.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TextIO
 
@@ -16,7 +16,6 @@ from nuhf.api.arguments import (
     Anapole,
     Bracket,
     Engine,
-    ExperimentsLike,
     Method,
     ModelLike,
     Names,
@@ -27,21 +26,15 @@ from nuhf.api.arguments import (
     whole,
 )
 from nuhf.api.arguments import names as one_or_more
-from nuhf.api.given import prepared_of
 from nuhf.api.model import Model
-from nuhf.api.posed import ToyChoices, check, one_problem, posed_fit, posed_limits, strength
+from nuhf.api.posed import ToyChoices, check, one_problem, posed_fit, posed_limits
 from nuhf.errors import InputError
-from nuhf.exclusions import ExclusionResult
-from nuhf.exclusions import exclusion as find_exclusion
-from nuhf.stats import ranking as impacts
 from nuhf.stats.contour import ContourResult
 from nuhf.stats.intervals import threshold
-from nuhf.stats.ranking import RankingResult
-from nuhf.stats.results import CoverageResult, FitResult, LimitResult, Limits, ScanResult
-from nuhf.toys.coverage import coverage as measure
+from nuhf.stats.results import FitResult, LimitResult, Limits, ScanResult
 from nuhf.toys.feldman_cousins_2d import region
 
-__all__ = ["contour", "coverage", "exclusion", "fit", "interval", "limit", "ranking", "scan"]
+__all__ = ["contour", "fit", "interval", "limit", "scan"]
 
 FloatArray = NDArray[np.float64]
 
@@ -162,71 +155,6 @@ def interval(
 
 
 @in_words
-def coverage(
-    names: ModelLike,
-    parameter: str | None = None,
-    *,
-    true: float,
-    cl: float = 0.9,
-    method: Method = "delta-chi2",
-    inner: int | None = None,
-    nuisances: Mapping[str, float] | None = None,
-    analysis: str = "default",
-    anapole: Anapole = "standard",
-    values: Mapping[str, float] | None = None,
-    profile: Names = (),
-    fix: NuisanceValues = (),
-    engine: Engine = "compiled",
-    asimov: bool = False,
-    settings: Mapping[str, float] | None = None,
-    patch: Names = (),
-    measurement: str | None = None,
-    inject: Mapping[str, float] | None = None,
-    search: Bracket | None = None,
-    toys: int | None = None,
-    seed: int | None = None,
-    jobs: int | None = None,
-    scheduler: str | None = None,
-    checkpoint: str | Path | None = None,
-    progress: TextIO | None = None,
-) -> CoverageResult:
-    """Measure how often an interval contains the true value.
-
-    Parameters
-    ----------
-    names, parameter
-        As in `limit`; one parameter.
-    true : float
-        True value in the base unit.
-    cl, method : float, str
-        Confidence level, and ``delta-chi2`` or ``feldman-cousins``.
-    inner : int, optional
-        Toys at most for the critical value of each toy (``feldman-cousins``; 1000).
-    nuisances : mapping, optional
-        True nuisances; the others are as fitted to the data at the true value.
-    analysis, anapole, values, profile, fix, engine, asimov, settings, patch, measurement, inject
-        As in `limit`.
-    search : (float, float), optional
-        Range of the parameter in base units.
-    toys, seed, jobs, scheduler, checkpoint, progress
-        As in `limit`.
-
-    Returns
-    -------
-    nuhf.stats.results.CoverageResult
-    """
-    check(cl, method)
-    if method != "feldman-cousins" and inner is not None:
-        raise InputError(f"inner: {method} takes none, feldman-cousins does")
-    chosen = options(anapole, values, profile, fix, engine, asimov, search, settings, inject)
-    made = ToyChoices(toys, seed, None, jobs, scheduler, checkpoint, progress).options(1000)
-    assert made is not None  # there is a default
-    problem = one_problem(names, parameter, chosen, analysis, patch, measurement)
-    most = 1000 if inner is None else whole(inner, "inner")
-    return measure(problem, number(true, "true"), cl, method, made, most, nuisances)
-
-
-@in_words
 def scan(
     names: ModelLike,
     parameter: str | None = None,
@@ -271,59 +199,6 @@ def scan(
     problem = one_problem(names, parameter, chosen, analysis, patch, measurement)
     found = None if chosen.search else questions.limit(problem, cl, "delta-chi2")
     return questions.scan(problem, whole(points, "points"), found)
-
-
-@in_words
-def exclusion(
-    names: ExperimentsLike,
-    parameter: str,
-    setting: str,
-    at: Sequence[float] | FloatArray,
-    *,
-    cl: float = 0.9,
-    method: Method = "delta-chi2",
-    step: Callable[[str], None] = lambda text: None,
-    analysis: str = "default",
-    anapole: Anapole = "standard",
-    values: Mapping[str, float] | None = None,
-    profile: Names = (),
-    fix: NuisanceValues = (),
-    engine: Engine = "compiled",
-    asimov: bool = False,
-    settings: Mapping[str, float] | None = None,
-    patch: Names = (),
-    measurement: str | None = None,
-    inject: Mapping[str, float] | None = None,
-    search: Bracket | None = None,
-) -> ExclusionResult:
-    """Return intervals at values of a setting.
-
-    Parameters
-    ----------
-    names, parameter
-        As in `limit`; one parameter.
-    setting, at : str, sequence of float
-        A number of the model of a coupling, such as ``mediator_mass_mev``, and its values.
-    cl, method : float, str
-        As in `limit`.
-    step : callable
-        Is told, in words, which value comes next.
-    analysis, anapole, values, profile, fix, engine, asimov, settings, patch, measurement, inject
-        As in `limit`.
-    search : (float, float), optional
-        Range of the parameter in base units.
-
-    Returns
-    -------
-    nuhf.exclusions.ExclusionResult
-    """
-    check(cl, method)
-    chosen = options(anapole, values, profile, fix, engine, asimov, search, settings, inject)
-    if patch or measurement:
-        raise InputError("a patch and a measurement are of workspace files, not of experiments")
-    return find_exclusion(
-        prepared_of(names, analysis), parameter, chosen, setting, at, cl, method, step
-    )
 
 
 @in_words
@@ -448,46 +323,3 @@ def fit(
     chosen = options(anapole, values, profile, fix, engine, asimov, None, settings, inject)
     made = ToyChoices(toys, seed, None, jobs, scheduler, checkpoint, progress)
     return posed_fit(names, parameter, chosen, made, analysis, patch, measurement)[1]
-
-
-@in_words
-def ranking(
-    names: ModelLike,
-    parameter: str | None = None,
-    *,
-    cl: float = 0.9,
-    analysis: str = "default",
-    anapole: Anapole = "standard",
-    values: Mapping[str, float] | None = None,
-    profile: Names = (),
-    fix: NuisanceValues = (),
-    engine: Engine = "compiled",
-    asimov: bool = False,
-    settings: Mapping[str, float] | None = None,
-    patch: Names = (),
-    measurement: str | None = None,
-    inject: Mapping[str, float] | None = None,
-) -> RankingResult:
-    """Rank the nuisances by their impact on a parameter.
-
-    Parameters
-    ----------
-    names, parameter
-        As in `fit`.
-    cl : float
-        Confidence level of the interval whose ends are moved, too.
-    analysis, anapole, values, profile, fix, engine, asimov, settings, patch, measurement, inject
-        As in `limit`.
-
-    Returns
-    -------
-    nuhf.stats.ranking.RankingResult
-        Impacts on the best fit and on the ends of the interval, the statistical and systematic
-        parts of the error, groups, pulls, correlations. With ``engine="pyhf"`` the fits are
-        cabinetry's, without the ends and the parts.
-    """
-    chosen = options(anapole, values, profile, fix, engine, asimov, None, settings, inject)
-    name = parameter or strength(names)
-    return impacts.ranking(
-        one_problem(names, name, chosen, analysis, patch, measurement), number(cl, "cl")
-    )

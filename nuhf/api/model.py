@@ -333,6 +333,7 @@ def model(
     asimov: bool = False,
     anapole: Anapole = "standard",
     settings: Mapping[str, float] | None = None,
+    inject: Mapping[str, float] | None = None,
     engine: Engine = "compiled",
 ) -> Model:
     """Build a model with its data, once; `fit`, `interval`, `scan` and the others take it.
@@ -357,6 +358,8 @@ def model(
         ``standard`` or ``khan``.
     settings : mapping, optional
         Numbers of the coupling models, such as ``mediator_mass_mev``.
+    inject : mapping, optional
+        True values of Asimov data: couplings in base units, nuisances by name.
     engine : str
         ``compiled`` or ``pyhf``.
 
@@ -365,7 +368,9 @@ def model(
     nuhf.errors.InputError
         If anything given is not allowed; the message says what is.
     """
-    chosen = options(anapole, fixed, profiled, fixed_nuisances, engine, asimov, None, settings)
+    chosen = options(
+        anapole, fixed, profiled, fixed_nuisances, engine, asimov, None, settings, inject
+    )
     found = experiments_of(experiments)
     wanted = found[0].loaded.experiment.strength if poi is None else names([poi], "poi")[0]
     return Model(pose([one.prepared for one in found], wanted, chosen))

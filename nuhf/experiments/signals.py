@@ -47,7 +47,7 @@ class PhysicsSection(Section):
     settings: dict[str, float] = Field(
         default_factory=dict,
         description="Numbers of models of couplings, such as `mediator_mass_mev = 30`; the option "
-        "`--setting` has priority",
+        "settings of a question have priority",
     )
 
 

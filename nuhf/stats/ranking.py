@@ -66,7 +66,7 @@ class RankingResult(Result):
         Order of all parameters of the model, and their correlation matrix.
     observables : ndarray
         Change of the quantity when the auxiliary measurement of a nuisance is one standard
-        deviation higher, (n,). This and what follows is empty with ``--engine pyhf``.
+        deviation higher, (n,). This and what follows is empty with the engine ``pyhf``.
     cl, ends, end_shifts
         Confidence level; the outer ends of the interval (k,), those at no physical bound, and
         their change when a nuisance is held one error above and below, (n, 2, k).

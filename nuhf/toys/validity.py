@@ -72,8 +72,8 @@ def few_counts_note(
     return (
         f"few counts: about {max(number, 1.0):.0f} events decide the end at "
         f"{problem.parameter.show(end)}; the asymptotic interval of {percent(cl)} % covers "
-        f"{100 * part:.0f} % just beyond it ({how}): use --method feldman-cousins, or cls "
-        "with --toys",
+        f"{100 * part:.0f} % just beyond it ({how}): use method='feldman-cousins', or 'cls' "
+        "with toys",
     )
 
 
