@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 from conftest import EXPERIMENT as X
+from conftest import problems
 
 import nuhf
-from nuhf import api
 from nuhf.errors import InputError
 
 
 def test_an_injected_coupling_is_found_again():
     """At the truth 2NLL is at its minimum, whatever is fitted beside it; --set would hold it."""
-    (found,) = nuhf.limit(X, "qnu_ee", inject={"qnu_ee": 3e-8})
+    (found,) = nuhf.limit(X, "qnu_ee", analysis="cevns-only", inject={"qnu_ee": 3e-8})
     assert found.best_fit == pytest.approx(3e-8, rel=1e-4)
     assert found.goodness["saturated_2nll"] == pytest.approx(0.0, abs=1e-6)
     assert "qnu_ee = 3e-08" in found.notes[-1]
@@ -21,10 +21,12 @@ def test_an_injected_coupling_is_found_again():
 
 def test_an_injected_coupling_that_is_not_fitted_is_in_the_data():
     """The counts are those of `rate`; the fit of another coupling does not describe them."""
-    (problem,) = api.problems(X, "qnu_ee", inject={"qnu_mumu": 5e-8})
+    (problem,) = problems(X, "qnu_ee", analysis="cevns-only", inject={"qnu_mumu": 5e-8})
     compiled = problem.engine.compiled
     assert "qnu_mumu_em8" not in compiled.names
-    expected = sum(nuhf.rate(X, {"qnu_mumu": 5e-8})["coherent_csi_2021"].values())
+    expected = sum(
+        nuhf.rate(X, {"qnu_mumu": 5e-8}, analysis="cevns-only")["coherent_csi_2021"].values()
+    )
     np.testing.assert_allclose(problem.data[: compiled.n_main], expected, rtol=1e-9)
 
 
@@ -41,7 +43,7 @@ def test_files_take_a_truth_as_well():
 
 
 def test_nuisances_are_held_at_values_and_by_wildcards():
-    (problem,) = api.problems(X, "norm_cevns", fix=["qf_*", "flux_sns=1"])
+    (problem,) = problems(X, "norm_cevns", fix=["qf_*", "flux_sns=1"])
     compiled = problem.engine.compiled
     held = [n for n, fixed in zip(compiled.names, compiled.fixed, strict=True) if fixed]
     assert sorted(held) == ["flux_sns", "qf_csi_syst0", "qf_csi_syst1"]
@@ -56,10 +58,10 @@ def test_nuisances_are_held_at_values_and_by_wildcards():
 def test_experiments_have_analyses_of_their_own():
     """``NAME:ANALYSIS`` is the analysis of one experiment, and adds up as always."""
     names = [X, "dresden-2:default-lindhard"]
-    (both,) = api.problems(names, "munu_e")
+    (both,) = problems(names, "munu_e")
     assert both.analysis == "default, default-lindhard"
-    (alone,) = api.problems("dresden-2", "munu_e", analysis="default-lindhard")
-    (same,) = api.problems("dresden-2:default-lindhard", "munu_e")
+    (alone,) = problems("dresden-2", "munu_e", analysis="default-lindhard")
+    (same,) = problems("dresden-2:default-lindhard", "munu_e")
     theta = np.array([0.0, 0.01])
     np.testing.assert_allclose(same.profiler().at(theta), alone.profiler().at(theta), rtol=1e-12)
 
@@ -76,14 +78,35 @@ def test_experiments_have_analyses_of_their_own():
 )
 def test_bad_values_are_said(options, words):
     with pytest.raises(InputError, match=words):
-        api.problems(X, "qnu_ee", **options)
+        problems(X, "qnu_ee", **options)
     with pytest.raises(InputError, match="no analysis 'nope'"):
-        api.problems(f"{X}:nope", "qnu_ee")
+        problems(f"{X}:nope", "qnu_ee")
 
 
 def test_command(cli):
-    ran = cli("limit", X, "-p", "qnu_ee", "--inject", "qnu_ee=3e-8", "--fix", "qf_*")
+    ran = cli(
+        "limit",
+        X,
+        "-p",
+        "qnu_ee",
+        "--analysis",
+        "cevns-only",
+        "--inject",
+        "qnu_ee=3e-8",
+        "--fix",
+        "qf_*",
+    )
     assert ran.code == 0
     assert "(best fit 3e-08)" in ran.out
     assert "fixed nuisances: qf_*" in ran.out
     assert cli("limit", X, "-p", "qnu_ee", "--inject", "qnu_ee=x").code == 2
+
+
+def test_a_model_with_a_truth_has_its_data_in_the_workspace_too():
+    model = nuhf.model(X, "norm_cevns", inject={"norm_cevns": 1.5})
+    assert nuhf.fit(model).parameters["norm_cevns"][0] == pytest.approx(1.5, rel=1e-3)
+    (found,) = nuhf.limit(model.workspace("native"))
+    assert found.best_fit == pytest.approx(1.5, rel=1e-3)
+    assert nuhf.fit(model.replace(inject={})).parameters["norm_cevns"][0] < 1.4
+    with pytest.raises(InputError, match=r"hs3: nuhf.workspace"):
+        model.workspace("hs3")

@@ -280,10 +280,10 @@ def test_bad_questions_are_refused(keywords, message):
 def test_the_result_speaks():
     found = radii()
     text = found.table()
-    assert str(found) == text
+    assert str(found).startswith(text)
     for word in ("90 % highest density", "r2nu_ee", "prior flat", "effective size", "k-hat"):
         assert word in text
-    assert "<table>" in found._repr_html_()
+    assert "<pre>" in found._repr_html_()
     content = json.loads(json.dumps(found.to_dict()))
     assert content["provenance"]["options"]["priors"]["r2nu_ee"] == "flat in the fit parameter"
     assert content["marginals"][0]["pieces"] == [list(p) for p in found.marginals[0].pieces]

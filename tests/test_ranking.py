@@ -203,17 +203,19 @@ def test_nothing_global_is_changed(problem_of, capfd, monkeypatch, tmp_path, cap
 def test_held_nuisances_are_not_ranked_and_ranges_are_refused(problem_of, ranked):
     found = ranking(problem_of("norm_cevns", fix=("flux_sns",)))
     assert "flux_sns" not in found.nuisances
-    assert len(found.nuisances) == 7
+    assert len(found.nuisances) == 8
     assert found.error < 0.9 * ranked("norm_cevns")[1].error
     with pytest.raises(InputError, match="has no keyword 'search'"):
         nuhf.ranking(X, "qnu_ee", search=(-1e-7, 1e-7))
 
 
 def test_command(cli, work):
-    ran = cli("ranking", X, "-p", "qnu_mumu", "-o", "figures/impact.png")
+    ran = cli(
+        "ranking", X, "--analysis", "cevns-only", "-p", "qnu_mumu", "-o", "figures/impact.png"
+    )
     assert ran.code == 0, ran.err
     lines = ran.out.splitlines()
-    assert lines[0] == "coherent-csi-2021, analysis default, impacts on qnu_mumu"
+    assert lines[0] == "coherent-csi-2021, analysis cevns-only, impacts on qnu_mumu"
     assert [line.split()[0] for line in lines[2:4]] == ["nuisance", "eff_coherent_csi_2021"]
     assert len([line for line in lines if not NOTE.match(line)]) == 3 + 8 + 2
     assert re.fullmatch(r"error: statistical 2.5e-08 e, systematic .*e \(.*flux .*\)", lines[11])
@@ -224,14 +226,14 @@ def test_command(cli, work):
         assert path.read_bytes().startswith(PNG)
     text = (work / "figures" / "impact.csv").read_text()
     comments = [line for line in text.splitlines() if line.startswith("#")]
-    assert "impacts on qnu_mumu e: coherent-csi-2021, analysis default, nuhf" in comments[0]
+    assert "impacts on qnu_mumu e: coherent-csi-2021, analysis cevns-only, nuhf" in comments[0]
     rows = list(
         csv.DictReader(io.StringIO(text.partition("nuisance,")[1] + text.partition("nuisance,")[2]))
     )
     assert len(rows) == 8
     assert abs(float(rows[0]["postfit_up"])) > abs(float(rows[-1]["postfit_up"]))
     assert [path.name for path in work.iterdir()] == ["figures"]
-    ran = cli("ranking", X, "-p", "qnu_mumu", "-o", "alone.csv")
+    ran = cli("ranking", X, "--analysis", "cevns-only", "-p", "qnu_mumu", "-o", "alone.csv")
     assert (ran.code, ran.err) == (0, "wrote alone.csv\n")
     assert (work / "alone.csv").read_text() == text
     assert sorted(path.name for path in work.iterdir()) == ["alone.csv", "figures"]
@@ -248,8 +250,8 @@ def test_command_prints_json(cli):
     ran = cli("ranking", X, "--json")
     found = json.loads(ran.out)
     assert found["quantity"] == "norm_cevns"
-    assert len(found["nuisances"]) == len(found["prefit_up"]) == 8
-    assert len(found["correlation"]) == 9
+    assert len(found["nuisances"]) == len(found["prefit_up"]) == 9
+    assert len(found["correlation"]) == 10
     assert "versions" in found["provenance"]
     assert cli("ranking", X, "-p", "nothing").code == 2
 

@@ -4,7 +4,7 @@ import copy
 import html
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -226,6 +226,8 @@ class Model:
             If the encoding is unknown or cannot express the parameters.
         """
         encode.check_encoding(encoding)
+        if encoding not in get_args(Encoding):
+            raise InputError(f"{encoding}: nuhf.workspace(...) writes it, of experiments")
         problem = self.problem
         if encoding == "native" or not problem.experiments:
             spec = copy.deepcopy(dict(problem.spec))
@@ -268,6 +270,7 @@ class Model:
         fixed: Mapping[str, float] | None = None,
         fixed_nuisances: NuisanceValues | None = None,
         asimov: bool | None = None,
+        inject: Mapping[str, float] | None = None,
     ) -> "Model":
         """Return a model with some choices changed; templates are not built again."""
         old = self.problem.options
@@ -280,7 +283,7 @@ class Model:
             old.asimov if asimov is None else asimov,
             old.search,
             old.settings,
-            old.inject,
+            old.inject if inject is None else inject,
         )
         return Model(reposed(self.problem, self.poi if poi is None else poi, new))
 
@@ -388,6 +391,7 @@ def open(
     fixed: Mapping[str, float] | None = None,
     fixed_nuisances: NuisanceValues = (),
     asimov: bool = False,
+    inject: Mapping[str, float] | None = None,
     engine: Engine = "compiled",
 ) -> Model:
     """Open a pyhf workspace, ours or anybody's, or combine several, as a model.
@@ -402,7 +406,7 @@ def open(
         JSON patches of a single workspace: files, or ``PATCHSET.json:NAME``.
     measurement : str, optional
         Which measurement, of a workspace that has several.
-    profiled, fixed, fixed_nuisances, asimov, engine
+    profiled, fixed, fixed_nuisances, asimov, inject, engine
         As in `nuhf.model`.
 
     Raises
@@ -412,7 +416,7 @@ def open(
     nuhf.errors.ModelError
         If something is no valid workspace.
     """
-    chosen = options("standard", fixed, profiled, fixed_nuisances, engine, asimov, None, None)
+    chosen = options("standard", fixed, profiled, fixed_nuisances, engine, asimov, inject=inject)
     given = [one if isinstance(one, Mapping) else str(one) for one in several(files)]
     source: Workspaces = read_files(given, names(patch, "patch"), measurement)
     return Model(pose_files(source, None if poi is None else names([poi], "poi")[0], chosen))
