@@ -63,9 +63,9 @@ def patchset(
 ) -> None:
     """Write a patch set for plain pyhf: BkgOnly.json, patchset.json and fix_strength.json.
 
-    Example:  nuhf patchset coherent-csi-2021 -p qnu_mumu --points 21 -o qnu_mumu
-
     With --over, one for each value of a setting, such as mediator_mass_mev.
+
+    Example:  nuhf patchset coherent-csi-2021 -p qnu_mumu --points 21 -o qnu_mumu
     """
     from nuhf import exchange
     from nuhf.exclusions import spaced

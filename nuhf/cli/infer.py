@@ -138,10 +138,10 @@ def scan(
 ) -> None:
     """Scan the profile likelihood: print a summary; with -o write figure and CSV.
 
-    Example:  nuhf scan coherent-csi-2021 -p qnu_ee -o qnu_ee.png
-
     With --over it is the interval as a function of a setting, the classic exclusion plot:
     -p g_b_l --over mediator_mass_mev.
+
+    Example:  nuhf scan coherent-csi-2021 -p qnu_ee -o qnu_ee.png
     """
     import nuhf
     from nuhf.cli import artefacts
