@@ -287,8 +287,10 @@ def test_rate(cli, work):
     text = cli("rate", X)
     events = events_of(cli("rate", X, "--json"))
     signals = {"cevns_e", "cevns_mu", "eves_e", "eves_mu"}
+    total = events.pop("total")
     assert signals | {"ss", "brn", "nin"} == set(events)
-    for name, number in {**events, "total": sum(events.values())}.items():
+    assert total == pytest.approx(sum(events.values()), rel=1e-12)
+    for name, number in {**events, "total": total}.items():
         assert re.search(rf"^{name} +{number:.2f} events$", text.out, re.MULTILINE)
     rows = table(cli("rate", X, "--bins").out)
     assert len(rows) == 9 * 11
@@ -309,8 +311,6 @@ def test_rate_with_couplings_stands_beside_the_sm(cli, work):
     assert region["difference"] == {name: moved[name] - standard[name] for name in moved}
     text = cli("rate", X, "--set", "qnu_mumu=5e-10").out
     assert text.splitlines()[0].split() == ["events", "SM", "with", "values", "difference"]
-    for one in (standard, moved):
-        one.setdefault("total", sum(one.values()))
     for name, number in moved.items():
         before = standard[name]
         row = rf"^{name} +{before:.2f} +{number:.2f} +{re.escape(f'{number - before:+.2f}')}$"
@@ -353,8 +353,8 @@ def test_templates(cli, heavier, work):
         for source, monomials in light["nominal"].items():
             for name, row in monomials.items():
                 np.testing.assert_allclose(
-                    double["nominal"][source][name], 2 * np.array(row), rtol=1e-11
-                )
+                    double["nominal"][source][name], 2 * np.array(row), rtol=2e-9
+                )  # the file has 10 digits
     assert heavy["experiment"] == "heavier"
     assert cli("templates", X, "-o", "-").out == cli("templates", X).out
 

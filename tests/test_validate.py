@@ -349,7 +349,7 @@ def test_patch_sets(grid):
     assert report.facts["patches"] == 5
     alone = validate(grid.patchset)
     assert alone.ok
-    assert any("--workspace" in finding.message for finding in alone.findings)
+    assert any("background-only" in finding.message for finding in alone.findings)
 
 
 def test_a_patch_set_of_another_workspace(grid):

@@ -85,6 +85,8 @@ def branches(profiler: ModelProfiler, values: FloatArray) -> FloatArray:
     if not len(starts):
         return starts
     grid = _where(profiler, values)
+    if not len(grid):
+        return starts[:0]
     points, heights = profiler.fits_at([index], grid[:, np.newaxis])
     nominal = heights.copy()
     sided = replace(profiler, starts=starts)
@@ -110,7 +112,8 @@ def branches(profiler: ModelProfiler, values: FloatArray) -> FloatArray:
         moved = heights < before
         if not moved.any():
             break
-    gain = np.where(np.isfinite(nominal), nominal - heights, 0.0)
+    fitted = np.isfinite(nominal) & np.isfinite(heights)
+    gain = np.subtract(nominal, heights, where=fitted, out=np.zeros(len(grid)))
     others = np.flatnonzero(held)
     chosen: list[int] = []
     for i in np.argsort(heights):
@@ -121,10 +124,12 @@ def branches(profiler: ModelProfiler, values: FloatArray) -> FloatArray:
 
 
 def _where(profiler: ModelProfiler, values: FloatArray) -> FloatArray:
-    """Values to look at: everywhere a few, and more where the profile is not far above."""
+    """Values to look at: everywhere a few, more where the profile is low; none without a fit."""
     coarse = values[::_THIN]
     heights = profiler.at(coarse)
-    near = np.flatnonzero(heights - np.nanmin(heights) < _HIGH)
+    if not np.isfinite(heights).any():
+        return coarse[:0]  # no fit converged: whoever asks for the profile says so
+    near = np.flatnonzero(heights < heights[np.isfinite(heights)].min() + _HIGH)
     low, high = coarse[max(near[0] - 1, 0)], coarse[min(near[-1] + 1, len(coarse) - 1)]
     return np.union1d(coarse[::_THIN], np.linspace(low, high, _POINTS))
 
