@@ -226,7 +226,7 @@ def test_regions_are_filled_within_their_boundaries(paper):
 def test_spectrum_lines_are_the_expectation(paper):
     figure, text = paper(
         'kind = "spectrum"\ntitle = "t"\n' + f'experiment = "{NAME}"\naxis = "photoelectrons"\n'
-        'lines = [{ label = "charge", values = { qnu_ee = 5e-7 } },'
+        'lines = [{ label = "charge", values = { qnu_ee = 5e-9 } },'
         ' { label = "fit", fit = "norm_cevns" }]\n'
     )
     rows = table(text)
@@ -236,7 +236,7 @@ def test_spectrum_lines_are_the_expectation(paper):
     def total(curve):
         return sum(float(r["events"]) for r in rows if r["curve"] == curve)
 
-    (region,) = nuhf.rate(NAME, {"qnu_ee": 5e-7}).values()
+    (region,) = nuhf.rate(NAME, {"qnu_ee": 5e-9}).values()
     assert total("charge") == pytest.approx(sum(row.sum() for row in region.values()), rel=1e-9)
     components = sum(float(r["events"]) for r in rows if r["item"] == "component")
     (standard,) = nuhf.rate(NAME).values()
