@@ -19,6 +19,7 @@ from nuhf.workspaces.native import load_model
 from nuhf.workspaces.parts import rescaled, take
 
 X = "coherent-csi-2021"
+NUCLEI = f"{X}:cevns-only"  # charges are as large as those of nuclear recoils
 QNU = np.array([-15.0, -5.0, 0.0, 3.0, 20.0, 50.0, 80.0])
 
 
@@ -55,10 +56,10 @@ def settings(spec):
 
 
 @pytest.fixture(scope="module")
-def native(problem_of):
+def native(nuclei_problem_of):
     """`native("qnu_ee")`: a fresh native workspace."""
     return lambda parameter="qnu_ee": copy.deepcopy(
-        encode.native(problem_of(parameter).description)
+        encode.native(nuclei_problem_of(parameter).description)
     )
 
 
@@ -114,22 +115,22 @@ def copy_path(toml_text, tmp_path_factory):
     """A renamed copy of the experiment, by path; it shares flux and quenching."""
     path = tmp_path_factory.mktemp("experiment") / "my-csi.toml"
     text = toml_text.replace('name = "coherent-csi-2021"', 'name = "my-csi"', 1)
-    text = text.replace('"bkg_coherent_csi_2021_', '"bkg_my_csi_').replace("18.4", "20.4")
-    path.write_text(text.replace('"eff_coherent_csi_2021"', '"eff_my_csi"'), encoding="utf-8")
-    return str(path)
+    text = text.replace("bkg_coherent_csi_2021_", "bkg_my_csi_").replace("18.4", "20.4")
+    path.write_text(text.replace("eff_coherent_csi_2021", "eff_my_csi"), encoding="utf-8")
+    return f"{path}:cevns-only"
 
 
 def test_files_combine_as_experiments_do_in_memory(copy_path, cli, work):
-    for name, file in ((X, "A.json"), (copy_path, "B.json")):
+    for name, file in ((NUCLEI, "A.json"), (copy_path, "B.json")):
         arguments = ("-p", "qnu_ee", "--encoding", "native", "-o", file)
         assert cli("workspace", name, *arguments).code == 0
     ran = cli("combine", "A.json", "B.json", "-o", "C.json")
     assert ran.code == 0, ran.err
     assert "equal counts: are they the same data?" in ran.err
     spec = json.loads((work / "C.json").read_text())
-    (problem,) = problems([X, copy_path], "qnu_ee")
+    (problem,) = problems([NUCLEI, copy_path], "qnu_ee")
     np.testing.assert_allclose(profile(spec, QNU), problem.profiler().at(QNU), rtol=0, atol=1e-7)
-    (found,) = nuhf.limit([X, copy_path], "qnu_ee")
+    (found,) = nuhf.limit([NUCLEI, copy_path], "qnu_ee")
     pieces = intervals(profiler(spec), problem.span(), 0.9).pieces
     np.testing.assert_allclose(np.array(pieces) * 1e-8, found.intervals, rtol=1e-6)
     shared = {m["name"] for c in spec["channels"] for s in c["samples"] for m in s["modifiers"]}
@@ -138,7 +139,7 @@ def test_files_combine_as_experiments_do_in_memory(copy_path, cli, work):
 
 def test_stock_files_of_one_unit_combine_too(copy_path):
     native, stock = (
-        nuhf.combine([nuhf.workspace(n, "qnu_ee", encoding=kind) for n in (X, copy_path)])
+        nuhf.combine([nuhf.workspace(n, "qnu_ee", encoding=kind) for n in (NUCLEI, copy_path)])
         for kind in ("native", "stock")
     )
     exact, approximate = profile(native, QNU), profile(stock, QNU * 1e-4, "qnu_ee_em4")
@@ -173,9 +174,9 @@ def test_with_an_atlas_style_workspace_both_keep_their_results(problem_of, encod
     assert with_pyhf[model.config.poi_index] == pytest.approx(expected, abs=2e-3)
 
 
-def test_the_interference_limit_stays_with_an_atlas_style_workspace(native, problem_of):
+def test_the_interference_limit_stays_with_an_atlas_style_workspace(native, nuclei_problem_of):
     both = nuhf.combine([native(), atlas_style.workspace()], poi="qnu_ee_em8")
-    span = problem_of("qnu_ee").span()
+    span = nuclei_problem_of("qnu_ee").span()
     before = np.array(intervals(profiler(native()), span, 0.9).pieces)
     after = np.array(intervals(profiler(both), span, 0.9).pieces)
     np.testing.assert_allclose(after, before, rtol=1e-4)
@@ -190,7 +191,7 @@ def test_the_measurement_is_one_and_complete(native):
     assert found["mu_SIG"]["bounds"] == [[0.0, 5.0]]
     names = [entry["name"] for entry in both["observations"]]
     assert names == [channel["name"] for channel in both["channels"]]
-    assert both["measurements"][0]["name"] == "coherent_csi_2021_default_NormalMeasurement"
+    assert both["measurements"][0]["name"] == "coherent_csi_2021_cevns_only_NormalMeasurement"
 
 
 def test_two_atlas_style_workspaces_share_luminosity_and_not_bins():
@@ -374,8 +375,8 @@ def test_names_that_only_look_like_units_are_left_alone():
     nuhf.combine([both, other(foreign("other_em1"))])
 
 
-def test_stock_files_of_different_units_are_refused(native, stock_of):
-    stock = stock_of("qnu_ee")[0]
+def test_stock_files_of_different_units_are_refused(native, nuclei_stock_of):
+    stock = nuclei_stock_of("qnu_ee")[0]
     renamed = rename(rename(stock, "qnu_ee_em4", "qnu_ee_em3"), "coherent_csi_2021", "other")
     for pair in ((stock, renamed), (native(), renamed)):
         text = refused(*pair)
@@ -404,7 +405,7 @@ def test_stock_moments_of_different_units_are_brought_to_one():
 
 def test_stock_charges_of_different_units_are_not_to_be_renamed():
     """Renamed by hand, one charge would count in the unit of the other, 10000 times off."""
-    files = [nuhf.workspace(name, "qnu_ee", encoding="stock") for name in (X, "dresden-2")]
+    files = [nuhf.workspace(name, "qnu_ee", encoding="stock") for name in (NUCLEI, "dresden-2")]
     assert [spec["measurements"][0]["config"]["poi"] for spec in files] == [
         "qnu_ee_em4", "qnu_ee_em8"
     ]  # fmt: skip
@@ -412,14 +413,16 @@ def test_stock_charges_of_different_units_are_not_to_be_renamed():
     assert "'nuhf workspace EXP1 EXP2 -p qnu_ee'" in text
     assert "native" in text
     assert "rename" not in text
-    nuhf.combine([nuhf.workspace(name, "qnu_ee", encoding="native") for name in (X, "dresden-2")])
+    nuhf.combine(
+        [nuhf.workspace(name, "qnu_ee", encoding="native") for name in (NUCLEI, "dresden-2")]
+    )
 
 
 def test_a_type_clash_is_refused():
     text = refused(foreign("x"), other(foreign("x", "normsys")))
     assert "'x' in workspace_1 and in workspace_2: free (normfactor) in one" in text
     assert "constrained (normsys)" in text
-    assert "--decorrelate x" in text
+    assert "decorrelate='x'" in text
     per_bin = foreign("x")
     sample = per_bin["channels"][0]["samples"][1]
     sample["modifiers"] = [{"name": "y", "type": "shapesys", "data": [1.0]}]
@@ -483,7 +486,7 @@ def test_measurements():
     several["measurements"].append({"name": "n", "config": {"poi": "", "parameters": []}})
     text = refused(several, other(foreign("x")))
     assert "workspace_1 has 2 measurements, m, n" in text
-    assert "--measurement NAME" in text
+    assert "measurement='NAME'" in text
     assert "is none of them" in refused(several, other(foreign("x")), measurement="k")
     spec = nuhf.combine([several, other(foreign("x"))], measurement="n")
     assert spec["measurements"][0]["name"] == "n"
@@ -496,11 +499,11 @@ def test_points_of_interest():
     one, two = foreign("x"), other(foreign("y"))
     text = refused(one, two)
     assert "different parameters of interest: 'x' in workspace_1, 'y' in workspace_2" in text
-    assert "--poi" in text
+    assert "poi='NAME'" in text
     spec = nuhf.combine([one, two], poi="y")
     assert spec["measurements"][0]["config"]["poi"] == "y"
     assert set(settings(spec)) == {"x", "y"}
-    assert "--poi z: no such parameter; allowed: x, y" in refused(one, two, poi="z")
+    assert "poi = z: no such parameter; allowed: x, y" in refused(one, two, poi="z")
     assert "one value per bin" in refused(
         foreign("x"), atlas_style.workspace(), poi="staterror_SR_meff"
     )
