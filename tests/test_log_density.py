@@ -5,6 +5,7 @@ from functools import cache
 from itertools import pairwise
 
 import numpy as np
+import pyhf
 import pytest
 from conftest import EXPERIMENT, ROOT
 from hypothesis import given, settings
@@ -15,8 +16,8 @@ from test_compiled import everything_spec
 
 import nuhf
 from nuhf.errors import InputError, ModelError
-from nuhf.likelihood.evaluate import poisson_twice_nll
-from nuhf.likelihood.jax_density import _poisson, expected
+from nuhf.likelihood.evaluate import compile_model, poisson_twice_nll
+from nuhf.likelihood.jax_density import _poisson, expected, log_likelihood
 from nuhf.stats.priors import Axis, Flat, FlatMagnitude, Normal, Tabulated, parse
 
 CASES = {
@@ -152,11 +153,30 @@ def test_where_the_density_is_zero(jax):
 
 
 def test_poisson_term_of_jax_follows_the_convention_of_numpy(jax):
-    n = np.array([0.0, 0.0, 0.0, 3.0, 3.0, 3.0, 0.0, 2.5])
-    lam = np.array([-1.0, 0.0, 2.0, -1.0, 0.0, 2.0, np.nan, 1e-300])
+    n = np.array([0.0, 0.0, 0.0, 3.0, 3.0, 3.0, 0.0, 2.5, 0.0, 0.0, 3.0])
+    lam = np.array([-1.0, 0.0, 2.0, -1.0, 0.0, 2.0, np.nan, 1e-300, -5e-6, -2e-5, -5e-6])
     ours = [-2.0 * float(_poisson(jax, n[i : i + 1], lam[i : i + 1])) for i in range(n.size)]
     theirs = [float(poisson_twice_nll(n[i : i + 1], lam[i : i + 1])) for i in range(n.size)]
     np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+
+
+def test_jax_follows_numpy_where_an_empty_bin_expects_less_than_nothing(jax):
+    """Rounding below zero counts as zero, with the slope of above; further down is impossible."""
+    samples = [
+        ("signal", [0.0, 1.0], [{"name": "mu", "type": "normfactor", "data": None}]),
+        ("background", [10.0, 0.0], []),
+    ]
+    listed = [{"name": n, "data": d, "modifiers": m} for n, d, m in samples]
+    model = pyhf.Model({"channels": [{"name": "c", "samples": listed}]}, poi_name="mu")
+    compiled, data = compile_model(model), np.array([8.0, 0.0])
+    jaxed = jax.value_and_grad(lambda theta: log_likelihood(jax, compiled, data, theta))
+    for mu in (2.0, 1e-7, 0.0, -5e-6):
+        theta = np.array([mu])
+        value, slope = jaxed(jax.numpy.asarray(theta))
+        assert -2.0 * float(value) == pytest.approx(float(compiled.twice_nll(theta, data)))
+        np.testing.assert_allclose(-2.0 * slope, compiled.gradient(theta, data), rtol=1e-12)
+    assert jaxed(jax.numpy.asarray([-2e-5]))[0] == -np.inf
+    assert compiled.twice_nll(np.array([-2e-5]), data) == np.inf
 
 
 def test_jax_in_single_precision_is_refused(jax):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nuhf.errors import InputError, ModelError
-from nuhf.likelihood.evaluate import CompiledModel
+from nuhf.likelihood.evaluate import ROUNDING, CompiledModel
 from nuhf.likelihood.tables import FloatArray, Gamma, IntArray, Tables
 
 if TYPE_CHECKING:
@@ -101,7 +101,8 @@ def _poisson(jax: ModuleType, n: FloatArray, lam: "Array") -> "Array":
     jnp = jax.numpy
     good = lam > 0
     term = n * jnp.log(jnp.where(good, lam, 1.0)) - lam - jax.scipy.special.gammaln(n + 1.0)
-    empty = jnp.where((n == 0) & jnp.isfinite(lam), -lam, -jnp.inf)
+    zero = jax.lax.stop_gradient(lam) - lam  # with the slope of `CompiledModel.gradient`
+    empty = jnp.where((n == 0) & (lam >= -ROUNDING), zero, -jnp.inf)
     total: Array = jnp.where(good, term, empty).sum()
     return total
 
