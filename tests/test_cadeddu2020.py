@@ -187,4 +187,5 @@ def test_figures_are_listed():
     from nuhf.papers.figures import list_figures
 
     assert set(list_figures("cadeddu2020")) == {"fig5", "fig6", "fig7", "fig8"}
-    assert nuhf.load(NAME, "cadeddu2020-fixed-rn-constant").loaded.analysis.quenching == ""
+    constant = nuhf.load(NAME, "cadeddu2020-fixed-rn-constant").loaded.experiment
+    assert constant.responses["nuclear"].quenching.kind == "polynomial"

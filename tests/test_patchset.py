@@ -26,6 +26,7 @@ from nuhf.workspaces.native import load_model
 from nuhf.workspaces.patchset import FIX_STRENGTH, patch_grid
 
 X = "coherent-csi-2021"
+NUCLEI = f"{X}:cevns-only"  # charges as large as those of nuclear recoils
 BIN = Path(sys.executable).parent
 WORKSPACES = Path(__file__).resolve().parent.parent / "workspaces"
 
@@ -124,7 +125,7 @@ def test_two_experiments(loaded, prepared):
     both = [prepared, prepare(replace(loaded, experiment=copy))]
     description = assemble.describe(both, ["qnu_mumu"])
     grid = patch_grid(description, [np.array([-1e-9, 1e-9])])
-    assert [len(p["patch"]) for p in grid.patchset["patches"]] == [2, 2]
+    assert [len(p["patch"]) for p in grid.patchset["patches"]] == [4, 4]  # two signals
     assert_same_counts(description, grid)
 
 
@@ -144,8 +145,8 @@ def test_metadata():
     assert any("placeholder" in note for note in grid.notes)
     assert all(re.fullmatch(r"[A-Za-z0-9_]+", name) for name in grid.names)
     assert len(set(grid.names)) == 6
-    assert grid.names[0] == "qnu_ee_em8_m10_munu2_mu_em18_0"
-    assert grid.points.tolist() == [[q, m] for q in (-10, 0, 10) for m in (0, 1)]
+    assert grid.names[0] == "qnu_ee_em8_m0p1_munu2_mu_em18_0"
+    assert grid.points.tolist() == [[q, m] for q in (-0.1, 0, 0.1) for m in (0, 1)]
     named = exchange.patchset(X, "munu_mu", search=[(0, 1e-9)], points=[2], hepdata="ins1234567")
     assert named.patchset["metadata"]["references"] == {"hepdata": "ins1234567"}
     assert not any("placeholder" in note for note in named.notes)
@@ -195,8 +196,8 @@ def test_default_range_covers_the_interval(problem_of):
         ({"search": [(1e-7, -1e-7)]}, "lower one first"),
         ({"search": [(0, float("nan"))]}, "two numbers"),
         ({"search": [(0, 1), (0, 1)]}, "1 parameters need as many ranges, given: 2"),
-        ({"points": [1]}, "--points 1"),
-        ({"points": [10**9]}, "--points"),
+        ({"points": [1]}, "points = 1"),
+        ({"points": [10**9]}, "points = 1000000000"),
         ({"points": [2, 3]}, "number of points"),
         ({"parameter": "munu_mu", "search": [(-1e-9, 1e-9)]}, "not below 0"),
         ({"parameter": ["qnu_ee", "qnu_ee"], "search": [(0, 1e-8)] * 2}, "given twice"),
@@ -214,7 +215,7 @@ def test_refusals(changes, words):
 
 
 def test_command_and_pyhf_on_its_files(cli, work):
-    ran = cli("patchset", X, "-p", "qnu_mumu", "--range", "-6e-8", "6e-8", "--points", 3, "-o", "g")
+    ran = cli("patchset", NUCLEI, "-p", "qnu_mumu", "--range", "-6e-8", "6e-8", "--points", 3, "-o", "g")
     assert ran.code == 0
     assert "note: hepdata record ins0000000 is a placeholder" in ran.err
     assert sorted(p.name for p in Path("g").iterdir()) == [
@@ -237,7 +238,7 @@ def test_command_and_pyhf_on_its_files(cli, work):
         "fit", "--value", "-p", "point.json", "-p", "g/fix_strength.json", files[0]
     ))  # fmt: skip
     assert found["mle_parameters"]["strength"] == [1.0]
-    grid = exchange.patchset(X, "qnu_mumu", search=[(-6e-8, 6e-8)], points=[3])
+    grid = exchange.patchset(NUCLEI, "qnu_mumu", search=[(-6e-8, 6e-8)], points=[3])
     exact = profile_native(grid, "numpy", "minuit")[0]
     assert found["twice_nll"] == pytest.approx(exact, abs=1e-4)
     cls = json.loads(plain_pyhf("cls", "-p", "point.json", files[0]))
@@ -249,9 +250,9 @@ def test_the_shell_script_gives_our_limit(tmp_path):
     """As in workspaces/README.md, on a grid of 8 points."""
     from nuhf import resources
 
-    (found,) = nuhf.limit(X, "qnu_mumu")
+    (found,) = nuhf.limit(NUCLEI, "qnu_mumu")
     ((low, high),) = found.intervals
-    grid = exchange.patchset(X, "qnu_mumu", search=[(-7e-8, 1.05e-7)], points=[8])
+    grid = exchange.patchset(NUCLEI, "qnu_mumu", search=[(-7e-8, 1.05e-7)], points=[8])
     resources.write_json(tmp_path / "BkgOnly.json", grid.background)
     resources.write_json(tmp_path / "patchset.json", grid.patchset)
     script = WORKSPACES / "profile_limit.sh"
@@ -270,7 +271,7 @@ def test_shipped_patch_set_is_valid_and_holds_the_interval():
     patches.verify(pyhf.Workspace(read[0]))
     assert json.loads((WORKSPACES / "fix_strength.json").read_text()) == FIX_STRENGTH
     values = [patch.values[0] for patch in patches]
-    (found,) = nuhf.limit(X, "qnu_mumu")
+    (found,) = nuhf.limit(NUCLEI, "qnu_mumu")
     assert min(values) * 1e-8 < found.intervals[0][0]
     assert found.intervals[-1][1] < max(values) * 1e-8
 
