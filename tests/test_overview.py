@@ -20,6 +20,14 @@ from nuhf.papers.overview import COUPLINGS, STATUS, Overview, overview, read_lit
 
 SOLAR = {"lz-ws2022", "lz-ws2024", "pandax-4t-run0", "pandax-4t-run1", "xenonnt-sr0"}
 BEAM = {"coherent-csi-2021", "coherent-lar-2020"}
+REACTOR = {"conus-plus", "dresden-2"}
+# nuclear recoils of 8B neutrinos, with a spectrum
+BORON = {"xenonnt-8b"}
+# one number each: a rate without a spectrum bounds radii, but no moment and no charge
+SOLAR_NUMBERS = {"lz-8b", "pandax-4t-8b"}
+NUMBERS = SOLAR_NUMBERS | {"coherent-ge-2026"}
+# the same runs as xenonnt-8b: nobody says that the events are others
+SHARING = {"xenonnt-s2-only"}
 DARWIN = {"darwin-30ty", "darwin-300ty", "darwin-300ty-depleted"}
 
 
@@ -34,25 +42,39 @@ def entries(picture, parameter, role):
 
 def test_every_experiment_with_an_effect_is_there(picture):
     every = set(list_experiments()) - {"apv-cs"} - DARWIN
-    assert every == SOLAR | BEAM | {"coherent-csi-2017", "dresden-2"}
-    assert set(entries(picture, "munu_e", "ours")) == every
+    beam, solar = BEAM | {"coherent-csi-2017"}, SOLAR | BORON | SHARING
+    assert every == solar | beam | REACTOR | NUMBERS
+    assert set(entries(picture, "munu_e", "ours")) == every - NUMBERS
     # reactors have no muon neutrinos, the beam no tau neutrinos
-    assert set(entries(picture, "qnu_mumu", "ours")) == every - {"dresden-2"}
-    assert set(entries(picture, "r2nu_tautau", "ours")) == SOLAR
+    assert set(entries(picture, "qnu_mumu", "ours")) == every - NUMBERS - REACTOR
+    assert set(entries(picture, "r2nu_tautau", "ours")) == solar | SOLAR_NUMBERS
     for name in ("munu_e", "qnu_mumu", "r2nu_tautau"):
         assert set(entries(picture, name, "future")) == DARWIN
 
 
 def test_nothing_is_counted_twice_in_the_combination(picture):
-    for name, wanted in (("munu_e", SOLAR | BEAM | {"dresden-2"}), ("qnu_mumu", SOLAR | BEAM),
-                         ("r2nu_tautau", SOLAR)):  # fmt: skip
+    solar = SOLAR | BORON
+    for name, wanted in (("munu_e", solar | BEAM | REACTOR), ("qnu_mumu", solar | BEAM),
+                         ("r2nu_tautau", solar | SOLAR_NUMBERS)):  # fmt: skip
         (found,) = entries(picture, name, "combined").values()
         assert set(found.experiments) == wanted
     text = " ".join(picture.notes)
     words = "is not in the combination: its events are among those of"
     assert text.count(words) == 1
     assert f"coherent-csi-2017 {words} coherent-csi-2021" in text
+    assert text.count("is not in the combination: it may share events with") == 1
+    assert "xenonnt-s2-only is not in the combination: it may share events with xenonnt-8b" in text
     assert "Asimov data, not in the combination" in text
+    assert f"{', '.join(sorted(NUMBERS))}: one number without a spectrum, for radii only" in text
+
+
+def test_experiments_that_may_share_events_say_so_together():
+    pair = ["xenonnt-8b", "xenonnt-s2-only"]
+    words = "xenonnt-s2-only and xenonnt-8b may share events, counted twice"
+    (together,) = problems(pair, "r2nu_ee")
+    assert words in together.notes
+    (alone,) = problems(["xenonnt-s2-only"], "r2nu_ee")
+    assert words not in alone.notes
 
 
 def test_intervals_are_those_of_the_api(picture):
@@ -77,11 +99,13 @@ def test_shared_nuisances_are_one(picture):
     (found,) = entries(picture, "r2nu_tautau", "combined").values()
     (problem,) = problems(found.experiments, "r2nu_tautau")
     names = list(problem.engine.compiled.names)
-    for name in ("flux_solar_pp", "flux_solar_be7", "bkg_xe136"):
+    for name in ("flux_solar_pp", "flux_solar_be7", "flux_solar_b8", "bkg_xe136"):
         assert names.count(name) == 1
-    using = {one.name for one in problem.experiments for n in one.loaded.analysis.nuisances
-             if n.name == "flux_solar_pp"}  # fmt: skip
-    assert using == SOLAR
+    # scattering on electrons is that of pp and 7Be neutrinos, on nuclei that of 8B
+    for name, wanted in (("flux_solar_pp", SOLAR), ("flux_solar_b8", BORON | SOLAR_NUMBERS)):
+        using = {one.name for one in problem.experiments for n in one.loaded.nuisances
+                 if n.name == name}  # fmt: skip
+        assert using == wanted
 
 
 def test_literature_says_where_it_was_read_and_how_sure_it_is():
@@ -170,7 +194,7 @@ def test_a_fit_that_fails_is_told_and_not_drawn(monkeypatch):
     monkeypatch.setattr(module.questions, "limit", failing)
     found = overview(["munu_tau"])
     ours = [e for e in found.entries if not e.status]
-    assert len(ours) == len(SOLAR) + 1 + len(DARWIN)
+    assert len(ours) == len(SOLAR | BORON | SHARING) + 1 + len(DARWIN)
     assert all((e.intervals, e.source) == ((), "no interval") for e in ours)
     assert "no interval" in found.to_csv()
     (axes,) = found.figure().axes
@@ -188,8 +212,9 @@ def test_figure_says_what_is_combined_and_what_is_unverified(picture):
     figure = picture.figure()
     (legend,) = figure.legends
     caption = legend.get_title().get_text()
-    assert all(name in caption for name in SOLAR | BEAM | {"dresden-2"})
-    assert "Not in it: coherent-csi-2017" in caption
+    inside = SOLAR | BORON | BEAM | REACTOR | SOLAR_NUMBERS
+    assert all(name in caption for name in inside)
+    assert "Not in it: coherent-csi-2017, xenonnt-s2-only" in caption
     assert "literature, recalled: UNVERIFIED" in [t.get_text() for t in legend.get_texts()]
     lines = [line for axes in figure.axes for line in axes.lines]
     for role, marker in (("second-hand", "o"), ("unverified", "s")):
@@ -218,7 +243,7 @@ def test_table_says_what_is_combined_and_how_sure_the_literature_is(picture):
     text = picture.to_csv()
     rows = list(csv.DictReader(line for line in text.splitlines() if line[0] != "#"))
     (combined,) = (r for r in rows if (r["role"], r["parameter"]) == ("combined", "munu_e"))
-    assert set(combined["experiments"].split("+")) == SOLAR | BEAM | {"dresden-2"}
+    assert set(combined["experiments"].split("+")) == SOLAR | BORON | BEAM | REACTOR
     for row in rows:
         assert (row["status"] != "") == (row["role"] in STATUS.values())
         assert (row["experiments"] != "") == (row["status"] == "")

@@ -99,10 +99,11 @@ def test_every_figure_has_a_text_with_numbers(page):
 
 def test_texts_of_figures_hold_the_numbers_of_the_results(page):
     texts = "\n".join(a["aria-label"] for a in page.all("div") if a.get("role") == "img")
-    # events: tests/independent_csi2021.py and the letter; limits: README
+    # events: tests/independent_csi2021.py and the letter; limits: README, with electrons
     for words in ("data 1578 events", "CEvNS 324.4", "CEvNS 308.5",
-                  "qnu_mumu [−4.04×10⁻⁸, 7.84×10⁻⁸] e",
-                  "munu_mu [0, 1.7×10⁻⁹] μ_B", "flux_sns", "SM: numu"):  # fmt: skip
+                  "qnu_mumu [−1.77×10⁻¹⁰, 1.77×10⁻¹⁰] e",
+                  "munu_mu [0, 1.57×10⁻⁹] μ_B", "flux_sns", "SM: cevns numu",
+                  "eves numu"):  # fmt: skip
         assert words in texts
 
 
@@ -128,8 +129,8 @@ def test_the_headline_comes_first(page):
     places = [body.index(order[0]), *(body.index(text, start) for text in order[1:])]
     assert places == sorted(places)
     # the intervals of the tests of the texts, with the power of ten of their unit
-    assert "qnu_mumu [−0.404, 0.784] 0.22 10⁻⁷ e" in body
-    assert "munu_mu [0, 170] 0 10⁻¹¹ μ_B" in body
+    assert "qnu_mumu [−1.77, 1.77] 0.00207 10⁻¹⁰ e" in body
+    assert "munu_mu [0, 157] 0 10⁻¹¹ μ_B" in body
 
 
 def test_cells_break_between_intervals_only():

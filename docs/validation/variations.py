@@ -1,7 +1,8 @@
 """Run the variations behind docs/validation/variations.md and print its tables.
 
-Every variation is a copy of an experiment file with a few texts changed in it, so that a reader
-can repeat any of them by hand: python docs/validation/variations.py [EXP...] (two minutes).
+Every variation is a copy of an experiment file with a few lines more in its analysis `default`, so
+that a reader can repeat any of them by hand: python docs/validation/variations.py [EXP...] (a few
+minutes).
 """
 
 import re
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import nuhf
 from nuhf.errors import FitError
-from nuhf.experiments.catalogue import list_experiments
+from nuhf.experiments.catalogue import list_experiments, load
 from nuhf.stats.results import LimitResult
 
 
@@ -21,73 +22,127 @@ from nuhf.stats.results import LimitResult
 class Variation:
     """A change of the analysis default.
 
-    ``pairs`` of (old, new) text replace it in the whole file, ``keys`` of (key, new value) in the
-    table of the analysis; both must be there. ``add`` are lines that the table gets.
+    ``keys`` of (key, value) are in the table of the analysis, in place of those that are there.
     """
 
     kind: str
     label: str
-    pairs: tuple[tuple[str, str], ...] = ()
     keys: tuple[tuple[str, str], ...] = ()
-    add: str = ""
     fix: tuple[str, ...] = ()
     analysis: str = "default"
-    linear: bool = False
 
 
-def key(kind: str, label: str, name: str, value: str) -> Variation:
-    """Return a variation that changes one key of the analysis."""
-    return Variation(kind, label, keys=((name, value),))
+def change(kind: str, label: str, **values: str) -> Variation:
+    """Return a variation that changes keys of the file; ``__`` in a name is a dot."""
+    keys = [(f"changes.{name.replace('__', '.')}", value) for name, value in values.items()]
+    return Variation(kind, label, tuple(keys))
 
 
-LINEAR = Variation("pull encoding", "linear pulls, histosys", linear=True)
-FERMI = key("form factor", "symmetrised Fermi", "form_factor", '"symmetrised-fermi"')
-FORM = (key("form factor", "Klein-Nystrand", "form_factor", '"klein-nystrand"'), FERMI)
+def form(name: str) -> Variation:
+    """Return the variation of the form factor."""
+    labels = {"klein-nystrand": "Klein-Nystrand", "klein-nystrand-rms": "Klein-Nystrand",
+              "symmetrised-fermi": "symmetrised Fermi"}  # fmt: skip
+    return change("form factor", labels[name], physics__form_factor=f'"{name}"')
+
+
+LINEAR = Variation("pull encoding", "linear pulls, histosys", (("pulls", '"linear"'),))
+FORM = (form("klein-nystrand"), form("symmetrised-fermi"))
 # the same with the radius as its argument, as an expansion in the neutron radius needs it
-FORM_RMS = (key("form factor", "Klein-Nystrand", "form_factor", '"klein-nystrand-rms"'), FERMI)
-SCHEMES = (key("couplings", "radiatively corrected", "couplings", '"radiative"'),)
-QF_2021 = (
-    ("coefficients = [0.0878]", "coefficients = [0.0554628, 4.30681, -111.707, 840.384]"),
-    ("up = [0.1044]\n", "up = [0.0613632, 3.51547, -85.5548, 595.562]\n"),
-    ("down = [0.0712]\n", "down = [0.0495624, 5.09815, -137.858, 1085.2]\n"),
-)
-QF_2017 = (("coefficients = [0.0554628, 4.30681, -111.707, 840.384]", "coefficients = [0.0878]"),)
+FORM_RMS = (form("klein-nystrand-rms"), form("symmetrised-fermi"))
+SCHEMES = (change("couplings", "radiatively corrected", physics__couplings='"radiative"'),)
 QF_CSI = ("qf_csi_syst0", "qf_csi_syst1")
 
 
-def sun(step: str, other: str, wide: list[float] | None = None) -> tuple[Variation, ...]:
-    """Variations of an experiment that sees the Sun; ``other`` replaces electrons = ``step``."""
+def nuclei(name: str) -> tuple[Variation, ...]:
+    """Variations without electrons, and so without the nuisance that acts on them alone.
+
+    Corrections of the couplings are for nuclei alone.
+    """
+    keys = (("signals", '["cevns"]'),)
+    wanted = [n.name for n in load(name).nuisances]
+    if "ly_csi_electron" in wanted:
+        listed = ", ".join(f'"{n}"' for n in wanted if n != "ly_csi_electron")
+        keys += (("nuisances", f"[{listed}]"),)
+    (scheme,) = SCHEMES
+    return (
+        Variation("electrons", "no scattering on electrons", keys),
+        Variation("couplings", "radiatively corrected, no electrons", keys + scheme.keys),
+    )
+
+
+def binning(label: str, **edges: list[float]) -> Variation:
+    """Return a variation of the bins of the region."""
+    axes = ", ".join(f"{name} = {values}" for name, values in edges.items())
+    return change("binning", label, regions__main__axes=f"{{ {axes} }}")
+
+
+def edges(name: str) -> dict[str, list[float]]:
+    """Return the bin edges of the analysis default."""
+    axes = load(name).experiment.regions["main"].axes
+    return {axis: [float(e) for e in values] for axis, values in axes.items()}
+
+
+def reactor(source: str) -> tuple[Variation, ...]:
+    """Variations of the spectrum of a reactor."""
+    models = {"Estienne et al. 2019": "estienne2019", "Vogel-Engel": "vogel-engel"}
+    return tuple(
+        change("flux model", label, **{f"sources__{source}__spectrum": f'"{model}"'})
+        for label, model in models.items()
+    )
+
+
+def sun(name: str) -> tuple[Variation, ...]:
+    """Variations of an experiment that sees electrons scattered by solar neutrinos."""
+    step, other = ("rrpa", "step") if name.startswith("lz") else ("step", "rrpa")
     names = {"step": "steps at the binding energies", "rrpa": "RRPA"}
-    found = [
-        key("electrons", f"{names[other]} instead of {names[step]}", "electrons", f'"{other}"'),
-        key("electrons", "free electrons", "electrons", '"free"'),
-        Variation("P_ee", "0.542 for pp and 7Be, not adiabatic", add=pee(0.542)),
-        Variation("P_ee", "0.553 for pp and 7Be", add=pee(0.553)),
-        Variation("flux model", "low metallicity, AGSS09met", (('"gs98"', '"agss09met"'),)),
-        key("efficiency", "in true energy", "efficiency_energy", '"true"'),
+    signals = load(name).analysis.signals or tuple(load(name).experiment.signals)
+
+    def bound(label: str, binding: str) -> Variation:
+        values = {f"signals__{signal}__binding": f'"{binding}"' for signal in signals}
+        return change("electrons", label, **values)
+
+    ((axis, values),) = edges(name).items()
+    return (
+        bound(f"{names[other]} instead of {names[step]}", other),
+        bound("free electrons", "free"),
+        change("P_ee", "0.542 for pp and 7Be, not adiabatic", sources__sun__survival=pee(0.542)),
+        change("P_ee", "0.553 for pp and 7Be", sources__sun__survival=pee(0.553)),
+        change("flux model", "low metallicity, AGSS09met", sources__sun__fluxes='"agss09met"'),
+        change("efficiency", "in true energy", **true_energy(name, axis)),
         LINEAR,
-    ]
-    if wide is not None:
-        found.append(key("binning", "bins twice as wide", "edges_kev", str(wide)))
-    return tuple(found)
+        binning("bins twice as wide", **{axis: [*values[:-1:2], values[-1]]}),
+    )
+
+
+def true_energy(name: str, axis: str) -> dict[str, str]:
+    """Return the keys of an efficiency in true energy, its column that of the axis."""
+    column = {"energy_kev": "e_kev", "energy_kev_ee": "e_kev_ee"}[axis]
+    tables = ", ".join(
+        f'{{ table = "{one.table}", column = "{one.column}", last = {one.last}, '
+        f'signal_column = "{one.signal_column or column}" }}'
+        for one in load(name).experiment.responses["electron"].efficiency.tables
+    )
+    path = "responses__electron__efficiency__"
+    return {f"{path}variable": '"true"', f"{path}tables": f"[{tables}]"}
 
 
 def pee(value: float) -> str:
-    """Return the line of a constant survival probability."""
-    return f"survival = {{ pp = {value}, be7 = {value} }}\n"
+    """Return a constant survival probability."""
+    return f"{{ pp = {value}, be7 = {value} }}"
 
 
-def doubled(name: str) -> list[float]:
-    """Return every second bin edge of the analysis default, and the last."""
-    edges = list(nuhf.load(name).loaded.analysis.edges_kev)
-    return [float(e) for e in (*edges[:-1:2], edges[-1])]
+# the flux that SNO measured is in the files
+GS98 = change(
+    "flux model", "high metallicity, GS98", sources__sun__flux_per_cm2_s="{ b8 = 5.46e6 }"
+)
 
 
 HEADLINES = {
     "coherent-csi-2021": ("qnu_mumu", "munu_mu"),
     "coherent-csi-2017": ("qnu_mumu", "munu_mu"),
     "coherent-lar-2020": ("qnu_mumu", "munu_mu"),
-    "dresden-2": ("munu_e", "qnu_ee"),
+    "coherent-ge-2026": ("r2nu_mumu", "sin2thetaW"),
+    **dict.fromkeys(("dresden-2", "conus-plus"), ("munu_e", "qnu_ee")),
     **dict.fromkeys(
         ("xenonnt-sr0", "lz-ws2022", "lz-ws2024", "pandax-4t-run0", "pandax-4t-run1"),
         ("munu_eff", "qnu_ee"),
@@ -95,82 +150,124 @@ HEADLINES = {
     **dict.fromkeys(
         ("darwin-30ty", "darwin-300ty", "darwin-300ty-depleted"), ("munu_eff", "r2nu_ee")
     ),
+    **dict.fromkeys(("xenonnt-8b", "xenonnt-s2-only"), ("munu_eff", "sin2thetaW")),
+    **dict.fromkeys(("pandax-4t-8b", "lz-8b"), ("r2nu_ee", "sin2thetaW")),
     "apv-cs": ("sin2thetaW",),
 }
 
 
+def csi(name: str) -> tuple[Variation, ...]:
+    """Variations of a measurement with CsI."""
+    shipped = edges(name)
+    if name == "coherent-csi-2021":
+        wide = [0.0, 12.0, 20.0, 32.0, 50.0, 60.0]
+        special = (
+            *FORM,
+            change(
+                "flux model",
+                "tabulated spectrum of the release",
+                sources__sns__energy_table='"sns/flux_energy.csv"',
+            ),
+            Variation(
+                "quenching",
+                "constant 8.78 %, no error",
+                (("changes.responses.nuclear.quenching.coefficients", "[0.0878]"),),
+                QF_CSI,
+            ),
+            Variation("quenching", "no error", fix=QF_CSI),
+        )
+    else:
+        wide = [6.0, 10.0, 14.0, 18.0, 22.0, 26.0, 30.0]
+        up = "[0.0613632, 3.51547, -85.5548, 595.562]"
+        down = "[0.0495624, 5.09815, -137.858, 1085.2]"
+        error = "nuisances__qf_csi_constant__{}__responses__nuclear__quenching__coefficients"
+        values = {
+            "responses__nuclear__quenching__coefficients": (
+                "[0.0554628, 4.30681, -111.707, 840.384]"
+            ),
+            error.format("up"): up,
+            error.format("down"): down,
+        }
+        special = (
+            *FORM_RMS,
+            change("quenching", "fit of 2021 with its first error", **values),
+            Variation("quenching", "no error", fix=("qf_csi_constant",)),
+        )
+    return (
+        *special,
+        *nuclei(name),
+        binning("no time bins", **{**shipped, "time_us": [0.0, 6.0]}),
+        binning("bins of PE twice as wide", **{**shipped, "photoelectrons": wide}),
+        LINEAR,
+    )
+
+
 def variations(name: str) -> tuple[Variation, ...]:
     """Return the variations that make sense for an experiment."""
+    if name.startswith("coherent-csi"):
+        return csi(name)
     found = {
-        "coherent-csi-2021": (
-            *FORM,
-            *SCHEMES,
-            key("flux model", "tabulated spectrum of the release", "spectrum", '"tabulated"'),
-            Variation("quenching", "constant 8.78 %, no error", QF_2017, fix=QF_CSI),
-            Variation("quenching", "no error", fix=QF_CSI),
-            key("binning", "no time bins", "t_edges_us", "[0, 6]"),
-            key("binning", "bins of PE twice as wide", "pe_edges", "[0, 12, 20, 32, 50, 60]"),
-            LINEAR,
-        ),
-        "coherent-csi-2017": (
-            *FORM_RMS,
-            *SCHEMES,
-            Variation("quenching", "fit of 2021 with its first error", QF_2021),
-            Variation("quenching", "no error", fix=("qf_csi_constant",)),
-            key("binning", "no time bins", "t_edges_us", "[0, 6]"),
-            key("binning", "bins of PE twice as wide", "pe_edges", "[6, 10, 14, 18, 22, 26, 30]"),
-            LINEAR,
-        ),
         "coherent-lar-2020": (
             *FORM,
             *SCHEMES,
-            Variation("quenching", "+2 %", (("[0.246, 0.78]", "[0.251, 0.78]"),)),
+            change(
+                "quenching", "+2 %", responses__nuclear__quenching__coefficients="[0.251, 0.78]"
+            ),
             LINEAR,
         ),
+        "coherent-ge-2026": (*FORM, *SCHEMES),
         "dresden-2": (
             *FORM,
-            *SCHEMES,
-            *(
-                Variation("flux model", label, (('spectrum = "bestiole2023"', new),))
-                for label, new in (
-                    ("Estienne et al. 2019", 'spectrum = "estienne2019"'),
-                    ("Vogel-Engel", 'spectrum = "vogel-engel"'),
-                )
-            ),
+            *reactor("quoted"),
             Variation("quenching", "YBe curve", analysis="default-ybe"),
             Variation("quenching", "Lindhard", analysis="default-lindhard"),
             Variation("quenching", "no error", fix=("qf_ge_fef_ybe",)),
-            key("electrons", "no scattering on electrons", "signals", '["cevns"]'),
+            *nuclei("dresden-2"),
             LINEAR,
         ),
+        "conus-plus": (
+            *FORM,
+            *reactor("leibstadt"),
+            change("quenching", "Lindhard, k = 0.157", responses__nuclear__quenching__k="0.157"),
+            *nuclei("conus-plus"),
+        ),
+        "xenonnt-8b": (
+            *FORM,
+            *SCHEMES,
+            GS98,
+            Variation("yields", "no error", fix=("ly_xenonnt_8b", "qy_xenonnt_8b")),
+            Variation("runs", "SR0 and SR1", analysis="sr0-sr1"),
+            LINEAR,
+        ),
+        "xenonnt-s2-only": (
+            *FORM,
+            *SCHEMES,
+            GS98,
+            Variation("yields", "no error", fix=("qy_xenonnt_s2_only",)),
+        ),
+        "pandax-4t-8b": (*FORM, *SCHEMES),
+        "lz-8b": (*FORM, *SCHEMES),
         "apv-cs": (
             Variation("neutron radius", "of COHERENT, free", analysis="cadeddu2020-radius"),
         ),
     }
-    if name in found:
-        return found[name]
-    lz = name.startswith("lz")
-    return sun(*(("rrpa", "step") if lz else ("step", "rrpa")), doubled(name))
+    return found[name] if name in found else sun(name)
 
 
 def changed(name: str, one: Variation) -> str:
     """Return the experiment file with the variation in it."""
     text = list_experiments()[name].read_text(encoding="utf-8")
-    for old, new in one.pairs:
-        if old not in text:
-            raise SystemExit(f"{name}: the experiment file has no text {old!r}")
-        text = text.replace(old, new)
-    before, head, rest = text.partition("[analyses.default]\n")
-    # the table itself ends at the next bracket in the first column, the analysis at the next one
-    end = re.search(r"^\[(?!\[?analyses\.default[.\]])", rest, re.MULTILINE)
+    head = "[analyses.default]\n"
+    if head not in text:
+        # a file that extends another one
+        text += f"\n{head}"
+    before, _, rest = text.partition(head)
+    end = re.search(r"^\[", rest, re.MULTILINE)
     body, after = (rest[: end.start()], rest[end.start() :]) if end else (rest, "")
-    for name_of_key, value in one.keys:
-        line = f"{name_of_key} = {value}\n"
-        body, count = re.subn(rf"(?m)^{name_of_key} = .*\n", line, body, count=1)
-        body = body if count else line + body
-    if one.linear:
-        body = re.sub(r'(?m)^kind = "norm"\n(?!pull)', 'kind = "norm"\npull = "linear"\n', body)
-    return before + head + one.add + body + after
+    for key, value in one.keys:
+        shipped = rf"(?ms)^{re.escape(key)} = (\[$.*?^\]|[^\n]*)\n"
+        body = f"{key} = {value}\n" + re.sub(shipped, "", body, count=1)
+    return before + head + body + after
 
 
 def limit(path: str, parameter: str, one: Variation) -> LimitResult | str:

@@ -315,6 +315,11 @@ class ExperimentFile(Section):
         description="Experiments that hold the same events: a combination with them has a note "
         "that they count twice",
     )
+    may_share: tuple[Slug, ...] = Field(
+        (),
+        description="Experiments that may hold some of the same events, which no publication "
+        "excludes: a combination with them has a note",
+    )
     separates_electrons: bool = Field(
         False,
         description="Whether the detector tells electrons from nuclei, so that a signal may be one "

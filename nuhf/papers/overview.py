@@ -128,7 +128,8 @@ class Overview:
             return ""
         text = f"{COMBINED}: {', '.join(inside)}; of these, the ones with a bar of that coupling."
         if alone:
-            text += f"\nNot in it: {', '.join(sorted(alone))} (its events are in another one)."
+            text += f"\nNot in it: {', '.join(sorted(alone))}"
+            text += " (its events are, or may be, in another one)."
         return text
 
 
@@ -171,8 +172,9 @@ def overview(couplings: Sequence[str] = COUPLINGS, step: Step = lambda text: Non
     """Fit every coupling alone, the others at zero, with the analysis ``default``.
 
     Each experiment on which a coupling has an effect, then all with data together, equal nuisance
-    names shared. Left out of the combination: experiments whose events are among those of another
-    (``contained_in`` of their files), and those without data.
+    names shared. Left out of the combination: experiments whose events are, or may be, among those
+    of another (``contained_in`` and ``may_share`` of their files), and those without data. Of an
+    experiment without a spectrum, one number, the bounds of radii alone.
 
     Parameters
     ----------
@@ -205,10 +207,22 @@ def _is_future(one: Prepared) -> bool:
     return any(isinstance(r.data, Asimov) for r in one.loaded.experiment.regions.values())
 
 
+def _is_one_number(one: Prepared) -> bool:
+    return len(one.templates) == 1 and one.templates[0].bins == 1
+
+
+def _shares_events(one: Prepared) -> bool:
+    return bool(one.loaded.experiment.contained_in or one.loaded.experiment.may_share)
+
+
 def _fits(parameter: Parameter, experiments: Sequence[Prepared]) -> list[Entry]:
     seen = [e for e in experiments if any(acts_on(parameter, t) for t in e.templates)]
+    if parameter.group.name != "radii":
+        # moments and charges grow towards small recoils: from one number, their bounds would
+        # rest on the acceptance there alone
+        seen = [e for e in seen if not _is_one_number(e)]
     real = [e for e in seen if not _is_future(e)]
-    together = [e for e in real if not e.loaded.experiment.contained_in]
+    together = [e for e in real if not _shares_events(e)]
     found = [_fit(parameter, [one], one.name, "ours") for one in real]
     if len(together) > 1:
         found.append(_fit(parameter, together, COMBINED, "combined"))
@@ -233,6 +247,12 @@ def _notes(experiments: Sequence[Prepared], quoted: Sequence[Entry]) -> tuple[st
         for one in experiments
         for other in one.loaded.experiment.contained_in
     ]
+    excluded += [
+        f"{one.name} is not in the combination: it may share events with {other}"
+        for one in experiments
+        for other in one.loaded.experiment.may_share
+    ]
+    numbers = [one.name for one in experiments if one.templates and _is_one_number(one)]
     counts = [f"{sum(e.status == s for e in quoted)} {s}" for s in STATUS]
     future = [one.name for one in experiments if _is_future(one)]
     general = [
@@ -240,8 +260,12 @@ def _notes(experiments: Sequence[Prepared], quoted: Sequence[Entry]) -> tuple[st
         "combined: nuisances of equal name are shared (flux_sns, ff_csi, flux_solar_*, bkg_xe136); "
         "lz-ws2022 and lz-ws2024, pandax-4t-run0 and pandax-4t-run1 are different runs, whose "
         "detector and other backgrounds are taken as independent",
+        "xenonnt-8b, lz-8b, pandax-4t-8b are nuclear recoils, below the energies of the electrons "
+        "in xenonnt-sr0, lz-ws*, pandax-4t-run*: taken as other events",
         *excluded,
         f"{', '.join(future)}: Asimov data, not in the combination",
+        f"{', '.join(numbers)}: one number without a spectrum, for radii only; bounds of moments "
+        "and charges would rest on the assumed acceptance alone",
         f"bounds of the literature ({', '.join(counts)}): source and place where each was read are "
         "listed below and in data/literature.toml; of UNVERIFIED ones the number, or whose it is, "
         "was in no text at hand",

@@ -171,6 +171,8 @@ class Problem:
             for other in set(one.loaded.experiment.contained_in) & set(self.names):
                 twice = f"the events of {one.name} are among those of {other}: counted twice"
                 found.append(Caveat(twice))
+            for other in sorted(set(one.loaded.experiment.may_share) & set(self.names)):
+                found.append(Caveat(f"{one.name} and {other} may share events, counted twice"))
         moved = (self.parameter.name, *self.profiled, *self.options.values)
         oscillated = any("tau" in one.flavours for one in self.experiments)
         coherent = any("emu" in one.flavours for one in self.experiments)
