@@ -19,6 +19,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 _LIMITS = threadpool_limits(1)
 
 EXPERIMENT = "coherent-csi-2021"
+NUCLEI = f"{EXPERIMENT}:cevns-only"
 PARAMETERS = ("qnu_ee", "qnu_mumu", "r2nu_ee", "r2nu_mumu", "munu_e", "munu_mu", "sin2thetaW")
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import EXPERIMENT
+from conftest import NUCLEI
 
 from nuhf.errors import FitError, InputError
 from nuhf.toys.checkpoint import open_checkpoint, task_digest
@@ -21,13 +21,13 @@ from nuhf.toys.sample import ToyOptions, blocks
 
 
 @pytest.fixture(scope="module")
-def setup(problem_of):
-    return toy_setup(problem_of("qnu_mumu"), [-4.0, 8.0])
+def setup(nuclei_problem_of):
+    return toy_setup(nuclei_problem_of("qnu_mumu"), [-4.0, 8.0])
 
 
 @pytest.fixture(scope="module")
-def tasks(problem_of):
-    truth = problem_of("qnu_mumu").engine.compiled.inits.tolist()
+def tasks(nuclei_problem_of):
+    truth = nuclei_problem_of("qnu_mumu").engine.compiled.inits.tolist()
     base = {"kind": "statistic", "truth": truth, "values": [3.0]}
     return blocks(base, 240, [3, 0], 40)
 
@@ -175,11 +175,11 @@ def test_a_first_line_that_was_cut_off_is_written_anew(tmp_path, length):
     assert path.read_text() == head
 
 
-def test_the_digest_knows_problem_and_options(setup, problem_of, tmp_path):
+def test_the_digest_knows_problem_and_options(setup, nuclei_problem_of, tmp_path):
     path = tmp_path / "toys.jsonl"
     session(setup, ToyOptions(100, checkpoint=path), {"cl": 0.9})
     session(setup, ToyOptions(100, checkpoint=path, jobs=3), {"cl": 0.9})
-    other = toy_setup(problem_of("qnu_ee"), [-4.0, 60.0])
+    other = toy_setup(nuclei_problem_of("qnu_ee"), [-4.0, 60.0])
     for changed in (
         (setup, ToyOptions(101, checkpoint=path), {"cl": 0.9}),
         (setup, ToyOptions(100, 2, checkpoint=path), {"cl": 0.9}),
@@ -203,7 +203,7 @@ print(json.dumps(found[0].to_dict()))
 def test_kill_9_of_the_parent_then_resume(tmp_path):
     """A script without a main guard: workers do not import it."""
     script = tmp_path / "script.py"
-    script.write_text(_SCRIPT.format(name=EXPERIMENT))
+    script.write_text(_SCRIPT.format(name=NUCLEI))
 
     def start(folder, jobs):
         folder.mkdir(exist_ok=True)

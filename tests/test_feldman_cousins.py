@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import EXPERIMENT
+from conftest import NUCLEI
 
 import nuhf
 from nuhf.errors import FitError, InputError
@@ -13,7 +13,7 @@ from nuhf.toys.feldman_cousins import Points, _verdicts
 
 
 def construct(parameter, **options):
-    (found,) = nuhf.limit(EXPERIMENT, parameter, method="feldman-cousins", jobs=1, **options)
+    (found,) = nuhf.limit(NUCLEI, parameter, method="feldman-cousins", jobs=1, **options)
     return found
 
 
@@ -37,7 +37,7 @@ def test_ends_are_where_t_meets_the_critical_values(charge):
 
 def test_two_minima_widen_the_interval(charge):
     """At the edge towards the second minimum the critical value is well above Wilks' 2.71."""
-    (wilks,) = nuhf.limit(EXPERIMENT, "qnu_ee")
+    (wilks,) = nuhf.limit(NUCLEI, "qnu_ee")
     assert len(charge.intervals) == len(wilks.intervals) == 2
     assert charge.intervals[0][1] > wilks.intervals[0][1]
     assert charge.best_fit == wilks.best_fit
@@ -72,14 +72,14 @@ def test_a_bound_at_zero():
     assert found.intervals[0][0] == 0.0
     assert found.upper_limit == found.intervals[-1][1]
     assert found.toys["end_errors"][0][0] == 0.0
-    (wilks,) = nuhf.limit(EXPERIMENT, "munu_mu")
+    (wilks,) = nuhf.limit(NUCLEI, "munu_mu")
     # the best fit lies at the bound: critical values are below 2.71 there
     assert 0.7 * wilks.upper_limit < found.upper_limit < wilks.upper_limit
 
 
 def test_strength_agrees_with_wilks():
     """norm_cevns at 0.93 +- 0.15 is far from everything."""
-    (wilks,) = nuhf.limit(EXPERIMENT, "norm_cevns")
+    (wilks,) = nuhf.limit(NUCLEI, "norm_cevns")
     found = construct("norm_cevns", toys=500, points=20)
     errors = np.ravel(found.toys["end_errors"])
     assert (np.abs(np.ravel(found.intervals) - np.ravel(wilks.intervals)) < 4 * errors).all()
@@ -142,12 +142,12 @@ def test_the_error_of_an_end_at_a_step():
 def test_refusals(tmp_path):
     with pytest.raises(InputError, match="engine compiled"):
         construct("qnu_mumu", toys=100, engine="pyhf")
-    with pytest.raises(InputError, match="delta-chi2 makes no toys"):
-        nuhf.limit(EXPERIMENT, "qnu_mumu", toys=100)
+    with pytest.raises(InputError, match="the method delta-chi2 makes none"):
+        nuhf.limit(NUCLEI, "qnu_mumu", toys=100)
     with pytest.raises(InputError, match="for one parameter"):
         construct(["qnu_ee", "qnu_mumu"], toys=100, checkpoint=tmp_path / "x")
     with pytest.raises(InputError, match="delta-chi2 makes none"):
-        nuhf.limit(EXPERIMENT, "qnu_mumu", checkpoint=tmp_path / "x")
+        nuhf.limit(NUCLEI, "qnu_mumu", checkpoint=tmp_path / "x")
     with pytest.raises(FitError, match="toys are too few"):
         construct("qnu_mumu", toys=50, points=6, cl=0.99)
 
@@ -158,13 +158,13 @@ def test_refusals(tmp_path):
 def test_two_dimensions():
     options = {"cl": (0.68, 0.9), "points": 12, "seed": 1}
     found = nuhf.contour(
-        EXPERIMENT, ["munu_e", "munu_mu"], method="feldman-cousins", toys=60, jobs=1, **options
+        NUCLEI, ["munu_e", "munu_mu"], method="feldman-cousins", toys=60, jobs=1, **options
     )
     regions = dict(found.regions)
     assert set(regions) == {0.68, 0.9}
     extent = {cl: np.concatenate(lines).max(axis=0) for cl, lines in regions.items()}
     assert (extent[0.9] > extent[0.68]).all()
-    wilks = nuhf.contour(EXPERIMENT, ["munu_e", "munu_mu"], cl=(0.9,), points=12)
+    wilks = nuhf.contour(NUCLEI, ["munu_e", "munu_mu"], cl=(0.9,), points=12)
     ((_, lines),) = wilks.regions
     assert extent[0.9] == pytest.approx(np.concatenate(lines).max(axis=0), rel=0.35)
     assert "60 toys at each of" in found.notes[-1]
@@ -175,14 +175,14 @@ def test_two_dimensions():
 
 
 def test_coverage_command(cli):
-    ran = cli("coverage", EXPERIMENT, "-p", "qnu_mumu", "--true", "0", "--toys", "400",
+    ran = cli("coverage", NUCLEI, "-p", "qnu_mumu", "--true", "0", "--toys", "400",
               "--nuisance", "flux_sns=1", "--jobs", "1", "--json")  # fmt: skip
     found = json.loads(ran.out)
     assert found["coverage"] == pytest.approx(0.88, abs=0.06)
     assert found["error"] == pytest.approx(0.016, abs=0.004)
     assert found["covered"] + 0 <= found["toys"] == 400
     assert found["nuisances"] == {"flux_sns": 1.0}
-    ran = cli("coverage", EXPERIMENT, "-p", "qnu_mumu", "--true", "0", "--toys", "50",
+    ran = cli("coverage", NUCLEI, "-p", "qnu_mumu", "--true", "0", "--toys", "50",
               "--jobs", "1")  # fmt: skip
     assert "90 % CL, delta-chi2: covers" in ran.out
 
@@ -190,7 +190,7 @@ def test_coverage_command(cli):
 def test_coverage_of_the_construction_and_its_twin():
     """The verdict of every toy is the one of the construction at that value."""
     found = nuhf.coverage(
-        EXPERIMENT, "qnu_ee", true=0.0, method="feldman-cousins", toys=60, inner=250, jobs=1
+        NUCLEI, "qnu_ee", true=0.0, method="feldman-cousins", toys=60, inner=250, jobs=1
     )
     assert 0.78 <= found.coverage <= 1.0
     assert found.inner == 250
@@ -201,13 +201,13 @@ def test_toys_without_a_fit_do_not_count(monkeypatch):
     """Of six toys one is lost, and three of the other five cover."""
     lost = [{"t": [0.1, None, 5.0]}, {"t": [0.2, 2.7, 2.8]}]
     monkeypatch.setattr("nuhf.toys.coverage._blocks", lambda *given: lost)
-    found = nuhf.coverage(EXPERIMENT, "qnu_mumu", true=0.0, cl=0.9, toys=10)
+    found = nuhf.coverage(NUCLEI, "qnu_mumu", true=0.0, cl=0.9, toys=10)
     assert (found.toys, found.covered, found.unconverged) == (6, 3, 1)
     assert found.coverage == pytest.approx(3 / 5)
     assert found.error == pytest.approx(np.sqrt(0.6 * 0.4 / 5))
     lost[:] = [{"t": [None]}]
     with pytest.raises(FitError, match="no fit of any toy"):
-        nuhf.coverage(EXPERIMENT, "qnu_mumu", true=0.0, toys=10)
+        nuhf.coverage(NUCLEI, "qnu_mumu", true=0.0, toys=10)
 
 
 @pytest.mark.parametrize(
@@ -222,12 +222,12 @@ def test_toys_without_a_fit_do_not_count(monkeypatch):
 )
 def test_coverage_refuses(options, message):
     with pytest.raises(InputError, match=message):
-        nuhf.coverage(EXPERIMENT, "qnu_ee", **{"true": 0.0, "toys": 20, "jobs": 1} | options)
+        nuhf.coverage(NUCLEI, "qnu_ee", **{"true": 0.0, "toys": 20, "jobs": 1} | options)
 
 
 def test_limit_command(cli):
-    ran = cli("limit", EXPERIMENT, "-p", "qnu_mumu", "--method", "feldman-cousins",
-              "--toys", "50", "--points", "8", "--jobs", "1", "--seed", "4")  # fmt: skip
+    ran = cli("limit", NUCLEI, "-p", "qnu_mumu", "--method", "feldman-cousins",
+              "--toys", "50", "--points", "8", "--jobs", "1", "--seed", "4", "--notes")  # fmt: skip
     assert ran.code == 0, ran.err
     assert "90 % CL, feldman-cousins" in ran.out
     assert "50 toys at each of" in ran.out
@@ -239,12 +239,12 @@ def test_limit_command(cli):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("true", [0.0, 6.96e-8, 2.6e-7])
-def test_feldman_cousins_covers(problem_of, true):
+def test_feldman_cousins_covers(nuclei_problem_of, true):
     """SM, limit and between the minima, with true nuisances one sigma off their fitted values."""
-    compiled = problem_of("qnu_ee").engine.compiled
+    compiled = nuclei_problem_of("qnu_ee").engine.compiled
     names = [name for name in compiled.names if name != "qnu_ee_em8"]
     off = {name: 1.0 - 2.0 * (k % 2) for k, name in enumerate(names)}
     found = nuhf.coverage(
-        EXPERIMENT, "qnu_ee", true=true, method="feldman-cousins", toys=4000, nuisances=off
+        NUCLEI, "qnu_ee", true=true, method="feldman-cousins", toys=4000, nuisances=off
     )
     assert found.coverage == pytest.approx(0.9, abs=0.015)

@@ -215,7 +215,9 @@ def test_refusals(changes, words):
 
 
 def test_command_and_pyhf_on_its_files(cli, work):
-    ran = cli("patchset", NUCLEI, "-p", "qnu_mumu", "--range", "-6e-8", "6e-8", "--points", 3, "-o", "g")
+    ran = cli(
+        "patchset", NUCLEI, "-p", "qnu_mumu", "--range", "-6e-8", "6e-8", "--points", 3, "-o", "g"
+    )
     assert ran.code == 0
     assert "note: hepdata record ins0000000 is a placeholder" in ran.err
     assert sorted(p.name for p in Path("g").iterdir()) == [

@@ -329,10 +329,10 @@ def test_discovery_of_signals_of_any_size(problem_of, size):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"toys": 5}, "--toys 5"),
-        ({"toys": 100, "seed": -1}, "--seed -1"),
-        ({"toys": 100, "points": 2}, "--points 2"),
-        ({"toys": 100, "jobs": 0}, "--jobs 0"),
+        ({"toys": 5}, "toys = 5"),
+        ({"toys": 100, "seed": -1}, "seed = -1"),
+        ({"toys": 100, "points": 2}, "points = 2"),
+        ({"toys": 100, "jobs": 0}, "jobs = 0"),
     ],
 )
 def test_options_out_of_range(options, message):
