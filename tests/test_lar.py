@@ -31,7 +31,10 @@ def computed():
     plain = {name: axes[name] for name in ("energy_kev_ee", "time_us")}
     signal = {"interaction": "cevns", "source": "sns", "response": "nuclear"}
     changes = {
-        "regions": {"main": {"signals": ["cevns"]}, "alone": {"axes": plain, "data": {"kind": "asimov"}, "signals": ["computed"]}},
+        "regions": {
+            "main": {"signals": ["cevns"]},
+            "alone": {"axes": plain, "data": {"kind": "asimov"}, "signals": ["computed"]},
+        },
         "signals": {"computed": signal},
         "analyses": {"statistical": {"regions": ["alone"], "signals": ["computed"],
                                      "backgrounds": [], "nuisances": []}},
