@@ -32,13 +32,13 @@ def cluster(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def setup(problem_of):
-    return toy_setup(problem_of("qnu_mumu"), [-4.0, 8.0])
+def setup(nuclei_problem_of):
+    return toy_setup(nuclei_problem_of("qnu_mumu"), [-4.0, 8.0])
 
 
 @pytest.fixture(scope="module")
-def tasks(problem_of):
-    truth = problem_of("qnu_mumu").engine.compiled.inits.tolist()
+def tasks(nuclei_problem_of):
+    truth = nuclei_problem_of("qnu_mumu").engine.compiled.inits.tolist()
     base = {"kind": "statistic", "truth": truth, "values": [3.0]}
     return blocks(base, 240, [3, 0], 20)
 

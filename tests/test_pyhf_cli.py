@@ -49,10 +49,10 @@ def test_fit_is_our_fit(cli):
 def test_cls(cli):
     at = {
         poi: json.loads(out(cli("pyhf", "cls", "--test-stat", "q", "--test-poi", poi, NATIVE)))
-        for poi in (2.5, 12.0)
+        for poi in (0.005, 0.04)
     }
-    assert at[2.5]["CLs_obs"] > 0.2
-    assert at[12.0]["CLs_obs"] < 0.01
+    assert at[0.005]["CLs_obs"] > 0.2
+    assert at[0.04]["CLs_obs"] < 0.01
 
 
 def test_inspect_digest_sort_rename_prune(cli, work):
@@ -83,7 +83,8 @@ def test_backend_option_in_its_own_process():
     ran = subprocess.run(
         [BIN / "nuhf", "pyhf", "fit", "--value", NATIVE], capture_output=True, text=True, check=True
     )
-    assert json.loads(ran.stdout)["twice_nll"] == pytest.approx(466.79, abs=0.01)
+    (found,) = nuhf.limit(X, "qnu_mumu")
+    assert json.loads(ran.stdout)["twice_nll"] == pytest.approx(found.twice_nll_min, abs=0.01)
 
 
 @pytest.mark.parametrize(
