@@ -23,7 +23,7 @@ from nuhf.experiments.expand import expanded
 
 if TYPE_CHECKING:
     from nuhf.report.publish import Publication
-    from nuhf.stats.results import JsonValue
+    from nuhf.stats.result_base import JsonValue
     from nuhf.workspaces.patchset import PatchGrid
     from nuhf.workspaces.validate import Report
 

@@ -11,7 +11,7 @@ from nuhf import questions
 from nuhf.errors import InputError
 from nuhf.experiments.region import Prepared
 from nuhf.stats.problem import Options, pose
-from nuhf.stats.results import Provenance, Result, choices, heading, title_of, unit_text
+from nuhf.stats.result_base import Provenance, Result, choices, heading, title_of, unit_text
 from nuhf.units import percent
 
 if TYPE_CHECKING:

@@ -6,15 +6,16 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2 as chi2_distribution
 
 from nuhf.errors import Caveat, FitError, InputError, OpenRegionError
 from nuhf.stats.cls import Asymptotic, expected_limits, upper_limit
 from nuhf.stats.cross_check import Agreement, second_optimizer
 from nuhf.stats.explore import branches, widened
+from nuhf.stats.goodness import degrees_of_freedom, goodness, poor_note, unconstrained
 from nuhf.stats.intervals import ProfileIntervals, intervals, threshold
 from nuhf.stats.problem import Problem
-from nuhf.stats.results import FitResult, LimitResult, ScanResult, lost_note
+from nuhf.stats.result_base import lost_note
+from nuhf.stats.results import FitResult, LimitResult, ScanResult
 from nuhf.stats.uncertainties import at_bounds, correlation, counts, uncertainties
 from nuhf.toys.cls import toy_cls
 from nuhf.toys.executors import session
@@ -249,7 +250,7 @@ def _result(
         optimizer=problem.engine.optimizer,
         second_optimizer={"name": second.optimizer, "difference_2nll": second.difference},
         goodness=quality,
-        notes=(*problem.notes, *notes, *second.notes, *([_poor_note(quality)] if poor else [])),
+        notes=(*problem.notes, *notes, *second.notes, *([poor_note(quality)] if poor else [])),
         provenance=problem.provenance(),
         expected=expected,
         toys=toys,
@@ -357,8 +358,8 @@ def fit(problem: Problem, toys: ToyOptions | None = None) -> FitResult:
     coupling = problem.description.couplings[0]
     span = coupling.high - coupling.low
     seeds = np.clip(coupling.init + np.array([0.0, -0.1, 0.1]) * span, coupling.low, coupling.high)
-    if _degrees(problem) < 0:
-        names = ", ".join(compiled.names[i] for i in np.flatnonzero(_unconstrained(problem)))
+    if degrees_of_freedom(problem) < 0:
+        names = ", ".join(compiled.names[i] for i in np.flatnonzero(unconstrained(problem)))
         raise FitError(
             f"there are more parameters without a constraint ({names}) than bins "
             f"({compiled.n_main}): the data do not determine them; leave "
@@ -402,33 +403,6 @@ def fit(problem: Problem, toys: ToyOptions | None = None) -> FitResult:
         significance=_discovery(problem, float(best[profiler.index]), lowest),
         parameter=problem.parameter.name,
     )
-
-
-def goodness(problem: Problem, lowest: float) -> dict[str, float]:
-    """2NLL of the best fit above saturation, degrees of freedom, and the p-value of chi2."""
-    saturated = problem.engine.compiled.saturated_twice_nll(problem.data[np.newaxis])[0]
-    statistic, degrees = lowest - float(saturated), _degrees(problem)
-    p_value = float(chi2_distribution.sf(statistic, degrees))
-    return {"saturated_2nll": statistic, "degrees": degrees, "p_value": p_value}
-
-
-def _poor_note(quality: Mapping[str, float]) -> str:
-    return Caveat(
-        f"the model does not describe the data: 2NLL {quality['saturated_2nll']:.1f} above "
-        f"saturation for {quality['degrees']:.0f} degrees of freedom at the best fit, p = "
-        f"{quality['p_value']:.1g}; nuhf fit shows what is pulled"
-    )
-
-
-def _unconstrained(problem: Problem) -> NDArray[np.bool_]:
-    """Which parameters float without a constraint term, (P,)."""
-    constraints, free = problem.engine.compiled.constraints, problem.profiler().free.copy()
-    free[constraints.normal_param] = free[constraints.poisson_param] = False
-    return free
-
-
-def _degrees(problem: Problem) -> int:
-    return int(problem.engine.compiled.n_main - _unconstrained(problem).sum())
 
 
 def _discovery(problem: Problem, best: float, lowest: float) -> dict[str, float] | None:

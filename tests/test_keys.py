@@ -13,6 +13,7 @@ from nuhf.experiments import (
     quenching,
     responses,
     signals,
+    smearing,
     sources,
     target,
 )
@@ -20,7 +21,7 @@ from nuhf.experiments.keys import Key, json_schema, tables
 from nuhf.experiments.parts import Part, Section
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-MODULES = (backgrounds, data, file, quenching, responses, signals, sources, target)
+MODULES = (backgrounds, data, file, quenching, responses, signals, smearing, sources, target)
 
 
 def concrete(model):

@@ -11,7 +11,8 @@ from scipy import stats
 from scipy.integrate import quad
 
 from nuhf.errors import InputError
-from nuhf.experiments.responses import EfficiencyPart, Response, SmearingPart
+from nuhf.experiments.responses import EfficiencyPart, Response
+from nuhf.experiments.smearing import SmearingPart
 from nuhf.inputs import Inputs
 from nuhf.rates.templates import Axis
 from nuhf.resources import write_text

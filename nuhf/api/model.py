@@ -30,7 +30,7 @@ from nuhf.stats.expected import Rates, RegionSpectrum
 from nuhf.stats.files import FileProblem, Workspaces, pose_files, read_files
 from nuhf.stats.held import sizes, with_fixed
 from nuhf.stats.problem import Options, Problem, pose
-from nuhf.stats.results import JsonValue
+from nuhf.stats.result_base import JsonValue
 from nuhf.stats.spectra import region_spectra
 from nuhf.workspaces import encode
 

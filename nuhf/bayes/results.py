@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuhf.errors import ModelError
-from nuhf.stats.results import JsonValue, Result, plain
+from nuhf.stats.result_base import JsonValue, Result, plain
 from nuhf.tables import format_csv
 from nuhf.units import percent
 

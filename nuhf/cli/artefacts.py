@@ -16,7 +16,8 @@ from nuhf.questions import scan as scan_problem
 from nuhf.stats.contour import ContourResult
 from nuhf.stats.intervals import threshold
 from nuhf.stats.problem import Problem, pose
-from nuhf.stats.results import FitResult, LimitResult, Limits, ScanResult, choices, heading
+from nuhf.stats.result_base import choices, heading
+from nuhf.stats.results import FitResult, LimitResult, Limits, ScanResult
 from nuhf.stats.spectra import region_spectra
 from nuhf.tables import format_csv, tables_together
 from nuhf.units import percent

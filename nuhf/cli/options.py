@@ -10,7 +10,7 @@ from nuhf.errors import InputError
 
 if TYPE_CHECKING:
     from nuhf.api.arguments import Anapole
-    from nuhf.stats.results import Result
+    from nuhf.stats.result_base import Result
 
 __all__ = [
     "Command",
@@ -361,7 +361,7 @@ def show(found: "Result", output: Path | None, as_json: bool) -> None:
 
 def notes(found: Sequence[str]) -> None:
     """Print the notes of a result behind it: those that change its meaning, or all of them."""
-    from nuhf.stats.results import note_lines
+    from nuhf.stats.result_base import note_lines
 
     shown = bool(click.get_current_context().meta.get(_NOTES))
     for line in note_lines(found, shown, "--notes"):

@@ -1,4 +1,4 @@
-"""The minimiser of ``compiled_fit``: likelihood, Hessian and steps of many fits at once.
+"""The minimiser of `nuhf.likelihood.fit`: likelihood, Hessian and steps of many fits at once.
 
 Fisher scoring far from the minimum, Newton with the exact Hessian near it; its absolute value
 where it is not positive; projected on the bounds, and never uphill.

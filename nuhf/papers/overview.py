@@ -17,7 +17,7 @@ from nuhf.experiments.region import Prepared
 from nuhf.plots.summary import Bound, panel_order, summary
 from nuhf.rates.signal import acts_on
 from nuhf.stats.problem import Options, pose
-from nuhf.stats.results import plain
+from nuhf.stats.result_base import plain
 from nuhf.tables import format_csv
 from nuhf.units import percent
 

@@ -14,7 +14,7 @@ from nuhf.errors import InputError
 from nuhf.likelihood.engines import ModelProfiler
 from nuhf.stats.intervals import ScanRange, intervals, threshold
 from nuhf.stats.problem import Problem
-from nuhf.stats.results import (
+from nuhf.stats.result_base import (
     JsonValue,
     Provenance,
     Result,

@@ -13,7 +13,7 @@ from nuhf.experiments.region import Prepared
 from nuhf.histfactory import assemble
 from nuhf.rates.signal import check_together, expected
 from nuhf.rates.templates import Axis, bin_columns
-from nuhf.stats.results import JsonValue, Result
+from nuhf.stats.result_base import JsonValue, Result
 from nuhf.tables import format_csv, tables_together
 
 if TYPE_CHECKING:

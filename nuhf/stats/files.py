@@ -20,7 +20,7 @@ from nuhf.histfactory.describe import Channel, Coupling, Description, Free, Samp
 from nuhf.likelihood.engines import Engine, engine
 from nuhf.stats.held import expectation, fixed_nuisances, sizes, with_fixed
 from nuhf.stats.problem import Options, Problem
-from nuhf.stats.results import Provenance, provenance
+from nuhf.stats.result_base import Provenance, provenance
 from nuhf.workspaces import names
 from nuhf.workspaces.checks import lengths
 from nuhf.workspaces.combine import Choices, Source, combine

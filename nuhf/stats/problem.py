@@ -20,7 +20,7 @@ from nuhf.likelihood.evaluate import CompiledModel, compile_model
 from nuhf.physics.couplings import sm_charge_radius
 from nuhf.stats.held import expectation, fixed_nuisances, sizes, with_fixed
 from nuhf.stats.intervals import ScanRange
-from nuhf.stats.results import OptionsRecord, Provenance, provenance
+from nuhf.stats.result_base import OptionsRecord, Provenance, provenance
 from nuhf.workspaces import encode
 from nuhf.workspaces.native import load_model
 

@@ -16,7 +16,7 @@ from nuhf.errors import FitError, InputError
 from nuhf.stats.impacts import breakdown, impacts, widths
 from nuhf.stats.intervals import threshold
 from nuhf.stats.problem import Problem
-from nuhf.stats.results import Provenance, Result, choices, heading, title_of, unit_text
+from nuhf.stats.result_base import Provenance, Result, choices, heading, title_of, unit_text
 from nuhf.stats.uncertainties import at_bounds, correlation, covariance
 from nuhf.tables import format_csv
 from nuhf.units import percent

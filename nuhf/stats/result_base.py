@@ -1,0 +1,223 @@
+"""What all results have: options, versions and digests behind them, notes, and how they print."""
+
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypedDict, cast
+
+import numpy as np
+
+from nuhf.couplings.parameters import PARAMETERS
+from nuhf.errors import Caveat
+from nuhf.tables import format_csv
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "JsonValue",
+    "OptionsRecord",
+    "Provenance",
+    "Result",
+    "choices",
+    "heading",
+    "label_of",
+    "lost_note",
+    "note_lines",
+    "plain",
+    "provenance",
+    "title_of",
+    "unit_text",
+]
+
+JsonValue: TypeAlias = (
+    "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
+)
+"""What JSON can say."""
+
+
+class OptionsRecord(TypedDict, total=False):
+    """The options behind a result, as plain data; ``priors`` are those of a posterior."""
+
+    anapole: str
+    values: dict[str, float]
+    profile: list[str]
+    fix: list[str]
+    engine: str
+    asimov: bool
+    range: list[float] | None
+    settings: dict[str, float]
+    inject: dict[str, float]
+    priors: dict[str, str]
+
+
+class Provenance(TypedDict):
+    """Versions, digests of what was read, and options."""
+
+    versions: dict[str, str]
+    digests: dict[str, str]
+    options: OptionsRecord
+
+
+def provenance(options: OptionsRecord, digests: Mapping[str, str]) -> Provenance:
+    """Return the versions, input digests and options behind a result."""
+    packages = ("nuhf", "pyhf", "numpy", "scipy")
+    return {
+        "versions": {name: version(name) for name in packages},
+        "digests": dict(digests),
+        "options": options,
+    }
+
+
+def lost_note(number: int, points: int, consequence: str) -> tuple[str, ...]:
+    """Say how many points of a profile have no number, and what follows; () if all have one."""
+    if not number:
+        return ()
+    return (
+        Caveat(
+            f"{number} of {points} points of the profile without a converged fit, or where the "
+            f"likelihood is not defined: {consequence}"
+        ),
+    )
+
+
+def unit_text(unit: str) -> str:
+    """Return a unit to stand behind a number; "" for the unit 1."""
+    return "" if unit == "1" else f" {unit}"
+
+
+class _Known(Protocol):
+    """What every result knows of the question it answers."""
+
+    @property
+    def experiments(self) -> tuple[str, ...]: ...
+    @property
+    def analysis(self) -> str: ...
+    @property
+    def provenance(self) -> Provenance: ...
+
+
+def choices(found: _Known, axes: Sequence[str] = ()) -> str:
+    """Return what was chosen besides the defaults, for the end of a heading; "" if nothing.
+
+    Parameters
+    ----------
+    found : result
+        Its provenance has the options; ``profiled``, if it has that, the names behind a group.
+    axes : sequence of str
+        Free parameters that are the question itself.
+    """
+    options = found.provenance["options"]
+    free = [name for name in getattr(found, "profiled", options["profile"]) if name not in axes]
+    held = [
+        f"{name} = {value:g}{unit_text(PARAMETERS[name].unit) if name in PARAMETERS else ''}"
+        for name, value in options["values"].items()
+    ]
+    convention = [options["anapole"]] if getattr(found, "convention", None) == "khan" else []
+    said = {"free": free, "held": held, "fixed nuisances": options["fix"], "anapole": convention}
+    return "".join(f"; {what}: {', '.join(which)}" for what, which in said.items() if which)
+
+
+def title_of(found: _Known) -> str:
+    """Return experiments and analysis, for figures."""
+    return f"{', '.join(found.experiments)} ({found.analysis})"
+
+
+def label_of(found: _Known, axes: Sequence[str] = ()) -> str:
+    """Return experiments, analysis and choices, for a legend."""
+    return f"{title_of(found)}{choices(found, axes)}"
+
+
+def heading(found: _Known) -> str:
+    """Name the experiments and the analysis, for the beginning of a heading."""
+    return f"{', '.join(found.experiments)}, analysis {found.analysis}"
+
+
+class Result:
+    """What all results can do: print, tabulate and draw themselves.
+
+    ``str`` and ``table()`` are what the command prints. Notes are folded, but for those that
+    change what the numbers mean.
+    """
+
+    notes: tuple[str, ...]
+
+    def lines(self) -> list[str]:
+        """Return the lines that the command prints, notes aside."""
+        raise NotImplementedError
+
+    def columns(self) -> Mapping[str, Sequence[object]]:
+        """Return the numbers by column, all of one length."""
+        raise NotImplementedError
+
+    def to_dict(self) -> dict[str, JsonValue]:
+        """Return plain lists, dicts, strings and numbers: what the command prints as JSON."""
+        content = asdict(cast(Any, self))  # every derived class is a dataclass
+        return {key: plain(value) for key, value in content.items()}
+
+    def plot(self, ax: "Axes | None" = None) -> "Figure":
+        """Draw the result, on the given axes or in a figure of its own."""
+        raise NotImplementedError
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """Notes that change what the numbers mean."""
+        return tuple(note for note in self.notes if isinstance(note, Caveat))
+
+    def table(self) -> str:
+        """Return the numbers as the command prints them."""
+        return "\n".join(self.lines())
+
+    def to_csv(self) -> str:
+        """Return the numbers as CSV without comments: ``pandas.read_csv`` takes it as it is."""
+        return format_csv(self.columns())
+
+    def commented_csv(self) -> str:
+        """Return the numbers as CSV with what they are, and the notes, in comments above."""
+        head, *_ = self.lines()
+        return format_csv(self.columns(), [head, *(f"note: {note}" for note in self.notes)])
+
+    def __str__(self) -> str:
+        return "\n".join([*self.lines(), *_noted(self.caveats, self.notes, ".notes")])
+
+    def _repr_html_(self) -> str:
+        shown = html.escape("\n".join([*self.lines(), *(f"note: {n}" for n in self.caveats)]))
+        folded = [html.escape(note) for note in self.notes if not isinstance(note, Caveat)]
+        if not folded:
+            return f"<pre>{shown}</pre>"
+        entries = "".join(f"<li>{note}</li>" for note in folded)
+        return (
+            f"<pre>{shown}</pre><details><summary>{_number(len(folded))}</summary>"
+            f"<ul>{entries}</ul></details>"
+        )
+
+
+def _number(notes: int) -> str:
+    return f"{notes} {'note' if notes == 1 else 'notes'}"
+
+
+def _noted(caveats: Sequence[str], notes: Sequence[str], where: str) -> list[str]:
+    rest = len(notes) - len(caveats)
+    return [*(f"note: {note}" for note in caveats), *([f"{_number(rest)} ({where})"] * bool(rest))]
+
+
+def note_lines(notes: Sequence[str], shown: bool, where: str) -> list[str]:
+    """Return notes as lines: all of them, or those that are never folded and a count."""
+    if shown:
+        return [f"note: {note}" for note in notes]
+    return _noted([note for note in notes if isinstance(note, Caveat)], notes, where)
+
+
+def plain(value: object) -> JsonValue:
+    """Turn arrays and tuples into lists, recursively; numbers that are not finite into None."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return [plain(item) for item in value.tolist()]
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return cast(JsonValue, value)
