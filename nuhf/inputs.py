@@ -82,16 +82,7 @@ class Inputs:
         if name in self._texts:
             return self._texts[name][0]
         given = Path(name)
-        if given.is_absolute():
-            return given
-        for folder in self._folders:
-            if resources.is_file(folder / name):
-                return folder / name
-        try:
-            return resources.find(name)
-        except InputError:
-            places = ", ".join(str(p) for p in (*self._folders, resources.shipped("data")))
-            raise InputError(f"file '{name}' not found in: {places}") from None
+        return given if given.is_absolute() else resources.find(name, self._folders)
 
     def _text(self, name: str, toml: bool = False) -> tuple[Path, str]:
         if name not in self._texts:

@@ -11,7 +11,7 @@ import shutil
 import sys
 import time
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -75,16 +75,15 @@ def shipped(folder: str) -> Path:
     raise InputError(f"the folder '{folder}' is missing from this installation of nuhf")
 
 
-def find(name: str, beside: Path | None = None) -> Path:
-    """Find a data file by its name relative to ``beside`` first, then to the shipped ``data``.
+def find(name: str, folders: Iterable[Path] = ()) -> Path:
+    """Find a data file by its name in some folders, the first first, then in the shipped ``data``.
 
     Raises
     ------
     InputError
-        If it is in neither place.
+        If it is in none of them.
     """
-    places = [beside] if beside is not None else []
-    places.append(shipped("data"))
+    places = [*folders, shipped("data")]
     for place in places:
         if is_file(place / name):
             return place / name
@@ -128,7 +127,9 @@ def read_toml(path: Path) -> dict[str, Any]:
 
     A syntax error becomes an `InputError` with file, line and column.
     """
-    return parse_toml(path, read_text(path))
+    text = read_text(path)
+    refuse_other_kinds(path, text.encode())
+    return parse_toml(path, text)
 
 
 def refuse_other_kinds(path: Path, content: bytes) -> None:
@@ -139,8 +140,7 @@ def refuse_other_kinds(path: Path, content: bytes) -> None:
 
 
 def parse_toml(path: Path, text: str) -> dict[str, Any]:
-    """Parse the text of a TOML file as `read_toml` does."""
-    refuse_other_kinds(path, text.encode())
+    """Parse the text of a TOML file as `read_toml` does, once `refuse_other_kinds` let it pass."""
     if len(text) > _MAX_TOML:
         raise InputError(f"{path}: larger than {_MAX_TOML // 2**20} MiB")
     if max(piece.count(".") for piece in re.split(r"[,=\[\]{}\n]", text)) > _MAX_PARTS:

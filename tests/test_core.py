@@ -259,12 +259,12 @@ def test_unreadable_files_are_told_apart(tmp_path, reader):
 
 
 def test_find_looks_beside_first_then_in_data(tmp_path):
-    shipped = resources.find("nuclides.toml", beside=tmp_path)
+    shipped = resources.find("nuclides.toml", [tmp_path])
     assert shipped == resources.shipped("data") / "nuclides.toml"
     (tmp_path / "nuclides.toml").write_text("")
-    assert resources.find("nuclides.toml", beside=tmp_path) == tmp_path / "nuclides.toml"
+    assert resources.find("nuclides.toml", [tmp_path]) == tmp_path / "nuclides.toml"
     with pytest.raises(InputError, match=r"'no\.csv' not found in: .*data"):
-        resources.find("no.csv", beside=tmp_path)
+        resources.find("no.csv", [tmp_path])
     with pytest.raises(InputError, match="'nowhere' is missing"):
         resources.shipped("nowhere")
 

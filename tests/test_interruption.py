@@ -247,7 +247,7 @@ def test_names_that_no_file_can_have(tmp_path):
     with pytest.raises(InputError, match="null"):
         resources.read_text(tmp_path / "x\0y")
     with pytest.raises(InputError, match="not found"):
-        resources.find("x" * 300, beside=tmp_path)
+        resources.find("x" * 300, [tmp_path])
     with pytest.raises(InputError, match="File name too long"):
         resources.write_text(tmp_path / ("x" * 300), "new")
 

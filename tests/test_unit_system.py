@@ -752,7 +752,7 @@ NOT_COVERED = {
         "majorana.mixing_matrix", "settings.Physics.photoabsorption",
         "shells.Photoabsorption.__call__", "shells.Photoabsorption.kinks",
         "shells.photoabsorption_of", "solar_states.mass_shares", "solar_states.state_shares",
-        "solar_states.state_spectra",
+        "solar_states.state_spectra", "solar.split",
     ),
     DECLARED: (
         "efficiency.Efficiency.__call__", "efficiency.Efficiency.cuts",

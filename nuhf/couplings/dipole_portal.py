@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from nuhf.couplings.electromagnetic import magnetic_coefficients
 from nuhf.couplings.model import (
-    FLAVOURS,
+    GREEK,
     Amplitudes,
     CouplingModel,
     Feed,
@@ -95,7 +95,7 @@ MODEL: Final = CouplingModel(
             (Feed("dipole", 1.0, (flavour,)),), rf"\mu_{{\nu_{{{symbol}}}N}}",
             f"transition moment of nu_{flavour} to a sterile neutrino", power=2, interferes=False,
         )
-        for flavour, symbol in zip(FLAVOURS, ("e", r"\mu", r"\tau"), strict=True)
+        for flavour, symbol in GREEK.items()
     ),
     _kinematics,
     recoil_ends,

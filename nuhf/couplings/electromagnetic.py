@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from nuhf.constants import ALPHA, CM2_PER_MEV_M2, ELECTRON_MASS, FERMI_CONSTANT
 from nuhf.couplings.model import (
     FLAVOURS,
+    GREEK,
+    PAIRS,
     Amplitudes,
     CouplingModel,
     Feed,
@@ -34,8 +36,6 @@ ANAPOLE_CONVENTIONS: Final[Mapping[str, float]] = {"standard": -6.0, "khan": -1.
 """<r^2> per anapole moment: ``standard`` a = -<r^2>/6 (eq 23 of Khan 2023); ``khan`` follows
 from the replacement in its eq 25, a = -6 <r^2>."""
 
-_GREEK: Final = {"e": "e", "mu": r"\mu", "tau": r"\tau"}
-_TRANSITIONS: Final = (("e", "mu"), ("e", "tau"), ("mu", "tau"))
 
 TRANSITIONS: Final = Group("transitions", "Transition charges and radii", 45)
 CHARGES: Final = Group("charges", "Millicharges", 10, r"q_\nu", pictured=True)
@@ -113,7 +113,7 @@ def _letters(pair: str) -> dict[str, str]:
 
 def _diagonal(flavour: str) -> list[Parameter]:
     pair, only = flavour + flavour, (flavour,)
-    text = _letters(2 * _GREEK[flavour])
+    text = _letters(2 * GREEK[flavour])
     anapole = tuple(
         Feed("r", factor, only, convention=name) for name, factor in ANAPOLE_CONVENTIONS.items()
     )
@@ -125,14 +125,14 @@ def _diagonal(flavour: str) -> list[Parameter]:
         Parameter(f"anu_{pair}", "cm2", ANAPOLES, f"anu_{pair}", -32, anapole,
                   text["anu"], f"anapole moment of nu_{flavour}"),
         Parameter(f"munu_{flavour}", "mu_B", MOMENTS, f"munu2_{flavour}", -18,
-                  (Feed("munu", 1.0, only),), _letters(_GREEK[flavour])["munu"],
+                  (Feed("munu", 1.0, only),), _letters(GREEK[flavour])["munu"],
                   f"effective magnetic moment of nu_{flavour}", power=2, interferes=False),
     ]  # fmt: skip
 
 
 def _transition(one: str, other: str) -> list[Parameter]:
     """Couplings that turn one flavour into the other: the squares of both are fed."""
-    pair, text = one + other, _letters(_GREEK[one] + _GREEK[other])
+    pair, text = one + other, _letters(GREEK[one] + GREEK[other])
 
     def feeds(variable: str) -> tuple[Feed, ...]:
         return Feed(variable, 1.0, (one,), other), Feed(variable, 1.0, (other,), one)
@@ -174,7 +174,7 @@ MODEL: Final = CouplingModel(
     (
         _EFFECTIVE,
         *(parameter for flavour in FLAVOURS for parameter in _diagonal(flavour)),
-        *(parameter for pair in _TRANSITIONS for parameter in _transition(*pair)),
+        *(parameter for pair in PAIRS.values() for parameter in _transition(*pair)),
     ),
     _kinematics,
 )

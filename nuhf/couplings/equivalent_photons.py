@@ -18,6 +18,7 @@ import numpy as np
 from nuhf.constants import ALPHA
 from nuhf.couplings.model import (
     FLAVOURS,
+    GREEK,
     Amplitudes,
     CouplingModel,
     Feed,
@@ -37,7 +38,6 @@ MASS: Final = "neutrino_mass_ev"
 CHARGES: Final = Group(
     "photon_charges", "Millicharges by equivalent photons", 15, r"|q_\nu|", modulus=True
 )
-_GREEK: Final = {"e": "e", "mu": r"\mu", "tau": r"\tau"}
 
 
 def _amplitude(vertex: Vertex) -> Amplitudes:
@@ -66,7 +66,7 @@ MODEL: Final = CouplingModel(
         Parameter(
             f"qnu_epa_{flavour}{flavour}", "e", CHARGES, f"qnu2_epa_{flavour}{flavour}", -26,
             (Feed("q_epa", 1.0, (flavour,)),),
-            rf"|q_{{\nu_{{{_GREEK[flavour]}{_GREEK[flavour]}}}}}|",
+            rf"|q_{{\nu_{{{GREEK[flavour]}{GREEK[flavour]}}}}}|",
             f"millicharge of nu_{flavour}, equivalent photons instead of free electrons",
             power=2, interferes=False,
             note="charges by equivalent photons, for electron recoils of 0.1 to 10 keV only: not "

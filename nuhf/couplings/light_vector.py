@@ -58,7 +58,7 @@ class _Charges:
 
 
 def _alike(charge: float) -> dict[str, float]:
-    return dict.fromkeys(("e", "mu", "tau"), charge)
+    return dict.fromkeys(FLAVOURS, charge)
 
 
 _MODELS: Final[Mapping[str, _Charges]] = {

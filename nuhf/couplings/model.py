@@ -44,6 +44,9 @@ Amplitudes = Mapping[str, Mapping[str, "FloatArray | Polynomial"]]
 
 FLAVOURS: Final = ("e", "mu", "tau")
 
+GREEK: Final = {"e": "e", "mu": r"\mu", "tau": r"\tau"}
+"""Flavours in mathematical text."""
+
 PAIRS: Final = {"emu": ("e", "mu"), "etau": ("e", "tau"), "mutau": ("mu", "tau")}
 """Two flavours of a mixture that a coupling joins: it interferes with the SM of both."""
 

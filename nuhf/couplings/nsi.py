@@ -15,6 +15,7 @@ import numpy as np
 
 from nuhf.couplings.model import (
     FLAVOURS,
+    GREEK,
     Amplitudes,
     CouplingModel,
     Feed,
@@ -28,7 +29,6 @@ __all__ = ["MODEL"]
 
 NSI: Final = Group("nsi", "Non-standard interactions", 70, r"\epsilon")
 
-_GREEK: Final = {"e": "e", "mu": r"\mu", "tau": r"\tau"}
 _ON: Final = {
     "u": "up quarks", "d": "down quarks",
     "eL": "left-handed electrons", "eR": "right-handed electrons",
@@ -57,7 +57,7 @@ def _parameter(on: str, one: str, other: str) -> Parameter:
             Feed(variable, 1.0, (other,), one),
             Feed(variable, 1.0, (one + other,)),
         )
-    symbol = rf"\epsilon^{{{on}}}_{{{_GREEK[one]}{_GREEK[other]}}}"
+    symbol = rf"\epsilon^{{{on}}}_{{{GREEK[one]}{GREEK[other]}}}"
     meaning = f"coupling of nu_{one} and nu_{other} to {_ON[on]}, in units of G_F"
     return Parameter(name, "1", NSI, name, 0, feeds, symbol, meaning, propagates=True)
 

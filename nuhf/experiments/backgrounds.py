@@ -134,12 +134,10 @@ class Product(Background):
         try:
             among("tables", (axis.name for axis in axes), self.tables)
         except ValueError as error:
-            raise InputError(f"background '{self.name}': {error}") from None
+            raise InputError(str(error)) from None
         if self.events is None:
             if around.beam_gwh is None:
-                raise InputError(
-                    f"background '{self.name}': give events, or the beam_energy_gwh of the source"
-                )
+                raise InputError("give events, or the beam_energy_gwh of the source")
             return around.beam_gwh * self._fold(around, {a.name: a.edges for a in axes})
         whole = self._fold(around, {a.name: around.reference(a) for a in axes}).sum()
         _some(whole)
@@ -173,7 +171,7 @@ class Control(Background):
         """Return the spectrum in the bins."""
         data = around.section.data
         if not (isinstance(data, Counts) and data.control):
-            raise InputError(f"background '{self.name}': data of kind 'counts' with control")
+            raise InputError("data of kind 'counts' with control")
         axes = around.bins.axes
         spans = {a.name: around.reference(a) for a in axes}
         table = around.inputs.table(data.table, [data.control])
@@ -184,7 +182,7 @@ class Control(Background):
             counts = np.where((low >= span[0]) & (high <= span[1]), counts, 0.0)
         signal = around.bins.signal
         if len(signal) != 1:
-            raise InputError(f"background '{self.name}': kind 'control' is for one axis and time")
+            raise InputError("kind 'control' is for one axis and time")
         low, high = (table[column] for column in signal[0].edge_columns)
         shape = response.rebin_counts(low, high, counts, np.asarray(signal[0].edges))
         _some(counts.sum())
@@ -228,7 +226,7 @@ class Exponential(Background):
 
     def counts(self, around: Surroundings) -> FloatArray:
         """Return the integral over the bins."""
-        edges = _energy_edges(around, self.name)
+        edges = _energy_edges(around)
         if self.decay_per_kev == 0.0:
             content = np.diff(edges)
         else:
@@ -260,17 +258,17 @@ class Peaks(Background):
 
     def counts(self, around: Surroundings) -> FloatArray:
         """Return the integral over the bins."""
-        edges, energies = _energy_edges(around, self.name), np.asarray(self.energies_kev)
+        edges, energies = _energy_edges(around), np.asarray(self.energies_kev)
         lines = bin_probabilities(edges, energies, np.full_like(energies, self.width_kev))
         live = around.days(self.kind) * self.area_per_day
         return np.asarray(around.accepted * _steady(around, live * (lines @ self.shares)))
 
 
-def _energy_edges(around: Surroundings, name: str) -> FloatArray:
+def _energy_edges(around: Surroundings) -> FloatArray:
     """Edges in keV of the one axis of energy."""
     signal = around.bins.signal
     if len(signal) != 1 or not signal[0].unit.startswith("keV"):
-        raise InputError(f"background '{name}': its kind is for an axis of energy in keV")
+        raise InputError("its kind is for an axis of energy in keV")
     return np.asarray(signal[0].edges)
 
 
@@ -301,7 +299,7 @@ class ThroughResponse(Background):
         """Return the events after the detector."""
         signal = around.bins.signal
         if len(signal) != 1:
-            raise InputError(f"background '{self.name}': its kind is for one axis and time")
+            raise InputError("its kind is for one axis and time")
         built, axis = around.response(self.response), signal[0]
         energy, weight = self.before(around, round(built.reach / KEV, 9))
 
@@ -311,9 +309,7 @@ class ThroughResponse(Background):
         inside = through(np.asarray(axis.edges))
         if self.events_per_tonne_year is not None:
             if around.tonne_years is None:
-                raise InputError(
-                    f"background '{self.name}': events_per_tonne_year needs an exposure_tonne_year"
-                )
+                raise InputError("events_per_tonne_year needs an exposure_tonne_year")
             events = self.events_per_tonne_year * around.tonne_years * inside
             return _steady(around, events, self.rate_per_us)
         span = np.asarray(around.reference(axis))
@@ -347,7 +343,7 @@ class Flat(ThroughResponse):
         """Return nodes of the constant."""
         if highest_kev > _STEPS * _FLAT_STEP_KEV:
             raise InputError(
-                f"background '{self.name}': the response of kind 'flat' reaches to {highest_kev:g} "
+                f"the response of kind 'flat' reaches to {highest_kev:g} "
                 f"keV; allowed: up to {_STEPS * _FLAT_STEP_KEV:g} keV (recoil_max_kev)"
             )
         steps = int(np.ceil(highest_kev / _FLAT_STEP_KEV)) + 1

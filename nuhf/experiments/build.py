@@ -355,7 +355,7 @@ def _backgrounds(
         bins,
         section.accepted(case.inputs, bins),
         partial(_response, case, bins),
-        case.file.target.tonne_years if case.file.target else None,
+        case.file.target.exposure_tonne_year if case.file.target else None,
         next((s.beam_energy for s in sources if s.beam_energy is not None), None),
     )
     counts = {}
@@ -365,8 +365,7 @@ def _backgrounds(
         except InputError as error:
             if str(case.path) in str(error):
                 raise
-            text = str(error).removeprefix(f"background '{name}': ")
-            raise InputError(f"{case.path}: backgrounds.{name}: {text}") from None
+            raise InputError(f"{case.path}: backgrounds.{name}: {error}") from None
     mixed = [name for name, background in used.items() if background.contains_signal]
     whole = sum(float(counts[name].sum()) for name in mixed)
     for name in mixed:

@@ -71,11 +71,12 @@ class Loaded:
         InputError
             If a key is unknown or a value not allowed.
         """
-        content = _with_names(self.path, overlay(self.content, _with_tuples(dict(changes))))
+        content = _with_names(overlay(self.content, _with_tuples(dict(changes))))
         experiment = parse(self.path, content, "changes")
         inputs = Inputs(self.inputs.folders)
-        for record in self.inputs.records[:1]:
-            inputs.toml(record.name)
+        for record in self.inputs.records:
+            if Path(record.name).is_absolute() and record.path.suffix == ".toml":
+                inputs.toml(record.name)  # the file and those that it extends
         return replace(self, experiment=experiment, content=content, inputs=inputs)
 
     @property
@@ -173,14 +174,12 @@ def load(name: str, analysis: str = "default") -> Loaded:
     path = find_experiment(name)
     content, inputs = read_content(path)
     analyses = content.get("analyses")
-    if not isinstance(analyses, Mapping) or not analyses:
-        parse(path, content)
-    elif analysis not in analyses:
+    if isinstance(analyses, Mapping) and analyses and analysis not in analyses:
         raise InputError(
             f"{path}: no analysis '{analysis}'; {parameters.suggest(analysis, analyses)}"
         )
     parse(path, content)
-    resolved = laid_over(path, content, analysis)
+    resolved = laid_over(content, analysis)
     experiment = parse(path, resolved, f"analyses.{analysis}.changes")
     return Loaded(path, experiment, analysis, resolved, inputs)
 
@@ -209,7 +208,7 @@ def read_content(path: Path) -> tuple[dict[str, Any], Inputs]:
         merged, parent = overlay(content, merged), content.get("extends", "")
     for section in ("responses", "analyses"):
         merged = _with_extended(path, merged, section)
-    return _with_names(path, merged), inputs
+    return _with_names(merged), inputs
 
 
 def _with_tuples(content: Any) -> Any:
@@ -219,7 +218,7 @@ def _with_tuples(content: Any) -> Any:
     return tuple(map(_with_tuples, content)) if isinstance(content, list) else content
 
 
-def _with_names(path: Path, content: dict[str, Any]) -> dict[str, Any]:
+def _with_names(content: dict[str, Any]) -> dict[str, Any]:
     """Return the content with the name of each named table in it."""
     named = dict(content)
     for key in ("signals", "regions", "backgrounds", "nuisances", "analyses"):
@@ -252,11 +251,11 @@ def _with_extended(path: Path, content: dict[str, Any], section: str) -> dict[st
     return content | {section: {name: whole(name, (name,)) for name in tables}}
 
 
-def laid_over(path: Path, content: dict[str, Any], analysis: str) -> dict[str, Any]:
+def laid_over(content: dict[str, Any], analysis: str) -> dict[str, Any]:
     """Return the content with the changes of an analysis laid over it."""
     table = content["analyses"][analysis]
     changes = table.get("changes", {}) if isinstance(table, Mapping) else {}
-    return _with_names(path, overlay(content, changes)) if isinstance(changes, Mapping) else content
+    return _with_names(overlay(content, changes)) if isinstance(changes, Mapping) else content
 
 
 def parse(path: Path, content: Mapping[str, Any], where: str = "") -> ExperimentFile:

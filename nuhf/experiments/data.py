@@ -107,8 +107,6 @@ class Acceptance(Section):
 class Data(Part):
     """What was seen, or what stands for it."""
 
-    discriminator = "kind"
-
     @abstractmethod
     def observed(self, inputs: Inputs, bins: Bins, live_days: float | None) -> Observed:
         """Return what was seen (`InputError` if a table is broken or has other bins)."""

@@ -285,9 +285,10 @@ def _check_counted_once(file: "ExperimentFile") -> None:
 
 def _check_parameters(names: tuple[str, ...]) -> None:
     for name in names:
-        if name not in parameters.PARAMETERS:
-            hint = parameters.suggest(name, parameters.PARAMETERS)
-            raise ValueError(f"unknown parameter '{name}'; {hint}")
+        try:
+            parameters.get(name)
+        except InputError as error:
+            raise ValueError(str(error)) from None
 
 
 class ExperimentFile(Section):

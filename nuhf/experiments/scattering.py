@@ -14,12 +14,12 @@ from nuhf.errors import InputError
 from nuhf.experiments.data import Bins, row_per_bin
 from nuhf.experiments.file import ExperimentFile
 from nuhf.experiments.responses import BuiltResponse
-from nuhf.experiments.signals import Nuclei, Released, Scattering
+from nuhf.experiments.signals import Nuclei, Released, Scattering, Signal
 from nuhf.inputs import Inputs
 from nuhf.physics.cevns import maximum_recoil
 from nuhf.physics.settings import ELECTROMAGNETIC, Physics
 from nuhf.rates import build
-from nuhf.rates.templates import TemplateSet
+from nuhf.rates.templates import Axis, TemplateSet
 from nuhf.units import KEV
 
 __all__ = ["Case", "Scattered", "Templates", "scattering_templates"]
@@ -166,10 +166,8 @@ def scattering_templates(case: Case, name: str, bins: Bins, region: str) -> Scat
     low, high = _ends(case, signal, response, targets, sources)
     refine = case.file.responses[signal.response].refine
     grid = build.recoil_grid(targets, sources, low, high, refine)
-    axes = bins.signal if not (isinstance(signal, Nuclei) and signal.released) else bins.axes[:1]
-    label = build.Label(
-        region, name, signal.interaction_name, (*axes, *([bins.time] if bins.time else []))
-    )
+    axes = (*_response_axes(signal, bins), *([bins.time] if bins.time else []))
+    label = build.Label(region, name, signal.interaction_name, axes)
     matrix = _accepted(case, key, bins, response)
     rates = build.rates_of(targets, sources, grid)
     computed = build.templates_of(label, rates, matrix, {})
@@ -179,11 +177,20 @@ def scattering_templates(case: Case, name: str, bins: Bins, region: str) -> Scat
     )
 
 
+def _released_section(signal: Signal) -> Released | None:
+    return signal.released if isinstance(signal, Nuclei) else None
+
+
+def _response_axes(signal: Signal, bins: Bins) -> tuple[Axis, ...]:
+    """Axes that the response fills: of a released template the first alone."""
+    return bins.axes[:1] if _released_section(signal) else bins.signal
+
+
 def _response(case: Case, name: str, bins: Bins) -> BuiltResponse:
     signal = case.file.signals[name]
     assert isinstance(signal, Scattering)
     assert case.file.target is not None
-    axes = bins.axes[:1] if isinstance(signal, Nuclei) and signal.released else bins.signal
+    axes = _response_axes(signal, bins)
     protons = signal.protons(case.inputs, case.file.target, f"{case.path}: target.formula")
     where = f"{case.path}: responses.{signal.response}"
     return case.file.responses[signal.response].built(case.inputs, axes, protons, where)
@@ -340,7 +347,7 @@ def _refuse(where: str, name: str, end: float, share: float, known: bool) -> Non
 def _released(case: Case, name: str, bins: Bins, computed: TemplateSet) -> TemplateSet:
     """Return a released template, split into flavours and monomials as computed."""
     signal = case.file.signals[name]
-    section = signal.released if isinstance(signal, Nuclei) else None
+    section = _released_section(signal)
     if section is None:
         return computed
     released = row_per_bin(case.inputs, section.table, [section.column], bins)[section.column]

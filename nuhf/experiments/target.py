@@ -68,11 +68,6 @@ class Target(Section):
         """Return the live time in s: one year of an exposure in tonne years."""
         return YEAR if self.exposure_tonne_year is not None else live_seconds
 
-    @property
-    def tonne_years(self) -> float | None:
-        """The exposure in tonne years, if it is stated so."""
-        return self.exposure_tonne_year
-
     def nuclides(self, inputs: Inputs, where: str) -> dict[Nuclide, float]:
         """Return the number of each nuclide in the formula (`InputError` if unknown)."""
         numbers: dict[str, float] = {}

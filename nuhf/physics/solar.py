@@ -24,6 +24,7 @@ __all__ = [
     "Oscillation",
     "Survival",
     "flavour_spectra",
+    "split",
 ]
 
 FloatArray = NDArray[np.float64]
@@ -215,20 +216,44 @@ def flavour_spectra(
     """
     if not 0.0 <= sin2_theta23 <= 1.0:
         raise InputError(f"sin2_theta23 = {sin2_theta23}: allowed is 0 to 1")
+    return split(component, survival, lambda survive: _shares(survive, sin2_theta23))
+
+
+def split(
+    component: Component,
+    survival: Survival,
+    shares: Callable[[FloatArray], Mapping[str, FloatArray]],
+) -> dict[str, Spectrum]:
+    """Split one reaction into states, whose shares follow from the survival of nu_e.
+
+    Parameters
+    ----------
+    component : Component
+        The reaction.
+    survival : callable
+        Survival of nu_e; evaluated at the points of the spectrum and at lines.
+    shares : callable
+        From survival (...) to the share (...) of each state.
+
+    Returns
+    -------
+    dict of Spectrum
+        ``pp_e`` for the state ``e`` of ``pp``.
+    """
     line_energy = np.array([energy for energy, _ in component.lines])
-    smooth = _shares(survival(component.name, component.energy), sin2_theta23)
-    lines = _shares(survival(component.name, line_energy), sin2_theta23)
+    smooth = shares(survival(component.name, component.energy))
+    lines = shares(survival(component.name, line_energy))
     return {
-        f"{component.name}_{flavour}": _joined(
-            flavour,
+        f"{component.name}_{state}": _joined(
+            state,
             component.energy,
             share * component.density,
             tuple(
                 (energy, number * float(part))
-                for (energy, number), part in zip(component.lines, lines[flavour], strict=True)
+                for (energy, number), part in zip(component.lines, lines[state], strict=True)
             ),
         )
-        for flavour, share in smooth.items()
+        for state, share in smooth.items()
     }
 
 

@@ -9,24 +9,18 @@ diagonal, so that a coupling between two flavours interferes with the SM, in pro
 Adiabatic, by day, no effect of the Earth.
 """
 
-from collections.abc import Callable
-from typing import Final
-
 import numpy as np
 from numpy.typing import NDArray
 
 from nuhf.couplings.majorana import mixing_matrix
 from nuhf.couplings.model import FLAVOURS, MASS_STATES, PAIRS
-from nuhf.physics.solar import Component, Oscillation, Survival
+from nuhf.physics.solar import Component, Oscillation, Survival, split
 from nuhf.physics.spectra import Spectrum
 
-__all__ = ["STATES", "mass_shares", "state_shares", "state_spectra"]
+__all__ = ["mass_shares", "state_shares", "state_spectra"]
 
 FloatArray = NDArray[np.float64]
 Shares = dict[str, FloatArray]
-
-STATES: Final = (*FLAVOURS, *PAIRS, *MASS_STATES)
-"""Diagonal elements, pairs, and mass states."""
 
 
 def mass_shares(survival: FloatArray, oscillation: Oscillation) -> FloatArray:
@@ -78,32 +72,4 @@ def state_spectra(
     dict of Spectrum
         ``pp_e`` to ``pp_m3`` for ``pp``.
     """
-    energies = np.array([energy for energy, _ in component.lines])
-    smooth = state_shares(survival(component.name, component.energy), oscillation, delta_cp)
-    lines = state_shares(survival(component.name, energies), oscillation, delta_cp)
-
-    def density(share: FloatArray) -> Callable[[FloatArray], FloatArray]:
-        height = share * component.density
-
-        def at(energy: FloatArray) -> FloatArray:
-            if height.size == 0:
-                return np.zeros_like(energy, dtype=float)
-            return np.asarray(np.interp(energy, component.energy, height, left=0.0, right=0.0))
-
-        return at
-
-    plain = component.spectrum
-    return {
-        f"{component.name}_{state}": Spectrum(
-            state,
-            plain.edges,
-            density(smooth[state]),
-            tuple(
-                (energy, number * float(part))
-                for (energy, number), part in zip(component.lines, lines[state], strict=True)
-            ),
-            order=plain.order,
-            continuous=plain.continuous,
-        )
-        for state in STATES
-    }
+    return split(component, survival, lambda survive: state_shares(survive, oscillation, delta_cp))
