@@ -8,7 +8,7 @@ couplings times normsys factors, and the groups g hold the samples with the same
 
 Weights are built with the parameter sets on the *last* axis (gathers then copy contiguous
 blocks); expected counts and everything after have them on the first. pyhf stays the reference:
-expected counts agree to 1e-10, 2NLL to 1e-8, by test. Fits are in ``compiled_fit``.
+expected counts agree to 1e-10, 2NLL to 1e-8, by test. Fits are in `nuhf.likelihood.fit`.
 """
 
 from collections.abc import Collection

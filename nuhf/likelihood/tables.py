@@ -1,6 +1,6 @@
 """Index tables of a compiled model, and how they are made from a pyhf model.
 
-The functions that evaluate them are in ``compiled``.
+The functions that evaluate them are in `nuhf.likelihood.evaluate`.
 """
 
 from collections.abc import Collection, Iterable, Iterator
