@@ -480,3 +480,23 @@ def test_summary_bars_are_where_the_intervals_are():
 def test_summary_refuses(bound, words):
     with pytest.raises(InputError, match=words):
         summary([bound] if bound else [])
+
+
+def test_parameters_of_other_peoples_files_are_plain_text(tmp_path):
+    """Two underscores are no subscript of a subscript: such a name once broke the file."""
+    from nuhf.plots import figures, results
+
+    x = np.linspace(-1.0, 1.0, 21)
+    curve = {"parameter": "jes_1_up", "unit": "1", "values": x, "delta": 9 * x**2,
+             "intervals": [(-0.5, 0.5)]}  # fmt: skip
+    line = np.array([[0.0, -0.5], [0.5, 0.0], [0.0, 0.5], [0.0, -0.5]])
+    names = ("jes_1_up", "mu_SIG")
+    drawn = [
+        figures.profiles([curve], 2.71, 0.9),
+        figures.regions(names, ("1", "1"), {"90 %": [line]}, (0.0, 0.0)),
+        results.profile("jes_1_up", "1", x, 9 * x**2, [0.9], "file"),
+        results.region(names, ("1", "1"), {0.9: [line]}, (0.0, 0.0), "file"),
+    ]
+    for number, figure in enumerate(drawn):
+        figure.savefig(tmp_path / f"{number}.png")
+        assert figure.axes[0].get_xlabel() == "jes_1_up"

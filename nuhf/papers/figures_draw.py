@@ -17,14 +17,14 @@ from nuhf.couplings.parameters import get
 from nuhf.papers.figures_schema import Band, ProfilePanel, RegionPanel
 from nuhf.plots.figures import (
     _COLOURS,
-    UNIT_LABELS,
     _axis_label,
     _draw_threshold,
     _exponent,
     _figure,
+    _in_unit,
+    _named,
     _plain_axes,
     mathematical,
-    symbol,
 )
 from nuhf.stats.intervals import threshold
 from nuhf.units import percent
@@ -256,10 +256,7 @@ def _profile_label(group: Sequence[Profile], exponent: int) -> str:
     names, unit = list(dict.fromkeys(one.parameter for one in group)), group[0].unit
     if len(names) == 1:
         return _axis_label(names[0], unit, exponent)
-    power = f"10^{{{exponent}}}" if exponent else ""
-    inside = r"\,".join(part for part in (power, UNIT_LABELS.get(unit, unit)) if part)
-    both = ", ".join(f"${symbol(name)}$" for name in names)
-    return both + (f" [${inside}$]" if inside else "")
+    return ", ".join(map(_named, names)) + _in_unit(unit, exponent)
 
 
 def _draw_ends(axes: Axes, one: Profile, scale: float, colour: str) -> None:

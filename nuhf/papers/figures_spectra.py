@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from nuhf.papers.figures_draw import _legend, _shape
 from nuhf.plots.figures import (
     _COLOURS,
-    AXIS_LABELS,
     _figure,
     _plain_axes,
+    axis_texts,
     component_colours,
     mathematical,
 )
@@ -112,10 +112,9 @@ def _spectrum_panel(
     centre = 0.5 * (one.edges[1:] + one.edges[:-1])
     axes.errorbar(centre, one.data / width, one.errors / width, 0.5 * width, fmt="o", ms=3, lw=1,
                   color="black", label="data")  # fmt: skip
-    label = AXIS_LABELS.get(one.axis, one.axis)
+    label, density = axis_texts(one.axis)
     axes.set_xlabel(label)
-    unit = label.rpartition("[")[2].rstrip("]") if "[" in label else label
-    axes.set_ylabel(f"events per {unit}")
+    axes.set_ylabel(density)
     axes.set_xlim(one.edges[0], one.edges[-1])
     lowest = (one.data - one.errors) / width
     if log:

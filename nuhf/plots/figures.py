@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AXIS_LABELS",
     "UNIT_LABELS",
+    "axis_texts",
     "component_colours",
     "exclusion",
     "figure_and_axes",
@@ -77,16 +78,20 @@ def _figure(width: float, height: float) -> Figure:
     return figure
 
 
-def figure_and_axes(
-    ax: Axes | None, size: tuple[float, float] | None = None
-) -> tuple[Figure, Axes]:
+def figure_and_axes(ax: Axes | None, size: tuple[float, float] = (6.4, 4.8)) -> tuple[Figure, Axes]:
     """Return the given axes with their figure, or new ones of a size in inches."""
     if ax is not None:
         figure = ax.figure.figure if not isinstance(ax.figure, Figure) else ax.figure
         return figure, ax
-    figure = Figure(figsize=size, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = _figure(*size)
     return figure, figure.add_subplot()
+
+
+def axis_texts(name: str) -> tuple[str, str]:
+    """Return the labels of an axis of a signal, and of the events per its unit."""
+    label = AXIS_LABELS.get(name, name)
+    unit = label.rpartition("[")[2].rstrip("]") if "[" in label else label
+    return label, f"events per {unit}"
 
 
 def _plain_axes(axes: Axes) -> None:
@@ -174,10 +179,10 @@ def _draw_profile(axes: Axes, curve: Mapping[str, object], level: float, cl: flo
     _plain_axes(axes)
 
 
-def _draw_threshold(axes: Axes, level: float, cl: float) -> None:
+def _draw_threshold(axes: Axes, level: float, cl: float, size: float | str = 7.5) -> None:
     """Draw a dashed line at a rise of 2NLL, with its name beside the axes, where no curve is."""
     axes.axhline(level, color="#999999", lw=0.9, ls="--", zorder=1)
-    axes.annotate(f"{percent(cl)} %", (1.0, level), xytext=(2, 0), va="center", fontsize=7.5,
+    axes.annotate(f"{percent(cl)} %", (1.0, level), xytext=(2, 0), va="center", fontsize=size,
                   xycoords=("axes fraction", "data"), textcoords="offset points",
                   color="#666666")  # fmt: skip
 
@@ -188,10 +193,19 @@ def _exponent(values: FloatArray) -> int:
     return 0 if -2 <= exponent <= 2 else exponent
 
 
-def _axis_label(name: str, unit: str, exponent: int) -> str:
+def _named(name: str) -> str:
+    """Symbol of a parameter of the catalogue; names of other people's files are plain text."""
+    return f"${symbol(name)}$" if name in PARAMETERS else name
+
+
+def _in_unit(unit: str, exponent: int = 0) -> str:
     scale = f"10^{{{exponent}}}" if exponent else ""
     inside = r"\,".join(part for part in (scale, UNIT_LABELS.get(unit, unit)) if part)
-    return f"${symbol(name)}$" + (f" [${inside}$]" if inside else "")
+    return f" [${inside}$]" if inside else ""
+
+
+def _axis_label(name: str, unit: str, exponent: int = 0) -> str:
+    return _named(name) + _in_unit(unit, exponent)
 
 
 def regions(
@@ -221,8 +235,9 @@ def regions(
         for i, line in enumerate(pieces):
             x, y = (line / scale).T
             axes.plot(x, y, style, color=_COLOURS[0], lw=1.5, label=label if i == 0 else None)
-    standard = [get(name).offset for name in parameters]
-    axes.plot(*(np.array(standard) / scale), "+", color="black", ms=9, label="no coupling")
+    standard = [PARAMETERS[name].offset for name in parameters if name in PARAMETERS]
+    if len(standard) == 2:
+        axes.plot(*(np.array(standard) / scale), "+", color="black", ms=9, label="no coupling")
     axes.plot(*(np.array(best_fit) / scale), "*", color=_COLOURS[1], ms=9, label="best fit")
     axes.set_xlabel(_axis_label(parameters[0], units[0], exponents[0]))
     axes.set_ylabel(_axis_label(parameters[1], units[1], exponents[1]))
@@ -365,10 +380,9 @@ def _draw_spectrum(
     sigma = np.sqrt((region.errors**2).reshape(shape).sum(axis=others))
     axes.errorbar(0.5 * (edges[1:] + edges[:-1]), counts / width, sigma / width,
                   0.5 * width, fmt="o", ms=3, lw=1, color="black", label="data")  # fmt: skip
-    label = AXIS_LABELS.get(region.axes[i].name, region.axes[i].name)
+    label, density = axis_texts(region.axes[i].name)
     axes.set_xlabel(label)
-    unit = label.rpartition("[")[2].rstrip("]") if "[" in label else label
-    axes.set_ylabel(f"events per {unit}")
+    axes.set_ylabel(density)
     axes.set_xlim(edges[0], edges[-1])
     axes.set_ylim(bottom=min(0.0, 1.2 * float(((counts - sigma) / width).min())))
     _plain_axes(axes)

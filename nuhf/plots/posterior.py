@@ -6,14 +6,12 @@ from typing import Final
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from nuhf.couplings.parameters import PARAMETERS
-from nuhf.plots.figures import UNIT_LABELS, symbol
+from nuhf.plots.figures import _axis_label, _exponent, _figure, _plain_axes, figure_and_axes
 from nuhf.units import percent
 
 __all__ = ["Curve", "beside_profile", "corner", "counts"]
@@ -49,29 +47,6 @@ class Curve:
     pieces: Sequence[tuple[float, float]]
 
 
-def _figure(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _owner(axes: Axes) -> Figure:
-    return axes.figure if isinstance(axes.figure, Figure) else axes.figure.figure
-
-
-def _exponent(values: FloatArray) -> int:
-    largest = float(np.abs(values).max())
-    exponent = int(np.floor(np.log10(largest))) if largest > 0 else 0
-    return 0 if -2 <= exponent <= 2 else exponent
-
-
-def _label(name: str, unit: str, exponent: int) -> str:
-    scale = f"10^{{{exponent}}}" if exponent else ""
-    inside = r"\,".join(part for part in (scale, UNIT_LABELS.get(unit, unit)) if part)
-    head = f"${symbol(name)}$" if name in PARAMETERS else name
-    return head + (f" [${inside}$]" if inside else "")
-
-
 def beside_profile(
     curves: Sequence[Curve], cl: float, title: str = "", ax: Axes | None = None
 ) -> Figure:
@@ -82,7 +57,7 @@ def beside_profile(
     if ax is not None:
         _panel(ax, curves[0], cl)
         ax.legend(frameon=False, fontsize=8)
-        return _owner(ax)
+        return figure_and_axes(ax)[0]
     columns = min(len(curves), 3)
     rows = -(-len(curves) // columns)
     figure = _figure(3.6 * columns + 0.4, 2.9 * rows + 0.6)
@@ -111,10 +86,9 @@ def _panel(axes: Axes, curve: Curve, cl: float) -> None:
                           lw=0, label=label)  # fmt: skip
     axes.set_xlim(x[visible[0]], x[visible[-1]])
     axes.set_ylim(0.0, 1.1)
-    axes.set_xlabel(_label(curve.parameter, curve.unit, exponent))
+    axes.set_xlabel(_axis_label(curve.parameter, curve.unit, exponent))
     axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(direction="in")
+    _plain_axes(axes)
 
 
 def corner(
@@ -155,9 +129,9 @@ def corner(
             else:
                 _joint(panel, scaled[:, [column, row]], weights, (ends[column], ends[row]), cl)
             panel.set_xlim(*ends[column])
-        axes[-1, row].set_xlabel(_label(*couplings[row], exponents[row]))
+        axes[-1, row].set_xlabel(_axis_label(*couplings[row], exponents[row]))
         if row:
-            axes[row, 0].set_ylabel(_label(*couplings[row], exponents[row]))
+            axes[row, 0].set_ylabel(_axis_label(*couplings[row], exponents[row]))
     if title:
         figure.suptitle(f"{title}; contours {percent(cl / 2)} and {percent(cl)} %", fontsize=9)
     return figure
@@ -194,7 +168,7 @@ def _joint(
 
 def counts(data: NDArray[np.int64], title: str = "", ax: Axes | None = None) -> Figure:
     """Draw the mean of simulated counts (n, bins) by bin, and the band that holds 68 % of them."""
-    axes = _figure(5.4, 3.4).add_subplot() if ax is None else ax
+    figure, axes = figure_and_axes(ax, (5.4, 3.4))
     low, high = np.quantile(data, [0.16, 0.84], axis=0)
     edges = np.arange(data.shape[1] + 1) - 0.5
     axes.stairs(high, edges, baseline=low, fill=True, color=_POSTERIOR, alpha=0.25, label="68 %")
@@ -203,4 +177,4 @@ def counts(data: NDArray[np.int64], title: str = "", ax: Axes | None = None) -> 
     axes.set_ylabel("counts")
     axes.legend(frameon=False, fontsize=8)
     axes.set_title(title, fontsize=10)
-    return _owner(axes)
+    return figure

@@ -9,14 +9,20 @@ from typing import Final, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from nuhf.couplings.parameters import PARAMETERS
-from nuhf.plots.figures import UNIT_LABELS, figure_and_axes, symbol
+from nuhf.plots.figures import (
+    _axis_label,
+    _draw_threshold,
+    _figure,
+    _in_unit,
+    _named,
+    figure_and_axes,
+)
 from nuhf.units import percent
 
 __all__ = ["Bar", "coverage", "exclusion", "limits", "profile", "region"]
@@ -36,11 +42,6 @@ class Bar:
     best_fit: float
     label: str
     cl: float
-
-
-def _label(name: str, unit: str) -> str:
-    inside = UNIT_LABELS.get(unit, unit)
-    return f"${symbol(name)}$" + (f" [${inside}$]" if inside else "")
 
 
 def _scaled(axes: Axes, which: Literal["x", "y"]) -> None:
@@ -73,16 +74,13 @@ def profile(
     standard = PARAMETERS[parameter].offset if parameter in PARAMETERS else None
     if first:
         for cl, rise in zip(levels, rises, strict=True):
-            axes.axhline(rise, color="0.6", lw=0.9, ls="--", zorder=1)
-            axes.annotate(f"{percent(cl)} %", (1.0, rise), xytext=(2, 0), va="center",
-                          fontsize="small", color="0.4", xycoords=("axes fraction", "data"),
-                          textcoords="offset points")  # fmt: skip
+            _draw_threshold(axes, rise, cl, "small")
         if standard is not None and values[0] <= standard <= values[-1]:
             axes.axvline(standard, color="0.6", lw=0.9, ls=":", zorder=1)
         axes.set_xlim(values[0], values[-1])
     top = 3.0 * max(rises, default=4.0)
     axes.set_ylim(0.0, top if first else max(top, axes.get_ylim()[1]))
-    axes.set_xlabel(_label(parameter, unit))
+    axes.set_xlabel(_axis_label(parameter, unit))
     axes.set_ylabel(r"$-2\,\Delta\ln L$")
     _scaled(axes, "x")
     _titled(axes, ax, label)
@@ -110,8 +108,8 @@ def region(
     known = [PARAMETERS[name].offset for name in parameters if name in PARAMETERS]
     if first and len(known) == 2:
         axes.plot(*known, "+", color="black", label="Standard Model")
-    axes.set_xlabel(_label(parameters[0], units[0]))
-    axes.set_ylabel(_label(parameters[1], units[1]))
+    axes.set_xlabel(_axis_label(parameters[0], units[0]))
+    axes.set_ylabel(_axis_label(parameters[1], units[1]))
     _scaled(axes, "x")
     _scaled(axes, "y")
     if ax is None:
@@ -123,8 +121,7 @@ def region(
 def limits(bars: Sequence[Bar], ax: Axes | None = None) -> Figure:
     """Draw intervals as bars with their best fits: a panel each, or on given axes a row each."""
     if ax is None:
-        figure = Figure(figsize=(5.4, 0.5 + 0.95 * len(bars)), layout="constrained")
-        FigureCanvasAgg(figure)
+        figure = _figure(5.4, 0.5 + 0.95 * len(bars))
         panels = [figure.add_subplot(len(bars), 1, i + 1) for i in range(len(bars))]
         figure.suptitle(f"{bars[0].label}, {percent(bars[0].cl)} % CL", fontsize="medium")
     else:
@@ -137,13 +134,12 @@ def limits(bars: Sequence[Bar], ax: Axes | None = None) -> Figure:
         for low, high in bar.pieces:
             axes.plot([low, high], [y, y], lw=6, alpha=0.5, color=colour, solid_capstyle="butt")
         axes.plot([bar.best_fit], [y], "o", ms=4, color=colour)
-        name = f"${symbol(bar.parameter)}$"
+        name = _named(bar.parameter)
         axes.set_yticks(
             range(y + 1), labels=[*rows, name if ax is None else f"{bar.label}, {name}"]
         )
         axes.set_ylim(y + 0.5, -0.5)
-        unit = UNIT_LABELS.get(bar.unit, bar.unit)
-        axes.set_xlabel(f"[${unit}$]" if unit else "")
+        axes.set_xlabel(_in_unit(bar.unit).strip())
         _scaled(axes, "x")
     return figure
 
@@ -163,7 +159,7 @@ def coverage(
     if not axes.lines:
         axes.axhline(cl, color="0.6", lw=0.9, ls="--", zorder=1)
     axes.errorbar([true], [fraction], [error], fmt="o", label=label)
-    axes.set_xlabel(_label(parameter, unit))
+    axes.set_xlabel(_axis_label(parameter, unit))
     axes.set_ylabel("coverage")
     _scaled(axes, "x")
     _titled(axes, ax, label)
@@ -188,6 +184,6 @@ def exclusion(
         ends = [p[k] if k < len(p) else (np.nan, np.nan) for p in intervals]
         axes.plot(at, ends, "--", color=line.get_color(), lw=1.0)
     axes.set_xlabel(setting.replace("_", " "))
-    axes.set_ylabel(_label(parameter, unit))
+    axes.set_ylabel(_axis_label(parameter, unit))
     _titled(axes, ax, label)
     return figure

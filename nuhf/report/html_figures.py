@@ -33,9 +33,7 @@ __all__ = [
 
 FloatArray = NDArray[np.float64]
 
-_COLOURS: Final = (
-    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555", "#8c564b",
-)  # fmt: skip
+_COLOURS: Final = (*plots._COLOURS, "#8c564b")
 _PULLS: Final = 40
 _CORRELATIONS: Final = 14
 _SPELLED: Final = 12
@@ -162,8 +160,7 @@ def _template_figure(
     columns = min(len(monomials), 4)
     lines = -(-len(monomials) // columns)
     figure = plots._figure(2.8 * columns + 0.2, 2.3 * lines + 0.5)
-    label = plots.AXIS_LABELS.get(axis, axis)
-    unit = label.rpartition("[")[2].rstrip("]") if "[" in label else label
+    label, density = plots.axis_texts(axis)
     for i, monomial in enumerate(monomials):
         axes = figure.add_subplot(lines, columns, i + 1)
         for name, colour in zip(names, _COLOURS, strict=False):
@@ -175,7 +172,7 @@ def _template_figure(
         axes.tick_params(labelsize=7)
         plots._plain_axes(axes)
         if i % columns == 0:
-            axes.set_ylabel(f"events per {unit}", fontsize=8)
+            axes.set_ylabel(density, fontsize=8)
         if i >= len(monomials) - columns:
             axes.set_xlabel(label, fontsize=8)
     handles, texts = figure.axes[0].get_legend_handles_labels()
