@@ -322,11 +322,12 @@ def test_jacobian_and_gradient_equal_central_differences(pair):
 
 def test_hessian_of_the_fit_equals_differences_of_the_gradient(pair):
     from nuhf.likelihood import newton as compiled_newton
+    from nuhf.likelihood import objective
 
     model, compiled, data = pair
     points = positive_points(model, compiled, np.random.default_rng(4), 8)
     free = compiled_newton.select(compiled, np.ones(len(compiled.names), bool))
-    prepared = compiled_newton.prepare(compiled, data[None])
+    prepared = objective.prepare(compiled, data[None])
     exact = np.ones(len(points), bool)
     gradient, hessian = compiled_newton.derivatives(
         compiled, points, compiled.expected(points), prepared, exact, free

@@ -18,14 +18,8 @@ from numpy.typing import ArrayLike
 
 from nuhf.errors import InputError
 from nuhf.likelihood.evaluate import CompiledModel
-from nuhf.likelihood.newton import (
-    Problem,
-    derivatives,
-    minimise,
-    objective,
-    prepare,
-    select,
-)
+from nuhf.likelihood.newton import Problem, derivatives, minimise, select
+from nuhf.likelihood.objective import objective, prepare
 from nuhf.likelihood.tables import BoolArray, FloatArray, IntArray
 
 __all__ = ["BatchFit", "best_of", "fit", "refit_with_minuit", "refit_with_pyhf"]

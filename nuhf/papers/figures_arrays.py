@@ -102,10 +102,8 @@ def _told(where: str) -> Iterator[None]:
     """Say in front of a failure which part of the figure it is in."""
     try:
         yield
-    except FitError as error:
-        raise FitError(f"{where}: {error}") from None
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from None
+    except (FitError, InputError) as error:
+        raise type(error)(f"{where}: {error}") from None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from nuhf.likelihood.evaluate import CompiledModel
 from nuhf.likelihood.fit import fit
-from nuhf.likelihood.newton import derivatives, objective, prepare, select
+from nuhf.likelihood.newton import derivatives, select
+from nuhf.likelihood.objective import objective, prepare
 from nuhf.stats.log_density import LogDensity
 from nuhf.stats.priors import Axis, Normal
 

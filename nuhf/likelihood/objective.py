@@ -1,0 +1,105 @@
+"""2NLL of many fits at once, relative to saturation, and its derivatives by the expectation."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nuhf.likelihood.evaluate import CompiledModel, expected_counts, weights
+from nuhf.likelihood.tables import FloatArray, IntArray
+
+__all__ = ["Data", "objective", "prepare", "slopes"]
+
+#: Of its counts, the expectation of a bin below which log is continued by its parabola.
+EDGE = 1e-6
+#: Curvature of half 2NLL below zero in a bin without counts: fits end 1 / WALL below zero.
+WALL = 1e6
+
+
+@dataclass(frozen=True)
+class Data:
+    """Data of B fits, or of all of them (first axis 1), for likelihood ratios to saturation."""
+
+    n: FloatArray
+    inverse: FloatArray
+    normal: FloatArray
+    poisson: FloatArray
+    noise: FloatArray
+    constant: FloatArray
+
+    def take(self, index: IntArray) -> "Data":
+        """Data of the fits ``index``."""
+        if len(self.n) == 1:
+            return self
+        return Data(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
+
+
+def prepare(model: CompiledModel, data: FloatArray) -> Data:
+    """What the fits need of ``data`` [B, n_main + n_aux]."""
+    c = model.constraints
+    n, aux = data[:, : model.n_main], data[:, model.n_main :]
+    counts = np.concatenate([n, aux[:, c.poisson_aux]], axis=1)
+    noise = np.finfo(float).eps * (1.0 + counts.sum(axis=1))
+    inverse = 1.0 / np.where(n > 0, n, 1.0)
+    return Data(
+        n,
+        inverse,
+        aux[:, c.normal_aux],
+        aux[:, c.poisson_aux],
+        noise,
+        model.saturated_twice_nll(data),
+    )
+
+
+def _excess(n: FloatArray, inverse: FloatArray, lam: FloatArray) -> FloatArray:
+    """2NLL above its value at lam = n, summed over bins; +inf where lam is NaN.
+
+    Where the model is impossible it goes on steeply and smoothly (see `EDGE`, `WALL`), so that fits
+    that start there find their way out, others stop at the boundary, and profiles are continuous.
+    """
+    inside = lam > EDGE * n  # also False for NaN
+    if inside.all():
+        log = lam * inverse
+        np.log(log, out=log)
+        log *= n
+        return 2.0 * np.asarray((lam - n - log).sum(axis=1))
+    n, inverse = np.broadcast_to(n, lam.shape), np.broadcast_to(inverse, lam.shape)
+    below = np.minimum(lam * inverse - EDGE, 0.0) / EDGE
+    log = np.log(np.where(inside & (n > 0), lam * inverse, EDGE)) + below - 0.5 * below**2
+    wall = np.where(n == 0, 0.5 * WALL * np.minimum(lam, 0.0) ** 2, 0.0)
+    term = np.where(np.isfinite(lam), lam - n - np.where(n > 0, n * log, 0.0) + wall, np.inf)
+    return 2.0 * np.asarray(term.sum(axis=1))
+
+
+def slopes(n: FloatArray, lam: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """First and second derivative by lam of what `_excess` adds up, halved; expected second one."""
+    inside = lam > EDGE * n
+    if inside.all():
+        inverse = 1.0 / lam
+        ratio = n * inverse
+        return 1.0 - ratio, ratio * inverse, inverse
+    n = np.broadcast_to(n, lam.shape)
+    counted = n > 0
+    inverse = np.where(inside, 1.0 / np.where(inside, lam, 1.0), 0.0)
+    number = np.where(counted, n, 1.0)
+    below = np.minimum(lam / number - EDGE, 0.0) / EDGE
+    outside = np.where(counted, 1.0 - (1.0 - below) / EDGE, 1.0 + WALL * np.minimum(lam, 0.0))
+    steep = np.where(counted, 1.0 / (number * EDGE**2), np.where(lam < 0, WALL, 0.0))
+    slope = np.where(inside, 1.0 - n * inverse, outside)
+    return (
+        slope,
+        np.where(inside, n * inverse**2, steep),
+        np.where(inside, inverse, steep),
+    )
+
+
+def objective(model: CompiledModel, theta: FloatArray, data: Data) -> tuple[FloatArray, FloatArray]:
+    """2NLL above saturation [B] and expected counts [B, bins] at ``theta`` [B, P]."""
+    c = model.constraints
+    rows = weights(model.tables, np.ascontiguousarray(theta.T), derivatives=False).rows
+    lam = expected_counts(model.tables, theta, rows)
+    value = _excess(data.n, data.inverse, lam)
+    value += np.square((theta[:, c.normal_param] - data.normal) / c.normal_sigma).sum(axis=1)
+    if len(c.poisson_param):
+        rate = theta[:, c.poisson_param] * c.poisson_factor
+        value += _excess(data.poisson, 1.0 / np.where(data.poisson > 0, data.poisson, 1.0), rate)
+    return value, lam
