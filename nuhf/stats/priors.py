@@ -6,6 +6,7 @@ others are densities in the base unit (of the magnitude |x|, where only that is 
 carry the Jacobian to the fit parameter. Every density is normalised on the range of the coupling.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,7 +129,7 @@ class Flat:
         return "flat in the fit parameter"
 
 
-class _InBaseUnit:
+class _InBaseUnit(ABC):
     """A density f(x) in the base unit x: ``_log(x)``, ``_slope(x)``, ``_cdf(x)``, ``_inverse(c)``.
 
     They need not be normalised, but belong together.
@@ -169,17 +170,21 @@ class _InBaseUnit:
         low, high = self._cdf(np.array(axis.ends))
         return axis.to_fit(np.clip(self._inverse(low + (high - low) * u), *axis.ends))
 
+    @abstractmethod
     def _log(self, x: Array, xp: ModuleType) -> Array:
-        raise NotImplementedError
+        """Log of the density."""
 
+    @abstractmethod
     def _slope(self, x: FloatArray) -> FloatArray:
-        raise NotImplementedError
+        """Its derivative."""
 
+    @abstractmethod
     def _cdf(self, x: FloatArray) -> FloatArray:
-        raise NotImplementedError
+        """Its integral."""
 
+    @abstractmethod
     def _inverse(self, c: FloatArray) -> FloatArray:
-        raise NotImplementedError
+        """Inverse of its integral."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What all results have: options, versions and digests behind them, notes, and how they print."""
 
 import html
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
@@ -135,7 +136,7 @@ def heading(found: _Known) -> str:
     return f"{', '.join(found.experiments)}, analysis {found.analysis}"
 
 
-class Result:
+class Result(ABC):
     """What all results can do: print, tabulate and draw themselves.
 
     ``str`` and ``table()`` are what the command prints. Notes are folded, but for those that
@@ -144,22 +145,22 @@ class Result:
 
     notes: tuple[str, ...]
 
+    @abstractmethod
     def lines(self) -> list[str]:
         """Return the lines that the command prints, notes aside."""
-        raise NotImplementedError
 
+    @abstractmethod
     def columns(self) -> Mapping[str, Sequence[object]]:
         """Return the numbers by column, all of one length."""
-        raise NotImplementedError
 
     def to_dict(self) -> dict[str, JsonValue]:
         """Return plain lists, dicts, strings and numbers: what the command prints as JSON."""
         content = asdict(cast(Any, self))  # every derived class is a dataclass
         return {key: plain(value) for key, value in content.items()}
 
+    @abstractmethod
     def plot(self, ax: "Axes | None" = None) -> "Figure":
         """Draw the result, on the given axes or in a figure of its own."""
-        raise NotImplementedError
 
     @property
     def caveats(self) -> tuple[str, ...]:
