@@ -102,7 +102,7 @@ def fano(e, noise, pair, factor):
 
 
 def test_csi_counts_nuclei_and_electrons():
-    """Golden numbers of two independent codes."""
+    """Golden numbers of two codes written apart from nuhf, for this target and the SNS flux."""
     one = built("csi-electrons")
     assert events(one, "cevns").sum() == pytest.approx(324.40, rel=1e-3)
     assert events(one, "eves").sum() == pytest.approx(7.553e-5, rel=1e-3)
