@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import jsonpatch
 import pyhf
 
 from nuhf import resources
@@ -15,9 +14,7 @@ from nuhf.filekind import Kind, json_kind, kind_of
 from nuhf.workspaces.archive import parse_archive
 from nuhf.workspaces.checks import facts, workspace_findings
 from nuhf.workspaces.findings import Finding, Severity, not_finite
-from nuhf.workspaces.impossible import refuse_version
-from nuhf.workspaces.native import extended_schema
-from nuhf.workspaces.patches import patched_by
+from nuhf.workspaces.patches import parsed, patched_by
 
 __all__ = ["Report", "validate", "validate_file"]
 
@@ -209,19 +206,9 @@ def _patchset(content: Json, file: str, workspace: Json | None) -> Report:
     if found:
         return _report(file, "patchset", found)
     try:
-        refuse_version(content)
-        with extended_schema():
-            patches = pyhf.PatchSet(dict(content))
+        patches = parsed(content)
     except ModelError as error:
         return _report(file, "patchset", [Finding("error", "schema", "patch set", str(error))])
-    except (
-        pyhf.exceptions.InvalidSpecification,
-        pyhf.exceptions.InvalidPatchSet,
-        jsonpatch.JsonPatchException,
-        jsonpatch.JsonPointerException,
-    ) as error:
-        message = f"the patch set does not follow the pyhf schema: {error}"
-        return _report(file, "patchset", [Finding("error", "schema", "patch set", message)])
     counted = {
         "patches": len(patches.patches),
         "labels": list(patches.labels),
