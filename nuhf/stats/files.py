@@ -1,7 +1,5 @@
 """Questions to pyhf files: any workspace, patched or combined, posed like an experiment."""
 
-import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -170,13 +168,9 @@ def _source(file: File, index: int) -> Source:
     content: Any
     if isinstance(file, Mapping):
         content, label = dict(file), f"workspace_{index + 1}"
-    elif str(file) == _STDIN:
-        try:
-            content, label = json.load(sys.stdin), "stdin"
-        except ValueError as error:
-            raise InputError(f"standard input is no JSON: {error}") from None
     else:
-        content, label = resources.read_json(Path(file)), str(file)
+        content = resources.read_json(Path(file))
+        label = "stdin" if str(file) == _STDIN else str(file)
     if not isinstance(content, dict) or "channels" not in content:
         hint = ""
         if isinstance(content, dict) and "patches" in content:
