@@ -12,7 +12,7 @@ from nuhf.couplings.parameters import PARAMETERS
 from nuhf.errors import NuhfError
 from nuhf.histfactory.describe import PEDESTAL
 from nuhf.workspaces import names
-from nuhf.workspaces.findings import Finding, Severity, not_finite
+from nuhf.workspaces.findings import Finding, Severity, number_findings
 from nuhf.workspaces.native import load_model, load_workspace
 from nuhf.workspaces.start import bin_errors, patched_later, start_findings
 
@@ -49,8 +49,7 @@ def workspace_findings(spec: Json) -> list[Finding]:
     list of Finding
         Errors first found first; only the schema if that is broken.
     """
-    broken = [Finding("error", "number", place, "only finite numbers are allowed")
-              for place in not_finite(spec)]  # fmt: skip
+    broken = number_findings(spec)
     if broken:
         return broken
     try:
