@@ -361,9 +361,7 @@ def _without_background(spec: Json, poi: str | None) -> Iterator[Finding]:
 
 def facts(spec: Json) -> dict[str, Any]:
     """Count what a valid workspace has, and name its encoding."""
-    types: dict[str, set[str]] = {}
-    for _, _, modifier in names.modifiers(spec["channels"]):
-        types.setdefault(modifier["name"], set()).add(modifier["type"])
+    types = names.kinds(spec["channels"])
     _, whole = patched_later(spec)
     # named: pyhf prints a line where it has to choose
     model, _ = load_model(whole, spec["measurements"][0]["name"], validate=False)
