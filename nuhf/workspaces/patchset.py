@@ -169,9 +169,7 @@ def _fixed_part(region: Channel, start: Mapping[str, float]) -> list[Sample]:
     for sample in region.samples:
         weight = _weight(sample, start)
         if weight:
-            scaled = {n: Shape(weight * s.up, weight * s.down) for n, s in sample.shapes.items()}
-            counts, powers = weight * sample.counts, _factors(sample, start)
-            found.append(replace(sample, counts=counts, powers=powers, shapes=scaled))
+            found.append(replace(sample.scaled(weight), powers=_factors(sample, start)))
     return found
 
 
