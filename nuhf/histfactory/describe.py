@@ -105,11 +105,6 @@ class Sample:
         shapes = {n: Shape(factor * s.up, factor * s.down) for n, s in self.shapes.items()}
         return replace(self, counts=factor * self.counts, shapes=shapes)
 
-    def empty(self) -> "Sample":
-        """Return the same sample without events."""
-        zero = np.zeros_like(self.counts)
-        return replace(self, counts=zero, shapes={n: Shape(zero, zero) for n in self.shapes})
-
 
 @dataclass(frozen=True)
 class Channel:
