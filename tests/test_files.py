@@ -177,10 +177,10 @@ def test_every_question_takes_a_file(cli, work, monkeypatch):
     (work / "lhc.json").write_text(json.dumps(atlas_style.workspace()))
     limit = json.loads(cli("limit", "lhc.json", "--json").out)["results"][0]
     assert (limit["parameter"], limit["experiments"]) == ("mu_SIG", ["lhc.json"])
-    monkeypatch.setattr("sys.stdin", io.StringIO((work / "lhc.json").read_text()))
-    assert (
-        json.loads(cli("limit", "-", "--json").out)["results"][0]["intervals"] == limit["intervals"]
-    )
+    with io.TextIOWrapper((work / "lhc.json").open("rb")) as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        piped = json.loads(cli("limit", "-", "--json").out)["results"][0]
+    assert piped["intervals"] == limit["intervals"]
     fit = json.loads(cli("fit", "lhc.json", "--json").out)
     assert fit["units"]["JES"] == "sigma"
     assert fit["units"]["lumi"] == fit["units"]["staterror_SR_meff[0]"] == "1"
@@ -197,6 +197,26 @@ def test_every_question_takes_a_file(cli, work, monkeypatch):
     assert json.loads((work / "out" / "workspaces" / "mu_SIG.json").read_text())["channels"]
     bracketed = json.loads(cli("limit", "lhc.json", "--range", -2, 20, "--json").out)["results"][0]
     assert bracketed["intervals"][0][0] < 0  # a bare number has no physical bound
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[" * 3000, "nested too deeply"),
+        ('{"channels": [NaN]}', "NaN is not JSON"),
+        ('{"channels": [], "channels": []}', "key given twice"),
+        ("", "-: "),
+        ("[]", "stdin: not a workspace"),
+    ],
+)
+def test_standard_input_is_read_as_strictly_as_files(cli, work, monkeypatch, text, words):
+    (work / "in.json").write_text(text)
+    with io.TextIOWrapper((work / "in.json").open("rb")) as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        ran = cli("limit", "-")
+    assert ran.code == 2
+    assert words in ran.err
+    assert ran.err.count("\n") == 1
 
 
 def test_patches_measurements_and_values():

@@ -184,6 +184,36 @@ def test_combine_applies_patches(tmp_path, cli, work):
         assert len(ran.err) < 300
 
 
+def test_questions_apply_patches(cli, work):
+    spec = background()
+    future = patchset(spec) | {"version": "9.9"}
+    later = patchset(spec) | {"version": "9.9.9"}
+    root = [{"op": "replace", "path": "", "value": []}]
+    for name, content in {"bkg": spec, "patch": PATCH, "set": patchset(spec), "root": root,
+                          "other": patchset(base()), "future": future, "later": later,
+                          }.items():  # fmt: skip
+        (work / f"{name}.json").write_text(json.dumps(content))
+    whole, point = (
+        cli("limit", "bkg.json", "--patch", patch, "--json")
+        for patch in ("patch.json", "set.json:point_a")
+    )
+    assert whole.code == point.code == 0, whole.err + point.err
+    assert json.loads(whole.out)["results"] == json.loads(point.out)["results"]
+    for patch, words in [
+        ("root.json", "the patch does not fit the workspace"),
+        ("bkg.json", "the patch does not fit the workspace"),
+        ("future.json:point_a", "future.json: no valid patch set"),
+        ("later.json:point_a", "later.json: no valid patch set"),
+        ("other.json:point_a", "wrong digest"),
+        ("set.json", "take set.json:NAME; allowed: point_a"),
+        ("set.json:point_b", "no point 'point_b'"),
+    ]:
+        ran = cli("limit", "bkg.json", "--patch", patch)
+        assert ran.code == 2, (patch, ran.err)
+        assert words in ran.err
+        assert ran.err.count("\n") == 1
+
+
 # ------------------------------------------- files that no fit can work on (F2 to F5)
 
 

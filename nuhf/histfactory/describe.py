@@ -100,10 +100,10 @@ class Sample:
     shapes: Mapping[str, Shape] = field(default_factory=dict)
     stem: str = ""
 
-    def empty(self) -> "Sample":
-        """Return the same sample without events."""
-        zero = np.zeros_like(self.counts)
-        return replace(self, counts=zero, shapes={n: Shape(zero, zero) for n in self.shapes})
+    def scaled(self, factor: FloatArray | float) -> "Sample":
+        """Return the same sample with its counts and shapes multiplied, by bin or as a whole."""
+        shapes = {n: Shape(factor * s.up, factor * s.down) for n, s in self.shapes.items()}
+        return replace(self, counts=factor * self.counts, shapes=shapes)
 
 
 @dataclass(frozen=True)
@@ -350,14 +350,7 @@ def gaussian(
     if np.any(sigma <= 0):
         raise InputError(f"{region.name}: bin {int(np.argmax(sigma <= 0))} has no positive error")
     scale = np.sqrt(pedestal) / sigma
-    samples = [
-        replace(
-            s,
-            counts=scale * s.counts,
-            shapes={n: Shape(scale * x.up, scale * x.down) for n, x in s.shapes.items()},
-        )
-        for s in region.samples
-    ]
+    samples = [sample.scaled(scale) for sample in region.samples]
     base = Sample(PEDESTAL, PEDESTAL, pedestal - scale * residual)
     level = np.full(residual.size, pedestal)
     return replace(region, observed=level, samples=(base, *samples), scale=scale)

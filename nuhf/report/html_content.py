@@ -118,7 +118,7 @@ def gather(name: str, analysis: str, cl: float, step: Step) -> Content:
             contours.append(contour(problem, _LEVELS, _GRID))
         except NuhfError as error:
             failures.append(f"region of {pair[0]} and {pair[1]}: {error}")
-    published, more = _published(name, step)
+    published, more = _published(one, name, step)
     source = next((m.limit for m in measured if m.limit), fitted.result if fitted else None)
     return Content(
         one, fitted, ranked, measured, tuple(contours), published, (*failures, *more),
@@ -165,10 +165,12 @@ def _pairs(names: Sequence[str]) -> list[tuple[str, str]]:
     return found[:_CONTOURS]
 
 
-def _published(name: str, step: Step) -> tuple[tuple[Comparison, ...], tuple[str, ...]]:
+def _published(
+    one: Prepared, name: str, step: Step
+) -> tuple[tuple[Comparison, ...], tuple[str, ...]]:
     """Compare the published rows of this experiment alone with ours."""
     rows = [row for row in read_rows("all") if row.experiments == (name,)]
-    made: dict[str, Prepared] = {}
+    made = {one.loaded.analysis_name: one}
     found, failures = [], []
     for i, row in enumerate(rows):
         step(f"{name}: published number {i + 1} of {len(rows)}")

@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
 from platform import python_version
@@ -15,6 +16,7 @@ from nuhf.couplings.electromagnetic import RADIUS_SHIFT
 from nuhf.errors import NuhfError
 from nuhf.experiments.catalogue import list_experiments, load
 from nuhf.experiments.prepare import prepare
+from nuhf.experiments.region import Prepared
 from nuhf.papers.published import list_papers
 from nuhf.rates.templates import TemplateSet, read_templates
 from nuhf.stats.problem import Options, pose
@@ -83,13 +85,18 @@ def _radius_shift() -> float:
     return RADIUS_SHIFT * 1e-32
 
 
+@cache
+def _csi() -> Prepared:
+    return prepare(load(_EXPERIMENT, _ANALYSIS))
+
+
 def _csi_events() -> float:
-    problem = pose([prepare(load(_EXPERIMENT, _ANALYSIS))], "norm_cevns", Options())
+    problem = pose([_csi()], "norm_cevns", Options())
     return float(sum(region.expected["cevns"].sum() for region in region_spectra(problem)))
 
 
 def _moment_limit() -> float:
-    problem = pose([prepare(load(_EXPERIMENT, _ANALYSIS))], "munu_mu", Options())
+    problem = pose([_csi()], "munu_mu", Options())
     return questions.limit(problem, 0.9, "delta-chi2").intervals[-1][1]
 
 
@@ -139,6 +146,7 @@ def check() -> Iterator[Finding]:
         except NuhfError as error:
             yield Finding("data", name, False, str(error))
     yield _rebuilt(_EXPERIMENT)
+    _csi.cache_clear()  # files may have changed since an earlier check
     for golden in GOLDEN:
         yield _golden(golden)
 

@@ -1,14 +1,10 @@
 """Questions to pyhf files: any workspace, patched or combined, posed like an experiment."""
 
-import copy
-import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-import jsonpatch
 import numpy as np
 import pyhf
 
@@ -24,8 +20,9 @@ from nuhf.stats.result_base import Provenance, provenance
 from nuhf.workspaces import names
 from nuhf.workspaces.checks import lengths
 from nuhf.workspaces.combine import Choices, Source, combine
-from nuhf.workspaces.native import extended_schema, load_model
+from nuhf.workspaces.native import load_model
 from nuhf.workspaces.parts import take
+from nuhf.workspaces.patches import owner, patched_by, point_of
 
 __all__ = [
     "File",
@@ -141,7 +138,7 @@ def read_files(
     if patches and len(sources) > 1:
         raise InputError("patches are for one file: combine patched files with nuhf.combine")
     if patches:
-        spec: Any = copy.deepcopy(dict(sources[0].spec))
+        spec = dict(sources[0].spec)
         for patch in patches:
             spec = _patched(spec, patch)
         sources = [Source(sources[0].label, spec)]
@@ -171,13 +168,9 @@ def _source(file: File, index: int) -> Source:
     content: Any
     if isinstance(file, Mapping):
         content, label = dict(file), f"workspace_{index + 1}"
-    elif str(file) == _STDIN:
-        try:
-            content, label = json.load(sys.stdin), "stdin"
-        except ValueError as error:
-            raise InputError(f"standard input is no JSON: {error}") from None
     else:
-        content, label = resources.read_json(Path(file)), str(file)
+        content = resources.read_json(Path(file))
+        label = "stdin" if str(file) == _STDIN else str(file)
     if not isinstance(content, dict) or "channels" not in content:
         hint = ""
         if isinstance(content, dict) and "patches" in content:
@@ -189,24 +182,16 @@ def _source(file: File, index: int) -> Source:
 def _patched(spec: Json, patch: str) -> Json:
     path, _, name = patch.partition(":") if patch.count(".json:") == 1 else (patch, "", "")
     content: Any = resources.read_json(Path(path))
+    if isinstance(content, dict) and "patches" in content:
+        owner(content, [spec], path)
+        if not name:
+            known = [one["metadata"]["name"] for one in content["patches"]]
+            shown = parameters.suggest(name, known)
+            raise InputError(f"{path}: a patch set, take {path}:NAME; {shown}")
+        return point_of(spec, content, name, path)
     try:
-        with extended_schema():
-            if isinstance(content, dict) and "patches" in content:
-                patches = pyhf.PatchSet(content)
-                known = [one.name for one in patches.patches]
-                if name not in known:
-                    shown = parameters.suggest(name, known)
-                    raise InputError(f"{path}: a patch set, take {path}:NAME; {shown}")
-                patches.verify(spec)
-                found: Json = patches[name].apply(spec)
-                return found
-            applied: Json = jsonpatch.apply_patch(spec, content)
-            return applied
-    except (
-        jsonpatch.JsonPatchException, jsonpatch.JsonPointerException,
-        pyhf.exceptions.InvalidSpecification, pyhf.exceptions.InvalidPatchSet,
-        pyhf.exceptions.PatchSetVerificationError, TypeError,
-    ) as error:  # fmt: skip
+        return patched_by(spec, content)
+    except InputError as error:
         raise InputError(f"{patch}: the patch does not fit the workspace: {error}") from None
 
 

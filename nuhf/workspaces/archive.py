@@ -18,14 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-import jsonpatch
 import pyhf
 
 from nuhf import resources
-from nuhf.errors import InputError, NuhfError
+from nuhf.errors import InputError, ModelError, NuhfError
 from nuhf.filekind import Kind, json_kind, kind_of
-from nuhf.workspaces.impossible import refuse_version
 from nuhf.workspaces.native import load_workspace
+from nuhf.workspaces.patches import parsed
 
 __all__ = ["Archive", "Document", "pack", "parse_archive", "read_archive", "unpack"]
 
@@ -426,15 +425,9 @@ def _nearest(name: str, spaces: Mapping[str, Json]) -> str | None:
 
 def _verified(one: Document, spaces: Mapping[str, pyhf.Workspace]) -> str:
     """Return the workspace that a patch set was made for."""
-    refuse_version(one.content)
     try:
-        patches = pyhf.PatchSet(one.content)
-    except (
-        pyhf.exceptions.InvalidSpecification,
-        pyhf.exceptions.InvalidPatchSet,
-        jsonpatch.JsonPatchException,
-        jsonpatch.JsonPointerException,
-    ) as error:
+        patches = parsed(one.content)
+    except ModelError as error:
         raise InputError(f"{one.name}: no valid patch set: {error}") from None
     if not spaces:
         raise InputError(f"holds {one.name} without a workspace")

@@ -12,7 +12,7 @@ from nuhf.couplings.parameters import PARAMETERS
 from nuhf.errors import NuhfError
 from nuhf.histfactory.describe import PEDESTAL
 from nuhf.workspaces import names
-from nuhf.workspaces.findings import Finding, Severity, not_finite
+from nuhf.workspaces.findings import Finding, Severity, number_findings
 from nuhf.workspaces.native import load_model, load_workspace
 from nuhf.workspaces.start import bin_errors, patched_later, start_findings
 
@@ -49,8 +49,7 @@ def workspace_findings(spec: Json) -> list[Finding]:
     list of Finding
         Errors first found first; only the schema if that is broken.
     """
-    broken = [Finding("error", "number", place, "only finite numbers are allowed")
-              for place in not_finite(spec)]  # fmt: skip
+    broken = number_findings(spec)
     if broken:
         return broken
     try:
@@ -65,7 +64,7 @@ def workspace_findings(spec: Json) -> list[Finding]:
     for entry in whole["measurements"]:
         where = f"measurement {entry['name']}"
         try:
-            model, data = load_model(whole, entry["name"])
+            model, data = load_model(whole, entry["name"], validate=False)  # it was validated above
         except NuhfError as error:
             found.append(Finding("error", "model", where, str(error)))
             continue
@@ -362,12 +361,10 @@ def _without_background(spec: Json, poi: str | None) -> Iterator[Finding]:
 
 def facts(spec: Json) -> dict[str, Any]:
     """Count what a valid workspace has, and name its encoding."""
-    types: dict[str, set[str]] = {}
-    for _, _, modifier in names.modifiers(spec["channels"]):
-        types.setdefault(modifier["name"], set()).add(modifier["type"])
+    types = names.kinds(spec["channels"])
     _, whole = patched_later(spec)
     # named: pyhf prints a line where it has to choose
-    model, _ = load_model(whole, spec["measurements"][0]["name"])
+    model, _ = load_model(whole, spec["measurements"][0]["name"], validate=False)
     return {
         "channels": len(spec["channels"]),
         "bins": sum(model.config.channel_nbins.values()),

@@ -259,13 +259,8 @@ def _renamed(sample: Sample, powers: Mapping[str, int], aliases: Mapping[str, _A
     name = sample.name
     for n in powers:
         name = name.replace(n, aliases[n].name) if n in aliases else name
-    return replace(
-        sample,
-        name=name,
-        counts=unit * sample.counts,
-        powers={aliases[n].name if n in aliases else n: p for n, p in powers.items()},
-        shapes={n: Shape(unit * s.up, unit * s.down) for n, s in sample.shapes.items()},
-    )
+    named = {aliases[n].name if n in aliases else n: p for n, p in powers.items()}
+    return replace(sample.scaled(unit), name=name, powers=named)
 
 
 def _polynomial_samples(

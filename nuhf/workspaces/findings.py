@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["Finding", "Severity", "not_finite"]
+__all__ = ["Finding", "Severity", "number_findings"]
 
 Severity = Literal["error", "warning", "info"]
 
@@ -32,13 +32,19 @@ class Finding:
     message: str
 
 
-def not_finite(content: Any, where: str = "") -> Iterator[str]:
+def number_findings(content: Any) -> list[Finding]:
+    """Return an error for every NaN and Infinity in parsed JSON."""
+    message = "only finite numbers are allowed"
+    return [Finding("error", "number", place, message) for place in _not_finite(content)]
+
+
+def _not_finite(content: Any, where: str = "") -> Iterator[str]:
     """Yield the places of NaN and Infinity in parsed JSON, such as ``channels[0].name``."""
     if isinstance(content, float) and not math.isfinite(content):
         yield f"{where} is {content}"
     elif isinstance(content, Mapping):
         for key, value in content.items():
-            yield from not_finite(value, f"{where}.{key}" if where else str(key))
+            yield from _not_finite(value, f"{where}.{key}" if where else str(key))
     elif isinstance(content, list):
         for i, value in enumerate(content):
-            yield from not_finite(value, f"{where}[{i}]")
+            yield from _not_finite(value, f"{where}[{i}]")

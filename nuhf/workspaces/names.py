@@ -11,6 +11,7 @@ __all__ = [
     "FORBIDDEN",
     "coupling",
     "is_monomial",
+    "kinds",
     "modifiers",
     "ours",
     "process",
@@ -57,6 +58,14 @@ def modifiers(channels: list[Any]) -> Iterator[tuple[Json, Json, Json]]:
         for sample in channel["samples"]:
             for modifier in sample["modifiers"]:
                 yield channel, sample, modifier
+
+
+def kinds(channels: list[Any]) -> dict[str, set[str]]:
+    """Return the types of the modifiers of every parameter, by its name."""
+    found: dict[str, set[str]] = {}
+    for _, _, modifier in modifiers(channels):
+        found.setdefault(modifier["name"], set()).add(modifier["type"])
+    return found
 
 
 def is_monomial(sample: str, modifier: Json) -> bool:

@@ -294,7 +294,7 @@ def load_workspace(spec: Mapping[str, Any], validate: bool = True) -> pyhf.Works
         If the specification breaks the schema, or for what `nuhf.workspaces.impossible` refuses.
     """
     refuse_shape(spec)
-    with extended_schema():
+    with extended_schema() if validate else contextlib.nullcontext():
         try:
             workspace = pyhf.Workspace(dict(spec), validate=validate)
         except (

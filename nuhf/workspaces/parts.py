@@ -65,10 +65,7 @@ class Part:
     @cached_property
     def kinds(self) -> dict[str, set[str]]:
         """Types of the modifiers of every parameter."""
-        found: dict[str, set[str]] = {}
-        for _, _, modifier in names.modifiers(self.channels):
-            found.setdefault(modifier["name"], set()).add(modifier["type"])
-        return found
+        return names.kinds(self.channels)
 
     def kind(self, name: str) -> str:
         """What a parameter is, in words."""

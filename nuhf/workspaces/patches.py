@@ -12,7 +12,7 @@ from nuhf.errors import InputError, ModelError
 from nuhf.workspaces.impossible import refuse_version
 from nuhf.workspaces.native import extended_schema
 
-__all__ = ["owner", "patched_by", "point_of"]
+__all__ = ["owner", "parsed", "patched_by", "point_of"]
 
 Json = dict[str, Any]
 
@@ -52,18 +52,32 @@ def owner(patchset: Mapping[str, Any], workspaces: Sequence[Mapping[str, Any]], 
     raise InputError(f"{where}: made for another workspace: wrong digest")
 
 
-def _patchset(content: Mapping[str, Any], where: str) -> pyhf.PatchSet:
+def parsed(content: Mapping[str, Any]) -> pyhf.PatchSet:
+    """Validate a patch set and wrap it.
+
+    Raises
+    ------
+    ModelError
+        If it does not follow the schema.
+    """
+    refuse_version(content)
     try:
-        refuse_version(content)
         with extended_schema():
             return pyhf.PatchSet(dict(content))
     except (
-        ModelError,
         pyhf.exceptions.InvalidSpecification,
         pyhf.exceptions.InvalidPatchSet,
+        pyhf.exceptions.SchemaNotFound,
         jsonpatch.JsonPatchException,
         jsonpatch.JsonPointerException,
     ) as error:
+        raise ModelError(f"the patch set does not follow the pyhf schema: {error}") from None
+
+
+def _patchset(content: Mapping[str, Any], where: str) -> pyhf.PatchSet:
+    try:
+        return parsed(content)
+    except ModelError as error:
         raise InputError(f"{where}: no valid patch set: {error}") from None
 
 

@@ -154,10 +154,10 @@ def _alike(sample: Sample, start: Mapping[str, float]) -> tuple[object, ...]:
 
 
 def _signals(
-    region: Channel, point: Mapping[str, float], start: Mapping[str, float]
+    groups: Mapping[str, list[Sample]], point: Mapping[str, float], start: Mapping[str, float]
 ) -> list[Sample]:
     made = []
-    for name, group in _groups(region, start).items():
+    for name, group in groups.items():
         parts = [(_weight(s, point) - _weight(s, start), s) for s in group]
         made.append(_weighted(name, group[0], _factors(group[0], start), parts))
     return made
@@ -169,18 +169,15 @@ def _fixed_part(region: Channel, start: Mapping[str, float]) -> list[Sample]:
     for sample in region.samples:
         weight = _weight(sample, start)
         if weight:
-            scaled = {n: Shape(weight * s.up, weight * s.down) for n, s in sample.shapes.items()}
-            counts, powers = weight * sample.counts, _factors(sample, start)
-            found.append(replace(sample, counts=counts, powers=powers, shapes=scaled))
+            found.append(replace(sample.scaled(weight), powers=_factors(sample, start)))
     return found
 
 
-def _room(description: Description, signals: Sequence[Sequence[list[Sample]]]) -> float:
+def _room(fixed: Sequence[list[Sample]], signals: Sequence[Sequence[list[Sample]]]) -> float:
     """Upper bound of ``strength``: at most 10, and no expectation below 0 at any point."""
-    start = {c.parameter.fit_name: c.init for c in description.couplings}
     high = _STRENGTH_MAX
-    for i, region in enumerate(description.channels):
-        total = np.sum([s.counts for s in _fixed_part(region, start)], axis=0)
+    for i, steady in enumerate(fixed):
+        total = np.sum([s.counts for s in steady], axis=0)
         for at_point in signals:
             change = np.sum([s.counts for s in at_point[i]], axis=0)
             falling = change < 0
@@ -295,13 +292,17 @@ def _evaluate(description: Description, points: FloatArray) -> tuple[Json, list[
     """Return BkgOnly and the operations of every point."""
     labels = [c.parameter.fit_name for c in description.couplings]
     start = {c.parameter.fit_name: c.init for c in description.couplings}
+    groups = [_groups(region, start) for region in description.channels]
     signals = [
-        [_signals(c, dict(zip(labels, row, strict=True)), start) for c in description.channels]
+        [_signals(region, dict(zip(labels, row, strict=True)), start) for region in groups]
         for row in points
     ]
     fixed = [_fixed_part(region, start) for region in description.channels]
-    zeros = [[replace(s.empty(), shapes={}) for s in region] for region in signals[0]]
-    high = _room(description, signals)
+    zeros = [
+        [replace(s, counts=np.zeros_like(s.counts), shapes={}) for s in region]
+        for region in signals[0]
+    ]
+    high = _room(fixed, signals)
     together = [[*a, *b] for a, b in zip(fixed, zeros, strict=True)]
     patches = [list(_operations(_encode(description, row, high), fixed)) for row in signals]
     return _encode(description, together, high), patches

@@ -136,9 +136,7 @@ def _settings(where: str, entry: Json, spec: Json, model: pyhf.pdf.Model) -> Ite
     if config.poi_index is not None and config.suggested_fixed()[config.poi_index]:
         message = f"the POI {config.poi_name} is fixed: pyhf computes no limit on it"
         yield Finding("error", "start", where, message)
-    types: dict[str, set[str]] = {}
-    for _, _, modifier in names.modifiers(spec["channels"]):
-        types.setdefault(modifier["name"], set()).add(modifier["type"])
+    types = names.kinds(spec["channels"])
     for setting in entry["config"]["parameters"]:
         name = setting["name"]
         if any(not sigma > 0 for sigma in setting.get("sigmas", ())):

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import jsonpatch
 import pyhf
 
 from nuhf import resources
@@ -14,10 +13,8 @@ from nuhf.errors import InputError, ModelError
 from nuhf.filekind import Kind, json_kind, kind_of
 from nuhf.workspaces.archive import parse_archive
 from nuhf.workspaces.checks import facts, workspace_findings
-from nuhf.workspaces.findings import Finding, Severity, not_finite
-from nuhf.workspaces.impossible import refuse_version
-from nuhf.workspaces.native import extended_schema
-from nuhf.workspaces.patches import patched_by
+from nuhf.workspaces.findings import Finding, Severity, number_findings
+from nuhf.workspaces.patches import parsed, patched_by
 
 __all__ = ["Report", "validate", "validate_file"]
 
@@ -117,21 +114,18 @@ def validate_file(path: Path, workspace: Json | None = None) -> list[Report]:
         text = resources.as_text(content, where)
         parsed = resources.parse_json(text, where)
     except InputError as error:
-        found = _number_findings(text)
+        found = _numbers_in(text)
         broken = Finding("error", "json", "file", str(error).removeprefix(f"{where}: "))
         return [_report(where, "unknown", found or [broken])]
     return [validate(parsed, where, workspace)]
 
 
-def _number_findings(text: str) -> list[Finding]:
+def _numbers_in(text: str) -> list[Finding]:
     """Return the places of NaN and Infinity in JSON that is otherwise fine."""
     try:
-        places = list(not_finite(json.loads(text)))
+        return number_findings(json.loads(text))
     except (ValueError, RecursionError):
         return []
-    return [
-        Finding("error", "number", place, "only finite numbers are allowed") for place in places
-    ]
 
 
 def _archive(content: bytes, where: str) -> list[Report]:
@@ -182,8 +176,7 @@ def validate(content: Any, file: str = "", workspace: Json | None = None) -> Rep
 
 def _patch(content: Any, file: str, workspace: Json | None) -> Report:
     """A JSON patch outside a patch set: applied, and the result checked."""
-    found = [Finding("error", "number", place, "only finite numbers are allowed")
-             for place in not_finite(content)]  # fmt: skip
+    found = number_findings(content)
     counted = {"operations": len(content)}
     if workspace is None or found:
         message = "not applied: give the background-only workspace, too"
@@ -204,24 +197,13 @@ def _patch(content: Any, file: str, workspace: Json | None) -> Report:
 
 
 def _patchset(content: Json, file: str, workspace: Json | None) -> Report:
-    found = [Finding("error", "number", place, "only finite numbers are allowed")
-             for place in not_finite(content)]  # fmt: skip
+    found = number_findings(content)
     if found:
         return _report(file, "patchset", found)
     try:
-        refuse_version(content)
-        with extended_schema():
-            patches = pyhf.PatchSet(dict(content))
+        patches = parsed(content)
     except ModelError as error:
         return _report(file, "patchset", [Finding("error", "schema", "patch set", str(error))])
-    except (
-        pyhf.exceptions.InvalidSpecification,
-        pyhf.exceptions.InvalidPatchSet,
-        jsonpatch.JsonPatchException,
-        jsonpatch.JsonPointerException,
-    ) as error:
-        message = f"the patch set does not follow the pyhf schema: {error}"
-        return _report(file, "patchset", [Finding("error", "schema", "patch set", message)])
     counted = {
         "patches": len(patches.patches),
         "labels": list(patches.labels),
