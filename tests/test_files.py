@@ -125,6 +125,21 @@ def test_a_region_that_a_file_does_not_close_is_called_open():
         nuhf.limit(spec)
 
 
+def test_the_fit_of_a_file_is_drawn(cli, work):
+    """Its spectra are those of its channels, in counts per bin."""
+    (work / "w.json").write_text(json.dumps(random_workspace(1)))
+    ran = cli("fit", "w.json", "-o", "out")
+    assert (ran.code, "Traceback" in ran.err) == (0, False)
+    assert {"fit.csv", "fit.json", "spectrum.png"} <= {p.name for p in (work / "out").iterdir()}
+    opened = nuhf.open(work / "w.json")
+    found, places = opened.expected().regions, opened.problem.description.bins
+    assert list(found) == list(places)
+    total = opened.engine.compiled.expected(opened.engine.compiled.inits)
+    for name, here in places.items():
+        np.testing.assert_array_equal(found[name].observed, opened.data[here])
+        np.testing.assert_allclose(sum(found[name].expected.values()), total[here], rtol=1e-12)
+
+
 # --------------------------------------------------------------------------- our own files
 
 

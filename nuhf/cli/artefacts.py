@@ -165,7 +165,8 @@ def spectrum(problem: Problem, fitted: bool = True) -> "tuple[Figure, str]":
         point, _ = problem.profiler().best(start)
     regions = region_spectra(problem, point)
     parameter = problem.parameter
-    free = "SM strength" if parameter.strength_of else parameter.name
+    strength = problem.experiments and parameter.strength_of
+    free = "SM strength" if strength else parameter.name
     what = f"data and best fit, {free} free" if fitted else "data and expectation before the fit"
     figure = plots.spectra(regions, f"{regions[0].experiment}: {what}")
     notes = (f"note: {note}" for note in problem.notes)
@@ -175,8 +176,8 @@ def spectrum(problem: Problem, fitted: bool = True) -> "tuple[Figure, str]":
 
 def _write_spectrum(path: Path, problem: Problem, strength: bool = False) -> None:
     """Draw the fit of the parameter, or of the SM strength, to the first experiment alone."""
-    experiments = problem.experiments[:1]
-    if strength or len(problem.experiments) > 1 or problem.options.search is not None:
+    experiments, ranged = problem.experiments[:1], problem.options.search is not None
+    if strength or len(problem.experiments) > 1 or (experiments and ranged):
         name = experiments[0].loaded.experiment.strength if strength else problem.parameter.name
         problem = pose(experiments, name, replace(problem.options, search=None))
     figure, _ = spectrum(problem)
