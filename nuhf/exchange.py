@@ -16,13 +16,17 @@ from nuhf.api.arguments import (
 )
 from nuhf.api.arguments import names as one_or_more
 from nuhf.api.arguments import values as numbers
-from nuhf.api.given import prepared_of
+from nuhf.api.given import experiments_of, prepared_of
 from nuhf.couplings import parameters
 from nuhf.errors import InputError
 from nuhf.experiments.expand import expanded
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from nuhf.report.publish import Publication
+    from nuhf.stats.problem import Problem
     from nuhf.stats.result_base import JsonValue
     from nuhf.workspaces.patchset import PatchGrid
     from nuhf.workspaces.validate import Report
@@ -217,6 +221,8 @@ def patchset(
 
     wanted = one_or_more(parameter, "parameter")
     record = grids.check_hepdata(hepdata or grids.HEPDATA_PLACEHOLDER)
+    if not wanted:
+        raise InputError("name at least one parameter")
     if len(set(wanted)) != len(wanted):
         raise InputError(f"a parameter is given twice: {', '.join(wanted)}")
     if search and len(search) != len(wanted):
@@ -224,23 +230,30 @@ def patchset(
     if len(points) not in (1, len(wanted)):
         raise InputError(f"give one number of points, or one for each of: {', '.join(wanted)}")
     counts = [points[min(i, len(points) - 1)] for i in range(len(wanted))]
+    experiments = experiments_of(names, analysis)
     posed = [
         one_problem(
-            names,
+            experiments,
             name,
             options(anapole, values, [n for n in wanted if n != name], settings=settings),
-            analysis,
         )
         for name in wanted
     ]
     ranges: Sequence[tuple[float, float] | None] = search or [None] * len(wanted)
     axes = [axis(p, n, r) for p, n, r in zip(posed, counts, ranges, strict=True)]
-    return grids.patch_grid(
-        posed[0].description,
+    return _grid(posed[0], axes, record)
+
+
+def _grid(problem: "Problem", axes: "Sequence[NDArray[np.float64]]", record: str) -> "PatchGrid":
+    """Return the patch set of a problem over axes in base units, one per free parameter."""
+    from nuhf.workspaces.patchset import patch_grid
+
+    return patch_grid(
+        problem.description,
         axes,
         hepdata=record,
-        notes=posed[0].notes,
-        extra={"provenance": posed[0].provenance()},
+        notes=problem.notes,
+        extra={"provenance": problem.provenance()},
     )
 
 
@@ -263,15 +276,13 @@ def publication(
     ``points`` points with the profile on it. Other options as in `patchset`.
     """
     from nuhf.api.posed import check, problems
+    from nuhf.axes import axis
     from nuhf.report import publish
+    from nuhf.workspaces import patchset as grids
 
     check(cl, "delta-chi2")
-    posed = problems(name, parameter, options(anapole, values, settings=settings), analysis)
-    grids = [
-        patchset(
-            name, p.parameter.name, points=(points,), hepdata=hepdata, analysis=analysis,
-            anapole=anapole, values=values, settings=settings,
-        )
-        for p in posed
-    ]  # fmt: skip
-    return publish.publication(posed, grids, cl)
+    record = grids.check_hepdata(hepdata or grids.HEPDATA_PLACEHOLDER)
+    experiments = experiments_of(name, analysis)
+    posed = problems(experiments, parameter, options(anapole, values, settings=settings))
+    made = [_grid(p, [axis(p, points)], record) for p in posed]
+    return publish.publication(posed, made, cl)

@@ -21,7 +21,7 @@ from nuhf.toys.cls import toy_cls
 from nuhf.toys.executors import session
 from nuhf.toys.feldman_cousins import feldman_cousins
 from nuhf.toys.problem import asked, check_engine, conditional, start_values, toy_setup
-from nuhf.toys.sample import TIE, ToyOptions, blocks, converged_only
+from nuhf.toys.sample import TIE, ToyOptions, binomial_error, blocks, converged_only
 from nuhf.toys.validity import few_counts_note
 from nuhf.units import percent
 
@@ -427,6 +427,6 @@ def _goodness(
     if lost > 0.01 * len(t):
         raise FitError(f"{lost} of {len(t)} toys did not converge")
     p = float((t >= statistic - TIE).sum()) / counted
-    error = float(np.sqrt(max(p * (1.0 - p), 0.25 / counted) / counted))
+    error = float(binomial_error(p, counted))
     note = f"goodness of fit: {toys.toys} toys, seed {toys.seed}; {lost} without a converged fit"
     return {"p_value_toys": p, "p_value_toys_error": error}, (note,)

@@ -14,7 +14,7 @@ from conftest import ROOT, problems
 from random_workspaces import random_workspace
 
 import nuhf
-from nuhf.errors import InputError, ModelError, NuhfError
+from nuhf.errors import FitError, InputError, ModelError, NuhfError
 from nuhf.likelihood.evaluate import compile_model
 from nuhf.likelihood.fit import refit_with_pyhf
 from nuhf.stats.intervals import threshold
@@ -110,6 +110,34 @@ def test_a_cls_limit_is_that_of_pyhf(minuit):
     band = ("minus2", "minus1", "median", "plus1", "plus2")
     for ours, theirs in zip(band, limits[1], strict=True):
         assert found.expected[ours] == pytest.approx(float(theirs), rel=2e-3)
+
+
+def test_a_region_that_a_file_does_not_close_is_called_open():
+    """Its range is that of the file: nothing wider is tried."""
+    spec = pyhf.simplemodels.uncorrelated_background([0.1, 0.1], [100.0, 50.0], [10.0, 5.0]).spec
+    spec = {
+        "channels": spec["channels"],
+        "observations": [{"name": "singlechannel", "data": [100, 50]}],
+        "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": []}}],
+        "version": "1.0.0",
+    }
+    with pytest.raises(FitError, match="the region is not closed"):
+        nuhf.limit(spec)
+
+
+def test_the_fit_of_a_file_is_drawn(cli, work):
+    """Its spectra are those of its channels, in counts per bin."""
+    (work / "w.json").write_text(json.dumps(random_workspace(1)))
+    ran = cli("fit", "w.json", "-o", "out")
+    assert (ran.code, "Traceback" in ran.err) == (0, False)
+    assert {"fit.csv", "fit.json", "spectrum.png"} <= {p.name for p in (work / "out").iterdir()}
+    opened = nuhf.open(work / "w.json")
+    found, places = opened.expected().regions, opened.problem.description.bins
+    assert list(found) == list(places)
+    total = opened.engine.compiled.expected(opened.engine.compiled.inits)
+    for name, here in places.items():
+        np.testing.assert_array_equal(found[name].observed, opened.data[here])
+        np.testing.assert_allclose(sum(found[name].expected.values()), total[here], rtol=1e-12)
 
 
 # --------------------------------------------------------------------------- our own files

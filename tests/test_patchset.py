@@ -198,6 +198,8 @@ def test_default_range_covers_the_interval(problem_of):
         ({"search": [(0, 1), (0, 1)]}, "1 parameters need as many ranges, given: 2"),
         ({"points": [1]}, "points = 1"),
         ({"points": [10**9]}, "points = 1000000000"),
+        ({"parameter": []}, "name at least one parameter"),
+        ({"names": str(WORKSPACES / X / "qnu_mumu.stock.json")}, "is a workspace"),
         ({"points": [2, 3]}, "number of points"),
         ({"parameter": "munu_mu", "search": [(-1e-9, 1e-9)]}, "not below 0"),
         ({"parameter": ["qnu_ee", "qnu_ee"], "search": [(0, 1e-8)] * 2}, "given twice"),

@@ -167,6 +167,9 @@ def test_refusals(cli, work):
         exchange.publication(X, "munu_mu", hepdata="1234567")
     with pytest.raises(InputError, match="confidence level"):
         exchange.publication(X, "munu_mu", cl=90)
+    file = Path(__file__).resolve().parent.parent / "workspaces" / X / "munu_mu.stock.json"
+    with pytest.raises(InputError, match="is a workspace"):
+        exchange.publication(str(file))
     ran = cli("publish", X, "-p", "nonsense", "--archives-only", "-o", "out")
     assert ran.code == 2
     assert not Path("out").exists()

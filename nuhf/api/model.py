@@ -25,8 +25,7 @@ from nuhf.api.given import experiments_of, several
 from nuhf.couplings.parameters import suggest
 from nuhf.errors import InputError
 from nuhf.likelihood.engines import Engine as FitEngine
-from nuhf.rates.templates import Axis
-from nuhf.stats.expected import Rates, RegionSpectrum
+from nuhf.stats.expected import Rates
 from nuhf.stats.files import FileProblem, Workspaces, pose_files, read_files
 from nuhf.stats.held import sizes, with_fixed
 from nuhf.stats.problem import Options, Problem, pose
@@ -178,28 +177,8 @@ class Model:
             If the model has no such parameter, or a value is outside its range.
         """
         point, problem = self._point(values), self.problem
-        spectra = region_spectra(problem, point) if problem.experiments else self._regions(point)
-        regions = {spectrum.region: spectrum for spectrum in spectra}
+        regions = {spectrum.region: spectrum for spectrum in region_spectra(problem, point)}
         return Rates(self.experiments, self.analysis, regions, dict(values or {}), self.notes)
-
-    def _regions(self, point: FloatArray) -> list[RegionSpectrum]:
-        """Channels of a file: bins without edges are numbered."""
-        problem, start, found = self.problem, 0, []
-        processes = problem.description.processes
-        rows = {name: problem.component(name).expected(point) for name in processes}
-        for channel in problem.description.channels:
-            here = slice(start, start + channel.observed.size)
-            start, local = here.stop, {sample.process for sample in channel.samples}
-            axis = Axis("bin", tuple(float(x) for x in range(channel.observed.size + 1)))
-            counts = problem.data[here]
-            found.append(
-                RegionSpectrum(
-                    self.experiments[0], channel.name, (axis,), counts,
-                    np.sqrt(np.maximum(counts, 0.0)),
-                    {n: row[here] for n, row in rows.items() if n in local}, {},
-                )
-            )  # fmt: skip
-        return found
 
     @in_words
     def twice_nll(self, values: Mapping[str, float] | None = None) -> float:
@@ -247,10 +226,8 @@ class Model:
 
     def _put_data(self, spec: dict[str, JsonValue]) -> None:
         """Replace the observations of a workspace by the data of the model."""
-        start, counts = 0, {}
-        for channel in self.problem.description.channels:
-            here = slice(start, start + channel.observed.size)
-            start, counts[channel.name] = here.stop, self.data[here].tolist()
+        places = self.problem.description.bins
+        counts = {name: self.data[here].tolist() for name, here in places.items()}
         spec["observations"] = [{"name": name, "data": row} for name, row in counts.items()]
 
     def pyhf(self) -> "tuple[pyhf.Model, list[float]]":

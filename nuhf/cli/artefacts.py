@@ -16,7 +16,7 @@ from nuhf.questions import scan as scan_problem
 from nuhf.stats.contour import ContourResult
 from nuhf.stats.intervals import threshold
 from nuhf.stats.problem import Problem, pose
-from nuhf.stats.result_base import choices, heading
+from nuhf.stats.result_base import choices, heading, title_of
 from nuhf.stats.results import FitResult, LimitResult, Limits, ScanResult
 from nuhf.stats.spectra import region_spectra
 from nuhf.tables import format_csv, tables_together
@@ -63,18 +63,16 @@ def write_figures(path: Path, table: str, draw: Callable[[], "Mapping[str, Figur
 
 def write_scan(path: Path, found: ScanResult, cl: float) -> None:
     """Write the figure of a scan and its CSV, as `write_figures` does."""
-    title = f"{', '.join(found.experiments)} ({found.analysis})"
     write_figures(
         path,
         found.commented_csv(),
-        lambda: {"": plots.profiles([curve(found, ())], threshold(cl), cl, title)},
+        lambda: {"": plots.profiles([curve(found, ())], threshold(cl), cl, title_of(found))},
     )
 
 
 def write_exclusion(path: Path, found: ExclusionResult) -> None:
     """Write the figure of an exclusion and its CSV, as `write_figures` does."""
-    title = f"{', '.join(found.experiments)} ({found.analysis})"
-    curve = title, found.at, found.intervals
+    curve = title_of(found), found.at, found.intervals
     write_figures(
         path,
         found.commented_csv(),
@@ -102,7 +100,7 @@ def write_contour(path: Path, found: ContourResult) -> None:
             found.units,
             {f"{percent(cl)} % CL": lines for cl, lines in found.regions},
             found.best_fit,
-            f"{', '.join(found.experiments)} ({found.analysis})",
+            title_of(found),
         )
         return {"": figure}
 
@@ -127,9 +125,9 @@ def write_limits(folder: Path, posed: Sequence[tuple[Problem, LimitResult]]) -> 
             continue
         resources.write_json(stem.with_suffix(".native.json"), problem.spec)
         resources.write_json(stem.with_suffix(".stock.json"), encode.stock(problem.description))
-    title = f"{', '.join(found[0].experiments)} ({found[0].analysis})"
-    plots.save(plots.profiles(curves, threshold(found[0].cl), found[0].cl, title),
-               folder / "profiles.png")  # fmt: skip
+    cl = found[0].cl
+    figure = plots.profiles(curves, threshold(cl), cl, title_of(found[0]))
+    plots.save(figure, folder / "profiles.png")
     written = ["limits.json", "limits.csv", "profiles.png", "workspaces"]
     if posed[0][0].experiments:
         _write_spectrum(folder / "spectrum.png", posed[0][0], strength=True)
@@ -165,7 +163,8 @@ def spectrum(problem: Problem, fitted: bool = True) -> "tuple[Figure, str]":
         point, _ = problem.profiler().best(start)
     regions = region_spectra(problem, point)
     parameter = problem.parameter
-    free = "SM strength" if parameter.strength_of else parameter.name
+    strength = problem.experiments and parameter.strength_of
+    free = "SM strength" if strength else parameter.name
     what = f"data and best fit, {free} free" if fitted else "data and expectation before the fit"
     figure = plots.spectra(regions, f"{regions[0].experiment}: {what}")
     notes = (f"note: {note}" for note in problem.notes)
@@ -175,8 +174,8 @@ def spectrum(problem: Problem, fitted: bool = True) -> "tuple[Figure, str]":
 
 def _write_spectrum(path: Path, problem: Problem, strength: bool = False) -> None:
     """Draw the fit of the parameter, or of the SM strength, to the first experiment alone."""
-    experiments = problem.experiments[:1]
-    if strength or len(problem.experiments) > 1 or problem.options.search is not None:
+    experiments, ranged = problem.experiments[:1], problem.options.search is not None
+    if strength or len(problem.experiments) > 1 or (experiments and ranged):
         name = experiments[0].loaded.experiment.strength if strength else problem.parameter.name
         problem = pose(experiments, name, replace(problem.options, search=None))
     figure, _ = spectrum(problem)

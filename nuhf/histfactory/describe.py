@@ -186,6 +186,15 @@ class Description:
         """Counts of the model per event in the bins of all channels, (n_bins,)."""
         return np.concatenate([channel.scale for channel in self.channels])
 
+    @property
+    def bins(self) -> dict[str, slice]:
+        """Where the bins of each channel, by its name, are among those of all channels."""
+        found, start = {}, 0
+        for channel in self.channels:
+            found[channel.name] = slice(start, start + channel.observed.size)
+            start = found[channel.name].stop
+        return found
+
 
 def _sm_ratio(templates: TemplateSet, variation: tuple[str, str]) -> float:
     varied, nominal = templates.varied[variation], templates.nominal

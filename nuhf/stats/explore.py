@@ -137,8 +137,11 @@ def _where(profiler: ModelProfiler, values: FloatArray) -> FloatArray:
 def widened(problem: Problem) -> Problem | None:
     """Return the problem with ranges four times as wide; None where the model ends.
 
-    The range of a parameter ends the model where the catalogue or an analysis says so.
+    The range of a parameter ends the model where the catalogue or an analysis says so, and that
+    of a file where the file says so.
     """
+    if not problem.experiments:  # the description of a file is no whole model
+        return None
     limited = {name for one in problem.experiments for name in one.loaded.analysis.limits}
 
     def wider(coupling: Coupling) -> Coupling:
@@ -151,7 +154,7 @@ def widened(problem: Problem) -> Problem | None:
         return None
     description = replace(problem.description, couplings=couplings)
     spec = encode.native(description)
-    model, _ = load_model(spec)
+    model, _ = load_model(spec, validate=False)
     return replace(
         problem, spec=spec, description=description, engine=engine(problem.options.engine, model)
     )

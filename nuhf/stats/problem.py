@@ -346,7 +346,7 @@ def _injected(
     others = [name for name in inject if name in parameters.PARAMETERS and name not in floated]
     held = {name: value for name, value in options.values.items() if name not in inject}
     description = assemble.describe(experiments, [*floated, *others], held, options.anapole)
-    model, _ = load_model(encode.native(description))
+    model, _ = load_model(encode.native(description), validate=False)
     known = {c.parameter.name: c.parameter for c in description.couplings}
     truth = {
         known[name].fit_name if name in known else name: known[name].to_fit(value)

@@ -20,7 +20,6 @@ from nuhf.stats.result_base import Provenance, Result, choices, heading, title_o
 from nuhf.stats.uncertainties import at_bounds, correlation, covariance
 from nuhf.tables import format_csv
 from nuhf.units import percent
-from nuhf.workspaces.native import load_model
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -325,8 +324,7 @@ def _head(problem: Problem) -> _Head:
 
 def _cabinetry_s(problem: Problem) -> RankingResult:
     """Rank by cabinetry's fits, on the workspace of the problem."""
-    model, _ = load_model(problem.spec)
-    parameter = problem.parameter
+    model, parameter = problem.engine.model, problem.parameter
     profiler = problem.profiler()
     if profiler.free.sum() < 2:
         raise InputError("a ranking needs at least one nuisance that is not fixed")

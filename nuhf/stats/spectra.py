@@ -1,9 +1,12 @@
 """Data and expectation of every region in events, for figures and tables."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
 from nuhf.histfactory.describe import PEDESTAL
+from nuhf.rates.templates import Axis
 from nuhf.stats.expected import RegionSpectrum
 from nuhf.stats.problem import Problem
 
@@ -13,16 +16,23 @@ FloatArray = NDArray[np.float64]
 
 
 def region_spectra(problem: Problem, point: FloatArray | None = None) -> list[RegionSpectrum]:
-    """Evaluate every region at a point of the parameters, before the fit by default."""
-    compiled, description = problem.engine.compiled, problem.description
-    chosen = compiled.inits if point is None else point
-    full = {name: problem.component(name).expected(chosen) for name in description.processes}
+    """Evaluate every region at a point of the parameters, before the fit by default.
+
+    Of files the regions are the channels, in counts; their bins have no edges and are numbered.
+    """
+    chosen = problem.engine.compiled.inits if point is None else point
+    processes = problem.description.processes
+    full = {name: problem.component(name).expected(chosen) for name in processes}
+    return _of_experiments(problem, full) if problem.experiments else _of_files(problem, full)
+
+
+def _of_experiments(problem: Problem, full: Mapping[str, FloatArray]) -> list[RegionSpectrum]:
+    description, places = problem.description, problem.description.bins
     regions = [(one, region) for one in problem.experiments for region in one.regions]
     regions.sort(key=lambda pair: pair[1].name)  # as the channels of the description
-    found, start = [], 0
+    found = []
     for (one, region), channel in zip(regions, description.channels, strict=True):
-        here = slice(start, start + channel.observed.size)
-        start = here.stop
+        here = places[channel.name]
         counts = problem.data[here]
         base = sum(s.counts for s in channel.samples if s.process == PEDESTAL)
         local = {sample.process for sample in channel.samples}
@@ -35,6 +45,25 @@ def region_spectra(problem: Problem, point: FloatArray | None = None) -> list[Re
                 np.sqrt(counts) / channel.scale,
                 {n: np.asarray(row[here] / channel.scale) for n, row in full.items() if n in local},
                 region.titles,
+            )
+        )
+    return found
+
+
+def _of_files(problem: Problem, full: Mapping[str, FloatArray]) -> list[RegionSpectrum]:
+    places, found = problem.description.bins, []
+    for channel in problem.description.channels:
+        here, local = places[channel.name], {sample.process for sample in channel.samples}
+        counts = problem.data[here]
+        found.append(
+            RegionSpectrum(
+                problem.names[0],
+                channel.name,
+                (Axis("bin", tuple(float(x) for x in range(counts.size + 1))),),
+                counts,
+                np.sqrt(np.maximum(counts, 0.0)),
+                {n: row[here] for n, row in full.items() if n in local},
+                {},
             )
         )
     return found

@@ -12,7 +12,7 @@ from nuhf.stats.problem import Problem
 from nuhf.stats.results import CoverageResult
 from nuhf.toys.executors import session
 from nuhf.toys.problem import asked, check_engine, conditional, start_values, toy_setup
-from nuhf.toys.sample import BLOCK, ToyOptions, blocks, converged_only
+from nuhf.toys.sample import BLOCK, ToyOptions, binomial_error, blocks, converged_only
 
 __all__ = ["COVERAGE_METHODS", "coverage"]
 
@@ -74,7 +74,7 @@ def coverage(
         covered=covered,
         unconverged=lost,
         coverage=fraction,
-        error=float(np.sqrt(max(fraction * (1.0 - fraction), 0.25 / counted) / counted)),
+        error=float(binomial_error(fraction, counted)),
         seed=options.seed,
         inner=inner,
         inner_unconverged=sum(int(block.get("inner_unconverged", 0)) for block in found),

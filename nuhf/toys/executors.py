@@ -19,6 +19,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, TextIO
 
@@ -26,7 +27,7 @@ import pyhf
 
 from nuhf.errors import FitError, InputError, NuhfError
 from nuhf.toys.checkpoint import Checkpoint, open_checkpoint, task_digest
-from nuhf.toys.runner import runner
+from nuhf.toys.runner import Runner, runner
 from nuhf.toys.sample import Task, ToyOptions, ToySetup
 
 __all__ = [
@@ -88,9 +89,13 @@ class Serial:
 
     def run(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Result]]:
         """Yield position and result, in order."""
-        work = runner(self.setup.to_json())
         for i, task in enumerate(tasks):
-            yield i, work(task)
+            yield i, self._work(task)
+
+    @cached_property
+    def _work(self) -> Runner:
+        """What works, built for the first task."""
+        return runner(self.setup.to_json())
 
     def close(self) -> None:
         """Nothing to free."""

@@ -30,6 +30,7 @@ from nuhf.toys.sample import (
     TIE,
     Task,
     ToyOptions,
+    binomial_error,
     blocks,
     converged_only,
     critical_value,
@@ -186,7 +187,7 @@ class _Tester:
                 raise FitError(f"{failed} toys did not converge around {groups[i].tolist()}")
             part = below / total
             number = total**2 / square
-            error = np.sqrt(np.maximum(part * (1.0 - part), 0.25 / number) / number)
+            error = binomial_error(part, number)
             found.append((part, error))
         return found, lost
 

@@ -28,7 +28,7 @@ from nuhf.toys.sample import (
 )
 from nuhf.workspaces.native import load_model
 
-__all__ = ["Runner", "runner"]
+__all__ = ["Runner", "runner", "running"]
 
 #: Toys of the inner ensemble between two looks at whether more are needed.
 _LOOK: Final = 250
@@ -261,10 +261,15 @@ class Runner:
 def runner(setup: Mapping[str, Any]) -> Runner:
     """Build a `Runner` from the plain data of a `ToySetup`."""
     model, _ = load_model(dict(setup["spec"]))
+    return running(model, compile_model(model), setup)
+
+
+def running(model: pyhf.pdf.Model, compiled: CompiledModel, setup: Mapping[str, Any]) -> Runner:
+    """Make a `Runner` of a model that is there already, the one of ``setup["spec"]``."""
     couplings = [int(i) for i in setup["couplings"]]
     return Runner(
         model=model,
-        compiled=compile_model(model),
+        compiled=compiled,
         free=np.asarray(setup["free"], dtype=bool),
         indices=[int(i) for i in setup["indices"]],
         couplings=couplings,

@@ -25,6 +25,7 @@ __all__ = [
     "Task",
     "ToyOptions",
     "ToySetup",
+    "binomial_error",
     "blocks",
     "critical_value",
     "generator",
@@ -202,7 +203,15 @@ def probability_below(toys: FloatArray, t: float) -> tuple[float, float]:
     """Part of the toys' statistics below ``t``, ties not counted, and its binomial error."""
     good = toys[np.isfinite(toys)]
     part = float((good < t - TIE).mean())
-    return part, float(np.sqrt(max(part * (1.0 - part), 0.25 / len(good)) / len(good)))
+    return part, float(binomial_error(part, len(good)))
+
+
+def binomial_error(part: float | FloatArray, number: float | FloatArray) -> FloatArray:
+    """Return the binomial error of a part of ``number`` toys.
+
+    It is at least that of half a toy, where none or all are in the part, too.
+    """
+    return np.asarray(np.sqrt(np.maximum(part * (1.0 - part), 0.25 / number) / number))
 
 
 def blocks(task: Task, toys: int, key: Sequence[int], size: int = BLOCK) -> list[Task]:

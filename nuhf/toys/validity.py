@@ -10,7 +10,7 @@ from nuhf.errors import FitError
 from nuhf.stats.problem import Problem
 from nuhf.toys.exact import ensemble
 from nuhf.toys.problem import conditional, toy_setup
-from nuhf.toys.runner import runner
+from nuhf.toys.runner import running
 from nuhf.toys.sample import blocks, generator, sample
 from nuhf.units import percent
 
@@ -102,7 +102,7 @@ def _coverage(
         inside = covered(value, made.statistic(at, one_sided)[0])
         return float(made.probability(at)[0][inside].sum()), "exactly"
     setup = toy_setup(problem, starts)
-    work = runner(setup.to_json())
+    work = running(problem.engine.model, compiled, vars(setup))
     truth, _ = conditional(problem, [profiler.index], at[:, np.newaxis])
     t = []
     for block in blocks({}, _TOYS, [1, 0]):
