@@ -252,13 +252,16 @@ def test_output_has_a_known_form(cli, name):
 
 @pytest.fixture(scope="module")
 def script():
-    path = ROOT / "docs" / "validation" / "variations.py"
-    spec = importlib.util.spec_from_file_location("variations", path)
+    folder = ROOT / "docs" / "validation"
+    spec = importlib.util.spec_from_file_location("variations", folder / "variations.py")
     module = importlib.util.module_from_spec(spec)
     sys.modules["variations"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder))
+        spec.loader.exec_module(module)
     yield module
     del sys.modules["variations"]
+    sys.modules.pop("variants", None)
 
 
 def fitted(loaded):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import variants
 
 import nuhf
 from nuhf import resources
@@ -163,9 +164,7 @@ def write(change: Change, folder: Path) -> str:
     bins = read_table(resources.find("dresden-2/raw_counts_derived.csv"), ["e_lo_kev_ee"])
     ones = "1\n" * bins["e_lo_kev_ee"].size
     (folder / "ones.csv").write_text(f"# source: none\nacceptance\n{ones}", encoding="utf-8")
-    path = folder / "variant.toml"
-    path.write_text(f'extends = "dresden-2"\n{change()}\n', encoding="utf-8")
-    return str(path)
+    return variants.write("dresden-2", [change()], folder)
 
 
 def interval(

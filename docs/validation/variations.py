@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from math import floor, log10
 from pathlib import Path
 
+from variants import true_energy
+
 import nuhf
 from nuhf.errors import FitError
 from nuhf.experiments.catalogue import list_experiments, load
@@ -108,22 +110,10 @@ def sun(name: str) -> tuple[Variation, ...]:
         change("P_ee", "0.542 for pp and 7Be, not adiabatic", sources__sun__survival=pee(0.542)),
         change("P_ee", "0.553 for pp and 7Be", sources__sun__survival=pee(0.553)),
         change("flux model", "low metallicity, AGSS09met", sources__sun__fluxes='"agss09met"'),
-        change("efficiency", "in true energy", **true_energy(name, axis)),
+        change("efficiency", "in true energy", **true_energy(name)),
         LINEAR,
         binning("bins twice as wide", **{axis: [*values[:-1:2], values[-1]]}),
     )
-
-
-def true_energy(name: str, axis: str) -> dict[str, str]:
-    """Return the keys of an efficiency in true energy, its column that of the axis."""
-    column = {"energy_kev": "e_kev", "energy_kev_ee": "e_kev_ee"}[axis]
-    tables = ", ".join(
-        f'{{ table = "{one.table}", column = "{one.column}", last = {one.last}, '
-        f'signal_column = "{one.signal_column or column}" }}'
-        for one in load(name).experiment.responses["electron"].efficiency.tables
-    )
-    path = "responses__electron__efficiency__"
-    return {f"{path}variable": '"true"', f"{path}tables": f"[{tables}]"}
 
 
 def pee(value: float) -> str:
