@@ -20,6 +20,7 @@ from nuhf.api.given import experiments_of, prepared_of
 from nuhf.couplings import parameters
 from nuhf.errors import InputError
 from nuhf.experiments.expand import expanded
+from nuhf.filekind import ARCHIVE_ENDINGS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["combine", "patchset", "publication", "validate", "workspace"]
 
-_CHECKED: Final = (".json", ".tar.gz", ".tgz", ".tar", ".tar.bz2", ".zip", ".json.gz")
+_CHECKED: Final = (".json", *ARCHIVE_ENDINGS, ".json.gz")
 
 
 @in_words

@@ -22,6 +22,13 @@ ROOT = Path(__file__).resolve().parent.parent
 KILLS = int(os.environ.get("NUHF_KILLS", "5"))
 MIB = 2**20
 
+#: A shell starts jobs in the background with SIGINT ignored, and children inherit that. Said in
+#: the child: a function between fork and exec makes Python fork, which threads of jax forbid.
+_INTERRUPTIBLE = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""
+
 #: Writes the same file again and again, one digit after the other, and says which before it does.
 _WRITER = """
 import os, sys
@@ -48,10 +55,8 @@ main()
 
 def start(code, *arguments, folder):
     process = subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, arguments)],
+        [sys.executable, "-c", _INTERRUPTIBLE + code, *map(str, arguments)],
         cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        # a shell starts jobs in the background with SIGINT ignored, and children inherit that
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
     assert process.stdout.readline() == "ready\n"
     return process

@@ -456,6 +456,15 @@ def test_broken_archives_in_a_submission(likelihood, tmp_path, inner, words):
     assert words in finding.message
 
 
+def test_a_broken_archive_is_no_file_of_another_kind(tmp_path):
+    for ending in ("tar.gz", "tgz", "tar", "tar.bz2", "tar.xz", "zip"):
+        (tmp_path / f"a.{ending}").write_bytes(b"%PDF-1.7")
+        (alone,) = nuhf.validate(tmp_path / f"a.{ending}")
+        assert alone.kind == "archive"
+        assert "is no archive" in alone.findings[0].message
+    assert len(nuhf.validate(tmp_path)) == 6
+
+
 def test_archives_in_a_submission_are_limited_together(likelihood, tmp_path, monkeypatch):
     import gzip
 

@@ -47,6 +47,8 @@ _REACH: Final = 1.5
 #: Width of the average over neighbours, in grid cells.
 _WIDTH: Final = 0.7
 _MOST_POINTS: Final = 100
+#: Toys per grid point if nobody says how many.
+_TOYS: Final = 500
 
 
 def region(
@@ -68,10 +70,10 @@ def region(
     """
     if method not in ("delta-chi2", "feldman-cousins"):
         raise InputError(f"no contour by '{method}'; allowed: delta-chi2, feldman-cousins")
-    if method == "feldman-cousins" and toys is not None:
+    if method == "feldman-cousins":
         if window is not None:
             raise InputError("feldman-cousins finds its own window: give none")
-        return feldman_cousins_contour(problem, levels, points, toys)
+        return feldman_cousins_contour(problem, levels, points, toys or ToyOptions(_TOYS))
     if toys is not None:
         raise InputError("toys: the method delta-chi2 makes none, feldman-cousins does")
     return contour(problem, levels, points, window)

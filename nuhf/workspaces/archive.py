@@ -22,7 +22,7 @@ import pyhf
 
 from nuhf import resources
 from nuhf.errors import InputError, ModelError, NuhfError
-from nuhf.filekind import Kind, json_kind, kind_of
+from nuhf.filekind import ARCHIVE_ENDINGS, Kind, json_kind, kind_of
 from nuhf.workspaces.native import load_workspace
 from nuhf.workspaces.patches import parsed
 
@@ -246,8 +246,7 @@ def _inner(files: Mapping[str, bytes]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     left = MAX_BYTES
     for name, content in files.items():
-        named = name.lower().endswith((".tar.gz", ".tgz", ".zip", ".tar", ".tar.bz2", ".tar.xz"))
-        if not (named or kind_of(content).is_archive):
+        if not (name.lower().endswith(ARCHIVE_ENDINGS) or kind_of(content).is_archive):
             continue
         try:
             inner = _collect(content, left, _stem(name))

@@ -10,7 +10,7 @@ import pyhf
 
 from nuhf import resources
 from nuhf.errors import InputError, ModelError
-from nuhf.filekind import Kind, json_kind, kind_of
+from nuhf.filekind import ARCHIVE_ENDINGS, Kind, json_kind, kind_of
 from nuhf.workspaces.archive import parse_archive
 from nuhf.workspaces.checks import facts, workspace_findings
 from nuhf.workspaces.findings import Finding, Severity, number_findings
@@ -19,9 +19,6 @@ from nuhf.workspaces.patches import parsed, patched_by
 __all__ = ["Report", "validate", "validate_file"]
 
 Json = Mapping[str, Any]
-
-_ARCHIVES: Final = (".tar.gz", ".tgz", ".zip", ".tar")
-"""Names that promise an archive: what is in them is told to be broken, not to be of no kind."""
 
 _OTHER: Final = (
     Kind.EXPERIMENT, Kind.TOML, Kind.SUBMISSION, Kind.XML, Kind.ROOT, Kind.HDF5, Kind.PDF,
@@ -104,7 +101,7 @@ def validate_file(path: Path, workspace: Json | None = None) -> list[Report]:
     """
     content, where = resources.read_bytes(path), str(path)
     kind = kind_of(content)
-    if kind.is_archive or where.lower().endswith(_ARCHIVES):
+    if kind.is_archive or where.lower().endswith(ARCHIVE_ENDINGS):
         return _archive(content, where)
     if kind in _OTHER:
         message = f"this is {kind.words}; wanted are pyhf workspaces, patch sets and patches"
