@@ -20,7 +20,7 @@ from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-EXAMPLE = ROOT / "docs" / "examples" / "conus-plus.toml"
+EXAMPLE = ROOT / "docs" / "examples" / "one-bin-reactor.toml"
 CSI = ROOT / "docs" / "examples" / "made-up-csi.toml"
 FOREIGN = ROOT / "docs" / "examples" / "lhc-style.json"
 SECONDS = 10  # of this process at work

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ from nuhf.workspaces import encode
 
 ROOT = Path(__file__).parent.parent
 EXPERIMENT = "dresden-2"
-CONUS = ROOT / "docs" / "examples" / "conus-plus.toml"
+CONUS = ROOT / "docs" / "examples" / "one-bin-reactor.toml"
 QUENCHING, ACCEPTANCE = "qf_ge_fef_ybe", "eff_dresden_2"
 ANALYSES = ("default", "default-ybe", "default-lindhard")
 
@@ -100,10 +101,9 @@ def test_finer_grid_changes_nothing(default):
             np.testing.assert_allclose(row, other.nominal["nuebar"][name], atol=1e-4 * scale)
 
 
-def test_acceptance_varies_all_that_is_seen_alike(counts, tmp_path):
+def test_acceptance_varies_all_that_is_seen_alike(counts, validation, tmp_path):
     # no shipped analysis has it: a copy of the file does
-    module = validation()
-    varied = prepare(load(module.write(module.common_acceptance, tmp_path)))
+    varied = prepare(load(validation.write(validation.common_acceptance, tmp_path)))
     up = 1.0 + counts["acceptance_err"]
     for region in varied.regions:
         assert region.variations.keys() == region.backgrounds.keys()
@@ -294,12 +294,16 @@ def test_results_say_what_is_derived_and_unverified(analysis):
     assert "quenching:" in text
 
 
-def validation():
+@pytest.fixture
+def validation(monkeypatch):
+    """docs/validation/khan2022.py as a module, with the helper beside it."""
     path = ROOT / "docs" / "validation" / "khan2022.py"
+    monkeypatch.syspath_prepend(str(path.parent))
     spec = importlib.util.spec_from_file_location("validation_khan2022", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module
+    yield module
+    sys.modules.pop("variants", None)
 
 
 @pytest.mark.parametrize(
@@ -311,11 +315,12 @@ def validation():
         ("default-ybe", {}, 3.4e-10),
     ],
 )
-def test_magnetic_moment_with_the_settings_of_others(analysis, values, wanted, tmp_path):
+def test_magnetic_moment_with_the_settings_of_others(
+    analysis, values, wanted, validation, tmp_path
+):
     # data collection, check 6: Rx-ON, released errors, fission spectra scaled to 4.8e13, 5 % flux
-    module = validation()
-    change, held = module.STEPS["and the released errors"]
-    path = module.write(change, tmp_path)
+    change, held = validation.STEPS["and the released errors"]
+    path = validation.write(change, tmp_path)
     (found,) = nuhf.limit(path, "munu_e", analysis=analysis, fix=held, values=values)
     assert found.upper_limit == pytest.approx(wanted, rel=0.03)
 
@@ -328,9 +333,10 @@ def test_magnetic_moment_with_the_settings_of_others(analysis, values, wanted, t
         ("default-lindhard", 0.0, 0.27, 8.1e-10),
     ],
 )
-def test_notes_say_what_the_acceptance_error_would_do(analysis, moment, strength, common, tmp_path):
+def test_notes_say_what_the_acceptance_error_would_do(
+    analysis, moment, strength, common, validation, tmp_path
+):
     # one file for each treatment of the error that the note compares
-    module = validation()
     loaded = load(EXPERIMENT, analysis)
     assert ACCEPTANCE not in {n.name for n in loaded.nuisances}
     (note,) = (n for n in loaded.notes if "error of the acceptance is left out" in n)
@@ -338,14 +344,14 @@ def test_notes_say_what_the_acceptance_error_would_do(analysis, moment, strength
     assert f"munu_e < {common:.1e} mu_B" in note
     uppers, widths = [], []
     for released in (False, True):
-        path = module.write(module.gaussian(released), tmp_path)
+        path = validation.write(validation.gaussian(released), tmp_path)
         (found,) = nuhf.limit(path, "munu_e", analysis=analysis)
         uppers.append(found.upper_limit)
         (found,) = nuhf.limit(path, "norm_cevns", analysis=analysis, cl=0.6827)
         widths.append(found.intervals[-1][1] - found.intervals[0][0])
     assert uppers[1] / uppers[0] - 1.0 == pytest.approx(moment, abs=0.01)
     assert widths[1] / widths[0] - 1.0 == pytest.approx(strength, abs=0.01)
-    path = module.write(module.common_acceptance, tmp_path)
+    path = validation.write(validation.common_acceptance, tmp_path)
     (found,) = nuhf.limit(path, "munu_e", analysis=analysis)
     assert found.upper_limit == pytest.approx(common, rel=0.015)
 
@@ -387,12 +393,14 @@ def variant(tmp_path, *pairs, name="variant.toml"):
 
 
 def test_integral_measurement_from_a_file_alone():
-    rate = nuhf.rate(str(CONUS))["conus_plus"]
+    rate = nuhf.rate(str(CONUS))["one_bin_reactor"]
     # 347 +- 59 predicted by the collaboration, with a threshold for each detector
     assert rate["cevns_e"].sum() == pytest.approx(347.0, abs=59.0)
     (moment,) = nuhf.limit(str(CONUS), "munu_e")
     assert 2e-11 < moment.upper_limit < 5e-10
-    (strength,) = nuhf.limit(str(CONUS), "norm_cevns", cl=0.6827, fix=["prediction_conus_plus"])
+    (strength,) = nuhf.limit(
+        str(CONUS), "norm_cevns", cl=0.6827, fix=["prediction_one_bin_reactor"]
+    )
     # one bin: strength = excess / prediction, error = error / prediction (and 2.5 % of k)
     low, high = strength.intervals[0]
     expected = rate["cevns_e"].sum()
@@ -401,12 +409,12 @@ def test_integral_measurement_from_a_file_alone():
 
 
 def test_rate_scales_with_distance_power_and_mass(tmp_path):
-    base = nuhf.rate(str(CONUS))["conus_plus"]["cevns_e"]
+    base = nuhf.rate(str(CONUS))["one_bin_reactor"]["cevns_e"]
     path = variant(
         tmp_path, "distance_m = 20.7", "distance_m = 41.4", "mass_kg = 2.748", "mass_kg = 5.496",
         "power_gw = 3.6", "power_gw = 10.8",
     )  # fmt: skip
-    found = nuhf.rate(path)["conus_plus"]["cevns_e"]
+    found = nuhf.rate(path)["one_bin_reactor"]["cevns_e"]
     np.testing.assert_allclose(found, base * 2.0 * 3.0 / 4.0, rtol=1e-12)
 
 
@@ -439,11 +447,11 @@ def test_counts_beside_an_expected_background(tmp_path):
         '[backgrounds.rest]\ntitle = "rest"\nregion = "main"\nkind = "bins"\nsource = "-"\n'
         'table = "bins.csv"\ncolumn = "expected"\nrows = true\n\n[analyses.default]',
     )  # fmt: skip
-    rate = nuhf.rate(path)["conus_plus"]
-    base = nuhf.rate(str(CONUS))["conus_plus"]
+    rate = nuhf.rate(path)["one_bin_reactor"]
+    base = nuhf.rate(str(CONUS))["one_bin_reactor"]
     assert rate["cevns_e"] == pytest.approx(0.5 * base["cevns_e"])
     assert rate["rest"] == pytest.approx([1000.0])
-    held = ["prediction_conus_plus", "qf_ge_lindhard_k"]
+    held = ["prediction_one_bin_reactor", "qf_ge_lindhard_k"]
     (found,) = nuhf.limit(path, "norm_cevns", fix=held)
     signal, rest = rate["cevns_e"].sum(), 1000.0 + rate["eves_e"].sum()
 

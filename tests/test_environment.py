@@ -16,7 +16,7 @@ import pytest
 from nuhf import resources
 
 ROOT = Path(__file__).resolve().parent.parent
-EXAMPLE = ROOT / "docs" / "examples" / "conus-plus.toml"
+EXAMPLE = ROOT / "docs" / "examples" / "one-bin-reactor.toml"
 LIMIT = ("limit", str(EXAMPLE), "-p", "munu_e")
 
 

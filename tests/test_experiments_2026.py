@@ -10,6 +10,7 @@ from independent_2026 import (
     Xenon8B,
     boron8,
     golden_radius,
+    read,
     xenon_rate,
 )
 from independent_csi_electrons import UNITS, Csi2017, Csi2021
@@ -88,8 +89,34 @@ def test_xenonnt_without_light_has_the_template_of_the_collaboration():
     theirs = np.array([20.566, 29.444, 32.306])
     ratio = np.array(signal_sums("xenonnt-s2-only")) / theirs
     assert sum(signal_sums("xenonnt-s2-only")) == pytest.approx(theirs.sum(), rel=0.01)
-    # run by run, and what of it is due to the radii: the golden ones give -0.8, -0.6, +0.4 %
     np.testing.assert_allclose(ratio - 1, [-0.0121, -0.0096, -0.0003], atol=5e-4)
+
+
+def test_recoils_below_the_release_are_what_the_template_has_more():
+    """The cause of -1.2 %: the template has the recoils from 0.45 to 0.5 keV, the response not.
+
+    For three runs and three charge yields our sums miss 3 % to nothing, more where smaller recoils
+    are seen. With a response continued to 0.45 keV, where the rate tables of the collaboration
+    begin (2024 release), all nine are 0.2 to 0.7 % above the template: the rate, whose
+    total there is 0.6 % below the golden one.
+    """
+    search = Xenon2Only()
+    fine, low = np.linspace(0.5, 5.0, 2001), np.linspace(0.45, 0.5, 51)
+    energies = search.energies / 1e-3
+    rate, below = (xenon_rate(e * 1e-3, boron8()) for e in (fine, low))
+    plain, continued = [], []
+    for k, exposure in enumerate(search.exposures):
+        table = read(f"xenonnt-s2-only/templates_sr{k}.csv")
+        for i, name in enumerate(("cevns_0", "cevns_p1", "cevns_m1")):
+            response, theirs = search.responses[k][:, i].sum(0), exposure * table[name].sum()
+            ours = np.trapezoid(np.interp(fine, energies, response) * rate, fine)
+            slope = np.polyfit(np.log(energies[:5]), np.log(response[:5]), 1)
+            more = np.trapezoid(np.exp(np.polyval(slope, np.log(low))) * below, low)
+            plain.append(exposure * ours / theirs)
+            continued.append(exposure * (ours + more) / theirs)
+    assert np.ptp(plain) > 0.03
+    assert np.ptp(continued) < 0.005
+    np.testing.assert_allclose(continued, 1.004, atol=0.003)
 
 
 def test_xenonnt_without_light_bounds_the_moment():

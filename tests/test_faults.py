@@ -18,7 +18,7 @@ from nuhf.experiments.file import ExperimentFile
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "docs" / "examples"
-FILES = {**list_experiments(), "conus-plus-example": EXAMPLES / "conus-plus.toml",
+FILES = {**list_experiments(), "one-bin-reactor": EXAMPLES / "one-bin-reactor.toml",
          "made-up-csi": EXAMPLES / "made-up-csi.toml"}  # fmt: skip
 FILE = Path(__file__).resolve()
 """Any file: what stands in it is replaced."""
@@ -231,7 +231,7 @@ WORDS = [
      "regions.on.axes.energy_kev_ee is a list of 1 (allowed: list of 2 to 1001, each number"),
     ("dresden-2", ("regions", "on", "axes", "energy_kev_ee"), {"tabel": "x"},
      "regions.on.axes.energy_kev_ee.tabel: unknown key (did you mean table? allowed: table)"),
-    ("conus-plus-example", ("regions", "main", "data", "values"), [395.0, 1.0],
+    ("one-bin-reactor", ("regions", "main", "data", "values"), [395.0, 1.0],
      "regions.main.data: 2 values and 1 errors"),
     ("dresden-2", ("backgrounds", "flat_on", "region"), "onn",
      "backgrounds.flat_on.region: 'onn' is not defined; did you mean on? allowed: on, off, "

@@ -623,7 +623,7 @@ KINDS = {
     Kind.HS3: b'{"metadata": {"hs3_version": "0.2"}, "distributions": []}',
     Kind.JSON: b'{"a": 1}',
     Kind.BROKEN_JSON: b'{"a": ',
-    Kind.EXPERIMENT: (ROOT / "docs" / "examples" / "conus-plus.toml").read_bytes(),
+    Kind.EXPERIMENT: (ROOT / "docs" / "examples" / "one-bin-reactor.toml").read_bytes(),
     Kind.TOML: b"a = 1\n",
     Kind.SUBMISSION: b"independent_variables:\n- header: {name: x}\n",
     Kind.XML: b"<!DOCTYPE Combination SYSTEM 'HistFactorySchema.dtd'><Combination/>",
@@ -687,7 +687,7 @@ def test_files_from_windows(tmp_path):
     assert nuhf.validate(path)[0].ok
     toml = tmp_path / "x.toml"
     toml.write_bytes(b"\xef\xbb\xbf" + KINDS[Kind.EXPERIMENT].replace(b"\n", b"\r\n"))
-    assert resources.read_toml(toml)["name"] == "conus-plus"
+    assert resources.read_toml(toml)["name"] == "one-bin-reactor"
 
 
 def test_several_measurements_say_each_thing_once(capfd):

@@ -99,7 +99,14 @@ def test_killed_at_any_time_the_file_is_the_old_or_the_new_one(tmp_path, number)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_command_killed_at_any_time_leaves_the_old_or_the_new_file(tmp_path, number):
     """A command of a second or so, killed from its first import to after its end."""
-    command = ("limit", ROOT / "docs" / "examples" / "conus-plus.toml", "-p", "munu_e", "-o", "out")
+    command = (
+        "limit",
+        ROOT / "docs" / "examples" / "one-bin-reactor.toml",
+        "-p",
+        "munu_e",
+        "-o",
+        "out",
+    )
     begun = time.monotonic()
     start(_COMMAND, *command, folder=tmp_path).communicate(timeout=60)
     duration = time.monotonic() - begun
@@ -137,7 +144,7 @@ def test_a_command_that_is_stopped_says_so_and_leaves_nothing(tmp_path, number, 
 
     The workers hold its stderr: that this ends means that they have ended, kill -9 included.
     """
-    example = ROOT / "docs" / "examples" / "conus-plus.toml"
+    example = ROOT / "docs" / "examples" / "one-bin-reactor.toml"
     rng = random.Random(int(number))
     old = tmp_path / "out" / "limits.json"
     old.parent.mkdir()

@@ -13,7 +13,7 @@ from nuhf.experiments.prepare import prepare
 from nuhf.library import reactor_spectrum, read_nuclides
 from nuhf.units import KEV
 
-CONUS = Path(__file__).resolve().parent.parent / "docs" / "examples" / "conus-plus.toml"
+CONUS = Path(__file__).resolve().parent.parent / "docs" / "examples" / "one-bin-reactor.toml"
 REACTORS = {name: path for name, path in list_experiments().items()
             if 'kind = "reactor"' in path.read_text(encoding="utf-8")}  # fmt: skip
 START = "[responses.nuclear]\n"
