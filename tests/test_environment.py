@@ -255,7 +255,7 @@ def test_damaged_files_of_an_installation_are_found(tmp_path):
     change("data/coherent-csi-2017/counts_beam_on.csv", r"(?m)^([0-9].*)[0-8]$", r"\g<1>9")
     change("data/experiments/xenonnt-sr0.toml", r'(?m)^title = "', 'title = "X')
     change("templates/dresden-2/default.json", r'": "[0-9a-f]{64}"', f'": "{"0" * 64}"')
-    change("templates/lz-ws2024/default.json", r"(?s)\A(.{50000}).*", r"\1")
+    change("templates/lz-ws2024/default.json", r"(?s)\A(.{20000}).*", r"\1")
     change("templates/coherent-csi-2021/default.json", r"(\d\.\d{4})[0-8](\d{6})", r"\g<1>9\2")
     change("templates/darwin-30ty/default.json", r"(\d\.\d{4})[0-8](\d{6})", r"\g<1>9\2")
     change("workspaces/lz-ws2022/munu_eff.stock.json", r"(\d\.\d{4})[0-8]", r"\g<1>9")
@@ -276,7 +276,7 @@ def test_damaged_files_of_an_installation_are_found(tmp_path):
         r"data: installed files: .*workspaces/lz-ws2022/munu_eff.stock.json",
     ):
         assert re.search(f"(?m)^FAIL {words}", said), said
-    assert not re.search("coherent-lar|golden|munu_eff.native", said)
+    assert not re.search("coherent-lar|golden|qnu_ee.native", said)
 
 
 def test_stdout_that_takes_nothing(tmp_path):

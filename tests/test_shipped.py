@@ -15,6 +15,7 @@ from conftest import EXPERIMENT, PARAMETERS, ROOT, problems
 
 import nuhf
 from nuhf.couplings import parameters
+from nuhf.rates.templates import read_templates
 from nuhf.report import shipped
 from nuhf.stats.cls import Asymptotic
 from nuhf.workspaces import checks
@@ -57,11 +58,9 @@ def same_errors(ours, theirs, where):
     one, two = ours.pop("errors"), theirs.pop("errors")
     assert {s: list(m) for s, m in one.items()} == {s: list(m) for s, m in two.items()}, where
     for source, monomials in two.items():
-        for name, row in monomials.items():
+        for name, error in monomials.items():
             size = np.abs(theirs["nominal"][source][name]).max()
-            np.testing.assert_allclose(
-                one[source][name], row, rtol=1e-9, atol=1e-14 * size, err_msg=f"{where} {source}"
-            )
+            assert one[source][name] == pytest.approx(error, rel=1e-9, abs=1e-14 * size), where
 
 
 def same_digest(ours, theirs, path):
@@ -102,12 +101,23 @@ def test_regenerated_content_equals_the_committed_one(fresh):
 
 
 def test_size_and_completeness(loaded):
-    sizes = [p.stat().st_size for p in (ROOT / "workspaces").rglob("*") if p.is_file()]
-    assert sum(sizes) < 10 * 2**20
+    """DESIGN section 5: at most 6 MB together in git."""
+    folders = (ROOT / name for name in ("templates", "workspaces"))
+    assert sum(p.stat().st_size for one in folders for p in one.rglob("*") if p.is_file()) < 6e6
     assert set(PARAMETERS) == set(loaded.analysis.parameters)
     for parameter in PARAMETERS:
-        for encoding in ("native", "stock"):
-            assert (FOLDER / f"{parameter}.{encoding}.json").is_file()
+        assert (FOLDER / f"{parameter}.stock.json").is_file()
+        native = FOLDER / f"{parameter}.native.json"
+        assert native.is_file() == parameters.get(parameter).interferes
+
+
+def test_files_of_templates_have_what_their_analysis_asks_for():
+    """No monomial of charges where none is asked for, no pair of flavours without transitions."""
+    only = read_templates(ROOT / "templates" / "xenonnt-8b" / "default.json")[0]
+    assert only.monomials == ("1", "r", "r^2", "munu^2")
+    assert set(only.flavours.values()) == set(parameters.FLAVOURS)
+    both = read_templates(ROOT / "templates" / "xenonnt-sr0" / "giunti-ternes2023.json")[0]
+    assert both.monomials == ("1", "q", "r", "q^2", "r^2", "munu^2")
 
 
 def test_readme_states_the_measured_differences(problem_of):

@@ -23,9 +23,9 @@ from nuhf.physics import sns
 from nuhf.physics.cevns import differential_cross_section, minimum_energy
 from nuhf.physics.couplings import tree_level
 from nuhf.physics.settings import Physics
-from nuhf.rates import build
+from nuhf.rates import build, signal
 from nuhf.rates.quadrature import Grid
-from nuhf.rates.signal import check_together, fit_values, flavour_polynomial
+from nuhf.rates.signal import asked_for, check_together, fit_values, flavour_polynomial
 from nuhf.rates.templates import Axis, TemplateSet, read_templates, to_json, write_templates
 from nuhf.resources import find, read_json, write_json
 from nuhf.tables import read_table
@@ -420,11 +420,18 @@ def test_template_file_round_trip(tmp_path, templates):
             assert list(one[source]) == list(templates.monomials)
             for name, row in monomials.items():
                 np.testing.assert_allclose(one[source][name], row, rtol=1e-9, atol=0)
-    # what was read is written the same, but for the error estimate made of rounded errors
-    one, two = to_json(NAME, "default", [again], DIGESTS), content
-    errors = [file["sets"][0].pop("relative_error") for file in (one, two)]
-    assert errors[0] == pytest.approx(errors[1], rel=0.1)
-    assert json.loads(json.dumps(one)) == two
+    # rows of energy times the shares in time: 9 numbers for 99 bins
+    assert len(content["sets"][0]["shares"]["nue"]) == 11
+    assert len(content["sets"][0]["nominal"]["nue"]["1"]) == 9
+    for source, monomials in templates.errors.items():
+        for name, row in monomials.items():
+            assert again.errors[source][name].max() == pytest.approx(row.max(), rel=0.06)
+    # what was read is written the same
+    write_templates(tmp_path / "again.json", NAME, "default", [again], DIGESTS)
+    (third,) = read_templates(tmp_path / "again.json")
+    for source, monomials in again.nominal.items():
+        for name, row in monomials.items():
+            np.testing.assert_allclose(third.nominal[source][name], row, rtol=1e-9)
     assert again.bins == templates.bins == 99
 
 
@@ -447,6 +454,36 @@ def test_rows_of_zeros_are_left_out_of_the_file(tmp_path):
     np.testing.assert_array_equal(again.nominal["numu"]["q"], np.zeros(2))
 
 
+def test_rows_are_shortened_only_if_the_last_axis_has_the_same_shares_in_all(tmp_path):
+    axes = (Axis("energy_kev_nr", (0.0, 1.0, 2.0)), Axis("time_us", (0.0, 1.0, 2.0, 3.0)))
+    share, other = np.array([0.5, 0.3, 0.2]), np.array([0.5, 0.2, 0.3])
+    rows = {"1": np.outer([3.0, 1.0], share).ravel(), "q": np.outer([-2.0, 0.5], share).ravel()}
+    made = replace(small_set(), axes=axes, nominal={"numu": rows}, varied={}, errors={"numu": rows})
+    varied = {("n", "up"): {"numu": rows | {"q": np.outer([-2.0, 0.5], other).ravel()}}}
+    for one, shortened in ((made, True), (replace(made, varied=varied), False)):
+        content = to_json("x", "default", [one], {})
+        assert ("shares" in content["sets"][0]) is shortened
+        write_json(tmp_path / "t.json", content)
+        (again,) = read_templates(tmp_path / "t.json")
+        for name, row in rows.items():
+            np.testing.assert_allclose(again.nominal["numu"][name], row, rtol=1e-12)
+
+
+def test_templates_of_a_question_are_all_that_moves_with_it(templates):
+    """Rates of the question's parameters, together and at other values, are those of all rows."""
+    floated = [parameters.get(name) for name in ("qnu_ee", "r2nu_mumu")]
+    kept = asked_for(templates, [[one] for one in floated])
+    assert kept.monomials == ("1", "q", "r", "q^2", "r^2")
+    assert set(kept.nominal["nue"]) == set(kept.nominal["numu"])
+    assert not kept.nominal["nue"]["r"].any()
+    assert not kept.nominal["numu"]["q"].any()
+    assert "q*r" in asked_for(templates, [[floated[0], parameters.get("r2nu_ee")]]).monomials
+    for values in ({"qnu_ee": 3e-8}, {"r2nu_mumu": -2e-31}):
+        ours, theirs = signal.expected(kept, values), signal.expected(templates, values)
+        for flavour, row in theirs.items():
+            np.testing.assert_allclose(ours[flavour], row, rtol=1e-14)
+
+
 def test_several_sets_in_one_file(tmp_path):
     sets = [small_set(), replace(small_set(), region="y"), replace(small_set(), process="eves_pp")]
     write_templates(tmp_path / "t.json", "x", "default", sets, {})
@@ -459,7 +496,7 @@ def test_several_sets_in_one_file(tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda c, s: c.update(format=1), "not a nuhf template file of format 3"),
+        (lambda c, s: c.update(format=1), "not a nuhf template file of format 4"),
         (lambda c, s: s["nominal"]["numu"].update(q=[1.0]), r"nominal\.numu\.q: needs 2 numbers"),
         (lambda c, s: s["monomials"].remove("q^2"), r"numu: q\^2 is not in 'monomials'"),
         (lambda c, s: s.pop("monomials"), "broken template file: KeyError.*monomials"),
@@ -517,4 +554,4 @@ def test_templates_are_the_same_bytes_twice(tmp_path, templates):
     write_templates(tmp_path / "a.json", NAME, "default", [templates], DIGESTS)
     write_templates(tmp_path / "b.json", NAME, "default", nuhf.templates(NAME, ANALYSIS), DIGESTS)
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
-    assert read_json(tmp_path / "a.json")["format"] == 3
+    assert read_json(tmp_path / "a.json")["format"] == 4

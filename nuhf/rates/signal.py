@@ -1,6 +1,7 @@
 """From templates to a polynomial in named parameters."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -11,11 +12,12 @@ from nuhf.couplings.electromagnetic import ANAPOLE_CONVENTIONS
 from nuhf.couplings.model import PAIRS
 from nuhf.couplings.parameters import Parameter
 from nuhf.errors import InputError
-from nuhf.physics.polynomial import Polynomial, total
-from nuhf.rates.templates import TemplateSet
+from nuhf.physics.polynomial import Polynomial, powers, total
+from nuhf.rates.templates import Templates, TemplateSet
 
 __all__ = [
     "acts_on",
+    "asked_for",
     "check_together",
     "expected",
     "fit_values",
@@ -38,6 +40,49 @@ def acts_on(parameter: Parameter, templates: TemplateSet) -> bool:
         variable in variables
         for flavour in flavours
         for _, variable in parameter.acts(flavour, convention, templates.mixture)
+    )
+
+
+def asked_for(
+    templates: TemplateSet, questions: Sequence[Sequence[Parameter]], anapole: str = "standard"
+) -> TemplateSet:
+    """Return only the sources and monomials that matter to questions.
+
+    Parameters
+    ----------
+    templates : TemplateSet
+        All of them.
+    questions : sequence of sequences of Parameter
+        The parameters of each question.
+    anapole : str
+        Convention of anapole moments.
+    """
+    rows: dict[str, list[str]] = {}
+    for source, flavour in templates.flavours.items():
+        fed = [
+            {v for p in together for _, v in p.acts(flavour, anapole, templates.mixture)}
+            for together in questions
+        ]
+        rows[source] = [
+            name
+            for name, row in templates.nominal[source].items()
+            if np.any(row) and any(set(powers(name)) <= f.union(templates.reference) for f in fed)
+        ]
+    names = [name for name in templates.monomials if any(name in kept for kept in rows.values())]
+
+    def of(every: Templates) -> Templates:
+        return {
+            source: {n: every[source][n] if n in kept else 0.0 * every[source][n] for n in names}
+            for source, kept in rows.items()
+            if kept
+        }
+
+    return replace(
+        templates,
+        flavours={s: flavour for s, flavour in templates.flavours.items() if rows[s]},
+        nominal=of(templates.nominal),
+        varied={key: of(varied) for key, varied in templates.varied.items()},
+        errors=of(templates.errors),
     )
 
 

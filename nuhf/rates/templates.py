@@ -17,6 +17,7 @@ from nuhf.errors import InputError
 from nuhf.physics.polynomial import Polynomial, powers
 
 __all__ = [
+    "DIGITS",
     "Axis",
     "TemplateSet",
     "bin_columns",
@@ -28,9 +29,10 @@ __all__ = [
 FloatArray = NDArray[np.float64]
 Templates = Mapping[str, Mapping[str, FloatArray]]
 
-_FORMAT: Final = 3
+_FORMAT: Final = 4
 _MAX_BINS: Final = 100_000
-_DIGITS: Final = 10
+DIGITS: Final = 10
+"""Significant digits of generated files."""
 _DIGITS_POWERS: Final = 8
 """Powers of a radius are corrections: 1e-8 of each is far below the 1e-7 of the expansion."""
 
@@ -179,22 +181,44 @@ class TemplateSet:
         )
 
 
+def _digits(values: FloatArray, digits: int) -> list[float]:
+    return [float(f"{x:.{digits}g}") for x in values]
+
+
+def _shares(templates: TemplateSet) -> dict[str, FloatArray]:
+    """Shares of the bins of the last axis by source; none unless all rows of it have the same."""
+    last, found = templates.axes[-1].bins, {}
+    if last in (1, templates.bins):
+        return {}
+    for source in templates.nominal:
+        every = (templates.nominal, *templates.varied.values())
+        rows = np.array([row for one in every for row in one[source].values()]).reshape(-1, last)
+        sums = rows.sum(axis=1, keepdims=True)
+        largest = int(np.abs(sums).argmax())
+        found[source] = rows[largest] / (sums[largest] or 1.0)
+        if not np.allclose(rows, sums * found[source], rtol=1e-10, atol=0.0):
+            return {}
+    return found
+
+
 def _numbers(
-    templates: Templates, series: Iterable[str], digits: int = _DIGITS
+    templates: Templates, series: Iterable[str], shares: Mapping[str, FloatArray]
 ) -> dict[str, dict[str, list[float]]]:
     """Rows that are not zero; powers of a variable of ``series`` with fewer digits."""
 
-    def row(name: str, values: FloatArray) -> list[float]:
-        short = min(digits, _DIGITS_POWERS) if set(powers(name)) & set(series) else digits
-        return [float(f"{x:.{short}g}") for x in values]
+    def row(source: str, name: str, values: FloatArray) -> list[float]:
+        if shares:
+            values = values.reshape(-1, shares[source].size).sum(axis=1)
+        return _digits(values, _DIGITS_POWERS if set(powers(name)) & set(series) else DIGITS)
 
     return {
-        source: {name: row(name, values) for name, values in rows.items() if np.any(values)}
+        source: {name: row(source, name, values) for name, values in rows.items() if np.any(values)}
         for source, rows in templates.items()
     }
 
 
 def _set_to_json(templates: TemplateSet) -> dict[str, Any]:
+    shares = _shares(templates)
     return {
         "region": templates.region,
         "process": templates.process,
@@ -203,12 +227,16 @@ def _set_to_json(templates: TemplateSet) -> dict[str, Any]:
         "flavours": dict(templates.flavours),
         "relative_error": float(f"{templates.relative_error():.2g}"),
         "monomials": list(templates.monomials),
-        "nominal": _numbers(templates.nominal, templates.reference),
+        **({"shares": {s: _digits(row, 12) for s, row in shares.items()}} if shares else {}),
+        "nominal": _numbers(templates.nominal, templates.reference, shares),
         "varied": {
-            f"{name}:{direction}": _numbers(varied, templates.reference)
+            f"{name}:{direction}": _numbers(varied, templates.reference, shares)
             for (name, direction), varied in templates.varied.items()
         },
-        "errors": _numbers(templates.errors, templates.reference, 2),
+        "errors": {
+            source: {name: float(f"{row.max():.2g}") for name, row in rows.items() if np.any(row)}
+            for source, rows in templates.errors.items()
+        },
         **({"reference": dict(templates.reference)} if templates.reference else {}),
     }
 
@@ -217,6 +245,9 @@ def to_json(
     experiment: str, analysis: str, sets: Sequence[TemplateSet], digests: Mapping[str, str]
 ) -> dict[str, Any]:
     """Return the content of a template file: plain lists, 10 significant digits, no zero rows.
+
+    Of the errors it has the largest of each row. Where the last axis, such as time, has the same
+    ``shares`` in all rows of a source, rows are their sums over it, to be multiplied by them.
 
     Parameters
     ----------
@@ -255,18 +286,21 @@ def _arrays(
     templates: Mapping[str, Mapping[str, list[float]]],
     names: Sequence[str],
     bins: int,
+    shares: Mapping[str, Sequence[float]],
 ) -> dict[str, dict[str, FloatArray]]:
     result: dict[str, dict[str, FloatArray]] = {}
     for source, monomials in templates.items():
         result[source] = {}
+        share = np.asarray(shares.get(source, [1.0]), dtype=float)
+        size = bins // max(share.size, 1)
         unknown = set(monomials) - set(names)
         if unknown:
             raise InputError(f"{path}: {where}.{source}: {min(unknown)} is not in 'monomials'")
         for name in names:
-            row = np.asarray(monomials.get(name, np.zeros(bins)), dtype=float)
-            if row.shape != (bins,):
-                raise InputError(f"{path}: {where}.{source}.{name}: needs {bins} numbers")
-            result[source][name] = row
+            row = np.asarray(monomials.get(name, np.zeros(size)), dtype=float)
+            if row.shape != (size,) or size * share.size != bins:
+                raise InputError(f"{path}: {where}.{source}.{name}: needs {size} numbers")
+            result[source][name] = np.outer(row, share).ravel()
     return result
 
 
@@ -287,19 +321,22 @@ def _set_from_json(path: Path, content: Mapping[str, Any]) -> TemplateSet:
                 f"{', '.join(templates) or 'none'} elsewhere"
             )
     names = tuple(content["monomials"])
-    varied = {}
+    varied, shares = {}, content.get("shares", {})
     for label, templates in content["varied"].items():
         name, direction = label.rsplit(":", 1)
-        varied[name, direction] = _arrays(path, label, templates, names, bins)
+        varied[name, direction] = _arrays(path, label, templates, names, bins, shares)
     return TemplateSet(
         region=content["region"],
         process=content["process"],
         interaction=content["interaction"],
         axes=axes,
         flavours=content["flavours"],
-        nominal=_arrays(path, "nominal", content["nominal"], names, bins),
+        nominal=_arrays(path, "nominal", content["nominal"], names, bins, shares),
         varied=varied,
-        errors=_arrays(path, "errors", content["errors"], names, bins),
+        errors={
+            source: {name: np.full(bins, float(rows.get(name, 0.0))) for name in names}
+            for source, rows in content["errors"].items()
+        },
         reference=content.get("reference", {}),
     )
 

@@ -279,13 +279,18 @@ def patch_grid(
     metadata = {
         "description": _description(description, labels, notes),
         "references": {"hepdata": hepdata},
-        "digests": {"sha256": pyhf.utils.digest(background)},
+        "digests": digests(background),
         "labels": labels,
         **(extra or {}),
     }
     content = {"metadata": metadata, "patches": entries, "version": "1.0.0"}
     axes_of = tuple(c.parameter for c in description.couplings)
     return PatchGrid(axes_of, points, background, content, tuple(notes))
+
+
+def digests(background: Json) -> dict[str, str]:
+    """Return what a patch set keeps of its background-only workspace."""
+    return {"sha256": pyhf.utils.digest(background)}
 
 
 def _evaluate(description: Description, points: FloatArray) -> tuple[Json, list[list[Json]]]:
