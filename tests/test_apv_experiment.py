@@ -113,10 +113,30 @@ def test_default_fit():
     assert error == pytest.approx(ERROR / 219.7445, rel=2e-2)
 
 
+def test_the_calculated_part_of_the_error_is_a_nuisance():
+    """0.40/89.95 of the weak charge; together with the measured parts it is what it was."""
+    found = nuhf.fit(NAME)
+    assert found.parameters["theory_apv_cs"] == pytest.approx((0.0, 1.0), abs=1e-3)
+    share = 0.0040 / 0.8995
+    value = float(apv.measured_weak_charge(INPUTS, np.array(5.0)))
+    (region,) = prepare(load(NAME)).regions
+    rest = np.sqrt(ERROR**2 - (share * value) ** 2)
+    assert region.sigma == pytest.approx([rest], rel=1e-9)
+    (moved,) = nuhf.limit(NAME, fix=["theory_apv_cs=1"])
+    (best,) = nuhf.limit(NAME)
+    # a higher prediction wants a higher angle: the slope is -219.74
+    shift = share * abs(value) / 219.7445
+    assert moved.best_fit - best.best_fit == pytest.approx(shift, rel=1e-3)
+
+
 def test_refusals(tmp_path):
     text = find(f"experiments/{NAME}.toml").read_text(encoding="utf-8")
-    for old, new in (('"weak_charge"', '"charge"'), ("error_fm = 0.7", "error_fm = -0.7")):
+    for old, new in (
+        ('"weak_charge"', '"charge"'),
+        ("error_fm = 0.7", "error_fm = -0.7"),
+        ('"amplitude"', '"phase"'),
+    ):
         path = tmp_path / "changed.toml"
         path.write_text(text.replace(old, new), encoding="utf-8")
         with pytest.raises(InputError, match=r"changed\.toml"):
-            load(str(path))
+            prepare(load(str(path)))

@@ -253,10 +253,7 @@ FILES = sorted((ROOT / "workspaces").glob("*/*.stock.json"))
 )
 @pytest.mark.parametrize("path", FILES, ids=[f"{p.parent.name}-{p.stem}" for p in FILES])
 def test_profiles_of_every_file_in_plain_pyhf(path, backend, optimizer):
-    """Within 5e-3 of the native model where 2NLL < 9, and nothing negative at the SM.
-
-    But for apv-cs, whose only parameter is the POI: pyhf has nothing to fit there.
-    """
+    """Within 5e-3 of the native model where 2NLL < 9, and nothing negative at the SM."""
     if backend == "jax":
         pytest.importorskip("jax")
     spec = json.loads(path.read_text())
@@ -270,8 +267,6 @@ def test_profiles_of_every_file_in_plain_pyhf(path, backend, optimizer):
         small = sample["name"].endswith(("_linear", "_square"))
         assert small or not counted or min(sample["data"]) >= 0
     assert (model.expected_actualdata(start) >= 0).all()
-    if model.config.npars == 1:
-        return
     if (backend, optimizer) == ("numpy", "scipy") and checks.needs_minuit(spec):
         pytest.skip("the file's README says: minuit")
     (problem,) = problems(path.parent.name, path.name.removesuffix(".stock.json"))

@@ -15,6 +15,7 @@ from nuhf.experiments.data import Asimov, Bins, Measured, Observed, RegionSectio
 from nuhf.experiments.file import (
     Analysis,
     BinNuisance,
+    ErrorNuisance,
     ExperimentFile,
     Nuisance,
     ShiftNuisance,
@@ -168,9 +169,8 @@ def _errors(analysis: Analysis, observed: Observed, where: str) -> FloatArray | 
     """Errors of a Gaussian region: those of the data, or square roots of the counts."""
     if analysis.statistic == "poisson":
         if observed.sigma is not None:
-            raise InputError(
-                f"{where}.data has errors: analyses.{analysis.name}.statistic = 'gaussian'"
-            )
+            raise InputError(f"{where}.data has errors: analyses.{analysis.name}.statistic = "
+                             "'gaussian'")  # fmt: skip
         return None
     if observed.sigma is not None:
         return observed.sigma
@@ -206,8 +206,9 @@ def _signals(
         if isinstance(signal, Measurement):
             if section.signals is None:
                 continue
-            templates, value, error = signal.measured(build.case.inputs, region)
-            datum = value, error
+            errors = [n for n in build.nuisances if isinstance(n, ErrorNuisance)]
+            parts = {n.part: n.name for n in errors if n.process == name}
+            templates, datum = signal.datum(build.case.inputs, region, parts, bins.where)
         elif isinstance(signal, Scattering):
             templates = _with_variations(build, name, section, bins, region)
         else:

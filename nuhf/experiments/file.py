@@ -18,6 +18,7 @@ from nuhf.experiments.target import Target
 
 __all__ = [
     "Analysis",
+    "ErrorNuisance",
     "ExperimentFile",
     "FreeNuisance",
     "NormNuisance",
@@ -173,6 +174,24 @@ class BinNuisance(Nuisance):
         if bool(self.column) == bool(self.covariance):
             raise ValueError("give either column or covariance")
         return self
+
+
+class ErrorNuisance(Nuisance):
+    """One of the errors of a measured number, as a shift of its prediction.
+
+    What is left of them is the error of the datum; the two add in quadrature to what it was.
+    """
+
+    kind: Literal["error"] = Field(description="One of the errors of a measured number")
+    process: Name = Field(description="Signal that holds the number")
+    part: str = Field(
+        description="Which one: `ratio`, `polarizability` or `amplitude` of a weak charge"
+    )
+
+    @property
+    def words(self) -> tuple[str, str]:
+        """Which error, and of what."""
+        return f"error of the {self.part}", self.process
 
 
 def _leaves(changes: Mapping[str, Any], path: str = "") -> Iterator[str]:
@@ -380,7 +399,7 @@ class ExperimentFile(Section):
                     f"nuisances.{name}.processes: '{signals[0]}' is a signal; kind 'free' is for "
                     f"backgrounds, {self.strength} scales the signal"
                 )
-            if isinstance(nuisance, BinNuisance):
+            if isinstance(nuisance, BinNuisance | ErrorNuisance):
                 among(f"nuisances.{name}.process", (nuisance.process,), processes)
         for name, analysis in self.analyses.items():
             for key in ("signals", "regions", "backgrounds", "nuisances"):

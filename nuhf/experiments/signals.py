@@ -1,6 +1,9 @@
 """Signals in experiment files: what scatters on what, or which number is measured."""
 
+import math
 from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, ClassVar, Final, Literal
 
 import numpy as np
@@ -186,8 +189,36 @@ class Measurement(Signal):
     """A measured number with a Gaussian error, which is no count of neutrinos."""
 
     @abstractmethod
-    def measured(self, inputs: Inputs, region: str) -> tuple[TemplateSet, float, float]:
-        """Return the prediction, the measured number and its standard error."""
+    def measured(self, inputs: Inputs, region: str) -> tuple[TemplateSet, float, dict[str, float]]:
+        """Return the prediction, the measured number and its independent standard errors."""
+
+    def datum(
+        self, inputs: Inputs, region: str, parts: Mapping[str, str], where: str
+    ) -> tuple[TemplateSet, tuple[float, float]]:
+        """Return the prediction, and the measured number with what is left of its error.
+
+        Errors that are nuisances (``parts``: their names, by error) shift the prediction instead.
+
+        Raises
+        ------
+        InputError
+            If the number has no such error, or no other one.
+        """
+        templates, value, errors = self.measured(inputs, region)
+        left, varied = dict(errors), {}
+        for part, nuisance in parts.items():
+            if part not in left or len(left) == 1:
+                raise InputError(
+                    f"{where}: nuisances.{nuisance}.part: '{part}' is none of the errors "
+                    f"{', '.join(errors)} of '{self.name}', of which one must be left"
+                )
+            size = left.pop(part)
+            for direction, shift in (("up", size), ("down", -size)):
+                varied[nuisance, direction] = {
+                    source: {m: row + shift if m == "1" else row for m, row in rows.items()}
+                    for source, rows in templates.nominal.items()
+                }
+        return replace(templates, varied=varied), (value, math.hypot(*left.values()))
 
     def _templates(
         self, region: str, inputs: WeakChargeInputs, terms: dict[str, float], error: float = 0.0
@@ -218,15 +249,17 @@ class WeakCharge(Measurement):
         description="TOML file with measured and calculated numbers, like `apv-cs/apv-cs.toml`"
     )
 
-    def measured(self, inputs: Inputs, region: str) -> tuple[TemplateSet, float, float]:
-        """Return prediction, weak charge and error."""
+    def measured(self, inputs: Inputs, region: str) -> tuple[TemplateSet, float, dict[str, float]]:
+        """Return prediction, weak charge and errors."""
         numbers = library.read_weak_charge(self.inputs, inputs)
         polynomial = apv_polynomial(numbers)
         terms = {"1": float(polynomial.powers[0]), "s2w": polynomial.slope}
         for power, row in enumerate(polynomial.powers[1:], start=1):
             terms[monomial([f"x_{numbers.nuclide.name}"], (power,))] = float(row)
         templates = self._templates(region, numbers, terms, polynomial.worst)
-        return templates, polynomial.value, polynomial.error
+        size = abs(polynomial.value)
+        errors = {name: size * share for name, share in numbers.relative_errors.items()}
+        return templates, polynomial.value, errors
 
 
 class NeutronRadius(Measurement):
@@ -237,9 +270,9 @@ class NeutronRadius(Measurement):
     value_fm: Positive = Field(description="Neutron radius, fm")
     error_fm: Positive = Field(description="Its standard error, fm")
 
-    def measured(self, inputs: Inputs, region: str) -> tuple[TemplateSet, float, float]:
+    def measured(self, inputs: Inputs, region: str) -> tuple[TemplateSet, float, dict[str, float]]:
         """Return prediction, radius and error."""
         numbers = library.read_weak_charge(self.inputs, inputs)
         terms = {"1": 0.0, f"x_{numbers.nuclide.name}": 1.0}
         templates = self._templates(region, numbers, terms)
-        return templates, self.value_fm - REFERENCE_FM, self.error_fm
+        return templates, self.value_fm - REFERENCE_FM, {"radius": self.error_fm}

@@ -70,6 +70,15 @@ class WeakChargeInputs:
     skin_constant: float
     skin_slope: float
 
+    @property
+    def relative_errors(self) -> dict[str, float]:
+        """Independent relative errors of the weak charge; that of the amplitude is calculated."""
+        return {
+            "ratio": abs(self.ratio_error / self.ratio),
+            "polarizability": self.polarizability_error / self.polarizability,
+            "amplitude": self.amplitude_error / self.amplitude,
+        }
+
 
 def coupling_weak_charge(inputs: WeakChargeInputs, gp: float, gn: float) -> float:
     """Weak charge from the couplings of the electron to p and n: eq 9, first line.
@@ -134,11 +143,7 @@ def measured_error(inputs: WeakChargeInputs, rn_fm: FloatArray) -> FloatArray:
 
     Relative errors of amplitude ratio, polarizability and calculated amplitude in quadrature.
     """
-    relative = np.sqrt(
-        (inputs.ratio_error / inputs.ratio) ** 2
-        + (inputs.polarizability_error / inputs.polarizability) ** 2
-        + (inputs.amplitude_error / inputs.amplitude) ** 2
-    )
+    relative = np.sqrt(sum(share**2 for share in inputs.relative_errors.values()))
     return np.asarray(np.abs(measured_weak_charge(inputs, rn_fm)) * relative)
 
 
