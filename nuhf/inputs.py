@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from nuhf import resources
+from nuhf import bibliography, resources
+from nuhf.bibliography import Bibliography, cited
 from nuhf.errors import InputError
 from nuhf.tables import Table, parse_table
 
@@ -67,15 +68,24 @@ class Inputs:
         self._tables: dict[str, Table] = {}
         self._content: dict[str, dict[str, Any]] = {}
         self._used: dict[str, dict[str, None]] = {}
+        self._bibliography: Bibliography | None = None
 
     @property
     def folders(self) -> tuple[Path, ...]:
         """Places that are looked in before the shipped data."""
         return self._folders
 
+    @property
+    def bibliography(self) -> Bibliography:
+        """Publications that sources cite: the shipped ones, and those in the folders."""
+        if self._bibliography is None:
+            self._bibliography = bibliography.read(self._folders)
+        return self._bibliography
+
     def look_in(self, folder: Path) -> None:
         """Look in a further folder, before the shipped data and after the others."""
         self._folders = tuple(dict.fromkeys([*self._folders, folder]))
+        self._bibliography = None
 
     def path(self, name: str) -> Path:
         """Return the path of a file (`InputError` if it is nowhere)."""
@@ -91,7 +101,10 @@ class Inputs:
             if toml:
                 resources.refuse_other_kinds(path, content)
             digest = hashlib.sha256(content).hexdigest()
-            self._texts[name] = path, resources.as_text(content, str(path)), digest
+            text = resources.as_text(content, str(path))
+            for source in comment_sources(text):
+                self.bibliography.check(cited(source), f"{path}: source")
+            self._texts[name] = path, text, digest
         path, text, _ = self._texts[name]
         return path, text
 
@@ -115,6 +128,8 @@ class Inputs:
         if name not in self._content:
             path, text = self._text(name, toml=True)
             self._content[name] = resources.parse_toml(path, text)
+            for place, source in nested_sources(self._content[name]):
+                self.bibliography.check(cited(source), f"{path}: {place}")
         content, used = self._content[name], self._used.setdefault(name, {})
         for entry in entries:
             if entry not in content:
@@ -134,7 +149,7 @@ class Inputs:
         entries = tuple(self._used.get(name, ()))
         content = self._content.get(name, {})
         used = {key: content[key] for key in entries} if entries else content
-        found = dict.fromkeys([*comment_sources(text), *nested_sources(used)])
+        found = dict.fromkeys([*comment_sources(text), *(s for _, s in nested_sources(used))])
         return Record(name, path, digest, tuple(found), entries)
 
 
@@ -144,18 +159,19 @@ def care_words(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(word for word in CARE if word.lower() in words)
 
 
-def nested_sources(content: Any) -> Iterator[str]:
-    """Yield the texts of all keys ``source`` in nested tables."""
+def nested_sources(content: object, where: str = "") -> Iterator[tuple[str, str]]:
+    """Yield place and text of all keys ``source`` in nested tables."""
     if isinstance(content, Mapping):
         for key, value in content.items():
+            place = f"{where}.{key}" if where else str(key)
             if key == "source" and isinstance(value, str):
                 if value:
-                    yield value
+                    yield place, value
             else:
-                yield from nested_sources(value)
+                yield from nested_sources(value, place)
     elif isinstance(content, list | tuple):
-        for value in content:
-            yield from nested_sources(value)
+        for i, value in enumerate(content):
+            yield from nested_sources(value, f"{where}[entry {i + 1}]")
 
 
 def comment_sources(text: str) -> list[str]:

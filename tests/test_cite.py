@@ -8,11 +8,11 @@ from pathlib import Path
 import independent_csi2021 as independent
 import pytest
 
-from nuhf import resources
+from nuhf import bibliography, resources
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import list_experiments, load
 from nuhf.experiments.prepare import prepare
-from nuhf.inputs import comment_sources
+from nuhf.inputs import Inputs, comment_sources, nested_sources
 from nuhf.report import cite, selfcheck, sources
 
 X = "coherent-csi-2021"
@@ -69,7 +69,7 @@ def everything():
 
 
 def keys(found):
-    return {citation.key for citation in found}
+    return {citation.entry.key for citation in found}
 
 
 # ------------------------------------------------------------------------------------ citations
@@ -77,7 +77,7 @@ def keys(found):
 
 def test_experiments_come_first_with_their_own_keys(prepared):
     found = cite.citations([prepared])
-    assert [c.key for c in found[:2]] == ["COHERENT:2021xmm", "COHERENT:2021pcd"]
+    assert [c.entry.key for c in found[:2]] == ["COHERENT:2021xmm", "COHERENT:2021pcd"]
     assert {"Heinrich:2021gyp", "pyhf", "nuhf"} <= keys(found)
     assert len(keys(found)) == len(found)
 
@@ -90,9 +90,9 @@ def test_every_table_that_is_read_is_cited(prepared):
 
 def test_the_paper_of_an_analysis_is_cited(prepared, khan):
     number = "2201.10578"
-    (found,) = [c for c in cite.citations([khan]) if c.arxiv == number]
+    (found,) = [c for c in cite.citations([khan]) if c.entry.arxiv == number]
     assert found.used_for == ("analysis khan2023", "couplings.toml")
-    others = [c for c in cite.citations([prepared]) if c.arxiv == number]
+    others = [c for c in cite.citations([prepared]) if c.entry.arxiv == number]
     assert all("analysis" not in " ".join(c.used_for) for c in others)
 
 
@@ -109,30 +109,6 @@ def test_methods_follow_what_was_done(prepared, khan):
 
 def test_one_experiment_twice_cites_once(prepared):
     assert keys(cite.citations([prepared, prepared])) == keys(cite.citations([prepared]))
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("A. Bee, J. 1, 2 (2020), doi:10.1000/ab.c, arXiv:2001.00001 (file x)",
-         [("10.1000/ab.c", "2001.00001", "A. Bee")]),
-        ("XEN Collaboration, Y (2019), arXiv:hep-ph/9910001; data release, doi:10.5281/zenodo.7",
-         [("", "hep-ph/9910001", "{XEN Collaboration}"),
-          ("10.5281/zenodo.7", "", "{XEN Collaboration}")]),
-        ("W. T. Elam and J. R. Sieber, R. (2002), doi:10.1016/S0969-806X(01)00227-4, as in z",
-         [("10.1016/S0969-806X(01)00227-4", "", "W. T. Elam and J. R. Sieber")]),
-        ("G. Fricke et al., T. (1995), doi:10.1006/a.1, as in M. Cad et al., arXiv:1908.06045",
-         [("10.1006/a.1", "", "G. Fricke and others"), ("", "1908.06045", "M. Cad and others")]),
-        ("XEN Collaboration, Y (2019), data release doi:10.5281/zenodo.7: efficiency",
-         [("10.5281/zenodo.7", "", "{XEN Collaboration}")]),
-        ("V. I. Kop, Phys. 75, 143 (2012), Table 3", [("", "", "V. I. Kop")]),
-        ("eq 7: sigma_alpha", []),
-        ("computed (2020)", []),
-    ],
-)  # fmt: skip
-def test_publications_in_the_text_of_a_source(text, expected):
-    found = list(cite._from_text(text, "t.csv"))
-    assert [(c.doi, c.arxiv, c.fields.get("author")) for c in found] == expected
 
 
 def test_source_lines_of_a_table():
@@ -152,67 +128,106 @@ def test_bibtex_is_valid_and_complete(everything):
     steps = ["cls", "feldman-cousins", "ranking", "minuit", "figures", "delta-chi2", "strength"]
     found = cite.citations(everything, steps)
     parsed = parse_bibtex(cite.bibtex(found))
-    assert list(parsed) == [c.key for c in found]
+    assert list(parsed) == [c.entry.key for c in found]
     for citation in found:
-        kind, fields = parsed[citation.key]
-        assert fields.get("doi", "") == citation.doi
-        assert fields.get("eprint", "") == citation.arxiv
-        assert ("archivePrefix" in fields) == bool(citation.arxiv)
+        kind, fields = parsed[citation.entry.key]
+        assert fields.get("doi", "") == citation.entry.doi
+        assert fields.get("eprint", "") == citation.entry.arxiv
+        assert ("archiveprefix" in fields) == bool(citation.entry.arxiv)
         # what has no journal is a preprint, a release of data or a program
         if kind == "misc" and citation.kind != "software":
-            assert citation.arxiv or re.search("zenodo|hepdata", citation.doi)
+            assert citation.entry.arxiv or re.search("zenodo|hepdata", citation.entry.doi)
 
 
-def test_every_publication_is_known_in_full(everything):
-    """No reference in words is left, whose journal would be in the title."""
-    found = cite.citations(everything)
-    assert [c.words for c in found if c.words] == []
-    titles = [c.fields["title"] for c in found]
-    assert not [
-        t for t in titles if re.search(r"(Rev|Lett|JHEP|JINST|Phys)\.? [A-D]?\d|\d{4}\)", t)
-    ]
-    # one entry for each publication
-    assert len({c.doi.lower() for c in found if c.doi}) == sum(bool(c.doi) for c in found)
-    assert len({c.arxiv for c in found if c.arxiv}) == sum(bool(c.arxiv) for c in found)
+def test_shipped_bibliography_is_whole_and_used():
+    """One entry for each publication; each is cited, or called for by something; none in words."""
+    known = bibliography.read()
+    for name in ("doi", "eprint"):
+        numbers = [e.fields[name].lower() for e in known.values() if name in e.fields]
+        assert len(numbers) == len(set(numbers))
+    parse_bibtex("\n".join(entry.bibtex() for entry in known.values()))
+    used = {key for key, entry in known.items() if entry.when}
+    for path in resources.shipped("data").rglob("*.*"):
+        if path.suffix not in (".csv", ".toml"):
+            continue
+        text = path.read_text()
+        content = resources.parse_toml(path, text) if path.suffix == ".toml" else {}
+        sources = [*comment_sources(text), *(source for _, source in nested_sources(content))]
+        named = [*content.get("references", ()), content.get("reference")]
+        used |= {key for source in sources for key in bibliography.cited(source)} | set(named)
+        assert not [s for s in sources if re.search(r"arXiv|doi:|\d{4}\.\d{4,5}", s)], path
+    assert set(known) <= used
 
 
-def test_bibliography_agrees_with_the_files_of_the_experiments(everything):
-    """Two places name journal and year: the words of a reference and references.toml."""
-    known = {c.key: c for c, _ in cite._bibliography()}
-    assert len(known) == len(cite._bibliography())
-    references = {r.key: r for one in everything for r in one.loaded.experiment.references}
-    assert len(references) > 20
-    for key, reference in references.items():
-        entry = known[key]
-        assert entry.doi == reference.doi
-        assert entry.arxiv == reference.arxiv
-        if entry.type == "article":
-            assert f"({entry.fields['year']})" in reference.text
-            for name in ("journal", "volume", "pages"):
-                assert entry.fields[name] in reference.text
+BIB = r"""
+Text between entries, such as someone@example.org, is no entry.
+@comment{old, title = {x}}
+@Article{Bee:2020abc,
+    author = "Bee, Ann and {B\"o, Carl} and others",
+    title = "{Rates \& $q^2$ of {CE{$\nu$}NS}}", journal = {J. 1},
+    volume = 2, year = 2020, archivePrefix = "arXiv", eprint={2001.00001}
+}
+@misc{release, collaboration = "XEN", title = {Data}, doi = {10.5281/zenodo.7}, year = 2019, }
+"""
 
 
-def test_bibliography_is_used_by_identifier_or_piece_of_text():
-    full = cite.Citation("k", "data", "article", {"title": "t"}, "10.1/A", "2001.00001")
-    known = [(full, ("J. 1, 2",))]
-    given = cite.Citation("x", "experiment", "misc", {"title": "w"}, used_for=("t.csv",), words="w")
-    by_doi = cite._completed(replace(given, doi="10.1/a"), known)
-    assert (by_doi.key, by_doi.kind, by_doi.used_for) == ("k", "experiment", ("t.csv",))
-    assert (by_doi.words, by_doi.arxiv) == ("", "2001.00001")
-    assert cite._completed(replace(given, arxiv="2001.00001"), known).key == "k"
-    assert cite._completed(replace(given, words="A. B, J. 1, 2 (1990)"), known).key == "k"
-    # a piece of text is no match for what has another identifier
-    other = replace(given, words="A. B, J. 1, 2 (1990)", doi="10.1/b")
-    assert cite._completed(other, known) is other
-    assert cite._completed(given, known) is given
+def test_bibtex_as_of_inspire_is_read():
+    bee, release = bibliography.parse(BIB, "x.bib").values()
+    assert (bee.key, bee.type, bee.fields["volume"]) == ("Bee:2020abc", "article", "2")
+    assert bee.text.endswith("Rates & q^2 of CE\\nuNS, J. 1 2 (2020)")
+    assert bee.words == 'Ann Bee, Carl B\\"o et al., J. 1 2 (2020), arXiv:2001.00001'
+    assert release.full == "XEN Collaboration, Data (2019), doi:10.5281/zenodo.7"
+    again = bibliography.parse(bee.bibtex() + release.bibtex(), "x.bib")
+    assert list(again.values()) == [bee, release]
 
 
-def test_special_characters_are_escaped():
-    given = cite.Citation("k", "data", "misc", {"title": "a_b & 5 % {c}"}, words="w")
-    assert parse_bibtex(cite.bibtex([given]))["k"][1]["title"] == r"{a\_b \& 5 \% c}"
-    plain = cite.Citation("k", "data", "misc", {"title": "x^2 ~ $y$"})
-    title = parse_bibtex(cite.bibtex([plain]))["k"][1]["title"]
-    assert title == r"{x\textasciicircum{}2 \textasciitilde{} \$y\$}"
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("\n@misc{a, title = {x}}\n@misc{a, title = {x}}", "x.bib: line 3: 'a' is given twice"),
+        ("@misc{a, title = {x}", "x.bib: line 1: a: no field, nor the end of the entry"),
+        ("@misc{a, title = {x", "x.bib: line 1: a: title has no value, or one without end"),
+        ("@misc{a, year = 1}", "x.bib: line 1: a has neither title nor author"),
+        ("@misc{title = {x}}", "x.bib: line 1: '@misc{' is no entry '@type{key, ...}'"),
+        ("@string{prl = {x}}", "x.bib: line 1: '@string{' is no entry '@type{key, ...}'"),
+    ],
+)
+def test_broken_bibtex_is_refused(text, expected):
+    with pytest.raises(InputError) as caught:
+        bibliography.parse(text, "x.bib")
+    assert str(caught.value).startswith(expected)
+
+
+def test_keys_in_sources():
+    cited = bibliography.cited("@A:2020-b, @Bee:2020abc (release): @c/d.e+f. g@example.org, @")
+    assert cited == ["A:2020-b", "Bee:2020abc", "c/d.e+f"]
+
+
+def test_a_file_has_its_own_publications_beside_it(tmp_path, cli):
+    """They are found first; a key of neither bibliography is refused where it stands."""
+    other = tmp_path / "other.toml"
+    lines = [f'extends = "{X}"', 'name = "other"', 'references = ["Bee:2020abc"]']
+    other.write_text("\n".join([*lines, "[target]", 'source = "@release, weighed"']))
+    ran = cli("cite", str(other))
+    assert ran.code == 2
+    assert f"{other}: target.source: 'release' is no key of " in ran.err
+    (tmp_path / "bibliography.bib").write_text(BIB)
+    found = {c["key"]: c for c in json.loads(cli("cite", str(other), "--json").out)["citations"]}
+    assert found["Bee:2020abc"]["kind"] == "experiment"
+    assert found["release"]["used_for"] == ["other.toml"]
+    other.write_text("\n".join([lines[0], lines[1], 'references = ["Bee:2020ab"]']))
+    error = cli("show", str(other)).err
+    assert f"{other}: references: 'Bee:2020ab' is no key of {tmp_path}/bibliography.bib" in error
+    assert "did you mean Bee:2020abc" in error
+
+
+def test_an_unknown_key_in_a_table_is_refused(tmp_path):
+    table = tmp_path / "t.csv"
+    table.write_text("# source: @COHERENT:2021xm (release)\nx\n1\n")
+    with pytest.raises(InputError) as caught:
+        Inputs([tmp_path]).table("t.csv")
+    assert str(caught.value).startswith(f"{table}: source: 'COHERENT:2021xm' is no key of")
+    assert "did you mean COHERENT:2021xmm" in str(caught.value)
 
 
 def test_a_parser_that_accepts_everything_would_show_nothing():
@@ -265,17 +280,10 @@ def test_long_lists_of_sources_are_cut_in_the_text_only():
     assert "nothing of it is used" in silent
 
 
-def test_entries_are_checked(monkeypatch, tmp_path):
-    (tmp_path / "citations.toml").write_text('[[entries]]\nkey = "a"\ncolour = "red"\n')
-    monkeypatch.setattr(resources, "find", lambda name: tmp_path / name)
-    with pytest.raises(InputError, match=r"citations.toml: entries\[0\].*'why'.*'colour'"):
-        list(cite._methods())
-
-
 def test_command(cli, work):
     text = cli("cite", X)
     assert text.code == 0
-    assert "Experiments:\n  COHERENT Collaboration" in text.out
+    assert "Experiments:\n  COHERENT:2021xmm: COHERENT Collaboration, Measurement" in text.out
     ran = cli("cite", X, "--method", "cls", "--bibtex", "-o", "x.bib")
     assert (ran.code, ran.out) == (0, "")
     assert "Read:2002hq" in parse_bibtex((work / "x.bib").read_text())

@@ -225,7 +225,11 @@ def test_list(cli):
 
 def test_show(cli, heavier):
     text = cli("show", X).out
-    for part in ("flux_sns: 10 % on cevns", "arXiv:2110.07730", "background ss: 1286.0 events"):
+    for part in (
+        "flux_sns: 10 % on cevns",
+        "reference: COHERENT:2021xmm: COHERENT Coll",
+        "background ss: 1286.0 events",
+    ):
         assert part in text
     found = one_json(cli("show", X, "--json"))
     assert found["experiment"]["target"]["mass_kg"] == 14.6
@@ -237,7 +241,7 @@ def test_show(cli, heavier):
 #: what the file of each kind of experiment says, as ``nuhf show`` prints it
 INPUTS = {
     X: ("pot = 3.198e+23", "baseline_m = 19.3", "mass_kg = 14.6", "Cs133 = 1", "a0_kev_ee = 0.0749",
-        "time 0 to 6 us", "sns/flux_time.csv", "Phys. Rev. Lett. 129, 081801 (2022)"),
+        "time 0 to 6 us", "sns/flux_time.csv: @COHERENT:2021xmm (anc"),
     "coherent-lar-2020": ("baseline_m = 27.5", "coefficients = [0.246, 0.78]", "(computed): "),
     "dresden-2": ("sources.quoted: ", "flux_per_cm2_s = 4.8e+13", "mass_kg = 2.924",
                   "Ge72 = 0.2745", "noise_kev = 0.0685", "live_days = 96.4", "name = ge-fef"),

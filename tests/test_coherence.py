@@ -89,9 +89,6 @@ def test_default_analyses_have_unequal_shares_and_the_paper_equal_ones():
 FILE = """format = 2
 name = "sun-on-xenon"
 title = "electrons of xenon, pp and 7Be neutrinos"
-[[references]]
-key = "none"
-text = "none"
 [sources.sun]
 kind = "sun"
 source = "B16 GS98"

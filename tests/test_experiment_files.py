@@ -483,7 +483,6 @@ GE = """
 format = 2
 name = "ge"
 title = "germanium"
-references = [{ key = "k", text = "t" }]
 target = { source = "s", mass_kg = 4.0, formula = { Ge74 = 1.0 } }
 
 [sources.mine]

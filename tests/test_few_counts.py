@@ -26,9 +26,6 @@ COUNT = """
 format = 2
 name = "count"
 title = "one bin"
-[[references]]
-key = "X:2025"
-text = "none"
 [sources.power]
 kind = "reactor"
 source = "made up"

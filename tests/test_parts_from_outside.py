@@ -14,9 +14,6 @@ FILE = """
 format = 2
 name = "outside"
 title = "parts of another package"
-[[references]]
-key = "nobody"
-text = "Nobody, in no journal (2026)"
 [sources.lines]
 kind = "two-lines"
 source = "made up"
@@ -56,7 +53,9 @@ parameters = ["munu_e", "sin2thetaW"]
 def nuhf(tmp_path_factory):
     folder = tmp_path_factory.mktemp("outside")
     (folder / "outside.toml").write_text(FILE)
-    source = "# source: A. Nobody, arXiv:2601.00001 (2026)\n"
+    entry = "@misc{Nobody:2026, author = {Nobody, A.}, eprint = {2601.00001}}"
+    (folder / "bibliography.bib").write_text(entry)
+    source = "# source: @Nobody:2026\n"
     (folder / "lines.csv").write_text(f"{source}e_mev,flux_per_cm2_s\n30,1e7\n")
 
     def run(*words, plugin=True):

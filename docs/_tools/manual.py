@@ -121,12 +121,7 @@ def notes(name: str) -> Markdown:
 
 def references(name: str) -> Markdown:
     """Publications the data come from."""
-    rows = []
-    for entry in load(name).experiment.references:
-        doi = f", doi:{entry.doi}" if entry.doi else ""
-        arxiv = f", arXiv:{entry.arxiv}" if entry.arxiv else ""
-        rows.append(f"* {_plain(entry.text + arxiv + doi)}")
-    return Markdown("\n".join(rows))
+    return Markdown("\n".join(f"* {_plain(entry.full)}" for entry in load(name).references))
 
 
 def regions(name: str, analysis: str) -> Markdown:
@@ -156,10 +151,11 @@ def _axis(axis: Any) -> str:
 def analysis(name: str, analysis: str) -> Markdown:
     """Nuisances of an analysis."""
     rows = []
-    for nuisance in load(name, analysis).nuisances:
+    loaded = load(name, analysis)
+    for nuisance in loaded.nuisances:
         size, on = nuisance.words
         rows.append((f"`{nuisance.name}`", f"{size} on {_code(on.split(', '))}",
-                     _plain(nuisance.source)))  # fmt: skip
+                     _plain(loaded.inputs.bibliography.in_words(nuisance.source))))  # fmt: skip
     if not rows:
         return Markdown("This analysis has no nuisance parameters.")
     return _table(("nuisance", "what it does", "source"), rows)

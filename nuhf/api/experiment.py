@@ -6,10 +6,10 @@ from functools import cached_property
 from pathlib import Path
 
 from nuhf.api.arguments import Anapole, in_words, names, values
+from nuhf.bibliography import Entry
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import Loaded
 from nuhf.experiments.catalogue import load as load_file
-from nuhf.experiments.file import Reference
 from nuhf.experiments.prepare import prepare
 from nuhf.experiments.region import Prepared, Region
 from nuhf.rates.templates import TemplateSet
@@ -78,9 +78,9 @@ class Experiment:
         return self._loaded.notes
 
     @property
-    def references(self) -> tuple[Reference, ...]:
+    def references(self) -> tuple[Entry, ...]:
         """Publications to cite."""
-        return tuple(self._loaded.experiment.references)
+        return self._loaded.references
 
     @property
     def regions(self) -> dict[str, Region]:

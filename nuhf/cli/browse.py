@@ -168,10 +168,8 @@ def show(experiment: str, analysis: str, as_json: bool) -> None:
         click.echo(f"  {nuisance.name}: {size} on {acts_on}")
     for note in one.loaded.notes:
         click.echo(f"note: {note}")
-    for reference in found.references:
-        places = {"arXiv": reference.arxiv, "doi": reference.doi}
-        known = [f"{place}:{value}" for place, value in places.items() if value]
-        click.echo(f"reference: {', '.join([reference.text, *known])}")
+    for entry in one.loaded.references:
+        click.echo(f"reference: {entry.key}: {entry.full}")
 
 
 def _region_json(region: "Region") -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from nuhf import resources
+from nuhf.bibliography import Entry
 from nuhf.couplings import parameters
 from nuhf.errors import Caveat, InputError
 from nuhf.experiments.faults import in_words
@@ -83,6 +84,11 @@ class Loaded:
     def nuisances(self) -> tuple[Nuisance, ...]:
         """Nuisance parameters of the analysis."""
         return tuple(self.experiment.chosen_nuisances(self.analysis))
+
+    @property
+    def references(self) -> tuple[Entry, ...]:
+        """Publications to cite."""
+        return tuple(self.inputs.bibliography[key] for key in self.experiment.references)
 
     @property
     def nuclides(self) -> frozenset[str]:
@@ -181,6 +187,7 @@ def load(name: str, analysis: str = "default") -> Loaded:
     parse(path, content)
     resolved = laid_over(content, analysis)
     experiment = parse(path, resolved, f"analyses.{analysis}.changes")
+    inputs.bibliography.check(experiment.references, f"{path}: references")
     return Loaded(path, experiment, analysis, resolved, inputs)
 
 

@@ -23,21 +23,11 @@ __all__ = [
     "FreeNuisance",
     "NormNuisance",
     "Nuisance",
-    "Reference",
     "ShiftNuisance",
     "VariationNuisance",
 ]
 
 ParameterValues = dict[str, Finite]
-
-
-class Reference(Section):
-    """A publication to cite."""
-
-    key: str = Field(description="Citation key, as INSPIRE has it")
-    text: str = Field(description="The publication as a sentence: authors, title, journal")
-    doi: str = Field("", description="Its DOI")
-    arxiv: str = Field("", description="Its arXiv number")
 
 
 # ---------------------------------------------------------------------- nuisances
@@ -325,7 +315,10 @@ class ExperimentFile(Section):
         "", description="Another experiment, by name or file, of which this one has all but its own"
     )
     notes: tuple[str, ...] = Field((), description="Caveats that every result prints")
-    references: tuple[Reference, ...] = Field(min_length=1, description="Publications to cite")
+    references: tuple[str, ...] = Field(
+        (), description="Publications to cite: keys of `data/bibliography.bib`, or of a "
+        "`bibliography.bib` beside the file",
+    )  # fmt: skip
     workspaces: tuple[str, ...] = Field(
         (), description="Parameters whose pyhf files are kept under `workspaces/`"
     )

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from matplotlib.figure import Figure
 
-from nuhf import questions, resources
+from nuhf import questions
 from nuhf.couplings import parameters
 from nuhf.couplings.parameters import PARAMETERS, Parameter
 from nuhf.errors import FitError, InputError
@@ -14,6 +14,7 @@ from nuhf.experiments.catalogue import list_experiments, load
 from nuhf.experiments.data import Asimov
 from nuhf.experiments.prepare import prepare
 from nuhf.experiments.region import Prepared
+from nuhf.inputs import Inputs
 from nuhf.plots.summary import Bound, panel_order, summary
 from nuhf.rates.signal import acts_on
 from nuhf.stats.problem import Options, pose
@@ -146,9 +147,10 @@ def read_literature() -> list[Entry]:
         If a bound lacks a key, has an unknown one or an unknown status, or reversed ends; with file
         and number.
     """
-    path = resources.shipped("data") / "literature.toml"
+    inputs = Inputs()
+    path = inputs.path("literature.toml")
     found = []
-    for i, content in enumerate(resources.read_toml(path).get("bounds", [])):
+    for i, content in enumerate(inputs.toml("literature.toml").get("bounds", [])):
         where = f"{path}: bounds[{i}]"
         missing, unknown = _KEYS - set(content), set(content) - _KEYS - {"note"}
         if missing or unknown:
@@ -160,9 +162,10 @@ def read_literature() -> list[Entry]:
         if not low < high:
             raise InputError(f"{where}: lower {low} is not below upper {high}")
         parameter = parameters.get(content["parameter"])
+        source = inputs.bibliography.in_words(content["source"])
         found.append(
             Entry(parameter.name, parameter.unit, STATUS[status], content["experiment"], (),
-                  content["cl"], ((low, high),), content["source"], status, content["checked_in"],
+                  content["cl"], ((low, high),), source, status, content["checked_in"],
                   content.get("note", ""))
         )  # fmt: skip
     return found

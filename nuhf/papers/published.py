@@ -7,14 +7,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from nuhf import resources
+from nuhf import bibliography, resources
 from nuhf.couplings import parameters
 from nuhf.errors import InputError
 from nuhf.papers.derived import QUANTITIES
 
 __all__ = [
-    "Comparison", "PublishedRow", "compare", "list_papers", "read_rows",
-    "read_title", "rows_to_compare",
+    "Comparison", "PublishedRow", "compare", "list_papers", "read_reference",
+    "read_rows", "read_title", "rows_to_compare",
 ]  # fmt: skip
 
 _AGREES: Final = 0.10
@@ -153,15 +153,20 @@ def list_papers() -> Mapping[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
-def read_title(paper: str) -> str:
-    """Read the reference of a paper (`InputError` if it is unknown or has none)."""
+def read_reference(paper: str) -> str:
+    """Read the key of a paper in the bibliography (`InputError` if it is unknown or has none)."""
     known = list_papers()
     if paper not in known:
         raise InputError(f"unknown paper '{paper}'; {parameters.suggest(paper, known)}")
-    title = resources.read_toml(known[paper]).get("title")
-    if not isinstance(title, str):
-        raise InputError(f"{known[paper]}: title: required, a text")
-    return title
+    key = resources.read_toml(known[paper]).get("reference")
+    if not isinstance(key, str):
+        raise InputError(f"{known[paper]}: reference: required, a key of {bibliography.FILE}")
+    return key
+
+
+def read_title(paper: str) -> str:
+    """Return the short reference of a paper (`InputError` if it is unknown)."""
+    return bibliography.read()[read_reference(paper)].words
 
 
 def read_rows(paper: str) -> list[PublishedRow]:

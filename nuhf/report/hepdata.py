@@ -116,12 +116,12 @@ def _validate(folder: Path) -> None:
 
 
 def _abstract(publication: Publication) -> str:
-    experiment = publication.problem.experiments[0].loaded.experiment
+    loaded = publication.problem.experiments[0].loaded
     names = ", ".join(entry.problem.parameter.name for entry in publication.entries)
-    sources = "; ".join(reference.text for reference in experiment.references)
+    sources = "; ".join(entry.text for entry in loaded.references)
     return " ".join(
         [
-            f"Likelihoods of {names} from {experiment.title}, analysis "
+            f"Likelihoods of {names} from {loaded.experiment.title}, analysis "
             f"{publication.problem.analysis}, made by nuhf from: {sources}.",
             *(f"Note: {note}." for note in publication.notes),
         ]

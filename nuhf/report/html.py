@@ -8,6 +8,7 @@ from typing import Final
 from jinja2 import Environment, StrictUndefined
 
 from nuhf import resources
+from nuhf.bibliography import package_version
 from nuhf.experiments.catalogue import list_experiments
 from nuhf.report import cite
 from nuhf.report.html_blocks import (
@@ -134,7 +135,7 @@ def _render(
         title=title,
         written=written,
         level=f"{percent(cl)} %",
-        version=cite.package_version("nuhf"),
+        version=package_version("nuhf"),
     )
     return f"{page.rstrip()}\n"
 
@@ -209,9 +210,11 @@ def _data(content: Content) -> list[Block]:
 
 
 def _nuisances(content: Content) -> Table:
-    rows = []
-    for nuisance in content.prepared.loaded.nuisances:
-        rows.append((nuisance.name, *nuisance.words, nuisance.source))
+    loaded = content.prepared.loaded
+    rows = [
+        (nuisance.name, *nuisance.words, loaded.inputs.bibliography.in_words(nuisance.source))
+        for nuisance in loaded.nuisances
+    ]
     header = ("nuisance", "size (1 standard deviation)", "acts on", "source")
     return Table("Nuisance parameters", header, tuple(rows), (0, 1, 2, 3))
 

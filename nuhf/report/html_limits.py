@@ -4,10 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nuhf import resources
 from nuhf.couplings import parameters
 from nuhf.papers.derived import QUANTITIES
-from nuhf.papers.published import Comparison, list_papers
+from nuhf.papers.published import Comparison, read_title
 from nuhf.papers.reproduced import exponent
 from nuhf.report.html_blocks import (
     Block,
@@ -165,8 +164,7 @@ def published_table(content: Content) -> list[Block]:
               "difference [% of width]",              "verdict")  # fmt: skip
     for paper, found in by_paper.items():
         rows = tuple(_comparison_row(one) for one in found)
-        title = resources.read_toml(list_papers()[paper]).get("title", "")
-        blocks.append(Table(f"{paper}: {title}", header, rows, (0, 1, 2, 7)))
+        blocks.append(Table(f"{paper}: {read_title(paper)}", header, rows, (0, 1, 2, 7)))
         reasons = [
             Text(f"{c.row.where}, {c.row.parameter}: {c.row.reason}"
                  + (f" Check: {c.row.check}" if c.row.check else ""))

@@ -106,7 +106,7 @@ def _readme(entry: Entry) -> str:
         if parameter.squared
         else f"in units of 1e{parameter.exponent} {parameter.unit}, minus {parameter.offset:g}"
     )
-    cited = [f"{r.text}, doi:{r.doi}" if r.doi else r.text for r in experiment.references]
+    cited = [one.full for one in problem.experiments[0].loaded.references]
     return _README.format(
         title=experiment.title,
         name=parameter.name,

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nuhf import resources
 from nuhf.experiments.region import Prepared
 from nuhf.inputs import CARE, care_words, nested_sources
-from nuhf.papers.published import list_papers
+from nuhf.papers.published import list_papers, read_reference
 
 __all__ = ["CARE", "Table", "sources", "tables"]
 
@@ -65,11 +64,9 @@ def tables(experiments: Sequence[Prepared]) -> list[Table]:
 def sources(one: Prepared) -> Iterator[tuple[str, str]]:
     """Yield what uses a source and the text of the source, of all inputs of an experiment."""
     loaded = one.loaded
-    label = f"analysis {loaded.analysis_name}"
-    for paper, path in list_papers().items():
+    for paper in list_papers():
         if loaded.analysis_name == paper or loaded.analysis_name.startswith(f"{paper}-"):
-            yield label, str(resources.read_toml(path).get("title", ""))
-    yield label, loaded.analysis.title
+            yield f"analysis {loaded.analysis_name}", f"@{read_reference(paper)}"
     for name, record in zip(one.digests, one.records, strict=True):
         own = record.path == loaded.path.absolute()
         for text in _own_sources(one) if own else record.sources:
@@ -90,4 +87,4 @@ def _own_sources(one: Prepared) -> list[str]:
     for signal in content["signals"].values():
         signal.pop("source", None)
     content["nuisances"] = [n.model_dump(mode="json") for n in one.loaded.nuisances]
-    return list(dict.fromkeys(nested_sources(content)))
+    return list(dict.fromkeys(text for _, text in nested_sources(content)))
