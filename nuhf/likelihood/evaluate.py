@@ -14,6 +14,7 @@ expected counts agree to 1e-10, 2NLL to 1e-8, by test. Fits are in `nuhf.likelih
 from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import pairwise
+from types import ModuleType
 from typing import Final
 
 import numpy as np
@@ -23,6 +24,7 @@ from scipy.special import gammaln, xlogy
 
 from nuhf.errors import InputError
 from nuhf.likelihood.tables import (
+    Array,
     BoolArray,
     Constraints,
     FloatArray,
@@ -47,101 +49,146 @@ class Weights:
     rows: FloatArray
 
 
-def normsys_factors(
-    tables: Tables, theta: FloatArray, derivatives: bool
-) -> tuple[FloatArray, FloatArray]:
-    """Code4 factors [1 + n, B], and ratios f'/f then f''/f [1 + 2n, B]; row 0 is 1."""
-    n, batch = len(tables.norm_param), theta.shape[1]
-    alpha = theta[tables.norm_param]
-    inside = np.clip(alpha, -1.0, 1.0)
-    values = np.ones((1 + n, batch))
-    logs = np.ones((1 + 2 * n, batch))
-    f, d1, d2 = values[1:], np.zeros((n, batch)), np.zeros((n, batch))
-    f[:] = tables.norm_poly[:, 6:]
-    for power in range(5, -1, -1):
-        if derivatives:
-            d2 *= inside
-            d2 += d1
-            d1 *= inside
-            d1 += f
-        f *= inside
-        f += tables.norm_poly[:, power, None]
-    if derivatives:
-        logs[1 : 1 + n] = d1 / f
-        logs[1 + n :] = 2.0 * d2 / f
-    outside = np.abs(alpha) > 1.0
-    if outside.any():
-        base = np.where(alpha > 0, tables.norm_logs[:, :1], -tables.norm_logs[:, 1:])
-        f[outside] = np.exp(alpha * base)[outside]
-        logs[1 : 1 + n][outside] = base[outside]
-        logs[1 + n :][outside] = np.square(base)[outside]
-    return values, logs
+# The functions with ``xp`` are the expectation on numpy and, for autodifferentiation, on
+# jax.numpy. Augmented assignments work in place on numpy only. Both branches of each ``where``
+# are finite where the other is taken: a NaN there would spread to the gradient as 0 * NaN.
 
 
-def histosys_shapes(tables: Tables, theta: FloatArray) -> FloatArray:
-    """Rows 1, alpha, p, p', p'' [1 + 4n, B] of code4p: p is even, |alpha| beyond 1."""
-    n = len(tables.shape_param)
-    out = np.ones((1 + 4 * n, theta.shape[1]))
-    if n:
-        alpha = theta[tables.shape_param]
-        a2 = np.square(alpha)
-        beyond = a2 > 1.0
-        out[1 : 1 + n] = alpha
-        out[1 + n : 1 + 2 * n] = np.where(beyond, np.abs(alpha), a2 * ((3 * a2 - 10) * a2 + 15) / 8)
-        slope = alpha * ((9 * a2 - 20) * a2 + 15) / 4
-        out[1 + 2 * n : 1 + 3 * n] = np.where(beyond, np.sign(alpha), slope)
-        out[1 + 3 * n :] = np.where(beyond, 0.0, ((45 * a2 - 60) * a2 + 15) / 4)
+def _products(values: Array, members: IntArray) -> Array:
+    """Products [m, B] of the rows of ``values`` [n, B] that each row of ``members`` lists."""
+    out = values[members[:, 0]]
+    for column in members.T[1:]:
+        out *= values[column]
     return out
 
 
-def weights(tables: Tables, theta: FloatArray, derivatives: bool = True) -> Weights:
-    """Evaluate the tables at ``theta`` [P, B]; without derivatives only the cell values."""
-    powers = np.ones((1 + len(tables.power_param), theta.shape[1]))
-    for k, (param, previous) in enumerate(zip(tables.power_param, tables.power_prev, strict=True)):
-        np.multiply(powers[previous], theta[param], out=powers[k + 1])
-    mono = powers[tables.mono_powers[:, 0]]
-    for column in tables.mono_powers.T[1:]:
-        mono *= powers[column]
-    norms, logs = normsys_factors(tables, theta, derivatives)
-    scale = norms[tables.scale_members[:, 0]]
-    for column in tables.scale_members.T[1:]:
-        scale *= norms[column]
+def _monomials(tables: Tables, theta: Array, xp: ModuleType) -> Array:
+    """Monomials of couplings and strengths [m, B]; powers multiplied out, so smooth at zero."""
+    powers = [xp.ones(theta.shape[1])]
+    for param, previous in zip(tables.power_param, tables.power_prev, strict=True):
+        powers.append(powers[previous] * theta[param])
+    stacked: Array = xp.asarray(powers)
+    return _products(stacked, tables.mono_powers)
+
+
+def _normsys(tables: Tables, theta: Array, xp: ModuleType) -> tuple[Array, Array, Array]:
+    """Code4 factors [1 + n, B] with row 0 of ones, alpha, and alpha where within +-1, else 0."""
+    alpha: Array = theta[tables.norm_param]
+    outside = xp.abs(alpha) > 1.0
+    inside: Array = xp.where(outside, 0.0, alpha)
+    factors = tables.norm_poly[:, 6:] * inside
+    for power in range(5, 0, -1):
+        factors += tables.norm_poly[:, power, None]
+        factors *= inside
+    factors += tables.norm_poly[:, :1]
+    if xp is not np or outside.any():  # what is traced has no truth value
+        base = xp.where(alpha > 0, tables.norm_logs[:, :1], -tables.norm_logs[:, 1:])
+        factors = xp.where(outside, xp.exp(alpha * base), factors)
+    return xp.concatenate([xp.ones((1, theta.shape[1])), factors]), alpha, inside
+
+
+def _normsys_ratios(
+    tables: Tables, factors: FloatArray, alpha: FloatArray, inside: FloatArray
+) -> FloatArray:
+    """Rows 1, f'/f, f''/f [1 + 2n, B] of code4 factors f, from what `_normsys` returns."""
+    n = len(alpha)
+    out = np.ones((1 + 2 * n, alpha.shape[1]))
+    twice = np.concatenate([inside, inside])
+    slopes = np.multiply(tables.norm_slopes[:, 5:], twice, out=out[1:])
+    for power in range(4, 0, -1):
+        slopes += tables.norm_slopes[:, power, None]
+        slopes *= twice
+    slopes += tables.norm_slopes[:, :1]
+    slopes[:n] /= factors[1:]
+    slopes[n:] /= factors[1:]
+    outside = alpha != inside
+    if outside.any():
+        base = np.where(alpha > 0, tables.norm_logs[:, :1], -tables.norm_logs[:, 1:])
+        slopes[:n][outside] = base[outside]
+        slopes[n:][outside] = np.square(base)[outside]
+    return out
+
+
+def _histosys(tables: Tables, theta: Array, xp: ModuleType) -> Array:
+    """Rows 1, alpha, p [1 + 2n, B] of code4p: p is even, |alpha| beyond 1."""
+    one: Array = xp.ones((1, theta.shape[1]))
+    if not len(tables.shape_param):
+        return one
+    alpha = theta[tables.shape_param]
+    a2 = alpha * alpha
+    even = xp.where(a2 > 1.0, xp.abs(alpha), a2 * ((3 * a2 - 10) * a2 + 15) / 8)
+    out: Array = xp.concatenate([one, alpha, even])
+    return out
+
+
+def _with_slopes(shape: FloatArray) -> FloatArray:
+    """Rows 1, alpha, p, p', p'' [1 + 4n, B] of code4p from the first three."""
+    n = len(shape) // 2
+    if not n:
+        return shape
+    alpha = shape[1 : 1 + n]
+    a2 = np.square(alpha)
+    beyond = a2 > 1.0
+    slope = np.where(beyond, np.sign(alpha), alpha * ((9 * a2 - 20) * a2 + 15) / 4)
+    return np.concatenate([shape, slope, np.where(beyond, 0.0, ((45 * a2 - 60) * a2 + 15) / 4)])
+
+
+def row_weights(tables: Tables, theta: Array, xp: ModuleType = np) -> Array:
+    """Weights [R, B] of the rows of the matrix at ``theta`` [P, B]."""
     n_cells = len(tables.cell_start)
-    use = slice(None) if derivatives else slice(n_cells)
-    left = mono[tables.left_mono[use]] * scale[tables.left_scale[use]]
-    if derivatives:
-        tail = left[n_cells:]
-        tail *= tables.left_factor[n_cells:, None]
-        for column in tables.left_logs[n_cells:].T:
-            tail *= logs[column]
-    shape = histosys_shapes(tables, theta)
-    return Weights(left, shape, left[tables.row_cell] * shape[tables.row_shape])
+    mono, norms = _monomials(tables, theta, xp), _normsys(tables, theta, xp)[0]
+    scale = _products(norms, tables.scale_members)
+    cells = mono[tables.left_mono[:n_cells]] * scale[tables.left_scale[:n_cells]]
+    return cells[tables.row_cell] * _histosys(tables, theta, xp)[tables.row_shape]
+
+
+def weights(tables: Tables, theta: FloatArray) -> Weights:
+    """Evaluate the tables and their derivatives at ``theta`` [P, B]."""
+    norms = _normsys(tables, theta, np)
+    scale = _products(norms[0], tables.scale_members)
+    left = _monomials(tables, theta, np)[tables.left_mono]
+    left *= scale[tables.left_scale]
+    logs, n_cells = _normsys_ratios(tables, *norms), len(tables.cell_start)
+    tail = left[n_cells:]
+    tail *= tables.left_factor[n_cells:, None]
+    for column in tables.left_logs[n_cells:].T:
+        tail *= logs[column]
+    shape = _histosys(tables, theta, np)
+    rows = left[tables.row_cell] * shape[tables.row_shape]
+    return Weights(left, _with_slopes(shape), rows)
 
 
 def gamma_product(
-    gammas: tuple[Gamma, ...], theta: FloatArray, n_bins: int, skip: tuple[Gamma, ...] = ()
-) -> FloatArray:
+    gammas: tuple[Gamma, ...],
+    theta: Array,
+    skip: tuple[Gamma, ...] = (),
+    xp: ModuleType = np,
+) -> Array:
     """Product [B, bins] of the per-bin factors at ``theta`` [B, P], without those in ``skip``."""
-    out = np.ones((theta.shape[0], n_bins))
+    factors: Array = xp.concatenate([theta, xp.ones((len(theta), 1))], axis=1)
+    out = factors[:, -1:]
     for gamma in gammas:
         if not any(gamma is other for other in skip):
-            out[:, gamma.bins] *= theta[:, gamma.params]
+            out = out * factors[:, gamma.of_bin]
     return out
 
 
-def group_sums(tables: Tables, rows: FloatArray) -> list[FloatArray]:
+def group_sums(tables: Tables, rows: Array) -> list[Array]:
     """Counts [B, bins] of each group before its per-bin factors."""
     edges = tables.group_start
     return [rows[lo:hi].T @ tables.matrix[lo:hi] for lo, hi in pairwise(edges)]
 
 
-def expected_counts(tables: Tables, theta: FloatArray, rows: FloatArray) -> FloatArray:
+def expected_counts(tables: Tables, theta: Array, rows: Array, xp: ModuleType = np) -> Array:
     """Expected counts [B, bins] from row weights, at ``theta`` [B, P]."""
-    parts = group_sums(tables, rows)
-    for part, gammas in zip(parts, tables.gammas, strict=True):
-        if gammas:
-            part *= gamma_product(gammas, theta, part.shape[1])
-    return parts[0] if len(parts) == 1 else np.sum(parts, axis=0)
+    parts = [
+        part * gamma_product(gammas, theta, xp=xp) if gammas else part
+        for part, gammas in zip(group_sums(tables, rows), tables.gammas, strict=True)
+    ]
+    total = parts[0]
+    for part in parts[1:]:
+        total += part
+    return total
 
 
 def jacobian_rows(
@@ -168,26 +215,37 @@ def jacobian_rows(
         return out, parts
     position = {int(p): i for i, p in enumerate(free)}
     for part, base, gammas in zip(parts, group_sums(tables, at.rows), tables.gammas, strict=True):
-        out += part * gamma_product(gammas, theta, n_bins)[:, None] if gammas else part
+        out += part * gamma_product(gammas, theta)[:, None] if gammas else part
         for gamma in gammas:
-            rest = gamma_product(gammas, theta, n_bins, (gamma,)) * base
+            rest = gamma_product(gammas, theta, (gamma,)) * base
             for p, b in zip(gamma.params, gamma.bins, strict=True):
                 if int(p) in position:
                     out[:, position[int(p)], b] += rest[:, b]
     return out, parts
 
 
-def poisson_twice_nll(n: FloatArray, lam: FloatArray) -> FloatArray:
+def poisson_twice_nll(
+    n: FloatArray, lam: Array, xp: ModuleType = np, zero: Array | float = 0.0
+) -> Array:
     """-2 log of the Poisson density, continued to non-integer n, summed over the last axis.
 
     +inf where lambda is NaN, below zero, or zero with n > 0: the model is impossible there. pyhf
-    goes on below zero in an empty bin, and rewards it; `ROUNDING` below zero counts as zero.
+    goes on below zero in an empty bin, and rewards it; `ROUNDING` below zero counts as ``zero``.
     """
     good = lam > 0
-    log = np.log(np.where(good, lam, 1.0))
+    log = xp.log(xp.where(good, lam, 1.0))
     term = 2.0 * (lam - n * log + gammaln(n + 1.0))
-    term = np.where(good, term, np.where((n == 0) & (lam >= -ROUNDING), 0.0, np.inf))
-    return np.asarray(term.sum(axis=-1))
+    empty = xp.where((n == 0) & (lam >= -ROUNDING), zero, xp.inf)
+    total: Array = xp.where(good, term, empty).sum(axis=-1)
+    return total
+
+
+def pulls_twice_nll(c: Constraints, theta: Array, aux: FloatArray) -> Array:
+    """-2 log of the normal constraints [...] at ``theta`` [..., P]."""
+    pull = (theta[..., c.normal_param] - aux[..., c.normal_aux]) / c.normal_sigma
+    constant = 2 * np.log(c.normal_sigma).sum() + len(c.normal_param) * np.log(2 * np.pi)
+    total: Array = (pull * pull).sum(axis=-1) + constant
+    return total
 
 
 @dataclass(frozen=True)
@@ -252,7 +310,7 @@ class CompiledModel:
     def expected(self, theta: ArrayLike) -> FloatArray:
         """Expected counts ``[..., n_main]`` at ``theta`` ``[..., P]``."""
         flat, lead = self._flat(theta)
-        rows = weights(self.tables, np.ascontiguousarray(flat.T), derivatives=False).rows
+        rows = row_weights(self.tables, np.ascontiguousarray(flat.T))
         return expected_counts(self.tables, flat, rows).reshape(*lead, self.n_main)
 
     def expected_full(self, theta: ArrayLike) -> FloatArray:
@@ -284,11 +342,9 @@ class CompiledModel:
         aux, c = data[..., self.n_main :], self.constraints
         array = np.asarray(theta, dtype=np.float64)
         main = poisson_twice_nll(data[..., : self.n_main], self.expected(array))
-        pull = (array[..., c.normal_param] - aux[..., c.normal_aux]) / c.normal_sigma
-        normal = np.square(pull).sum(axis=-1) + 2 * np.log(c.normal_sigma).sum()
         rate = array[..., c.poisson_param] * c.poisson_factor
         poisson = poisson_twice_nll(aux[..., c.poisson_aux], rate)
-        return np.asarray(main + normal + len(c.normal_param) * np.log(2 * np.pi) + poisson)
+        return np.asarray(main + pulls_twice_nll(c, array, aux) + poisson)
 
     def saturated_twice_nll(self, data: ArrayLike) -> FloatArray:
         """-2 log likelihood ``[...]`` of a model that expects exactly ``data``.

@@ -71,11 +71,11 @@ def _second(
     free: Free,
 ) -> FloatArray:
     """Sum over bins of pull times the second derivatives of the expectation, [B, F, F]."""
-    tables, n_bins = model.tables, pull.shape[1]
+    tables = model.tables
     out = np.zeros((len(theta), len(free.index), len(free.index)))
     contracted = np.empty_like(at.rows)
     for (lo, hi), gammas in zip(pairwise(tables.group_start), tables.gammas, strict=True):
-        weight = pull * gamma_product(gammas, theta, n_bins) if gammas else pull
+        weight = pull * gamma_product(gammas, theta) if gammas else pull
         np.matmul(tables.matrix[lo:hi], weight.T, out=contracted[lo:hi])
     if len(free.left):
         cells = np.add.reduceat(contracted * at.shape[tables.row_shape], tables.cell_start, axis=0)
@@ -106,14 +106,14 @@ def _second_gammas(
         for gamma in gammas:
             keep = free.position[gamma.params] >= 0
             column, bins = free.position[gamma.params[keep]], gamma.bins[keep]
-            rest = (pull * gamma_product(gammas, theta, n_bins, (gamma,)))[:, None, bins]
+            rest = (pull * gamma_product(gammas, theta, (gamma,)))[:, None, bins]
             mixed = rest * part[:, :, bins]
             out[:, :, column] += mixed
             out[:, column, :] += mixed.swapaxes(1, 2)
             for other in gammas:
                 if other is gamma:
                     continue
-                pair = pull * base * gamma_product(gammas, theta, n_bins, (gamma, other))
+                pair = pull * base * gamma_product(gammas, theta, (gamma, other))
                 at_bin = np.full(n_bins, -1)
                 at_bin[other.bins] = free.position[other.params]
                 both = at_bin[bins] >= 0

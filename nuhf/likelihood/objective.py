@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nuhf.likelihood.evaluate import CompiledModel, expected_counts, weights
+from nuhf.likelihood.evaluate import CompiledModel, expected_counts, row_weights
 from nuhf.likelihood.tables import FloatArray, IntArray
 
 __all__ = ["Data", "objective", "prepare", "slopes"]
@@ -95,7 +95,7 @@ def slopes(n: FloatArray, lam: FloatArray) -> tuple[FloatArray, FloatArray, Floa
 def objective(model: CompiledModel, theta: FloatArray, data: Data) -> tuple[FloatArray, FloatArray]:
     """2NLL above saturation [B] and expected counts [B, bins] at ``theta`` [B, P]."""
     c = model.constraints
-    rows = weights(model.tables, np.ascontiguousarray(theta.T), derivatives=False).rows
+    rows = row_weights(model.tables, np.ascontiguousarray(theta.T))
     lam = expected_counts(model.tables, theta, rows)
     value = _excess(data.n, data.inverse, lam)
     value += np.square((theta[:, c.normal_param] - data.normal) / c.normal_sigma).sum(axis=1)

@@ -6,7 +6,7 @@ The functions that evaluate them are in `nuhf.likelihood.evaluate`.
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pyhf
@@ -14,9 +14,13 @@ from numpy.typing import NDArray
 
 from nuhf.errors import ModelError
 
-__all__ = ["Constraints", "Curvatures", "Gamma", "Slopes", "Tables", "build_tables"]
+if TYPE_CHECKING:
+    from jax import Array as JaxArray
+
+__all__ = ["Array", "Constraints", "Curvatures", "Gamma", "Slopes", "Tables", "build_tables"]
 
 FloatArray = NDArray[np.float64]
+Array = TypeVar("Array", FloatArray, "JaxArray")
 IntArray = NDArray[np.intp]
 BoolArray = NDArray[np.bool_]
 
@@ -36,10 +40,14 @@ CODE4 = np.array(
 
 @dataclass(frozen=True)
 class Gamma:
-    """Per-bin factors of a staterror, shapesys or shapefactor: parameter k multiplies bin k."""
+    """Per-bin factors of a staterror, shapesys or shapefactor: parameter k multiplies bin k.
+
+    ``of_bin`` has the parameter of every bin of the model, one past the last where there is none.
+    """
 
     params: IntArray
     bins: IntArray
+    of_bin: IntArray
 
 
 @dataclass(frozen=True)
@@ -87,6 +95,7 @@ class Tables:
     mono_powers: IntArray
     norm_param: IntArray
     norm_poly: FloatArray
+    norm_slopes: FloatArray
     norm_logs: FloatArray
     scale_members: IntArray
     left_factor: FloatArray
@@ -240,8 +249,14 @@ def _gammas(model: pyhf.pdf.Model) -> dict[tuple[str, str], tuple[Gamma, ...]]:
                 f"{mtype} '{name}' has {len(params)} parameters, and a channel with it "
                 f"{max(map(len, own))} bins: pyhf takes the first parameter for the rest"
             )
-        out[(mtype, name)] = tuple(Gamma(params, row) for row in own)
+        out[(mtype, name)] = tuple(_gamma(params, row, config) for row in own)
     return out
+
+
+def _gamma(params: IntArray, bins: IntArray, config: Any) -> Gamma:
+    of_bin = np.full(config.nmaindata, config.npars)
+    of_bin[bins] = params
+    return Gamma(params, bins, of_bin)
 
 
 def _constraints(config: Any) -> Constraints:
@@ -282,7 +297,7 @@ def _derivatives(state: _State, norms: dict[int, int]) -> Iterator[tuple[int, _S
 
 
 def _log_columns(logs: tuple[int, ...], n: int) -> tuple[int, int]:
-    """Rows of f'/f and f''/f (see ``normsys_factors``) whose product is the derivative."""
+    """Rows of f'/f and f''/f (in `nuhf.likelihood.evaluate`) whose product is the derivative."""
     if len(logs) == 2 and logs[0] == logs[1]:
         return 1 + n + logs[0], 0
     first, second = (*(1 + k for k in logs), 0, 0)[:2]
@@ -349,7 +364,8 @@ def _tables(
         power_prev=_ints(power_ids[(p, k - 1)] if k > 1 else 0 for p, k in powers),
         mono_powers=_padded([[power_ids[power] for power in mono] for mono in mono_ids]),
         norm_param=_ints(norm_array[:, 0]),
-        norm_poly=_code4(norm_array[:, 1], norm_array[:, 2]),
+        norm_poly=(norm_poly := _code4(norm_array[:, 1], norm_array[:, 2])),
+        norm_slopes=_slopes_of(norm_poly),
         norm_logs=np.log(norm_array[:, :0:-1]),
         scale_members=_padded([[1 + norm_ids[norm] for norm in scale] for scale in scale_ids]),
         left_factor=np.array([factor for _, (factor, _, _) in states], dtype=np.float64),
@@ -372,6 +388,12 @@ def _code4(lo: FloatArray, hi: FloatArray) -> FloatArray:
     lh, ll = np.log(hi), np.log(lo)
     b = np.array([hi - 1, lo - 1, lh * hi, -ll * lo, lh**2 * hi, ll**2 * lo])
     return np.concatenate([np.ones((len(lo), 1)), (CODE4 @ b).T], axis=1)
+
+
+def _slopes_of(poly: FloatArray) -> FloatArray:
+    """Coefficients [2n, 6] of the first, then of the second derivatives of polynomials [n, 7]."""
+    first = poly[:, 1:] * np.arange(1, 7)
+    return np.concatenate([first, np.pad(first[:, 1:] * np.arange(1, 6), ((0, 0), (0, 1)))])
 
 
 def _derivative_tables(

@@ -11,22 +11,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import Final, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from nuhf import tables
 from nuhf.errors import InputError
-
-if TYPE_CHECKING:
-    from jax import Array as JaxArray
+from nuhf.likelihood.tables import Array, FloatArray
 
 __all__ = ["Axis", "Flat", "FlatMagnitude", "Normal", "Prior", "Tabulated", "parse", "priors_of"]
-
-FloatArray = NDArray[np.float64]
-Array = TypeVar("Array", FloatArray, "JaxArray")
 
 _NEAREST: Final = 1e-12
 """Smallest square, as a fraction of its range, at which a density in |x| is evaluated: at zero
