@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from nuhf import resources
-from nuhf.errors import InputError
+from nuhf.errors import InputError, within
 
 __all__ = ["FILE", "Bibliography", "Entry", "cited", "package_version", "parse", "read"]
 
@@ -150,10 +150,8 @@ class Bibliography(dict[str, Entry]):
     def check(self, keys: Iterable[str], where: str) -> None:
         """Refuse keys that are not here (`InputError`), and say where they are given."""
         for key in keys:
-            try:
+            with within(where):
                 self[key]
-            except InputError as error:
-                raise InputError(f"{where}: {error}") from None
 
     def in_words(self, text: str) -> str:
         """Return a source with short references for its keys."""

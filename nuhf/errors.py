@@ -1,6 +1,17 @@
 """Exceptions of nuhf: every foreseeable failure is one of these, and says what to do."""
 
-__all__ = ["Caveat", "FitError", "InputError", "ModelError", "NuhfError", "OpenRegionError"]
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = [
+    "Caveat",
+    "FitError",
+    "InputError",
+    "ModelError",
+    "NuhfError",
+    "OpenRegionError",
+    "within",
+]
 
 
 class NuhfError(Exception):
@@ -9,6 +20,15 @@ class NuhfError(Exception):
 
 class InputError(NuhfError):
     """Something given from outside (name, value, file) is not allowed; exit status 2."""
+
+
+@contextmanager
+def within(place: str) -> Iterator[None]:
+    """Put a place, such as a key of a file, in front of what an `InputError` says."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from None
 
 
 class ModelError(NuhfError):

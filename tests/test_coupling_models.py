@@ -322,7 +322,7 @@ def test_templates_of_a_heavy_state_equal_a_plain_sum():
     cuts = dataclasses.replace(target, kinks=tuple(edges))
     grid = build.recoil_grid([cuts], sources, 1e-4)
     label = build.Label("r", "cevns", "cevns", (Axis("n", (0.0, 1.0, 2.0, 3.0)),))
-    found = build.template_set(label, [cuts], sources, response, {}, grid)
+    found = build.template_set(label, [cuts], sources, response, grid)
     ((energy, number),) = light["numu"].lines
     for i in range(3):
         recoil = np.linspace(edges[i], edges[i + 1], 20001)

@@ -154,7 +154,7 @@ def test_electron_scattering_of_the_reference_prediction():
     targets = [build.electrons(steps, atoms)]
     grid = build.recoil_grid(targets, sources, 0.003 * KEV, 2.3 * KEV)
     label = build.Label("r", "eves", "eves", ())
-    made = build.template_set(label, targets, sources, response, {}, grid)
+    made = build.template_set(label, targets, sources, response, grid)
     ratio, centre = made.nominal["nuebar"]["1"] / table["es"], 0.5 * (edges[1:] + edges[:-1]) / KEV
     # next to the edges of 3s (0.18 keV) and of the L shells (1.22 to 1.41 keV) up to 5 %
     near = (centre < 0.245) | ((centre > 1.05) & (centre < 1.36))

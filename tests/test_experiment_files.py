@@ -74,7 +74,7 @@ def control(name):
     """Control counts per bin of the analysis, which only the shape of a background uses."""
     loaded = load(name)
     section = loaded.experiment.regions["main"]
-    bins = section.bins(loaded.inputs, "here")
+    bins = section.bins(loaded.inputs)
     return binned(loaded.inputs, section.data.table, [section.data.control], bins, sparse=True)[
         :, 0
     ]
@@ -150,7 +150,7 @@ def test_exposure_is_the_quoted_one():
     fluence = source.pot * source.neutrinos_per_flavour_per_pot / (4 * np.pi * 1930.0**2)
     assert fluence == pytest.approx(5.79e14, rel=1e-3)
     section = loaded.experiment.target
-    nuclei = section.nuclei(loaded.inputs, "target.formula")
+    nuclei = section.nuclei(loaded.inputs)
     numbers = [number for _, number in nuclei]
     assert numbers == pytest.approx([14.6e3 / 259.81 * AVOGADRO] * 2, rel=1e-4)
     assert [nuclide.name for nuclide, _ in nuclei] == list(section.formula) == ["Cs133", "I127"]
@@ -404,7 +404,8 @@ ON_USE = [
      ["regions.main.data has errors: analyses.default.statistic = 'gaussian'"]),
     ("[signals.cevns]", '[signals.cevns]\ncomponents = ["nutau"]',
      ["signals.cevns.components: 'nutau' is not emitted by source 'sns'; allowed: numu, "]),
-    ("[signals.cevns]", '[signals.cevns]\nnuclides = ["Xe"]', ["'Xe' is not in target.formula"]),
+    ("[signals.cevns]", '[signals.cevns]\nnuclides = ["Xe"]',
+     ["target.formula: 'Xe' is not in it"]),
     ("axes = { photoelectrons =", "axes = { energy_kev_ee =",
      ["reference_range: 'photoelectrons'"]),
 ]  # fmt: skip

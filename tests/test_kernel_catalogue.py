@@ -729,7 +729,7 @@ def one_line():
 
     label = build.Label("one", "cevns", "cevns", ())
     return (
-        build.template_set(label, targets, sources, response, {}, grid),
+        build.template_set(label, targets, sources, response, grid),
         grid,
         response(grid.nodes),
     )

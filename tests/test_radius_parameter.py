@@ -50,7 +50,7 @@ def templates(radii=None, expand=False):
         for name, spectrum in sns.decay_at_rest().items()
     ]
     grid = build.recoil_grid(targets, sources, 1e-3)
-    return build.template_set(LABEL, targets, sources, response, {}, grid)
+    return build.template_set(LABEL, targets, sources, response, grid)
 
 
 EXPANDED = templates(expand=True)

@@ -244,9 +244,7 @@ def test_events_per_tonne_year():
         ]
         grid = build.recoil_grid([target], sources, 0.001 * KEV)
         label = build.Label("all", f"eves_{name}", "eves", (Axis("energy_kev", (0.0, 1.0)),))
-        made = build.template_set(
-            label, [target], sources, lambda t: np.ones((1, t.size)), {}, grid
-        )
+        made = build.template_set(label, [target], sources, lambda t: np.ones((1, t.size)), grid)
         found = sum(float(v["1"].sum()) for v in made.nominal.values())
         assert found == pytest.approx(events, rel=0.015), name
 

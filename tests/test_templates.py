@@ -97,7 +97,7 @@ def built(targets, sources, response, low=LOW, refine=1):
     grid = build.recoil_grid(targets, sources, low, refine=refine)
     axes = (Axis("photoelectrons", tuple(PE_EDGES)), Axis("time_us", tuple(T_EDGES)))
     label = build.Label("one", "cevns", "cevns", axes)
-    return build.template_set(label, targets, sources, response, {}, grid)
+    return build.template_set(label, targets, sources, response, grid)
 
 
 # ---------------------------------------------------------------- exact morphing

@@ -690,7 +690,7 @@ def grid(n, s):
 
 def templates(n, s):
     targets, sources, response, _ = reactor(n, s)
-    return n.build.template_set(label(n, s), targets, sources, response, {}, grid(n, s))
+    return n.build.template_set(label(n, s), targets, sources, response, grid(n, s))
 
 
 ENGINE = {

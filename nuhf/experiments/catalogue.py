@@ -10,10 +10,10 @@ from pydantic import ValidationError
 from nuhf import resources
 from nuhf.bibliography import Entry
 from nuhf.couplings import parameters
-from nuhf.errors import Caveat, InputError
+from nuhf.errors import Caveat, InputError, within
 from nuhf.experiments.faults import in_words
 from nuhf.experiments.file import Analysis, ExperimentFile, Nuisance
-from nuhf.experiments.parts import overlay
+from nuhf.experiments.parts import frozen, overlay
 from nuhf.experiments.signals import Scattering
 from nuhf.inputs import Inputs
 from nuhf.physics.settings import ELECTROMAGNETIC
@@ -72,13 +72,16 @@ class Loaded:
         InputError
             If a key is unknown or a value not allowed.
         """
-        content = _with_names(overlay(self.content, _with_tuples(dict(changes))))
-        experiment = parse(self.path, content, "changes")
         inputs = Inputs(self.inputs.folders)
         for record in self.inputs.records:
             if Path(record.name).is_absolute() and record.path.suffix == ".toml":
                 inputs.toml(record.name)  # the file and those that it extends
-        return replace(self, experiment=experiment, content=content, inputs=inputs)
+        return replace(self.varied(frozen(dict(changes)), "changes"), inputs=inputs)
+
+    def varied(self, changes: Mapping[str, Any], where: str) -> "Loaded":
+        """Return the same, what it reads recorded with this one; ``where`` is for messages."""
+        content = _with_names(overlay(self.content, changes))
+        return replace(self, experiment=parse(self.path, content, where), content=content)
 
     @property
     def nuisances(self) -> tuple[Nuisance, ...]:
@@ -96,8 +99,7 @@ class Loaded:
         target = self.experiment.target
         if target is None or all(s.interaction_name != "cevns" for s in self._scattering()):
             return frozenset()
-        where = f"{self.path}: target.formula"
-        return frozenset(nuclide.name for nuclide in target.nuclides(self.inputs, where))
+        return frozenset(nuclide.name for nuclide in target.nuclides(self.inputs))
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -200,29 +202,20 @@ def read_content(path: Path) -> tuple[dict[str, Any], Inputs]:
         If a file is missing or broken, or files extend each other in a circle.
     """
     inputs, chain = Inputs([path.parent]), [path]
-    merged = _with_tuples(inputs.toml(str(path.absolute())))
+    merged = frozen(inputs.toml(str(path.absolute())))
     parent = merged.get("extends", "")
     while isinstance(parent, str) and parent:
-        try:
+        with within(f"{chain[-1]}: extends"):
             following = find_experiment(parent, chain[-1].parent)
-        except InputError as error:
-            raise InputError(f"{chain[-1]}: extends: {error}") from None
         if following in chain or len(chain) >= _DEEPEST:
             raise InputError(f"{path}: extends: files extend each other in a circle, or too deeply")
         chain.append(following)
         inputs.look_in(following.parent)
-        content = _with_tuples(inputs.toml(str(following.absolute())))
+        content = frozen(inputs.toml(str(following.absolute())))
         merged, parent = overlay(content, merged), content.get("extends", "")
     for section in ("responses", "analyses"):
         merged = _with_extended(path, merged, section)
     return _with_names(merged), inputs
-
-
-def _with_tuples(content: Any) -> Any:
-    """Return tuples for lists: strictly no list is a tuple, and no text a number either."""
-    if isinstance(content, dict):
-        return {key: _with_tuples(value) for key, value in content.items()}
-    return tuple(map(_with_tuples, content)) if isinstance(content, list) else content
 
 
 def _with_names(content: dict[str, Any]) -> dict[str, Any]:

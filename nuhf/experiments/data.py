@@ -63,12 +63,17 @@ class Bins:
     ----------
     axes : tuple of Axis
         The last axis runs fastest; one of time is the last.
-    where : str
-        File and key, for messages.
+    region : str
+        Key of the region in the file.
     """
 
     axes: tuple[Axis, ...]
-    where: str
+    region: str
+
+    @property
+    def where(self) -> str:
+        """Table of the region, for messages."""
+        return f"regions.{self.region}"
 
     @property
     def count(self) -> int:
@@ -267,7 +272,7 @@ class RegionSection(Section):
             increasing(f"reference_range.{name}", (low, high))
         return self
 
-    def bins(self, inputs: Inputs, where: str) -> Bins:
+    def bins(self, inputs: Inputs) -> Bins:
         """Return the bins (`InputError` if a table of edges is broken)."""
         axes = []
         for name, edges in self.axes.items():
@@ -277,7 +282,7 @@ class RegionSection(Section):
                 axes.append(Axis(name, tuple(map(float, table.edges(*axis.edge_columns)))))
             else:
                 axes.append(Axis(name, tuple(map(float, edges))))
-        return Bins(tuple(axes), where)
+        return Bins(tuple(axes), self.name)
 
     def seconds(self) -> float | None:
         """Return the live time in s."""

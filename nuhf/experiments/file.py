@@ -401,6 +401,11 @@ class ExperimentFile(Section):
         _check_counted_once(self)
         return self
 
+    def channel(self, region: str) -> str:
+        """Return the name of the channel of a region."""
+        stem = self.name if region == "main" else f"{self.name}_{region}"
+        return stem.replace("-", "_").replace(".", "_")
+
     @property
     def strength(self) -> str:
         """The parameter that scales the SM signal of the file: that of its first signal."""

@@ -31,6 +31,7 @@ __all__ = [
     "Section",
     "Slug",
     "among",
+    "frozen",
     "increasing",
     "overlay",
 ]
@@ -141,6 +142,13 @@ def overlay(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
         else:
             merged[key] = value
     return merged
+
+
+def frozen(content: Any) -> Any:
+    """Return tuples for lists: strictly no list is a tuple, and no text a number either."""
+    if isinstance(content, dict):
+        return {key: frozen(value) for key, value in content.items()}
+    return tuple(map(frozen, content)) if isinstance(content, list) else content
 
 
 def increasing(key: str, edges: Sequence[float]) -> None:

@@ -1,28 +1,28 @@
 """Templates of scattering: targets, sources and response of a signal, put together."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nuhf import library
-from nuhf.detector import response as histograms
-from nuhf.errors import InputError
-from nuhf.experiments.data import Bins, row_per_bin
+from nuhf.detector.response import rebin
+from nuhf.errors import InputError, within
+from nuhf.experiments.catalogue import Loaded
+from nuhf.experiments.data import Bins, RegionSection, row_per_bin
 from nuhf.experiments.file import ExperimentFile
-from nuhf.experiments.responses import BuiltResponse
-from nuhf.experiments.signals import Nuclei, Released, Scattering, Signal
-from nuhf.inputs import Inputs
+from nuhf.experiments.responses import BuiltResponse, Response
+from nuhf.experiments.signals import Nuclei, Released, Scattering
+from nuhf.experiments.target import Target
 from nuhf.physics.cevns import maximum_recoil
-from nuhf.physics.settings import ELECTROMAGNETIC, Physics
+from nuhf.physics.settings import Physics
 from nuhf.rates import build
 from nuhf.rates.templates import Axis, TemplateSet
 from nuhf.units import KEV
 
-__all__ = ["Case", "Scattered", "Templates", "scattering_templates"]
+__all__ = ["Scattered", "Scene", "Templates", "scattering_templates"]
 
 FloatArray = NDArray[np.float64]
 Templates = dict[str, dict[str, FloatArray]]
@@ -40,28 +40,131 @@ _FURTHER: Final = 1e-3
 
 
 @dataclass(frozen=True)
-class Case:
-    """A file with its place and its inputs.
+class Scene:
+    """A signal of an experiment in the bins of a region.
 
     Attributes
     ----------
-    path : Path
-        The experiment file, for messages.
-    inputs : Inputs
-        Reads and records tables.
-    file : ExperimentFile
-        Its content, the changes of an analysis or of a nuisance included.
-    variables : tuple of str
-        Variables that templates are expanded in.
-    settings : mapping
-        Numbers of the models of couplings, such as ``mediator_mass_mev``.
+    loaded : Loaded
+        The experiment, the changes of a nuisance included.
+    name : str
+        Of the signal.
+    bins : Bins
+        The bins.
     """
 
-    path: Path
-    inputs: Inputs
-    file: ExperimentFile
-    variables: tuple[str, ...] = ELECTROMAGNETIC
-    settings: Mapping[str, float] = field(default_factory=dict)
+    loaded: Loaded
+    name: str
+    bins: Bins
+
+    @property
+    def file(self) -> ExperimentFile:
+        """Content of the experiment file."""
+        return self.loaded.experiment
+
+    @property
+    def signal(self) -> Scattering:
+        """Section of the signal."""
+        signal = self.file.signals[self.name]
+        if not isinstance(signal, Scattering):
+            raise InputError(f"signals.{self.name} is not one that scatters")
+        return signal
+
+    @property
+    def released(self) -> Released | None:
+        """Section of the released template, if there is one."""
+        return self.signal.released if isinstance(self.signal, Nuclei) else None
+
+    @property
+    def target(self) -> Target:
+        """Section of the target."""
+        assert self.file.target is not None  # as the file was checked
+        return self.file.target
+
+    @property
+    def response(self) -> Response:
+        """Section of the response."""
+        return self.file.responses[self.signal.response]
+
+    @property
+    def region(self) -> RegionSection:
+        """Section of the region."""
+        return self.file.regions[self.bins.region]
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """Axes that the response fills: of a released template the first alone."""
+        return self.bins.axes[:1] if self.released else self.bins.signal
+
+    def rate_parts(self) -> tuple[object, ...]:
+        """Return what the rates of recoils follow from."""
+        plain = self.signal.model_copy(update={"released": None} if self.released else {})
+        return self.file.sources[plain.source], self.target, self.file.physics, plain
+
+    def response_parts(self) -> tuple[object, ...]:
+        """Return what the response matrix follows from."""
+        return self.response, self.region.axes, self.region.acceptance
+
+    def built(self) -> BuiltResponse:
+        """Return the response in the bins."""
+        inputs = self.loaded.inputs
+        protons = self.signal.protons(inputs, self.target)
+        where = f"responses.{self.signal.response}"
+        return self.response.built(inputs, self.axes, protons, where)
+
+    def accepted(self, response: BuiltResponse) -> build.Response:
+        """Return the matrix of a response, with the accepted share of every bin."""
+        if self.region.acceptance is None:
+            return response.matrix
+        if self.bins.time:
+            raise InputError(f"{self.bins.where}.acceptance is for regions without a time axis")
+        share = self.region.accepted(self.loaded.inputs, self.bins)[:, np.newaxis]
+        return lambda recoil: np.asarray(share * response.matrix(recoil))
+
+    def targets(self) -> list[build.Target]:
+        """Return what is hit."""
+        loaded, section = self.loaded, self.file.physics
+        physics = Physics(
+            library.weak_couplings(section.couplings, loaded.inputs),
+            section.form_factor,
+            section.neutron_radius,
+            loaded.variables,
+            loaded.settings,
+        )
+        return self.signal.targets(loaded.inputs, self.target, physics)
+
+    def sources(self) -> list[build.Source]:
+        """Return the species, with the accepted share of each in every bin of time."""
+        signal, time = self.signal, self.bins.time
+        section, where = self.file.sources[signal.source], f"sources.{signal.source}"
+        seconds = self.target.seconds(self.region.seconds())
+        with within(where):
+            emissions = section.emissions(self.loaded.inputs, seconds, signal.components)
+        components = dict.fromkeys(e.component for e in emissions)
+        for component in signal.components:
+            if component not in components:
+                raise InputError(
+                    f"signals.{self.name}.components: '{component}' is not emitted by source "
+                    f"'{signal.source}'; allowed: {', '.join(components)}"
+                )
+        sources = []
+        for emission in emissions:
+            if signal.components and emission.component not in signal.components:
+                continue
+            fractions = np.ones(1)
+            if time is not None:
+                if emission.profile is None:
+                    raise InputError(
+                        f"{where}: it has no arrival times, and {self.bins.where} has time_us"
+                    )
+                edges = emission.profile.edges_us
+                arrivals = emission.profile.fraction * self.response.time.mean(edges)
+                with within(f"{self.bins.where}.axes.time_us"):
+                    fractions = rebin(edges, arrivals, np.asarray(time.edges))
+            sources.append(
+                build.Source(emission.name, emission.spectrum, emission.fluence, fractions)
+            )
+        return sources
 
 
 @dataclass(frozen=True)
@@ -70,10 +173,8 @@ class Scattered:
 
     Attributes
     ----------
-    case : Case
-        The nominal file.
-    name : str
-        Of the signal.
+    scene : Scene
+        The signal in the nominal file.
     rates : Rates
         Recoils on a grid, before the detector.
     response : BuiltResponse
@@ -84,57 +185,37 @@ class Scattered:
         The same, or a released template split like it.
     """
 
-    case: Case
-    name: str
-    region: str
+    scene: Scene
     rates: build.Rates
     response: BuiltResponse
     computed: TemplateSet
     templates: TemplateSet
 
-    def differs(self, varied: Case, region: str) -> bool:
+    def differs(self, varied: Loaded) -> bool:
         """Whether a varied file can give other templates."""
+        scene = replace(self.scene, loaded=varied)
         return (
-            _rate_parts(self.case, self.name) != _rate_parts(varied, self.name)
-            or _response_parts(self.case, self.name, region)
-            != _response_parts(varied, self.name, region)
-            or self.case.file.signals[self.name] != varied.file.signals[self.name]
+            self.scene.rate_parts() != scene.rate_parts()
+            or self.scene.response_parts() != scene.response_parts()
+            or self.scene.signal != scene.signal
         )
 
-    def varied(self, varied: Case, bins: Bins) -> Templates:
+    def varied(self, varied: Loaded) -> Templates:
         """Return the templates of a varied file."""
-        key = bins.where.rpartition(".")[2]
-        if _rate_parts(self.case, self.name) != _rate_parts(varied, self.name):
-            templates = scattering_templates(varied, self.name, bins, self.region).templates
-            return {s: dict(rows) for s, rows in templates.nominal.items()}
-        computed = self.computed
-        same = _response_parts(self.case, self.name, key)
-        if same != _response_parts(varied, self.name, key):
-            # recoils count from where the nominal response begins
-            response = _response(varied, self.name, bins).from_start(self.response.start)
-            matrix = _accepted(varied, key, bins, response)
-            computed = replace(computed, nominal=self.rates.fold(matrix(self.rates.grid.nodes)))
-        nominal = _released(varied, self.name, bins, computed).nominal
-        return {s: dict(rows) for s, rows in nominal.items()}
+        scene = replace(self.scene, loaded=varied)
+        if self.scene.rate_parts() != scene.rate_parts():
+            made = scattering_templates(scene).templates
+        else:
+            made = self.computed
+            if self.scene.response_parts() != scene.response_parts():
+                # recoils count from where the nominal response begins
+                matrix = scene.accepted(scene.built().from_start(self.response.start))
+                made = replace(made, nominal=self.rates.fold(matrix(self.rates.grid.nodes)))
+            made = _released(scene, made)
+        return {s: dict(rows) for s, rows in made.nominal.items()}
 
 
-def _rate_parts(case: Case, name: str) -> tuple[object, ...]:
-    signal = case.file.signals[name]
-    if not isinstance(signal, Scattering):
-        return ()
-    plain = signal.model_copy(update={"released": None}) if isinstance(signal, Nuclei) else signal
-    return case.file.sources[signal.source], case.file.target, case.file.physics, plain
-
-
-def _response_parts(case: Case, name: str, region: str) -> tuple[object, ...]:
-    signal = case.file.signals[name]
-    if not isinstance(signal, Scattering):
-        return ()
-    section = case.file.regions[region]
-    return case.file.responses[signal.response], section.axes, section.acceptance
-
-
-def scattering_templates(case: Case, name: str, bins: Bins, region: str) -> Scattered:
+def scattering_templates(scene: Scene) -> Scattered:
     """Build the templates of one signal in one region.
 
     Raises
@@ -143,104 +224,23 @@ def scattering_templates(case: Case, name: str, bins: Bins, region: str) -> Scat
         If something that the signal names is unknown or broken, or the ends of the recoil
         integral cut signal.
     """
-    signal = case.file.signals[name]
-    target = case.file.target
-    assert isinstance(signal, Scattering)  # as the file was checked
-    assert target is not None
-    key, where = bins.where.rpartition(".")[2], f"{case.path}: target.formula"
-    section = case.file.physics
-    physics = Physics(
-        library.weak_couplings(section.couplings, case.inputs),
-        section.form_factor,
-        section.neutron_radius,
-        case.variables,
-        case.settings,
-    )
-    targets = signal.targets(case.inputs, target, physics, where)
-    sources = _sources(case, signal, bins)
-    response = _response(case, name, bins)
+    bins = scene.bins
+    targets, sources, response = scene.targets(), scene.sources(), scene.built()
     response = response.from_start(response.start)
     if response.start > 0:
         # the start is a kink on a grid from below it, so that the error is that of the quadrature
         targets = [replace(one, kinks=(*one.kinks, response.start)) for one in targets]
-    low, high = _ends(case, signal, response, targets, sources)
-    refine = case.file.responses[signal.response].refine
-    grid = build.recoil_grid(targets, sources, low, high, refine)
-    axes = (*_response_axes(signal, bins), *([bins.time] if bins.time else []))
-    label = build.Label(region, name, signal.interaction_name, axes)
-    matrix = _accepted(case, key, bins, response)
-    rates = build.rates_of(targets, sources, grid)
-    computed = build.templates_of(label, rates, matrix, {})
-    _check_ends(case, signal, response, (targets, sources), computed, matrix, (low, high))
-    return Scattered(
-        case, name, region, rates, response, computed, _released(case, name, bins, computed)
+    ends = _ends(scene, response, targets, sources)
+    rates = build.rates_of(
+        targets, sources, build.recoil_grid(targets, sources, *ends, scene.response.refine)
     )
-
-
-def _released_section(signal: Signal) -> Released | None:
-    return signal.released if isinstance(signal, Nuclei) else None
-
-
-def _response_axes(signal: Signal, bins: Bins) -> tuple[Axis, ...]:
-    """Axes that the response fills: of a released template the first alone."""
-    return bins.axes[:1] if _released_section(signal) else bins.signal
-
-
-def _response(case: Case, name: str, bins: Bins) -> BuiltResponse:
-    signal = case.file.signals[name]
-    assert isinstance(signal, Scattering)
-    assert case.file.target is not None
-    axes = _response_axes(signal, bins)
-    protons = signal.protons(case.inputs, case.file.target, f"{case.path}: target.formula")
-    where = f"{case.path}: responses.{signal.response}"
-    return case.file.responses[signal.response].built(case.inputs, axes, protons, where)
-
-
-def _accepted(case: Case, key: str, bins: Bins, response: BuiltResponse) -> build.Response:
-    section = case.file.regions[key]
-    if section.acceptance is None:
-        return response.matrix
-    if bins.time:
-        raise InputError(f"{bins.where}.acceptance is for regions without a time axis")
-    share = section.accepted(case.inputs, bins)[:, np.newaxis]
-    return lambda recoil: np.asarray(share * response.matrix(recoil))
-
-
-def _sources(case: Case, signal: Scattering, bins: Bins) -> list[build.Source]:
-    section = case.file.sources[signal.source]
-    target = case.file.target
-    assert target is not None
-    key, where = bins.where.rpartition(".")[2], f"{case.path}: sources.{signal.source}"
-    seconds = target.seconds(case.file.regions[key].seconds())
-    try:
-        emissions = section.emissions(case.inputs, seconds, signal.components)
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from None
-    components = dict.fromkeys(e.component for e in emissions)
-    for component in signal.components:
-        if component not in components:
-            raise InputError(
-                f"{case.path}: signals.{signal.name}.components: '{component}' is not emitted by "
-                f"source '{signal.source}'; allowed: {', '.join(components)}"
-            )
-    time = case.file.responses[signal.response].time
-    sources = []
-    for emission in emissions:
-        if signal.components and emission.component not in signal.components:
-            continue
-        fractions = np.ones(1)
-        if bins.time is not None:
-            if emission.profile is None:
-                raise InputError(f"{where}: it has no arrival times, and {bins.where} has time_us")
-            edges, content = emission.profile.edges_us, emission.profile.fraction
-            try:
-                fractions = histograms.accepted_fractions(
-                    edges, content, np.asarray(bins.time.edges), time
-                )
-            except InputError as error:
-                raise InputError(f"{bins.where}.axes.time_us: {error}") from None
-        sources.append(build.Source(emission.name, emission.spectrum, emission.fluence, fractions))
-    return sources
+    axes = (*scene.axes, *([bins.time] if bins.time else []))
+    channel = scene.file.channel(bins.region)
+    label = build.Label(channel, scene.name, scene.signal.interaction_name, axes)
+    matrix = scene.accepted(response)
+    computed = build.templates_of(label, rates, matrix)
+    _check_ends(scene, response, (targets, sources), computed, matrix, ends)
+    return Scattered(scene, rates, response, computed, _released(scene, computed))
 
 
 # ------------------------------------------------------------- ends of the integral
@@ -256,22 +256,19 @@ def _highest(targets: Sequence[build.Target], sources: Sequence[build.Source]) -
 
 
 def _ends(
-    case: Case,
-    signal: Scattering,
+    scene: Scene,
     response: BuiltResponse,
     targets: Sequence[build.Target],
     sources: Sequence[build.Source],
 ) -> tuple[float, float]:
     """Return where the recoil integral begins and ends, in MeV."""
-    section = case.file.responses[signal.response]
-    where = f"{case.path}: responses.{signal.response}"
+    section, where = scene.response, f"responses.{scene.signal.response}"
     first, last = response.recoil_range
-    lowest = max(target.lowest for target in targets)
     if response.start > 0:
         low = _BELOW * response.start
     else:
-        stated = 0.0 if section.recoil_min_kev is None else section.recoil_min_kev * KEV
-        low = max(stated, first, lowest) or _LOWEST_KEV * KEV
+        stated = (section.recoil_min_kev or 0.0) * KEV
+        low = max(stated, first, *(target.lowest for target in targets)) or _LOWEST_KEV * KEV
     high = response.reach if section.recoil_max_kev is None else section.recoil_max_kev * KEV
     if section.recoil_max_kev is not None and not low < high:
         raise InputError(f"{where}: recoils begin at {low / KEV:g} keV, which is not below "
@@ -286,8 +283,7 @@ def _ends(
 
 
 def _check_ends(
-    case: Case,
-    signal: Scattering,
+    scene: Scene,
     response: BuiltResponse,
     rate: tuple[Sequence[build.Target], Sequence[build.Source]],
     made: TemplateSet,
@@ -299,7 +295,7 @@ def _check_ends(
     Where quenching is not known beyond an end, every event there is taken to be recorded like
     those at the end: the share is then an upper bound.
     """
-    section = case.file.responses[signal.response]
+    section = scene.response
     if section.cut_recoils:
         return
     first, last = response.recoil_range
@@ -321,7 +317,7 @@ def _check_ends(
         cut = sum(float(m["1"].sum()) for m in templates.values())
         return cut / (cut + kept) if cut > 0 else 0.0
 
-    where = f"{case.path}: responses.{signal.response}"
+    where = f"responses.{scene.signal.response}"
     if high < _highest(*rate) and section.recoil_max_kev is not None:
         share = lost(high, (high, np.inf), last >= _highest(*rate))
         _refuse(where, "recoil_max_kev", high, share, last >= _highest(*rate))
@@ -344,26 +340,25 @@ def _refuse(where: str, name: str, end: float, share: float, known: bool) -> Non
 # ------------------------------------------------------------- released templates
 
 
-def _released(case: Case, name: str, bins: Bins, computed: TemplateSet) -> TemplateSet:
+def _released(scene: Scene, computed: TemplateSet) -> TemplateSet:
     """Return a released template, split into flavours and monomials as computed."""
-    signal = case.file.signals[name]
-    section = _released_section(signal)
+    section, bins, inputs = scene.released, scene.bins, scene.loaded.inputs
     if section is None:
         return computed
-    released = row_per_bin(case.inputs, section.table, [section.column], bins)[section.column]
+    released = row_per_bin(inputs, section.table, [section.column], bins)[section.column]
     if section.mirrored_column:
         table = section.mirrored_table or section.table
-        other = row_per_bin(case.inputs, table, [section.mirrored_column], bins)
+        other = row_per_bin(inputs, table, [section.mirrored_column], bins)
         released = 2.0 * released - other[section.mirrored_column]
     if np.any(released < 0):
-        raise InputError(f"{case.path}: signals.{name}.released: '{section.column}' is negative")
+        raise InputError(f"signals.{scene.name}.released: '{section.column}' is negative")
     shape = [axis.bins for axis in bins.axes]
     time = bins.axes[-1].bins if bins.time else 1
     inner = int(np.prod(shape[1:])) // time
     cube = (shape[0], inner, time)
     total = np.asarray(sum(terms["1"] for terms in computed.nominal.values()))
     if np.any((total.reshape(shape[0], 1, time) <= 0) & (released > 0).reshape(cube)):
-        raise InputError(f"{case.path}: released signal where the engine predicts none")
+        raise InputError("released signal where the engine predicts none")
     shares: dict[str, dict[str, FloatArray]] = {}
     for source, terms in computed.nominal.items():
         flavour = shares.setdefault(computed.flavours[source], {})

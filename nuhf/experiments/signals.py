@@ -89,13 +89,11 @@ class Scattering(Signal):
         return self.title or self.heading_default
 
     @abstractmethod
-    def targets(
-        self, inputs: Inputs, target: Target, physics: Physics, where: str
-    ) -> list[build.Target]:
+    def targets(self, inputs: Inputs, target: Target, physics: Physics) -> list[build.Target]:
         """Return what is hit (`InputError` if something of it is unknown)."""
 
     @abstractmethod
-    def protons(self, inputs: Inputs, target: Target, where: str) -> int | None:
+    def protons(self, inputs: Inputs, target: Target) -> int | None:
         """Return Z if all nuclei that are hit have the same, for quenching."""
 
 
@@ -129,18 +127,16 @@ class Nuclei(Scattering):
     interaction_name: ClassVar[str] = "cevns"
     heading_default: ClassVar[str] = "CEvNS"
 
-    def targets(
-        self, inputs: Inputs, target: Target, physics: Physics, where: str
-    ) -> list[build.Target]:
+    def targets(self, inputs: Inputs, target: Target, physics: Physics) -> list[build.Target]:
         """Return the nuclides."""
         return [
             build.nucleus(nuclide, number, physics)
-            for nuclide, number in target.nuclei(inputs, where, self.nuclides)
+            for nuclide, number in target.nuclei(inputs, self.nuclides)
         ]
 
-    def protons(self, inputs: Inputs, target: Target, where: str) -> int | None:
+    def protons(self, inputs: Inputs, target: Target) -> int | None:
         """Return Z if there is only one."""
-        charges = {n.protons for n, _ in target.nuclei(inputs, where, self.nuclides)}
+        charges = {n.protons for n, _ in target.nuclei(inputs, self.nuclides)}
         return charges.pop() if len(charges) == 1 else None
 
 
@@ -158,16 +154,14 @@ class Electrons(Scattering):
     interaction_name: ClassVar[str] = "eves"
     heading_default: ClassVar[str] = "EvES"
 
-    def targets(
-        self, inputs: Inputs, target: Target, physics: Physics, where: str
-    ) -> list[build.Target]:
+    def targets(self, inputs: Inputs, target: Target, physics: Physics) -> list[build.Target]:
         """Return the electrons of each element."""
         if physics.couplings.scheme != "tree":
             raise InputError(
                 f"signals.{self.name}: physics.couplings = '{physics.couplings.scheme}', and those "
                 "of electrons have 'tree' only"
             )
-        atoms = target.atoms(inputs, where, self.nuclides, self.binding)
+        atoms = target.atoms(inputs, self.nuclides, self.binding)
         asked = physics.photoabsorption
         return [
             build.electrons(
@@ -177,7 +171,7 @@ class Electrons(Scattering):
             for symbol, shells, correction, number in atoms
         ]  # fmt: skip
 
-    def protons(self, inputs: Inputs, target: Target, where: str) -> int | None:
+    def protons(self, inputs: Inputs, target: Target) -> int | None:
         """Return None: electrons are not quenched."""
         return None
 

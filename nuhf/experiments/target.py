@@ -68,40 +68,40 @@ class Target(Section):
         """Return the live time in s: one year of an exposure in tonne years."""
         return YEAR if self.exposure_tonne_year is not None else live_seconds
 
-    def nuclides(self, inputs: Inputs, where: str) -> dict[Nuclide, float]:
+    def nuclides(self, inputs: Inputs) -> dict[Nuclide, float]:
         """Return the number of each nuclide in the formula (`InputError` if unknown)."""
         numbers: dict[str, float] = {}
         for name, number in self.formula.items():
-            for nuclide, share in self._isotopes(inputs, name, where).items():
+            for nuclide, share in self._isotopes(inputs, name).items():
                 numbers[nuclide] = numbers.get(nuclide, 0.0) + number * share
         known = library.read_nuclides(inputs, used=numbers)
         for name in numbers:
             if name not in known:
-                raise InputError(f"{where}: unknown nuclide '{name}'; {suggest(name, known)}")
+                raise InputError(
+                    f"target.formula: unknown nuclide '{name}'; {suggest(name, known)}"
+                )
         return {known[name]: number for name, number in numbers.items()}
 
-    def _isotopes(self, inputs: Inputs, name: str, where: str) -> dict[str, float]:
+    def _isotopes(self, inputs: Inputs, name: str) -> dict[str, float]:
         if name[-1].isdigit():
             return {name: 1.0}
         elements = library.compositions(inputs)
         if name not in elements:
             raise InputError(
-                f"{where}: no natural composition of '{name}' is known; {suggest(name, elements)}; "
-                "or name its nuclides, such as Cs133"
+                f"target.formula: no natural composition of '{name}' is known; "
+                f"{suggest(name, elements)}; or name its nuclides, such as Cs133"
             )
         return elements[name]
 
-    def _units(self, inputs: Inputs, where: str) -> float:
+    def _units(self, inputs: Inputs) -> float:
         """How many times the formula is in the target."""
         molar = self.molar_mass_g_per_mol
         if molar is None:
-            numbers = self.nuclides(inputs, where)
+            numbers = self.nuclides(inputs)
             molar = sum(n * nuclide.atomic_mass_u for nuclide, n in numbers.items())
         return self.grams / molar * AVOGADRO
 
-    def nuclei(
-        self, inputs: Inputs, where: str, chosen: Sequence[str] = ()
-    ) -> list[tuple[Nuclide, float]]:
+    def nuclei(self, inputs: Inputs, chosen: Sequence[str] = ()) -> list[tuple[Nuclide, float]]:
         """Return nuclides and how many of them are in the target.
 
         Parameters
@@ -114,12 +114,12 @@ class Target(Section):
         InputError
             If a nuclide is not known, or one chosen not in the formula.
         """
-        units = self._units(inputs, where)
-        nuclides = self.nuclides(inputs, where)
+        units = self._units(inputs)
+        nuclides = self.nuclides(inputs)
         names = {name for n in nuclides for name in (n.name, _symbol(n.name))}
         for name in chosen:
             if name not in names:
-                raise InputError(f"{where}: '{name}' is not in target.formula")
+                raise InputError(f"target.formula: '{name}' is not in it")
         return [
             (nuclide, number * units)
             for nuclide, number in nuclides.items()
@@ -127,25 +127,25 @@ class Target(Section):
         ]
 
     def atoms(
-        self, inputs: Inputs, where: str, chosen: Sequence[str] = (), binding: str = "step"
+        self, inputs: Inputs, chosen: Sequence[str] = (), binding: str = "step"
     ) -> list[tuple[str, Shells, AtomicCorrection | None, float]]:
         """Return of each element symbol, electron shells, a correction, and the number of atoms.
 
         ``binding``: ``step``, ``free``, or ``rrpa`` (xenon only), as in a signal of kind ``eves``.
         """
-        units = self._units(inputs, where)
+        units = self._units(inputs)
         numbers: dict[str, float] = {}
         for name, number in self.formula.items():
             symbol = _symbol(name)
             if not chosen or {name, symbol} & set(chosen):
                 numbers[symbol] = numbers.get(symbol, 0.0) + number
         return [
-            (symbol, *self._shells(inputs, where, symbol, binding), number * units)
+            (symbol, *self._shells(inputs, symbol, binding), number * units)
             for symbol, number in numbers.items()
         ]
 
     def _shells(
-        self, inputs: Inputs, where: str, symbol: str, binding: str
+        self, inputs: Inputs, symbol: str, binding: str
     ) -> tuple[Shells, AtomicCorrection | None]:
         name = self.shells.get(symbol, f"electrons/{symbol}_shells.csv")
         try:
@@ -154,7 +154,7 @@ class Target(Section):
             if symbol in self.shells or "not found" not in str(error):
                 raise
             raise InputError(
-                f"{where}: no electron shells of '{symbol}' are known (data/{name}): "
+                f"target.formula: no electron shells of '{symbol}' are known (data/{name}): "
                 f"target.shells = {{ {symbol} = 'TABLE' }} names a table"
             ) from None
         if binding == "free":
@@ -162,7 +162,7 @@ class Target(Section):
         if binding == "step":
             return steps, None
         if symbol != "Xe":
-            raise InputError(f"{where}: binding 'rrpa' is for Xe, not {symbol}")
+            raise InputError(f"target.formula: binding 'rrpa' is for Xe, not {symbol}")
         return steps, library.rrpa_ratio(inputs)
 
 

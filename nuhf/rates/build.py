@@ -253,8 +253,7 @@ def template_set(
     label: Label,
     targets: Sequence[Target],
     sources: Sequence[Source],
-    nominal: Response,
-    varied: Mapping[tuple[str, str], Response],
+    response: Response,
     grid: Grid,
 ) -> TemplateSet:
     """Build the templates of one process in one region.
@@ -265,10 +264,8 @@ def template_set(
         Names and axes.
     targets, sources
         What scatters on what.
-    nominal : Response
-        Detector as it is.
-    varied : mapping
-        Detector by nuisance and direction, ``up`` or ``down``.
+    response : Response
+        The detector.
     grid : Grid
         From `recoil_grid`.
 
@@ -276,9 +273,9 @@ def template_set(
     -------
     TemplateSet
         Events, (n_bins * n_time,), the time index running fastest, with the error estimate of
-        the nominal quadrature; variables in their base units.
+        the quadrature; variables in their base units.
     """
-    return templates_of(label, rates_of(targets, sources, grid), nominal, varied)
+    return templates_of(label, rates_of(targets, sources, grid), response)
 
 
 @dataclass(frozen=True)
@@ -326,12 +323,10 @@ def rates_of(targets: Sequence[Target], sources: Sequence[Source], grid: Grid) -
     )
 
 
-def templates_of(
-    label: Label, rates: Rates, nominal: Response, varied: Mapping[tuple[str, str], Response]
-) -> TemplateSet:
+def templates_of(label: Label, rates: Rates, response: Response) -> TemplateSet:
     """Return the templates of rates that are there already; as `template_set`."""
     grid = rates.grid
-    matrix = nominal(grid.nodes)
+    matrix = response(grid.nodes)
     difference = (rates.events * (grid.fine - grid.coarse)) @ matrix.T
     # what lies below the grid, if the integrand went on as at its first node
     below = np.abs(rates.events[:, :1] * matrix[:, 0]) * grid.nodes[0]
@@ -342,7 +337,7 @@ def templates_of(
         label.axes,
         rates.flavours,
         rates.fold(matrix),
-        {key: rates.fold(response(grid.nodes)) for key, response in varied.items()},
+        {},
         _outer(np.abs(difference) + below, rates.rows, rates.times),
         rates.reference,
     )
