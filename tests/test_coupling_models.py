@@ -614,6 +614,9 @@ def test_exclusion_over_the_mass_of_a_mediator():
     assert "mediator_mass_mev,piece,lower,upper,best_fit" in table
     assert len(table.splitlines()) - table.count("#") == 1 + sum(map(len, found.intervals))
     assert found.to_dict()["setting"] == "mediator_mass_mev"
+    # neighbours share what was found about branches of the nuisances, and nothing else
+    (alone,) = nuhf.limit(CSI, "g_b_l", settings={"mediator_mass_mev": at[2]})
+    np.testing.assert_allclose(found.intervals[2], alone.intervals, rtol=1e-9)
     assert not any(note.startswith("mediator_mass_mev =") for note in found.notes)
 
 
