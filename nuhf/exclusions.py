@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,8 +11,9 @@ from numpy.typing import NDArray
 from nuhf import questions
 from nuhf.errors import InputError
 from nuhf.experiments.region import Prepared
-from nuhf.stats.problem import Options, pose
+from nuhf.stats.problem import Options, Problem, pose
 from nuhf.stats.result_base import Provenance, Result, choices, heading, title_of, unit_text
+from nuhf.stats.results import LimitResult
 from nuhf.units import percent
 
 if TYPE_CHECKING:
@@ -24,6 +26,9 @@ FloatArray = NDArray[np.float64]
 Intervals = tuple[tuple[float, float], ...]
 
 MAX_POINTS = 1000
+_EXPLORED = 4
+"""Of how many values of a setting one has its branches of the nuisances looked for: they change
+slowly with it, so that its neighbours start on them."""
 
 
 @dataclass(frozen=True)
@@ -144,16 +149,32 @@ def exclusion(
         raise InputError(f"{setting} is varied and set to {options.settings[setting]:g}: do one")
     if not len(at):
         raise InputError(f"give at least one value of {setting}")
-    found = []
-    for value in at:
-        step(f"{setting} = {value:.3g}")
-        here = replace(options, settings={**options.settings, setting: float(value)})
-        problem = pose(experiments, parameter, here)
-        found.append(questions.limit(problem, cl, method))
+    values = np.asarray(at, dtype=float)
+
+    @cache
+    def posed(i: int) -> Problem:
+        settings = {**options.settings, setting: float(values[i])}
+        return pose(experiments, parameter, replace(options, settings=settings))
+
+    @cache
+    def seeds(i: int) -> FloatArray | None:
+        return questions.explored(posed(i)).seeds
+
+    made: dict[int, LimitResult] = {}
+    order = np.argsort(values)
+    for place, i in enumerate(map(int, order)):
+        step(f"{setting} = {values[i]:.3g}")
+        problem, first = posed(i), place - place % _EXPLORED
+        if method == "delta-chi2":
+            ends = {first, min(first + _EXPLORED, len(order) - 1)}
+            starts = [s for end in ends if (s := seeds(int(order[end]))) is not None]
+            problem = replace(problem, seeds=np.vstack(starts))
+        made[i] = questions.limit(problem, cl, method)
+    found = [made[i] for i in range(len(values))]
     last, varied = found[-1], f"{setting} = "
     return ExclusionResult(
         last.experiments, last.analysis, last.parameter, last.unit, setting, cl, method,
-        np.asarray(at, dtype=float), tuple(one.intervals for one in found),
+        values, tuple(one.intervals for one in found),
         np.array([one.best_fit for one in found]), last.profiled, last.fixed,
         tuple(dict.fromkeys(n for one in found for n in one.notes if not n.startswith(varied))),
         last.provenance,

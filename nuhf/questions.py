@@ -42,7 +42,7 @@ _POOR: Final = 0.01
 def _delta_chi2(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitResult:
     if toys is not None:
         raise InputError("toys: the method delta-chi2 makes none, cls and feldman-cousins do")
-    problem = _with_branches(problem)
+    problem = explored(problem)
     found = _search(problem, cl)
     second = second_optimizer(problem, found.best.value, np.ravel(found.pieces))
     if second.deeper.size:
@@ -77,13 +77,11 @@ def _delta_chi2(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitRe
     )
 
 
-def _with_branches(problem: Problem) -> Problem:
-    """Start all fits on every branch of the nuisances that is deeper somewhere."""
-    found = branches(problem.profiler(), problem.span().grid())
-    if not len(found):
+def explored(problem: Problem) -> Problem:
+    """Start all fits on every branch of the nuisances that is deeper somewhere, if not done."""
+    if problem.seeds is not None:
         return problem
-    seeds = found if problem.seeds is None else np.vstack([problem.seeds, found])
-    return replace(problem, seeds=seeds)
+    return replace(problem, seeds=branches(problem.profiler(), problem.span().grid()))
 
 
 def _free_ends(problem: Problem, found: ProfileIntervals) -> list[float]:
