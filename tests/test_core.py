@@ -104,15 +104,20 @@ def test_unit_suffix(exponent, suffix):
     assert parameters.unit_suffix(exponent) == suffix
 
 
-def test_unknown_parameter_gets_a_suggestion_and_the_list():
+def test_unknown_parameter_gets_a_suggestion_and_near_names():
     with pytest.raises(InputError, match=r"unknown parameter 'qnu_em'; did you mean .*qnu_e") as e:
         parameters.get("qnu_em")
-    assert "allowed:" in str(e.value)
-    assert all(name in str(e.value) for name in NAMES)
+    assert "allowed: qnu_emu, qnu_ee, " in str(e.value)
+    assert len(str(e.value)) < 200
 
 
 def test_suggest_without_a_near_name_only_lists():
     assert parameters.suggest("zzz", ["one", "two"]) == "allowed: one, two"
+    many = [f"nuisance_{i}" for i in range(100)]
+    assert parameters.suggest("nuisance_42x", many).startswith(
+        "did you mean nuisance_42 or nuisance_4? allowed: nuisance_42, nuisance_4, "
+    )
+    assert parameters.suggest("zzz", many).endswith(" and 92 more")
 
 
 # -------------------------------------------------------------------- tables

@@ -185,6 +185,7 @@ def options(
     search: Sequence[float] | None = None,
     settings: Mapping[str, float] | None = None,
     inject: Mapping[str, float] | None = None,
+    mask: Names = (),
 ) -> "Options":
     """Return the options of a model, checked."""
     from nuhf.stats.problem import Options
@@ -201,6 +202,7 @@ def options(
         bracket(search, "search"),
         values(settings, "settings"),
         values(inject, "inject"),
+        names(mask, "mask"),
     )
 
 

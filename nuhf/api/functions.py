@@ -57,6 +57,7 @@ def limit(
     patch: Names = (),
     measurement: str | None = None,
     inject: Mapping[str, float] | None = None,
+    mask: Names = (),
     search: Bracket | None = None,
     toys: int | None = None,
     seed: int | None = None,
@@ -97,6 +98,9 @@ def limit(
         Of a workspace file: JSON patches (``FILE`` or ``PATCHSET.json:NAME``); which measurement.
     inject : mapping, optional
         True values of Asimov data: couplings in base units, nuisances by name.
+    mask : str or sequence of str
+        What is left out: regions or channels by name (with wildcards), or bins of one, counted from
+        0: ``"SR:0,3-5"``.
     search : (float, float), optional
         Range of the parameter in base units.
     toys, seed : int, optional
@@ -122,7 +126,7 @@ def limit(
     nuhf.errors.FitError
         If an interval cannot be determined.
     """
-    chosen = options(anapole, values, profile, fix, engine, asimov, search, settings, inject)
+    chosen = options(anapole, values, profile, fix, engine, asimov, search, settings, inject, mask)
     made = ToyChoices(toys, seed, points, jobs, scheduler, checkpoint, progress)
     posed = posed_limits(names, parameter, cl, method, chosen, made, analysis, patch, measurement)
     return Limits(result for _, result in posed)
@@ -172,6 +176,7 @@ def scan(
     patch: Names = (),
     measurement: str | None = None,
     inject: Mapping[str, float] | None = None,
+    mask: Names = (),
     search: Bracket | None = None,
 ) -> ScanResult:
     """Return the profile likelihood of a parameter.
@@ -185,7 +190,8 @@ def scan(
         both sides.
     cl : float
         Confidence level of that interval.
-    analysis, anapole, values, profile, fix, engine, asimov, settings, patch, measurement, inject
+    analysis, anapole, values, profile, fix, engine, asimov, settings, patch, measurement, inject,
+    mask
         As in `limit`.
     search : (float, float), optional
         Range of the parameter in base units.
@@ -195,7 +201,7 @@ def scan(
     nuhf.stats.results.ScanResult
     """
     check(cl, "delta-chi2")
-    chosen = options(anapole, values, profile, fix, engine, asimov, search, settings, inject)
+    chosen = options(anapole, values, profile, fix, engine, asimov, search, settings, inject, mask)
     problem = one_problem(names, parameter, chosen, analysis, patch, measurement)
     found = None if chosen.search else questions.limit(problem, cl, "delta-chi2")
     return questions.scan(problem, whole(points, "points"), found)
@@ -221,6 +227,7 @@ def contour(
     patch: Names = (),
     measurement: str | None = None,
     inject: Mapping[str, float] | None = None,
+    mask: Names = (),
     toys: int | None = None,
     seed: int | None = None,
     jobs: int | None = None,
@@ -244,7 +251,8 @@ def contour(
         ``delta-chi2`` or ``feldman-cousins``, with 500 toys at each grid point by default.
     window : two pairs of float, optional
         Range of each parameter in base units, for regions that do not close.
-    analysis, anapole, values, profile, fix, engine, asimov, settings, patch, measurement, inject
+    analysis, anapole, values, profile, fix, engine, asimov, settings, patch, measurement, inject,
+    mask
         As in `limit`.
     toys, seed, jobs, scheduler, checkpoint, progress
         As in `limit`.
@@ -272,7 +280,7 @@ def contour(
         )  # fmt: skip
     else:
         profile = (pair[1], *one_or_more(profile, "profile"))
-    chosen = options(anapole, values, profile, fix, engine, asimov, None, settings, inject)
+    chosen = options(anapole, values, profile, fix, engine, asimov, None, settings, inject, mask)
     problem = one_problem(names, pair[0], chosen, analysis, patch, measurement)
     return region(problem, levels, whole(points, "points"), method, made, window)
 
@@ -293,6 +301,7 @@ def fit(
     patch: Names = (),
     measurement: str | None = None,
     inject: Mapping[str, float] | None = None,
+    mask: Names = (),
     toys: int | None = None,
     seed: int | None = None,
     jobs: int | None = None,
@@ -309,7 +318,8 @@ def fit(
     parameter : str, optional
         By default the strength of the SM process, ``norm_cevns`` or ``norm_eves``, with the
         ``significance`` of its discovery.
-    analysis, anapole, values, profile, fix, engine, asimov, settings, patch, measurement, inject
+    analysis, anapole, values, profile, fix, engine, asimov, settings, patch, measurement, inject,
+    mask
         As in `limit`.
     toys, seed, jobs, scheduler, checkpoint, progress
         As in `limit`.
@@ -320,6 +330,6 @@ def fit(
         ``counts`` of a process are events expected, fitted, and the error. With ``toys`` the
         goodness of fit has a p-value from toys.
     """
-    chosen = options(anapole, values, profile, fix, engine, asimov, None, settings, inject)
+    chosen = options(anapole, values, profile, fix, engine, asimov, None, settings, inject, mask)
     made = ToyChoices(toys, seed, None, jobs, scheduler, checkpoint, progress)
     return posed_fit(names, parameter, chosen, made, analysis, patch, measurement)[1]

@@ -248,6 +248,7 @@ class Model:
         fixed_nuisances: NuisanceValues | None = None,
         asimov: bool | None = None,
         inject: Mapping[str, float] | None = None,
+        mask: Names | None = None,
     ) -> "Model":
         """Return a model with some choices changed; templates are not built again."""
         old = self.problem.options
@@ -261,6 +262,7 @@ class Model:
             old.search,
             old.settings,
             old.inject if inject is None else inject,
+            old.mask if mask is None else mask,
         )
         return Model(reposed(self.problem, self.poi if poi is None else poi, new))
 
@@ -314,6 +316,7 @@ def model(
     anapole: Anapole = "standard",
     settings: Mapping[str, float] | None = None,
     inject: Mapping[str, float] | None = None,
+    mask: Names = (),
     engine: Engine = "compiled",
 ) -> Model:
     """Build a model with its data, once; `fit`, `interval`, `scan` and the others take it.
@@ -340,6 +343,8 @@ def model(
         Numbers of the coupling models, such as ``mediator_mass_mev``.
     inject : mapping, optional
         True values of Asimov data: couplings in base units, nuisances by name.
+    mask : str or sequence of str
+        What is left out: regions by name (with wildcards), or bins of one, ``"NAME:0,3-5"``.
     engine : str
         ``compiled`` or ``pyhf``.
 
@@ -349,7 +354,7 @@ def model(
         If anything given is not allowed; the message says what is.
     """
     chosen = options(
-        anapole, fixed, profiled, fixed_nuisances, engine, asimov, None, settings, inject
+        anapole, fixed, profiled, fixed_nuisances, engine, asimov, None, settings, inject, mask
     )
     found = experiments_of(experiments)
     wanted = found[0].loaded.experiment.strength if poi is None else names([poi], "poi")[0]
@@ -369,6 +374,7 @@ def open(
     fixed_nuisances: NuisanceValues = (),
     asimov: bool = False,
     inject: Mapping[str, float] | None = None,
+    mask: Names = (),
     engine: Engine = "compiled",
 ) -> Model:
     """Open a pyhf workspace, ours or anybody's, or combine several, as a model.
@@ -383,7 +389,7 @@ def open(
         JSON patches of a single workspace: files, or ``PATCHSET.json:NAME``.
     measurement : str, optional
         Which measurement, of a workspace that has several.
-    profiled, fixed, fixed_nuisances, asimov, inject, engine
+    profiled, fixed, fixed_nuisances, asimov, inject, mask, engine
         As in `nuhf.model`.
 
     Raises
@@ -393,7 +399,9 @@ def open(
     nuhf.errors.ModelError
         If something is no valid workspace.
     """
-    chosen = options("standard", fixed, profiled, fixed_nuisances, engine, asimov, inject=inject)
+    chosen = options(
+        "standard", fixed, profiled, fixed_nuisances, engine, asimov, inject=inject, mask=mask
+    )
     given = [one if isinstance(one, Mapping) else str(one) for one in several(files)]
     source: Workspaces = read_files(given, names(patch, "patch"), measurement)
     return Model(pose_files(source, None if poi is None else names([poi], "poi")[0], chosen))

@@ -57,6 +57,7 @@ def coverage(
     patch: Names = (),
     measurement: str | None = None,
     inject: Mapping[str, float] | None = None,
+    mask: Names = (),
     search: Bracket | None = None,
     toys: int | None = None,
     seed: int | None = None,
@@ -79,7 +80,8 @@ def coverage(
         Toys at most for the critical value of each toy (``feldman-cousins``; 1000).
     nuisances : mapping, optional
         True nuisances; the others are as fitted to the data at the true value.
-    analysis, anapole, values, profile, fix, engine, asimov, settings, patch, measurement, inject
+    analysis, anapole, values, profile, fix, engine, asimov, settings, patch, measurement, inject,
+    mask
         As in `limit`.
     search : (float, float), optional
         Range of the parameter in base units.
@@ -93,7 +95,7 @@ def coverage(
     check(cl, method)
     if method != "feldman-cousins" and inner is not None:
         raise InputError(f"inner: {method} takes none, feldman-cousins does")
-    chosen = options(anapole, values, profile, fix, engine, asimov, search, settings, inject)
+    chosen = options(anapole, values, profile, fix, engine, asimov, search, settings, inject, mask)
     made = ToyChoices(toys, seed, None, jobs, scheduler, checkpoint, progress).options(1000)
     assert made is not None  # there is a default
     problem = one_problem(names, parameter, chosen, analysis, patch, measurement)
@@ -122,6 +124,7 @@ def exclusion(
     patch: Names = (),
     measurement: str | None = None,
     inject: Mapping[str, float] | None = None,
+    mask: Names = (),
     search: Bracket | None = None,
 ) -> ExclusionResult:
     """Return intervals at values of a setting.
@@ -136,7 +139,8 @@ def exclusion(
         As in `limit`.
     step : callable
         Is told, in words, which value comes next.
-    analysis, anapole, values, profile, fix, engine, asimov, settings, patch, measurement, inject
+    analysis, anapole, values, profile, fix, engine, asimov, settings, patch, measurement, inject,
+    mask
         As in `limit`.
     search : (float, float), optional
         Range of the parameter in base units.
@@ -146,7 +150,7 @@ def exclusion(
     nuhf.exclusions.ExclusionResult
     """
     check(cl, method)
-    chosen = options(anapole, values, profile, fix, engine, asimov, search, settings, inject)
+    chosen = options(anapole, values, profile, fix, engine, asimov, search, settings, inject, mask)
     if patch or measurement:
         raise InputError("a patch and a measurement are of workspace files, not of experiments")
     return find_exclusion(
@@ -171,6 +175,7 @@ def ranking(
     patch: Names = (),
     measurement: str | None = None,
     inject: Mapping[str, float] | None = None,
+    mask: Names = (),
 ) -> RankingResult:
     """Rank the nuisances by their impact on a parameter.
 
@@ -180,7 +185,8 @@ def ranking(
         As in `fit`.
     cl : float
         Confidence level of the interval whose ends are moved, too.
-    analysis, anapole, values, profile, fix, engine, asimov, settings, patch, measurement, inject
+    analysis, anapole, values, profile, fix, engine, asimov, settings, patch, measurement, inject,
+    mask
         As in `limit`.
 
     Returns
@@ -190,7 +196,7 @@ def ranking(
         parts of the error, groups, pulls, correlations. With ``engine="pyhf"`` the fits are
         cabinetry's, without the ends and the parts.
     """
-    chosen = options(anapole, values, profile, fix, engine, asimov, None, settings, inject)
+    chosen = options(anapole, values, profile, fix, engine, asimov, None, settings, inject, mask)
     name = parameter or strength(names)
     return impacts.ranking(
         one_problem(names, name, chosen, analysis, patch, measurement), number(cl, "cl")

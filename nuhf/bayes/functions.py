@@ -43,11 +43,12 @@ def _problem(
     patch: Names = (),
     measurement: str | None = None,
     inject: Mapping[str, float] | None = None,
+    mask: Names = (),
 ) -> Problem:
     """Return the problem whose couplings are those wanted and those profiled."""
     first, rest = (wanted[:1], wanted[1:]) if wanted else ([strength(names) or ""], [])
     free = (*rest, *one_or_more(profile, "profile"))
-    chosen = options(anapole, values, free, fix, "compiled", asimov, None, settings, inject)
+    chosen = options(anapole, values, free, fix, "compiled", asimov, None, settings, inject, mask)
     name = first[0] or None
     if isinstance(names, Model) and not wanted:
         name = None
@@ -70,6 +71,7 @@ def log_density(
     patch: Names = (),
     measurement: str | None = None,
     inject: Mapping[str, float] | None = None,
+    mask: Names = (),
 ) -> LogDensity:
     """Return the posterior log density of couplings and nuisances, for any sampler.
 
@@ -85,7 +87,7 @@ def log_density(
         default), ``flat-magnitude``, ``normal:MEAN,SD``, ``table:FILE``, in base units.
     profile : sequence of str
         Further free couplings, or groups of them, as in `limit`.
-    analysis, anapole, values, fix, asimov, settings, patch, measurement, inject
+    analysis, anapole, values, fix, asimov, settings, patch, measurement, inject, mask
         As in `limit`.
 
     Returns
@@ -102,7 +104,7 @@ def log_density(
     wanted = list(one_or_more(parameter, "parameter"))
     posed = _problem(
         names, wanted, profile, analysis, anapole, values, fix, asimov, settings, patch,
-        measurement, inject,
+        measurement, inject, mask,
     )  # fmt: skip
     return of_problem(posed, prior)
 
@@ -126,13 +128,14 @@ def posterior(
     patch: Names = (),
     measurement: str | None = None,
     inject: Mapping[str, float] | None = None,
+    mask: Names = (),
 ) -> Posterior:
     """Return the posterior of one or several couplings, by importance sampling.
 
     Parameters
     ----------
     names, parameter, prior, profile, analysis, anapole, values, fix, asimov, settings, patch, \
-measurement, inject
+measurement, inject, mask
         As in `log_density`. The couplings in ``parameter`` each get a marginal density and a
         region of highest density; those of ``profile`` are free and integrated out.
     cl : float
@@ -155,7 +158,7 @@ measurement, inject
     density = log_density(
         names, parameter, prior=prior, profile=profile, analysis=analysis, anapole=anapole,
         values=values, fix=fix, asimov=asimov, settings=settings, patch=patch,
-        measurement=measurement, inject=inject,
+        measurement=measurement, inject=inject, mask=mask,
     )  # fmt: skip
     wanted = list(one_or_more(parameter, "parameter"))
     axes = {axis.name: axis for axis in density.axes}

@@ -147,7 +147,8 @@ def _with_options(message: str) -> str:
 
     same = ("analysis", "profile", "fix", "engine", "asimov", "patch", "measurement", "toys",
             "seed", "points", "jobs", "scheduler", "checkpoint", "inner", "true", "cl", "method",
-            "hepdata", "encoding", "decorrelate", "correlate", "poi", "anapole")  # fmt: skip
+            "hepdata", "encoding", "decorrelate", "correlate", "poi", "anapole", "inject",
+            "mask")  # fmt: skip
     words = {name: f"--{name} " for name in same}
     words |= {"search": "--range ", "values": "--set ", "settings": "--setting ",
               "parameter": "-p ", "nuisances": "--nuisance "}  # fmt: skip

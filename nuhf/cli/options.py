@@ -140,6 +140,9 @@ _source: tuple[Decorator, ...] = (
     click.option("--inject", multiple=True, metavar="NAME=VALUE",
                  help="Use the expectation with a coupling or nuisance at this value instead of "
                       "the data, and fit as usual; repeatable."),
+    click.option("--mask", multiple=True, metavar="CHANNEL[:BINS]",
+                 help="Leave out a region or channel, or bins of it counted from 0 (SR:0,3-5); the "
+                      "name may have wildcards. Repeatable."),
     click.option("--patch", multiple=True, metavar="FILE[:NAME]",
                  help="Of a workspace file: JSON patch, or NAME of a patch set; repeatable."),
     click.option("--measurement", metavar="NAME",
@@ -311,6 +314,7 @@ def keywords(
     search: tuple[float, float] | None = None,
     numbers: tuple[str, ...] = (),
     inject: tuple[str, ...] = (),
+    mask: tuple[str, ...] = (),
     patch: tuple[str, ...] = (),
     measurement: str | None = None,
 ) -> dict[str, Any]:
@@ -326,6 +330,7 @@ def keywords(
         "asimov": asimov,
         "settings": parse_numbers(numbers),
         "inject": parse_injected(inject),
+        "mask": mask,
         "patch": patch,
         "measurement": measurement,
     }

@@ -54,6 +54,7 @@ def posterior(
     fix: tuple[str, ...],
     asimov: bool,
     inject: tuple[str, ...],
+    mask: tuple[str, ...],
     patch: tuple[str, ...],
     measurement: str | None,
     save_draws: Path | None,
@@ -76,7 +77,7 @@ def posterior(
             seed=seed, profile=profile, analysis=analysis, anapole=anapole,
             values=options.parse_values(settings), fix=fix, asimov=asimov,
             settings=options.parse_numbers(numbers), patch=patch, measurement=measurement,
-            inject=options.parse_injected(inject),
+            inject=options.parse_injected(inject), mask=mask,
         )  # fmt: skip
     if output is not None:
         from nuhf.cli import artefacts

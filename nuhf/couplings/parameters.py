@@ -116,13 +116,22 @@ PARAMETERS: Final[Mapping[str, Parameter]] = _Lazy(_parameters)
 """Every parameter by name."""
 
 
+_MANY: Final = 24
+_SHOWN: Final = 8
+"""Of more names than the first number, a message shows as many as the second, nearest first."""
+
+
 def suggest(word: str, allowed: Iterable[str]) -> str:
-    """Return the end of an error message: the nearest allowed names, or all of them."""
+    """Return the end of an error message: near names, and the allowed ones, of many a few."""
     names = list(allowed)
     folded = {name.lower(): name for name in names}
     near = [folded[n] for n in difflib.get_close_matches(word.lower(), folded, n=2)]
     hint = f"did you mean {' or '.join(near)}? " if near else ""
-    return f"{hint}allowed: {', '.join(names)}"
+    if len(names) <= _MANY:
+        return f"{hint}allowed: {', '.join(names)}"
+    close = difflib.get_close_matches(word.lower(), folded, n=_SHOWN, cutoff=0.0)
+    others = len(names) - _SHOWN
+    return f"{hint}allowed: {', '.join(folded[n] for n in close)} and {others} more"
 
 
 def get(name: str) -> Parameter:

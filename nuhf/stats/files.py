@@ -15,6 +15,7 @@ from nuhf.errors import Caveat, InputError
 from nuhf.histfactory.describe import Channel, Coupling, Description, Free, Sample
 from nuhf.likelihood.engines import Engine, engine
 from nuhf.stats.held import expectation, fixed_nuisances, sizes, with_fixed
+from nuhf.stats.mask import masked_workspace
 from nuhf.stats.problem import Options, Problem
 from nuhf.stats.result_base import Provenance, provenance
 from nuhf.workspaces import names
@@ -225,7 +226,8 @@ def pose_files(source: Workspaces, interest: str | None, options: Options) -> Fi
     """
     if options.anapole != "standard":
         raise InputError("the convention of the anapole moment is for experiments, not for files")
-    model, _ = load_model(source.spec)
+    content = masked_workspace(source.spec, options.mask)
+    model, _ = load_model(content)
     wanted = [_find(model, name, source) for name in (interest or source.poi, *options.profile)]
     held = {_find(model, n, source): value for n, value in options.values.items()}
     for name in wanted:
@@ -234,7 +236,7 @@ def pose_files(source: Workspaces, interest: str | None, options: Options) -> Fi
     known = {name: parameter(name) for name in model.config.par_order}
     fixed: dict[str, float | None] = {n: known[n].to_fit(v) for n, v in held.items()}
     fixed |= fixed_nuisances(options.fix, model, [*wanted, *held]) if options.fix else {}
-    spec = with_fixed(source.spec, fixed, sizes(model))
+    spec = with_fixed(content, fixed, sizes(model))
     _float(spec, model, wanted, known[wanted[0]], options.search)
     model, data = load_model(spec)
     chosen = engine(options.engine, model)

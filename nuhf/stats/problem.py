@@ -20,6 +20,7 @@ from nuhf.likelihood.evaluate import CompiledModel, compile_model
 from nuhf.physics.couplings import sm_charge_radius
 from nuhf.stats.held import expectation, fixed_nuisances, sizes, with_fixed
 from nuhf.stats.intervals import ScanRange
+from nuhf.stats.mask import masked_description
 from nuhf.stats.result_base import OptionsRecord, Provenance, provenance
 from nuhf.workspaces import encode
 from nuhf.workspaces.native import load_model
@@ -92,6 +93,8 @@ class Options:
         Numbers of the models of couplings, such as ``mediator_mass_mev``.
     inject : mapping
         Truth of Asimov data: couplings in base units, nuisances.
+    mask : tuple of str
+        What is left out: ``CHANNEL`` or ``CHANNEL:BINS``; the name may have wildcards.
     """
 
     anapole: str = "standard"
@@ -103,6 +106,7 @@ class Options:
     search: tuple[float, float] | None = None
     settings: Mapping[str, float] = field(default_factory=dict)
     inject: Mapping[str, float] = field(default_factory=dict)
+    mask: tuple[str, ...] = ()
 
     def summary(self) -> OptionsRecord:
         """Return the options as plain data for the provenance."""
@@ -119,6 +123,8 @@ class Options:
             content["settings"] = dict(self.settings)
         if self.inject:
             content["inject"] = dict(self.inject)
+        if self.mask:
+            content["mask"] = list(self.mask)
         return content
 
 
@@ -200,6 +206,8 @@ class Problem:
             low, high = self.options.search
             where = f"searched within {low:g} to {high:g} only"
             found.append(Caveat(f"{where}: minima and pieces outside are not seen"))
+        if self.options.mask:
+            found.append(Caveat(f"left out: {', '.join(self.options.mask)}"))
         if self.options.asimov or self.options.inject:
             known = {**self.options.values, **self.options.inject}
             given = [f"{name} = {value:g}" for name, value in known.items()]
@@ -346,6 +354,7 @@ def _injected(
     others = [name for name in inject if name in parameters.PARAMETERS and name not in floated]
     held = {name: value for name, value in options.values.items() if name not in inject}
     description = assemble.describe(experiments, [*floated, *others], held, options.anapole)
+    description = masked_description(description, options.mask)
     model, _ = load_model(encode.native(description), validate=False)
     known = {c.parameter.name: c.parameter for c in description.couplings}
     truth = {
@@ -382,6 +391,7 @@ def pose(experiments: Sequence[Prepared], interest: str, options: Options) -> Pr
     description = assemble.describe(
         experiments, [interest, *profiled], options.values, options.anapole
     )
+    description = masked_description(description, options.mask)
     spec = encode.native(description)
     model, data = load_model(spec, validate=False)
     if options.fix:

@@ -51,6 +51,7 @@ class OptionsRecord(TypedDict, total=False):
     range: list[float] | None
     settings: dict[str, float]
     inject: dict[str, float]
+    mask: list[str]
     priors: dict[str, str]
 
 

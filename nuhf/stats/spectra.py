@@ -28,10 +28,11 @@ def region_spectra(problem: Problem, point: FloatArray | None = None) -> list[Re
 
 def _of_experiments(problem: Problem, full: Mapping[str, FloatArray]) -> list[RegionSpectrum]:
     description, places = problem.description, problem.description.bins
-    regions = [(one, region) for one in problem.experiments for region in one.regions]
-    regions.sort(key=lambda pair: pair[1].name)  # as the channels of the description
+    regions = {r.name: (one, r) for one in problem.experiments for r in one.regions}
     found = []
-    for (one, region), channel in zip(regions, description.channels, strict=True):
+    for channel in description.channels:  # without those that are left out
+        one, region = regions[channel.name]
+        whole = channel.observed.size == region.observed.size
         here = places[channel.name]
         counts = problem.data[here]
         base = sum(s.counts for s in channel.samples if s.process == PEDESTAL)
@@ -40,7 +41,7 @@ def _of_experiments(problem: Problem, full: Mapping[str, FloatArray]) -> list[Re
             RegionSpectrum(
                 one.loaded.experiment.title,
                 region.name,
-                region.axes,
+                region.axes if whole else _numbered(channel.observed.size),
                 np.asarray((counts - base) / channel.scale),
                 np.sqrt(counts) / channel.scale,
                 {n: np.asarray(row[here] / channel.scale) for n, row in full.items() if n in local},
@@ -48,6 +49,11 @@ def _of_experiments(problem: Problem, full: Mapping[str, FloatArray]) -> list[Re
             )
         )
     return found
+
+
+def _numbered(size: int) -> tuple[Axis, ...]:
+    """An axis of bins without edges."""
+    return (Axis("bin", tuple(float(x) for x in range(size + 1))),)
 
 
 def _of_files(problem: Problem, full: Mapping[str, FloatArray]) -> list[RegionSpectrum]:
@@ -59,7 +65,7 @@ def _of_files(problem: Problem, full: Mapping[str, FloatArray]) -> list[RegionSp
             RegionSpectrum(
                 problem.names[0],
                 channel.name,
-                (Axis("bin", tuple(float(x) for x in range(counts.size + 1))),),
+                _numbered(counts.size),
                 counts,
                 np.sqrt(np.maximum(counts, 0.0)),
                 {n: row[here] for n, row in full.items() if n in local},

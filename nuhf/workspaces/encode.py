@@ -22,7 +22,13 @@ from nuhf.errors import InputError
 from nuhf.histfactory.describe import Channel, Coupling, Description, Norm, Sample, Shape
 from nuhf.workspaces import names
 from nuhf.workspaces.hs3 import hs3
-from nuhf.workspaces.interference import Factor, positive_factors, steep_factors, weights
+from nuhf.workspaces.interference import (
+    Factor,
+    GentleFactorError,
+    positive_factors,
+    steep_factors,
+    weights,
+)
 
 __all__ = [
     "ENCODINGS",
@@ -46,6 +52,9 @@ STOCK_REACH: Final = 50.0
 Measured on the 15 shipped files that interfere: with 20 the largest error where 2NLL < 9 is 0.01,
 with 50 it is 0.003; with 200 it is 1e-4, but pyhf's default optimizer stops early in free fits of
 two files (1.5 and 0.35 too high), as the parameter moves in steps too small for it."""
+
+_WIDER_REACHES: Final = (10 * STOCK_REACH, 100 * STOCK_REACH, 1000 * STOCK_REACH)
+"""Tried for squares, which nuclei need at charges far beyond the range that electrons leave."""
 
 _PLAIN_ERRORS: Final = (0.03, 30.0)
 """Statistical errors of a coupling without interference that optimizers expect: outside, stock
@@ -164,9 +173,9 @@ def encode(description: Description, encoding: str) -> Json:
     return stock(description, positive=encoding == "stock-positive")
 
 
-def stock_exponent(coupling: Coupling) -> int:
-    """Power of ten of the stock parameter's unit Q, at least `STOCK_REACH` times the range."""
-    reach = STOCK_REACH * max(abs(coupling.low), abs(coupling.high))
+def stock_exponent(coupling: Coupling, reach: float = STOCK_REACH) -> int:
+    """Power of ten of the stock parameter's unit Q, at least ``reach`` times the range."""
+    reach *= max(abs(coupling.low), abs(coupling.high))
     return coupling.parameter.exponent + int(np.ceil(np.log10(reach) - 1e-9))
 
 
@@ -179,7 +188,7 @@ class _Alias:
     interferes: bool = True
 
 
-def _aliases(description: Description) -> dict[str, _Alias]:
+def _aliases(description: Description, reach: float) -> dict[str, _Alias]:
     squares = {
         name
         for region in description.channels
@@ -191,7 +200,7 @@ def _aliases(description: Description) -> dict[str, _Alias]:
     for coupling in description.couplings:
         parameter = coupling.parameter
         if parameter.fit_name in squares:
-            exponent = stock_exponent(coupling)
+            exponent = stock_exponent(coupling, reach)
             name = parameter.fit_stem + unit_suffix(exponent)
             found[parameter.fit_name] = _Alias(name, 10.0 ** (exponent - parameter.exponent))
         elif not parameter.strength_of:
@@ -226,7 +235,19 @@ def stock(description: Description, *, positive: bool = False) -> Json:
         If a coupling occurs with a power above 2, or samples that are small or positive do not
         exist.
     """
-    aliases = _aliases(description)
+    for reach in (STOCK_REACH, *(_WIDER_REACHES if positive else ())):
+        try:
+            return _stock(description, positive, reach)
+        except GentleFactorError:
+            continue
+    raise InputError(
+        f"stock-positive: the rates see {description.couplings[0].parameter.name} on scales too "
+        "far apart for one unit: use the stock or the native encoding"
+    )
+
+
+def _stock(description: Description, positive: bool, reach: float) -> Json:
+    aliases = _aliases(description, reach)
     parameters = []
     for coupling in description.couplings:
         name = coupling.parameter.fit_name

@@ -34,6 +34,7 @@ from nuhf.errors import InputError
 
 __all__ = [
     "Factor",
+    "GentleFactorError",
     "code4_coefficients",
     "curved_factor",
     "interference_samples",
@@ -150,6 +151,10 @@ def _first(small: Callable[[float], NDArray[np.bool_]], unit: float) -> float:
     )
 
 
+class GentleFactorError(InputError):
+    """A square changes too little over the unit of its coupling for a normsys: take a larger Q."""
+
+
 def curved_factor(slope: float, curvature: float) -> tuple[float, float]:
     """Return ``hi`` and ``lo`` of the normsys 1 + slope alpha + curvature alpha^2 + ...
 
@@ -164,7 +169,7 @@ def curved_factor(slope: float, curvature: float) -> tuple[float, float]:
     start = np.log(4.0 + curvature)
     solved = root(off, [start, start], tol=1e-13)
     if not np.abs(off(solved.x)).max() < 1e-9:
-        raise InputError(f"no normsys has slope {slope:g} and curvature {curvature:g}")
+        raise GentleFactorError(f"no normsys has slope {slope:g} and curvature {curvature:g}")
     hi, lo = np.exp(solved.x)
     return float(hi), float(lo)
 
