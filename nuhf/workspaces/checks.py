@@ -151,8 +151,9 @@ def _by_sample(model: pyhf.pdf.Model, points: FloatArray) -> FloatArray:
 def _negative_totals(spec: Json, model: pyhf.pdf.Model, points: FloatArray) -> Iterator[Finding]:
     """Negative expectations inside the bounds of the POI.
 
-    An error for a whole channel, and for a process of ours in a channel of counts: its samples
-    are monomials, which may be negative one by one. A warning for a single sample of others.
+    An error for our channels, and for a process of ours in a channel of counts: its samples are
+    monomials, which may be negative one by one. A warning for others: bounds such as -5 to 5 are
+    common, and fits stay where the expectation is positive; at its start `likelihood` sees to it.
     """
     counts = _by_sample(model, points)
     index = {name: i for i, name in enumerate(model.config.samples)}
@@ -166,14 +167,14 @@ def _negative_totals(spec: Json, model: pyhf.pdf.Model, points: FloatArray) -> I
         everything = [i for rows in groups.values() for i in rows]
         region = counts[:, :, bins]
         scale = float(np.abs(region[:, everything].sum(axis=1)).max())
-        total = _lowest("error", "sum of all samples", region[:, everything], scale, model, points)
+        severity: Severity = "error" if mine else "warning"
+        total = _lowest(severity, "sum of all samples", region[:, everything], scale, model, points)
         if total is not None:
             yield _in_channel(channel, total)
             continue
         if mine and PEDESTAL in groups:
             continue  # parts of a measured number, such as a weak charge, have any sign
         for process, rows in groups.items():
-            severity: Severity = "error" if mine else "warning"
             what = f"{'process' if mine else 'sample'} {process}"
             found = _lowest(severity, what, region[:, rows], scale, model, points)
             if found is not None:

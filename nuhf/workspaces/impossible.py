@@ -23,9 +23,10 @@ def places(spec: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def refuse_version(content: Mapping[str, Any]) -> None:
-    """Refuse a version that is none: pyhf makes a path of it (`ModelError`)."""
+    """Refuse a version without a schema: pyhf makes a path of it (`ModelError`)."""
     version = content.get("version")
-    if not (isinstance(version, str) and re.fullmatch(r"\d+\.\d+\.\d+", version)):
+    looks_like_one = isinstance(version, str) and re.fullmatch(r"\d+\.\d+\.\d+", version)
+    if not (looks_like_one and (pyhf.schema.path / str(version)).is_dir()):
         raise ModelError(
             "the specification does not follow the pyhf schema: its version is "
             f"{repr(version)[:40]}, and must be '{pyhf.schema.version}'"
@@ -38,9 +39,12 @@ def refuse_shape(spec: Mapping[str, Any]) -> None:
     Raises
     ------
     ModelError
-        For a version that is none, a channel of more than 100 000 bins, or more numbers than a
-        hundred samples of that many bins.
+        For a model specification, a version without a schema, a channel of more than 100 000
+        bins, or more numbers than a hundred samples of that many bins.
     """
+    missing = [key for key in ("observations", "measurements", "version") if key not in spec]
+    if "channels" in spec and len(missing) == 3:
+        raise ModelError(f"a model specification, no workspace: it has no {', '.join(missing)}")
     refuse_version(spec)
     channels = spec.get("channels")
     samples = [
