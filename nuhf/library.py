@@ -252,9 +252,8 @@ def _lines(inputs: Inputs, name: str) -> solar.Component:
 
 def _continuum(inputs: Inputs, name: str) -> solar.Component:
     table = inputs.table(f"solar/spectrum_{name}.csv", ["e_mev", "density_per_mev"])
-    energy, density = table.non_negative("e_mev"), table.non_negative("density_per_mev")
-    if np.any(np.diff(energy) <= 0):
-        raise InputError(f"{table.path}: the energies in column 'e_mev' do not increase")
+    table.non_negative("e_mev")
+    energy, density = table.increasing("e_mev"), table.non_negative("density_per_mev")
     return solar.Component(name, energy, density / np.trapezoid(density, energy))
 
 

@@ -63,6 +63,15 @@ class Table:
         """
         return bin_edges(str(self.path), self.columns, low, high)
 
+    def increasing(self, name: str) -> FloatArray:
+        """Return a column after checking that every entry is above the one before."""
+        values = self[name]
+        if np.any(np.diff(values) <= 0):
+            row = int(np.argmax(np.diff(values) <= 0))
+            raise InputError(f"{self.path}: column '{name}' does not increase: "
+                             f"{values[row]:g} is followed by {values[row + 1]:g}")  # fmt: skip
+        return values
+
     def fraction(self, name: str) -> FloatArray:
         """Return a column after checking that every entry is in 0 to 1 (`InputError`)."""
         values = self.non_negative(name)

@@ -286,8 +286,6 @@ def test_flavours_differ_only_through_their_couplings():
 
 def test_coupling_schemes():
     schemes = library.coupling_schemes()
-    assert not schemes["tree"].contains_sm_radius
-    assert all(schemes[name].contains_sm_radius for name in schemes if name != "tree")
     # Khan (2023) below eq 3: g_p = 2 g_u + g_d, g_n = g_u + 2 g_d
     khan = schemes["khan2023"]
     for flavour, up, down in (("e", 0.197, -0.353), ("mu", 0.191, -0.350)):

@@ -151,7 +151,7 @@ def test_tabulated_quenching_is_not_extrapolated():
     table = TableQuenching(np.array([2e-3, 4e-3]), np.array([0.04, 0.06]))
     np.testing.assert_allclose(table(np.array([3e-3])), 3e-3 * 0.05)
     for outside in (1.9e-3, 4.1e-3):
-        with pytest.raises(InputError, match="is outside 2 to 4 keV"):
+        with pytest.raises(InputError, match="are outside 2 to 4 keV"):
             table(np.array([outside]))
 
 

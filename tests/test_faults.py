@@ -212,7 +212,7 @@ WORDS = [
      "backgrounds.ec_l_on.kind = 'peak' (did you mean peaks? allowed: product, control, bins, "
      "exponential, peaks, spectrum, flat, lines)"),
     ("dresden-2", ("backgrounds", "ec_l_on", "shares"), [1.0],
-     "backgrounds.ec_l_on: as many shares as energies_kev are needed"),
+     "backgrounds.ec_l_on: 2 energies_kev and 1 shares: as many of each are needed"),
     ("dresden-2", ("backgrounds", "ec_l_on", "shares"), [1.0, -1.0],
      "backgrounds.ec_l_on.shares[entry 2] = -1.0 (allowed: number greater than 0)"),
     ("dresden-2", ("backgrounds", "ec_l_on"), 3,

@@ -218,7 +218,7 @@ def test_printed_fef_fit_has_poles():
      ("khan2022-lindhard", 7.0), ("lindhard", -1.0), ("ybe", float("nan"))],
 )  # fmt: skip
 def test_quenching_is_not_extrapolated(name, recoil_kev):
-    with pytest.raises(InputError, match="is outside"):
+    with pytest.raises(InputError, match="are outside"):
         library_curve(f"ge-{name}")(np.array([recoil_kev * KEV]))
 
 

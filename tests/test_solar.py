@@ -194,7 +194,7 @@ def test_broken_spectra_are_refused(tmp_path):
         return library.components(names, Inputs([tmp_path]))
 
     write_text(folder / "spectrum_pp.csv", "\n".join([*lines[:-1], lines[-2]]))
-    with pytest.raises(InputError, match="do not increase"):
+    with pytest.raises(InputError, match="does not increase"):
         components("pp")
     write_text(folder / "lines.toml", "be7 = [{ energy_mev = 0.86, fraction = 0.9 }]\n")
     with pytest.raises(InputError, match="the lines of be7 do not add up to 1"):

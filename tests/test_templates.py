@@ -15,7 +15,7 @@ from nuhf.couplings import parameters
 from nuhf.couplings.electromagnetic import RADIUS_SHIFT
 from nuhf.detector.efficiency import LogisticEfficiency
 from nuhf.detector.quenching import PolynomialQuenching
-from nuhf.detector.response import accepted_fractions
+from nuhf.detector.response import rebin
 from nuhf.detector.smearing import GammaSmearing
 from nuhf.errors import InputError
 from nuhf.library import read_nuclides
@@ -83,8 +83,10 @@ def setup():
     sources = [
         build.Source(
             name, spectrum, fluence,
-            accepted_fractions(
-                profiles[name].edges_us, profiles[name].fraction, T_EDGES, DETECTOR.time
+            rebin(
+                profiles[name].edges_us,
+                profiles[name].fraction * DETECTOR.time.mean(profiles[name].edges_us),
+                T_EDGES,
             ),
         )
         for name, spectrum in sns.decay_at_rest().items()

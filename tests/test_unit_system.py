@@ -502,6 +502,10 @@ PHYSICS = {
     "spectra.histogram_spectrum": gives(
         PROBED, "e", Q(np.array([1.0, 3.0, 10.0]), E), np.array([0.2, 0.8]), pick=probe
     ),
+    "spectra.straight": gives(
+        ONE, Q(np.array([1.0, 10.0]), E), np.array([0.2, 0.8]),
+        pick=lambda density, s: density(np.array([2.0, 3.0]) * s(1.0, E)),
+    ),
 }  # fmt: skip
 
 # -------------------------------------------------------------------- detectors
@@ -579,7 +583,7 @@ def stepped(n, s):
 
 
 def everything(n, _s):
-    return n.efficiency.FullEfficiency(0.7)
+    return n.efficiency.FullEfficiency()
 
 
 def rising(n, s):
@@ -636,8 +640,6 @@ DETECTOR = {
     "response.signal_nodes": gives([E, E], BINS, Q(1e-4, E), Q(1e-4, E)),
     "response.weighted_bins": gives(E, BINS, LIGHT, LIGHT, np.ones(4)),
     "response.rebin": gives(ONE, BINS, np.ones(4), Q(BINS.value[1:] * 0.9, E)),
-    "response.accepted_fractions": gives(ONE, TIMES, np.ones(3), TIMES * 0.9, late),
-    "response.rebin_counts": gives(ONE, PE[:-1], PE[1:], np.ones(PE.size - 1), PE[::2]),
 }  # fmt: skip
 
 # --------------------------------------------------- from the spectrum to counts
@@ -696,7 +698,7 @@ def templates(n, s):
 ENGINE = {
     # events, which know of no unit but that of the radius
     "build.template_set": gives(
-        BY_MONOMIAL, label, part(reactor, 0), part(reactor, 1), part(reactor, 2), {}, grid,
+        BY_MONOMIAL, label, part(reactor, 0), part(reactor, 1), part(reactor, 2), grid,
         pick=lambda found, s: found.nominal["nuebar"],
     ),
     "build.nucleus": gives(
@@ -730,7 +732,7 @@ GOLDEN = "not varied here: golden numbers with units test them (equivalent photo
 DECLARED = "declares what a curve, an efficiency or a smearing has; no code"
 NOT_COVERED = {
     NO_NUMBER: (
-        "couplings.WeakCouplings.contains_sm_radius", "reactor_models.Model.total",
+        "reactor_models.Model.total",
         "reactor_models.Piece.file", "efficiency.FullEfficiency.cuts", "templates.Axis.bins",
         "templates.Axis.column", "templates.Axis.edge_columns",
         "templates.Axis.quantity", "templates.Axis.unit", "templates.TemplateSet.bins",

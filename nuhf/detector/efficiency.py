@@ -43,9 +43,8 @@ class Efficiency(Protocol):
 
 @dataclass(frozen=True)
 class FullEfficiency:
-    """Everything is accepted, or the same share everywhere."""
+    """Everything is accepted."""
 
-    share: float = 1.0
     threshold: float = -np.inf
     straight: bool = True
 
@@ -55,8 +54,8 @@ class FullEfficiency:
         return np.array([])
 
     def __call__(self, signal: FloatArray) -> FloatArray:
-        """Return the share (see `Efficiency`)."""
-        return np.full(np.shape(signal), self.share)
+        """Return 1 (see `Efficiency`)."""
+        return np.ones(np.shape(signal))
 
 
 @dataclass(frozen=True)

@@ -51,8 +51,8 @@ def _inside(recoil: FloatArray, recoil_range: tuple[float, float]) -> FloatArray
     low, high = recoil_range
     if recoil.size and not (recoil.min() >= low and recoil.max() <= high):
         raise InputError(
-            f"quenching: recoil {recoil.min() / KEV:.4g} to {recoil.max() / KEV:.4g} keV "
-            f"is outside {low / KEV:.4g} to {high / KEV:.4g} keV"
+            f"recoils of {recoil.min() / KEV:.4g} to {recoil.max() / KEV:.4g} keV "
+            f"are outside {low / KEV:.4g} to {high / KEV:.4g} keV"
         )
     return recoil
 
@@ -88,7 +88,7 @@ class PolynomialQuenching:
         recoil = _inside(recoil, self.recoil_range)
         energy = np.polynomial.polynomial.polyval(recoil, [0.0, *self.coefficients])
         if np.any(energy <= 0):
-            raise InputError("quenching: the polynomial gives no positive light for some recoil")
+            raise InputError("the polynomial gives no positive light for some recoil")
         return np.asarray(energy)
 
 
@@ -113,7 +113,7 @@ class LindhardQuenching:
 
     def __post_init__(self) -> None:
         if not 0 < self.k < 1:
-            raise InputError(f"quenching: Lindhard's k = {self.k!r} is not between 0 and 1")
+            raise InputError(f"Lindhard's k = {self.k!r} is not between 0 and 1")
 
     def __call__(self, recoil: FloatArray) -> FloatArray:
         """Return E_ee in MeV (see `Quenching`)."""
@@ -231,7 +231,7 @@ class MixedQuenching:
         recoil = np.asarray(recoil, dtype=float)
         energy = sum((w * curve(recoil) for w, curve in self.parts), np.zeros_like(recoil))
         if np.any(energy < 0):
-            raise InputError("quenching: the weights of the curves make E_ee negative")
+            raise InputError("the weights of the curves make E_ee negative")
         return np.asarray(energy)
 
 
@@ -253,7 +253,7 @@ def recoil_at(curve: Quenching, energy_mev: float) -> float:
     grid[[0, -1]] = ends
     reached = curve(grid) >= energy_mev
     if not reached.any():
-        raise InputError(f"quenching: E_ee = {energy_mev / KEV:g} keV is never reached")
+        raise InputError(f"E_ee = {energy_mev / KEV:g} keV is never reached")
     first = int(np.argmax(reached))
     if first == 0:
         return low

@@ -1,17 +1,14 @@
-"""Quadrature in a signal, and rebinning of histograms and counts."""
+"""Quadrature in a signal, and rebinning of histograms."""
 
 import itertools
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nuhf.detector.efficiency import ExponentialTimeEfficiency
 from nuhf.errors import InputError
 
 __all__ = [
-    "accepted_fractions",
     "rebin",
-    "rebin_counts",
     "signal_nodes",
     "weighted_bins",
 ]
@@ -93,53 +90,3 @@ def rebin(edges_old: FloatArray, content: FloatArray, edges_new: FloatArray) -> 
         )
     cumulative = np.concatenate([[0.0], np.cumsum(content)])
     return np.diff(np.interp(edges_new, edges_old, cumulative))
-
-
-def accepted_fractions(
-    edges_old: FloatArray,
-    content: FloatArray,
-    edges_new: FloatArray,
-    efficiency: ExponentialTimeEfficiency,
-) -> FloatArray:
-    """Time histogram times efficiency, in new bins; not renormalised.
-
-    The efficiency is averaged over each old bin, over which the profile is taken as flat.
-    """
-    return rebin(edges_old, content * efficiency.mean(edges_old), edges_new)
-
-
-def rebin_counts(
-    lower: FloatArray, upper: FloatArray, counts: FloatArray, edges: FloatArray
-) -> FloatArray:
-    """Sum counts of cells into bins along one axis; a cell must lie in one bin or outside all.
-
-    Parameters
-    ----------
-    lower, upper : ndarray
-        Cell edges (n_cells,).
-    counts : ndarray
-        Counts, (n_cells,) or (n_cells, k).
-    edges : ndarray
-        Bin edges (n_bins + 1,).
-
-    Returns
-    -------
-    ndarray
-        Shape (n_bins,) or (n_bins, k).
-
-    Raises
-    ------
-    InputError
-        If an edge cuts through a cell.
-    """
-    index = np.searchsorted(edges, lower + 1e-9, side="right") - 1
-    end = np.searchsorted(edges, upper - 1e-9, side="right") - 1
-    if np.any(index != end):
-        cell = int(np.argmax(index != end))
-        raise InputError(
-            f"a bin edge cuts the cell {lower[cell]:g} to {upper[cell]:g} of the count table"
-        )
-    inside = (index >= 0) & (index < edges.size - 1)
-    result = np.zeros((edges.size - 1, *counts.shape[1:]))
-    np.add.at(result, index[inside], counts[inside])
-    return result

@@ -14,7 +14,14 @@ from nuhf.detector.efficiency import exponential_fractions
 from nuhf.detector.gaussian import bin_probabilities
 from nuhf.errors import InputError
 from nuhf.experiments.data import Bins, Counts, RegionSection, binned, row_per_bin
-from nuhf.experiments.parts import Name, NonNegative, Origin, Part, Positive, among
+from nuhf.experiments.parts import (
+    Name,
+    NonNegative,
+    Origin,
+    Part,
+    Positive,
+    equally_long,
+)
 from nuhf.experiments.responses import BuiltResponse
 from nuhf.inputs import Inputs
 from nuhf.rates.templates import Axis
@@ -63,11 +70,12 @@ class Surroundings:
         """Return the range of an axis that events refer to."""
         return self.section.reference_range.get(axis.name, (axis.edges[0], axis.edges[-1]))
 
-    def days(self, kind: str) -> float:
-        """Return the live time in days (`InputError` without one)."""
-        if self.section.live_days is None:
-            raise InputError(f"{self.bins.where}: a background of kind '{kind}' needs live_days")
-        return self.section.live_days
+    @property
+    def axis(self) -> Axis:
+        """The only axis besides time (`InputError` if there are more)."""
+        if len(self.bins.signal) != 1:
+            raise InputError("its kind is for one axis and time")
+        return self.bins.signal[0]
 
 
 class Background(Part):
@@ -131,10 +139,9 @@ class Product(Background):
     def counts(self, around: Surroundings) -> FloatArray:
         """Return the product in the bins."""
         axes = around.bins.axes
-        try:
-            among("tables", (axis.name for axis in axes), self.tables)
-        except ValueError as error:
-            raise InputError(str(error)) from None
+        for axis in axes:
+            if axis.name not in self.tables:
+                raise InputError(f"tables.{axis.name}: required, not given (a table)")
         if self.events is None:
             if around.beam_gwh is None:
                 raise InputError("give events, or the beam_energy_gwh of the source")
@@ -180,11 +187,9 @@ class Control(Background):
             low, high = (table[column] for column in axis.edge_columns)
             span = spans[axis.name]
             counts = np.where((low >= span[0]) & (high <= span[1]), counts, 0.0)
-        signal = around.bins.signal
-        if len(signal) != 1:
-            raise InputError("kind 'control' is for one axis and time")
-        low, high = (table[column] for column in signal[0].edge_columns)
-        shape = response.rebin_counts(low, high, counts, np.asarray(signal[0].edges))
+        low, high = (table[column] for column in around.axis.edge_columns)
+        # no edge cuts a cell, as the data were counted
+        shape, _ = np.histogram(0.5 * (low + high), around.axis.edges, weights=counts)
         _some(counts.sum())
         return _steady(around, self.events * shape / counts.sum(), self.rate_per_us)
 
@@ -215,7 +220,24 @@ class TableBins(Background):
         return np.asarray(counts * self.events / whole)
 
 
-class Exponential(Background):
+class AsMeasured(Background):
+    """What backgrounds have that are rates in the recorded energy, before acceptance."""
+
+    @abstractmethod
+    def per_day(self, edges: FloatArray) -> tuple[float, FloatArray]:
+        """Return a number of events per day and its shape, in bins of energy, edges in keV."""
+
+    def counts(self, around: Surroundings) -> FloatArray:
+        """Return the events in the live time."""
+        if not around.axis.unit.startswith("keV"):
+            raise InputError("its kind is for an axis of energy in keV")
+        if around.section.live_days is None:
+            raise InputError(f"its kind needs {around.bins.where}.live_days")
+        size, shape = self.per_day(np.asarray(around.axis.edges))
+        return around.accepted * _steady(around, around.section.live_days * size * shape)
+
+
+class Exponential(AsMeasured):
     """height exp(-decay E) in counts per keV and day, before acceptance; a decay of 0 is flat."""
 
     kind: Literal["exponential"] = Field(description="Exponential or flat, as measured")
@@ -224,18 +246,15 @@ class Exponential(Background):
     )
     decay_per_kev: NonNegative = Field(description="Decay constant, 1/keV; 0 is flat")
 
-    def counts(self, around: Surroundings) -> FloatArray:
+    def per_day(self, edges: FloatArray) -> tuple[float, FloatArray]:
         """Return the integral over the bins."""
-        edges = _energy_edges(around)
         if self.decay_per_kev == 0.0:
-            content = np.diff(edges)
-        else:
-            content = np.diff(-np.exp(-self.decay_per_kev * edges)) / self.decay_per_kev
-        live = around.days(self.kind) * self.height_per_kev_day
-        return np.asarray(around.accepted * _steady(around, live * content))
+            return self.height_per_kev_day, np.diff(edges)
+        falling = np.diff(-np.exp(-self.decay_per_kev * edges))
+        return self.height_per_kev_day, falling / self.decay_per_kev
 
 
-class Peaks(Background):
+class Peaks(AsMeasured):
     """Gaussian lines of one width as measured; ``area_per_day`` is that of a line of share 1."""
 
     kind: Literal["peaks"] = Field(description="Gaussian lines as measured")
@@ -252,24 +271,13 @@ class Peaks(Background):
 
     @model_validator(mode="after")
     def _pairs(self) -> Self:
-        if len(self.shares) != len(self.energies_kev):
-            raise ValueError("as many shares as energies_kev are needed")
-        return self
+        return equally_long(self, "energies_kev", "shares")
 
-    def counts(self, around: Surroundings) -> FloatArray:
+    def per_day(self, edges: FloatArray) -> tuple[float, FloatArray]:
         """Return the integral over the bins."""
-        edges, energies = _energy_edges(around), np.asarray(self.energies_kev)
+        energies = np.asarray(self.energies_kev)
         lines = bin_probabilities(edges, energies, np.full_like(energies, self.width_kev))
-        live = around.days(self.kind) * self.area_per_day
-        return np.asarray(around.accepted * _steady(around, live * (lines @ self.shares)))
-
-
-def _energy_edges(around: Surroundings) -> FloatArray:
-    """Edges in keV of the one axis of energy."""
-    signal = around.bins.signal
-    if len(signal) != 1 or not signal[0].unit.startswith("keV"):
-        raise InputError("its kind is for an axis of energy in keV")
-    return np.asarray(signal[0].edges)
+        return self.area_per_day, lines @ self.shares
 
 
 class ThroughResponse(Background):
@@ -297,10 +305,7 @@ class ThroughResponse(Background):
 
     def counts(self, around: Surroundings) -> FloatArray:
         """Return the events after the detector."""
-        signal = around.bins.signal
-        if len(signal) != 1:
-            raise InputError("its kind is for one axis and time")
-        built, axis = around.response(self.response), signal[0]
+        built, axis = around.response(self.response), around.axis
         energy, weight = self.before(around, round(built.reach / KEV, 9))
 
         def through(edges: FloatArray) -> FloatArray:
@@ -360,9 +365,7 @@ class Lines(ThroughResponse):
 
     @model_validator(mode="after")
     def _pairs(self) -> Self:
-        if len(self.energies_kev) != len(self.weights):
-            raise ValueError(f"{len(self.energies_kev)} energies and {len(self.weights)} weights")
-        return self
+        return equally_long(self, "energies_kev", "weights")
 
     def before(self, around: Surroundings, highest_kev: float) -> tuple[FloatArray, FloatArray]:
         """Return the lines."""
@@ -385,7 +388,5 @@ def _spectrum(table: Table, column: str) -> tuple[FloatArray, FloatArray]:
     if "e_lo_kev" in table.columns:
         edges = table.edges("e_lo_kev", "e_hi_kev")
         return _nodes(edges, lambda _: density[:, np.newaxis])
-    energy = table["e_kev"]
-    if np.any(np.diff(energy) <= 0):
-        raise InputError(f"{table.path}: the energies in column 'e_kev' do not increase")
+    energy = table.increasing("e_kev")
     return _nodes(energy, lambda nodes: np.asarray(np.interp(nodes, energy, density)))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from nuhf.errors import InputError
+from nuhf.errors import InputError, within
 from nuhf.experiments.parts import (
     Finite,
     Name,
@@ -17,7 +17,9 @@ from nuhf.experiments.parts import (
     Positive,
     Section,
     among,
+    equally_long,
     increasing,
+    with_error,
 )
 from nuhf.inputs import Inputs
 from nuhf.rates.templates import Axis
@@ -105,6 +107,10 @@ class Acceptance(Section):
     error_column: str = Field("", description="Its column with the relative error of the share")
     deviations: Finite = Field(0.0, description="Standard deviations by which it is shifted")
 
+    @model_validator(mode="after")
+    def _has_error(self) -> Self:
+        return with_error(self, "error_column")
+
 
 # --------------------------------------------------------------------------- data
 
@@ -173,12 +179,16 @@ class Counts(Data):
         if self.error_counts:
             sigma = np.sqrt(sum(seen[name] for name in self.error_counts))
         if self.errors and sigma is not None:
-            # what a residual was subtracted from is not known: ten errors of its sum stand for it
-            events = float(np.abs(counts).sum() + _FAR * np.hypot.reduce(sigma))
+            events = _residual_events(counts, sigma)
         details = {"control": float(seen[self.control].sum())} if self.control else {}
         if self.subtract_control:
             counts = counts - seen[self.control]
         return Observed(counts, sigma, events, details)
+
+
+def _residual_events(counts: FloatArray, sigma: FloatArray) -> float:
+    # what a residual was subtracted from is not known: ten errors of its sum stand for it
+    return float(np.abs(counts).sum() + _FAR * np.hypot.reduce(sigma))
 
 
 class Rows(Data):
@@ -206,9 +216,7 @@ class Values(Data):
 
     @model_validator(mode="after")
     def _pairs(self) -> Self:
-        if self.errors and len(self.errors) != len(self.values):
-            raise ValueError(f"{len(self.values)} values and {len(self.errors)} errors")
-        return self
+        return equally_long(self, "values", "errors") if self.errors else self
 
     def observed(self, inputs: Inputs, bins: Bins, live_days: float | None) -> Observed:
         """Return the numbers."""
@@ -216,9 +224,7 @@ class Values(Data):
             raise InputError(f"{bins.where}: {len(self.values)} values for {bins.count} bins")
         values = np.asarray(self.values)
         sigma = np.asarray(self.errors) if self.errors else None
-        events = float(values.sum())
-        if sigma is not None:
-            events = float(np.abs(values).sum() + _FAR * np.hypot.reduce(sigma))
+        events = float(values.sum()) if sigma is None else _residual_events(values, sigma)
         return Observed(values, sigma, events if self.events is None else self.events)
 
 
@@ -295,13 +301,8 @@ class RegionSection(Section):
         section = self.acceptance
         names = [section.column, *filter(None, [section.error_column])]
         columns = row_per_bin(inputs, section.table, names, bins)
-        share = columns[section.column]
-        if np.any((share < 0) | (share > 1)):
-            bin_ = int(np.argmax((share < 0) | (share > 1)))
-            raise InputError(f"{bins.where}.acceptance: column '{section.column}', bin {bin_}: "
-                             f"{share[bin_]:g} is not in 0 to 1")  # fmt: skip
-        if section.deviations and not section.error_column:
-            raise InputError(f"{bins.where}.acceptance: deviations need error_column")
+        with within(f"{bins.where}.acceptance"):
+            share = inputs.table(section.table).fraction(section.column)
         if section.deviations:
             share = share * (1.0 + section.deviations * columns[section.error_column])
         return share

@@ -42,7 +42,7 @@ class Nuisance(Part):
     @property
     def scaled(self) -> tuple[str, ...]:
         """Processes that it scales; empty if it varies parts of the file."""
-        return ()
+        return getattr(self, "processes", ())
 
     @property
     def words(self) -> tuple[str, str]:
@@ -71,11 +71,6 @@ class NormNuisance(Nuisance):
         return self
 
     @property
-    def scaled(self) -> tuple[str, ...]:
-        """Processes that it scales."""
-        return self.processes
-
-    @property
     def words(self) -> tuple[str, str]:
         """Its size in per cent, and the processes."""
         return f"{100 * self.size:g} %", ", ".join(self.processes)
@@ -89,11 +84,6 @@ class FreeNuisance(Nuisance):
         10.0, description="Upper end of the factor, which starts at 1"
     )
     processes: tuple[Name, ...] = Field(min_length=1, description="Backgrounds that it scales")
-
-    @property
-    def scaled(self) -> tuple[str, ...]:
-        """Processes that it scales."""
-        return self.processes
 
     @property
     def words(self) -> tuple[str, str]:

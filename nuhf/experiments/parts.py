@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import cache
 from importlib.metadata import entry_points
 from itertools import pairwise
-from typing import Annotated, Any, ClassVar, Final, Self
+from typing import Annotated, Any, ClassVar, Final, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -31,9 +31,11 @@ __all__ = [
     "Section",
     "Slug",
     "among",
+    "equally_long",
     "frozen",
     "increasing",
     "overlay",
+    "with_error",
 ]
 
 ENTRY_POINTS: Final = "nuhf.parts"
@@ -58,6 +60,9 @@ class Section(BaseModel):
     """A table of an experiment file: no unknown key, and nothing that changes."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+
+S = TypeVar("S", bound=Section)
 
 
 class Part(Section):
@@ -156,6 +161,22 @@ def increasing(key: str, edges: Sequence[float]) -> None:
     for low, high in pairwise(edges):
         if high <= low:
             raise ValueError(f"{key} must increase: {low:g} is followed by {high:g}")
+
+
+def with_error(section: S, error: str) -> S:
+    """Refuse deviations of a section from which the error is missing (`ValueError`)."""
+    if getattr(section, "deviations", 0.0) and not getattr(section, error):
+        raise ValueError(f"deviations need {error}")
+    return section
+
+
+def equally_long(section: S, *keys: str) -> S:
+    """Refuse lists of a section of which one entry belongs to one of the other (`ValueError`)."""
+    sizes = [len(getattr(section, key)) for key in keys]
+    if len(set(sizes)) > 1:
+        words = " and ".join(f"{n} {key}" for n, key in zip(sizes, keys, strict=True))
+        raise ValueError(f"{words}: as many of each are needed")
+    return section
 
 
 def among(where: str, names: Iterable[str], allowed: Iterable[str]) -> None:

@@ -2,16 +2,16 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from nuhf.couplings.parameters import suggest
 from nuhf.detector import quenching as curves
-from nuhf.errors import InputError
-from nuhf.experiments.parts import Finite, NonNegative, Part, Positive
+from nuhf.errors import InputError, within
+from nuhf.experiments.parts import Finite, NonNegative, Part, Positive, frozen, with_error
 from nuhf.inputs import Inputs
 from nuhf.units import KEV
 
@@ -54,10 +54,8 @@ class CheckedQuenching:
             If the curve refuses a recoil, or its quenching factor is above 1.
         """
         recoil = np.asarray(recoil, dtype=float)
-        try:
+        with within(self.where):
             energy = self.curve(recoil)
-        except InputError as error:
-            raise InputError(f"{self.where}: {str(error).removeprefix('quenching: ')}") from None
         factor = np.divide(energy, recoil, out=np.zeros_like(recoil), where=recoil > 0)
         if np.any(factor > 1.0 + _ROUNDING):
             worst = int(np.argmax(factor))
@@ -123,16 +121,16 @@ class Table(Quenching):
         0.0, description="Standard deviations of `error_column` added to the factor"
     )
 
+    @model_validator(mode="after")
+    def _has_error(self) -> Self:
+        return with_error(self, "error_column")
+
     def shape(self, inputs: Inputs, protons: int | None) -> curves.Quenching:
         """Return the table, shifted by so many standard deviations."""
         wanted = [self.recoil_column, self.column]
         table = inputs.table(self.table, [*wanted, *filter(None, [self.error_column])])
-        recoil, factor = table[self.recoil_column], table.non_negative(self.column)
-        if np.any(np.diff(recoil) <= 0):
-            raise InputError(f"{table.path}: column '{self.recoil_column}' does not increase")
+        recoil, factor = table.increasing(self.recoil_column), table.non_negative(self.column)
         if self.deviations:
-            if not self.error_column:
-                raise InputError("quenching: deviations of a table need its error_column")
             factor = np.maximum(factor + self.deviations * table[self.error_column], 0.0)
         return curves.TableQuenching(recoil * KEV, factor)
 
@@ -150,6 +148,10 @@ class Lindhard(Quenching):
         None, description="Z of the recoiling nucleus; without it that of the target"
     )
 
+    @model_validator(mode="after")
+    def _has_error(self) -> Self:
+        return with_error(self, "k_error")
+
     def shape(self, inputs: Inputs, protons: int | None) -> curves.Quenching:
         """Return the formula."""
         charge = self.protons or protons
@@ -158,8 +160,6 @@ class Lindhard(Quenching):
                 "Lindhard's quenching needs Z, and the target has several elements: give protons, "
                 "or a signal for every element (nuclides = ['Na'])"
             )
-        if self.deviations and not self.k_error:
-            raise InputError("Lindhard's quenching: deviations need k_error")
         return curves.LindhardQuenching(self.k + self.deviations * self.k_error, charge)
 
 
@@ -203,7 +203,7 @@ class Mix(Quenching):
     def shape(self, inputs: Inputs, protons: int | None) -> curves.Quenching:
         """Return the sum."""
         if abs(sum(self.weights.values()) - 1.0) > 1e-9:
-            raise InputError(f"quenching: weights sum to {sum(self.weights.values()):g}, not to 1")
+            raise InputError(f"weights sum to {sum(self.weights.values()):g}, not to 1")
         parts = ((w, library_curve(n, inputs, protons)) for n, w in self.weights.items())
         return curves.MixedQuenching(tuple(parts))
 
@@ -230,10 +230,7 @@ def library_curve(
     known = inputs.toml(LIBRARY)
     if name not in known:
         raise InputError(f"unknown quenching '{name}'; {suggest(name, known)}")
-    content = {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in inputs.toml(LIBRARY, [name])[name].items()
-    }
+    content = frozen(inputs.toml(LIBRARY, [name])[name])
     if deviations is not None:
         if not {"k_error", "error_column"} & set(content):
             raise InputError(f"quenching '{name}': no error is known to vary it by")

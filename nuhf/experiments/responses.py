@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from nuhf.detector import efficiency as eff
 from nuhf.detector.efficiency import ExponentialTimeEfficiency
 from nuhf.detector.quenching import recoil_at
-from nuhf.errors import InputError
+from nuhf.errors import InputError, within
 from nuhf.experiments.parts import Finite, NonNegative, Part, Positive, Section, increasing
 from nuhf.experiments.quenching import CheckedQuenching, Quenching
 from nuhf.experiments.smearing import SmearingPart
@@ -114,9 +114,8 @@ class Points(EfficiencyPart):
         for entry in self.tables:
             name = entry.signal_column or column
             table = inputs.table(entry.table, [name, entry.column])
-            signal, value = table.non_negative(name), table.fraction(entry.column)
-            if np.any(np.diff(signal) <= 0):
-                raise InputError(f"{table.path}: column '{name}' does not increase")
+            table.non_negative(name)
+            signal, value = table.increasing(name), table.fraction(entry.column)
             inside = (signal > reached) & (signal <= entry.last)
             if not inside.any():
                 raise InputError(f"{table.path}: no point up to last = {entry.last:g} is left")
@@ -278,10 +277,8 @@ class Chain(Response):
             raise InputError(f"{where}: smearing gives {what}; the axis is '{axis.name}'")
         unit = 1.0 if self.smearing.quanta else KEV
         edges = np.asarray(axis.edges) * unit
-        try:
+        with within(f"{where}.quenching"):
             light = CheckedQuenching(self.quenching.curve(inputs, protons), f"{where}.quenching")
-        except InputError as error:
-            raise InputError(f"{where}.quenching: {error}") from None
         part = self.efficiency
         variable = "reconstructed" if part is None else part.variable
         scale = unit if variable == "reconstructed" else KEV
@@ -337,9 +334,7 @@ class Matrix(Response):
         if f"{self.column_prefix}{bins}" in table.columns:
             raise InputError(f"{table.path}: more columns '{self.column_prefix}...' than the "
                              f"{bins} bins of the region")  # fmt: skip
-        recoil = table[self.recoil_column] * KEV
-        if np.any(np.diff(recoil) <= 0):
-            raise InputError(f"{table.path}: column '{self.recoil_column}' does not increase")
+        recoil = table.increasing(self.recoil_column) * KEV
         values = self.factor * np.stack([table.fraction(name) for name in names])
 
         def matrix(at: FloatArray) -> FloatArray:

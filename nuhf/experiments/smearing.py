@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from nuhf.detector import smearing as smear
 from nuhf.errors import InputError
-from nuhf.experiments.parts import Finite, Part, Positive
+from nuhf.experiments.parts import Finite, Part, Positive, equally_long
 
 __all__ = ["SmearingPart"]
 
@@ -89,12 +89,7 @@ class PowerGaussian(GaussianPart):
 
     @model_validator(mode="after")
     def _pairs(self) -> Self:
-        if len(self.coefficients) != len(self.powers):
-            raise ValueError(
-                f"{len(self.coefficients)} coefficients and {len(self.powers)} powers: as many of "
-                "each"
-            )
-        return self
+        return equally_long(self, "coefficients", "powers")
 
     def width(self) -> smear.Width:
         """Return the sum."""

@@ -1,7 +1,7 @@
 """Sources of neutrinos: sections of a file, and the spectra and fluences they stand for."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Self
 
@@ -15,7 +15,7 @@ from nuhf.experiments.parts import Fraction, Name, NonNegative, Origin, Part, Po
 from nuhf.inputs import Inputs
 from nuhf.physics import reactor, sns, solar
 from nuhf.physics.solar_states import state_spectra
-from nuhf.physics.spectra import Spectrum, histogram_spectrum
+from nuhf.physics.spectra import Spectrum, histogram_spectrum, straight
 from nuhf.units import METRE
 
 __all__ = [
@@ -306,23 +306,14 @@ class TableSource(Source):
                 binned = histogram_spectrum(species.flavour, edges, values)
                 density, continuous = binned.density, False
             else:
-                edges, continuous = table["e_mev"], True
-                if np.any(np.diff(edges) <= 0):
-                    raise InputError(f"{table.path}: the energies in 'e_mev' do not increase")
-                density = _straight(edges, values)
+                edges, continuous = table.increasing("e_mev"), True
+                density = straight(edges, values)
             spectrum = Spectrum(
                 species.flavour, edges, density,
                 antineutrino=species.antineutrino, continuous=continuous,
             )  # fmt: skip
             emissions.append(Emission(name, name, spectrum, self.factor * time, profiles.get(name)))
         return emissions
-
-
-def _straight(energy: FloatArray, height: FloatArray) -> Callable[[FloatArray], FloatArray]:
-    def density(at: FloatArray) -> FloatArray:
-        return np.asarray(np.interp(at, energy, height, left=0.0, right=0.0))
-
-    return density
 
 
 class Monoenergetic(Source):

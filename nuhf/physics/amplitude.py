@@ -93,7 +93,7 @@ class CrossSection:
         """
         inelastic = [
             (
-                self._sum(name) * self._sum(name)
+                (amplitude := self._sum(name)) * amplitude
                 * (own.coefficients * (1.0 if own.per_atom else electrons)),
                 own.threshold,
             )

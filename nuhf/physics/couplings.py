@@ -44,11 +44,6 @@ class WeakCouplings:
     gp: Mapping[str, float]
     gn: float
 
-    @property
-    def contains_sm_radius(self) -> bool:
-        """Whether g_p holds the SM charge radius, so that r2nu is the deviation from it."""
-        return self.scheme != "tree"
-
 
 def tree_level(sin2_theta_w: float = SIN2_THETA_W) -> WeakCouplings:
     """Return the tree-level couplings g_p = 1/2 - 2 sin^2(theta_W), g_n = -1/2."""

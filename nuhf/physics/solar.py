@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nuhf.constants import AVOGADRO, FERMI_CONSTANT, HBAR_C
 from nuhf.errors import InputError
-from nuhf.physics.spectra import Spectrum
+from nuhf.physics.spectra import Spectrum, straight
 from nuhf.units import EV
 
 __all__ = [
@@ -81,11 +81,7 @@ class Component:
 def _joined(
     flavour: str, energy: FloatArray, height: FloatArray, lines: tuple[tuple[float, float], ...]
 ) -> Spectrum:
-    def density(at: FloatArray) -> FloatArray:
-        if energy.size == 0:
-            return np.zeros_like(at, dtype=float)
-        return np.asarray(np.interp(at, energy, height, left=0.0, right=0.0))
-
+    density = straight(energy, height) if energy.size else np.zeros_like
     return Spectrum(flavour, energy, density, lines, order=_ORDER, continuous=True)
 
 

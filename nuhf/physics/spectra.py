@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from nuhf.errors import InputError
 
-__all__ = ["Spectrum", "histogram_spectrum"]
+__all__ = ["Spectrum", "histogram_spectrum", "straight"]
 
 FloatArray = NDArray[np.float64]
 
@@ -78,3 +78,12 @@ def histogram_spectrum(
         return np.where(inside, height[index], 0.0)
 
     return Spectrum(flavour, edges, density, order=order)
+
+
+def straight(energy: FloatArray, height: FloatArray) -> Callable[[FloatArray], FloatArray]:
+    """Return straight lines between points (n,) at energies in MeV, zero outside."""
+
+    def density(at: FloatArray) -> FloatArray:
+        return np.asarray(np.interp(at, energy, height, left=0.0, right=0.0))
+
+    return density
