@@ -7,7 +7,7 @@ from test_csi2017_tables import chicago3, constant, predict
 import nuhf
 from nuhf import questions
 from nuhf.constants import AVOGADRO
-from nuhf.detector.efficiency import FullEfficiency, LogisticEfficiency
+from nuhf.detector.efficiency import full_efficiency, logistic_efficiency
 from nuhf.detector.quenching import TableQuenching
 from nuhf.detector.smearing import PoissonLight
 from nuhf.errors import InputError
@@ -21,7 +21,7 @@ from nuhf.units import G_PER_KG, KEV, METRE
 
 NAME = "coherent-csi-2017"
 EDGES = np.arange(6.0, 31.0, 2.0)
-ONE = FullEfficiency()
+ONE = full_efficiency()
 PAPER = ("cadeddu2020-fixed-rn", "cadeddu2020-free-rn", "cadeddu2020-energy")
 
 
@@ -141,8 +141,8 @@ def test_a_number_on_an_edge_belongs_to_the_bin_above():
 
 
 def test_steps_of_the_efficiency():
-    stepped = LogisticEfficiency(0.6655, 0.4942, 10.8507, 0.0, (5.0, 6.0))
-    plain = LogisticEfficiency(0.6655, 0.4942, 10.8507, 0.0)
+    stepped = logistic_efficiency(0.6655, 0.4942, 10.8507, 0.0, (5.0, 6.0))
+    plain = logistic_efficiency(0.6655, 0.4942, 10.8507, 0.0)
     x = np.array([4.99, 5.0, 5.99, 6.0, 20.0])
     np.testing.assert_allclose(stepped(x), plain(x) * [0, 0.5, 0.5, 1, 1])
 

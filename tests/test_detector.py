@@ -15,9 +15,9 @@ from scipy.stats import gamma
 from nuhf.detector import response
 from nuhf.detector.efficiency import (
     ExponentialTimeEfficiency,
-    FullEfficiency,
-    LogisticEfficiency,
     exponential_fractions,
+    full_efficiency,
+    logistic_efficiency,
 )
 from nuhf.detector.quenching import PolynomialQuenching
 from nuhf.errors import InputError
@@ -127,7 +127,12 @@ def test_threshold_of_the_release():
     # zero of the released curve found by root finding; about 7 photoelectrons in the count
     # table, whose first event lies in the cell 6-7
     root = brentq(
-        lambda x: LOGISTIC.a / (1 + np.exp(-LOGISTIC.b * (x - LOGISTIC.c))) + LOGISTIC.d, 0, 20
+        lambda x: (
+            SETUP.efficiency.a / (1 + np.exp(-SETUP.efficiency.b * (x - SETUP.efficiency.c)))
+            + SETUP.efficiency.d
+        ),
+        0,
+        20,
     )
     assert LOGISTIC.threshold == pytest.approx(root, rel=1e-12)
     assert LOGISTIC.threshold == pytest.approx(7.07, abs=0.01)
@@ -138,19 +143,19 @@ def test_threshold_of_the_release():
 
 
 def test_plateau_of_the_efficiency():
-    assert LOGISTIC(np.array([1e4]))[0] == pytest.approx(LOGISTIC.a + LOGISTIC.d)
+    assert LOGISTIC(np.array([1e4]))[0] == pytest.approx(SETUP.efficiency.a + SETUP.efficiency.d)
     (ends,) = variations("efficiency")
     for logistic in ends:
-        curve = LogisticEfficiency(**logistic)
+        curve = logistic_efficiency(**logistic)
         assert 0.9 < curve(np.array([1e4]))[0] <= 1.0
 
 
 def test_threshold_of_other_curves():
-    assert LogisticEfficiency(1.0, 1.0, 5.0, 0.0).threshold == -np.inf
+    assert logistic_efficiency(1.0, 1.0, 5.0, 0.0).threshold == -np.inf
     with pytest.raises(InputError, match="a = -1 and b = 1 must be positive"):
-        _ = LogisticEfficiency(-1, 1, 5, 0).threshold
+        logistic_efficiency(-1, 1, 5, 0)
     with pytest.raises(InputError, match="leaves nothing positive"):
-        _ = LogisticEfficiency(0.5, 1.0, 5.0, -0.5).threshold
+        logistic_efficiency(0.5, 1.0, 5.0, -0.5)
 
 
 @settings(deadline=None)
@@ -240,7 +245,7 @@ def test_response_is_a_probability(light_kev):
 @given(light_kev=st.floats(0.2, 3.5))
 def test_perfect_detector_loses_only_what_lies_outside(light_kev):
     energy = np.array([light_kev * 1e-3])
-    matrix = SMEARING.response(EDGES, energy, FullEfficiency())
+    matrix = SMEARING.response(EDGES, energy, full_efficiency())
     shape = 1 + SMEARING.b0_per_kev_ee * light_kev
     beyond = gammaincc(shape, 60 * shape * SMEARING.a0_kev_ee / light_kev)
     assert matrix.sum() == pytest.approx(1 - beyond, abs=1e-6)

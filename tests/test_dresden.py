@@ -15,14 +15,15 @@ from scipy.optimize import brentq, minimize
 import nuhf
 from nuhf import resources
 from nuhf.constants import AVOGADRO
-from nuhf.detector.efficiency import FullEfficiency
+from nuhf.detector.efficiency import full_efficiency
 from nuhf.detector.gaussian import bin_probabilities
 from nuhf.detector.quenching import LindhardQuenching, MixedQuenching
 from nuhf.detector.smearing import FanoWidth, GaussianSmearing
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare
-from nuhf.experiments.quenching import library_curve, library_names
+from nuhf.experiments.quenching import LIBRARY, library_curve
+from nuhf.inputs import Inputs
 from nuhf.library import fission_fractions, read_shells
 from nuhf.physics import reactor
 from nuhf.physics.reactor_models import ISOTOPES, Piece, add, piece_spectrum
@@ -145,7 +146,7 @@ def test_electron_scattering_of_the_reference_prediction():
     smearing = GaussianSmearing(FanoWidth(0.0685, 0.00296, 0.11), True)
 
     def response(recoil):
-        return smearing.response(edges, recoil, FullEfficiency())
+        return smearing.response(edges, recoil, full_efficiency())
 
     steps = read_shells("electrons/Ge_shells.csv")
     atoms = 2924.0 / 72.63 * AVOGADRO
@@ -524,7 +525,7 @@ def test_mixed_quenching():
         MixedQuenching(((-5.0, fef), (6.0, ybe)))(np.array([0.5 * KEV]))
 
 
-@pytest.mark.parametrize("name", library_names())
+@pytest.mark.parametrize("name", Inputs().toml(LIBRARY))
 def test_every_published_curve_can_be_made(name):
     curve = library_curve(name, protons=32)
     low, high = curve.recoil_range

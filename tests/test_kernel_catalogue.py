@@ -20,9 +20,9 @@ from nuhf.constants import ALPHA, ELECTRON_MASS, FERMI_CONSTANT, HBAR_C, HBAR_C_
 from nuhf.couplings import electromagnetic
 from nuhf.detector.efficiency import (
     ExponentialTimeEfficiency,
-    LogisticEfficiency,
-    PointsEfficiency,
     exponential_fractions,
+    logistic_efficiency,
+    points_efficiency,
 )
 from nuhf.detector.gaussian import bin_probabilities
 from nuhf.detector.quenching import (
@@ -304,7 +304,7 @@ def test_form_factors(name, length):
 @pytest.mark.parametrize("parameters", [(1.32, 0.29, 10.9, -0.33), (0.66, 0.08, 20.0, 0.0),
                                         (0.9, 30.0, 100.0, 0.01)])  # fmt: skip
 def test_logistic_efficiency(parameters):
-    curve = LogisticEfficiency(*parameters)
+    curve = logistic_efficiency(*parameters)
     x = np.array([0.0, 1.0, 5.0, 9.9, 14.0, 60.0, 99.0, 250.0, 1e4])
     a, b, c, d = numbers(*parameters)
     rise = [a / (1 + mpmath.exp(-b * (y - c))) for y in numbers(*x)]
@@ -313,7 +313,7 @@ def test_logistic_efficiency(parameters):
     terms = [
         one * (1 + abs(b * (y - c))) + abs(d) for one, y in zip(rise, numbers(*x), strict=True)
     ]
-    check("efficiency.LogisticEfficiency", curve(x), exact, 4 * EPS, terms)
+    check("efficiency.logistic_efficiency", curve(x), exact, 4 * EPS, terms)
 
 
 @pytest.mark.parametrize("rate", [0.0, 1e-12, 0.0494, 3.0, 30.0])
@@ -392,7 +392,7 @@ def test_efficiency_of_lines_folded_with_a_gaussian():
     edges = np.array([0.0, 0.2, 0.5, 1.0, 3.0])
     energy, sigma = np.array([0.05, 0.3, 0.7, 2.9, 2.0]), np.array([0.01, 0.1, 0.02, 0.5, 1e-4])
     smearing = GaussianSmearing(lambda e: np.interp(e, np.sort(energy), sigma[np.argsort(energy)]))
-    found = smearing.response(edges, energy, PointsEfficiency(at, height))
+    found = smearing.response(edges, energy, points_efficiency(at, height))
 
     def part(a, b, e, s):
         """Straight lines between points a and b, by the moments of the Gaussian."""
@@ -451,11 +451,11 @@ def test_poisson_light(light_kev):
 
 def test_response_matrices():
     # gamma: panels of 1 PE with 6 nodes; 0.3 keV_ee makes 4 PE, 3 keV_ee 40
-    curve = LogisticEfficiency(1.32, 0.29, 10.9, -0.33)
+    curve = logistic_efficiency(1.32, 0.29, 10.9, -0.33)
     edges, energy = np.array([5.0, 12.0, 30.0, 60.0]), np.array([3e-4, 1e-3, 3e-3])
     a, b, c, d = numbers(1.32, 0.29, 10.9, -0.33)
     start = c - mpmath.log(-a / d - 1) / b
-    check("efficiency.LogisticEfficiency.threshold", curve.threshold, [start], 4 * EPS)
+    check("efficiency.logistic_efficiency.threshold", curve.threshold, [start], 4 * EPS)
 
     def accepted(x):
         return max(a / (1 + mpmath.exp(-b * (x - c))) + d, mpf(0))

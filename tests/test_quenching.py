@@ -12,7 +12,7 @@ from scipy.optimize import minimize_scalar
 
 from nuhf import library, resources
 from nuhf.constants import AVOGADRO
-from nuhf.detector.efficiency import FullEfficiency
+from nuhf.detector.efficiency import full_efficiency
 from nuhf.detector.gaussian import bin_probabilities
 from nuhf.detector.quenching import LindhardQuenching, recoil_at
 from nuhf.detector.smearing import FanoWidth, GaussianSmearing
@@ -70,7 +70,7 @@ def counts(
         weak = cevns.cross_section(grid.nodes, nuclide, "e", physics).at({})
         number = SETUP["detector"]["mass_kg"] * G_PER_KG * AVOGADRO * share / molar
         rate = number * (weak * moments).sum(axis=0) * grid.fine
-        total = total + smearing.response(edges, model(grid.nodes), FullEfficiency()) @ rate
+        total = total + smearing.response(edges, model(grid.nodes), full_efficiency()) @ rate
     return total * (fluence_per_day() if fluence is None else fluence)
 
 

@@ -14,7 +14,7 @@ from scipy.special import xlogy
 import nuhf
 from nuhf.constants import AVOGADRO
 from nuhf.couplings import parameters
-from nuhf.detector.efficiency import PointsEfficiency
+from nuhf.detector.efficiency import points_efficiency
 from nuhf.detector.gaussian import bin_probabilities
 from nuhf.detector.smearing import GaussianSmearing, PowerWidth
 from nuhf.errors import InputError
@@ -78,7 +78,8 @@ def column(table, name):
 
 # ------------------------------------------------------------------- response
 
-POINTS = PointsEfficiency(np.array([1.0, 2.0, 4.0, 7.0]) * KEV, np.array([0.1, 0.6, 0.9, 0.2]))
+HEIGHTS = np.array([0.1, 0.6, 0.9, 0.2])
+POINTS = points_efficiency(np.array([1.0, 2.0, 4.0, 7.0]) * KEV, HEIGHTS)
 
 
 def accepted_bins(edges, efficiency, energy, sigma):
@@ -91,7 +92,7 @@ def direct(low, high, energy, sigma):
     kinks = [k for k in (1.0, 2.0, 4.0, 7.0) if low < k < high]
 
     def integrand(x):
-        eff = np.interp(x, POINTS.signal / KEV, POINTS.efficiency, left=0.0)
+        eff = np.interp(x, POINTS.cuts / KEV, HEIGHTS, left=0.0)
         return eff * np.exp(-0.5 * ((x - energy) / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi))
 
     return quad(integrand, low, high, points=kinks or None, epsabs=1e-13, limit=200)[0]
@@ -110,7 +111,7 @@ def test_response_equals_quadrature():
 def test_response_limits():
     edges, energy = np.array([1.0, 3.0, 5.0]) * KEV, np.linspace(0.5, 6.0, 23) * KEV
     sigma = np.full(energy.size, 0.5 * KEV)
-    flat = PointsEfficiency(np.array([0.0, 10.0]) * KEV, np.array([0.7, 0.7]))
+    flat = points_efficiency(np.array([0.0, 10.0]) * KEV, np.array([0.7, 0.7]))
     whole = bin_probabilities(edges, energy, sigma)
     np.testing.assert_allclose(accepted_bins(edges, flat, energy, sigma), 0.7 * whole, atol=1e-15)
     # without smearing the efficiency at the true energy, in the bin that holds it
@@ -531,7 +532,7 @@ SCHEMA = [
      ["give either events or events_per_tonne_year"]),
     ("darwin-30ty", "reference_range = { energy_kev = [1.0, 1500.0]",
      "reference_range = { energy_kev = [3.0, 1.0]", ["reference_range.energy_kev must increase"]),
-    ("lz-ws2022", "weights = [1.4, 0.8]", "weights = [1.4]", ["2 energies and 1 weights"]),
+    ("lz-ws2022", "weights = [1.4, 0.8]", "weights = [1.4]", ["2 energies_kev and 1 weights"]),
     ("lz-ws2022", "energies_kev = [5.2]\n", "", ["backgrounds.xe127.energies_kev: required"]),
 ]  # fmt: skip
 

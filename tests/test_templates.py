@@ -13,7 +13,7 @@ import nuhf
 from nuhf.constants import AVOGADRO, SIN2_THETA_W
 from nuhf.couplings import parameters
 from nuhf.couplings.electromagnetic import RADIUS_SHIFT
-from nuhf.detector.efficiency import LogisticEfficiency
+from nuhf.detector.efficiency import logistic_efficiency
 from nuhf.detector.quenching import PolynomialQuenching
 from nuhf.detector.response import rebin
 from nuhf.detector.smearing import GammaSmearing
@@ -65,7 +65,7 @@ def detector_response(variation):
             logistic = changes["efficiency"]
     quenching = PolynomialQuenching(coefficients, (0.0, 80e-3))
     smearing = GammaSmearing(DETECTOR.smearing.a0_kev_ee, DETECTOR.smearing.b0_per_kev_ee)
-    efficiency = LogisticEfficiency(**logistic)
+    efficiency = logistic_efficiency(**logistic)
     return lambda t: smearing.response(PE_EDGES, quenching(t), efficiency)
 
 

@@ -1,7 +1,7 @@
 """Detection efficiency in a signal and in time."""
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,180 +12,115 @@ from nuhf.errors import InputError
 __all__ = [
     "Efficiency",
     "ExponentialTimeEfficiency",
-    "FullEfficiency",
-    "LogisticEfficiency",
-    "PointsEfficiency",
-    "StepEfficiency",
     "exponential_fractions",
+    "full_efficiency",
+    "logistic_efficiency",
+    "points_efficiency",
+    "step_efficiency",
 ]
 
 FloatArray = NDArray[np.float64]
 
 
-class Efficiency(Protocol):
-    """Accepted share as a function of a signal, in whatever unit the signal has."""
+@dataclass(frozen=True, eq=False)
+class Efficiency:
+    """Accepted share as a function of a signal, in whatever unit the signal has.
 
-    @property
-    def threshold(self) -> float:
-        """Signal below which nothing is accepted; -inf if there is none."""
+    Attributes
+    ----------
+    function : callable
+        From signals to shares, same shape.
+    threshold : float
+        Signal below which nothing is accepted; -inf if there is none.
+    cuts : ndarray
+        Signals where the efficiency jumps or bends, ascending.
+    straight : bool
+        Whether it is a straight line between its cuts and constant outside them.
+    """
 
-    @property
-    def cuts(self) -> FloatArray:
-        """Signals where the efficiency jumps or bends, ascending."""
-
-    @property
-    def straight(self) -> bool:
-        """Whether it is a straight line between its cuts and constant outside them."""
+    function: Callable[[FloatArray], FloatArray]
+    threshold: float = -np.inf
+    cuts: FloatArray = field(default_factory=lambda: np.array([]))
+    straight: bool = True
 
     def __call__(self, signal: FloatArray) -> FloatArray:
         """Return the efficiency, same shape."""
+        return self.function(np.asarray(signal, dtype=float))
 
 
-@dataclass(frozen=True)
-class FullEfficiency:
-    """Everything is accepted."""
-
-    threshold: float = -np.inf
-    straight: bool = True
-
-    @property
-    def cuts(self) -> FloatArray:
-        """None."""
-        return np.array([])
-
-    def __call__(self, signal: FloatArray) -> FloatArray:
-        """Return 1 (see `Efficiency`)."""
-        return np.ones(np.shape(signal))
+def full_efficiency() -> Efficiency:
+    """Return the efficiency that accepts everything."""
+    return Efficiency(np.ones_like)
 
 
-@dataclass(frozen=True)
-class LogisticEfficiency:
-    """eps(x) = a / (1 + exp(-b (x - c))) + d, zero where negative.
+def logistic_efficiency(
+    a: float,
+    b: float,
+    c: float,
+    d: float,
+    steps: tuple[float, float] | None = None,
+    unit: float = 1.0,
+) -> Efficiency:
+    """Return eps(x) = a / (1 + exp(-b (x - c))) + d, zero where negative.
 
     With ``steps`` (x1, x2) it is cut to zero below x1 and to one half from there to x2. Source:
     COHERENT, arXiv:2110.07730 and, with steps, arXiv:1804.09459, ancillary releases.
 
-    Attributes
+    Parameters
     ----------
     a, b, c, d : float
         Constants for x in ``unit``.
     unit : float
         Size of the unit of x: 1 for photoelectrons.
+
+    Raises
+    ------
+    InputError
+        If a or b is not positive, or it is positive nowhere.
     """
+    if a <= 0 or b <= 0:
+        raise InputError(f"efficiency: a = {a} and b = {b} must be positive")
+    if a + d <= 0:
+        raise InputError(f"efficiency: a + d = {a + d} leaves nothing positive")
 
-    a: float
-    b: float
-    c: float
-    d: float
-    steps: tuple[float, float] | None = None
-    unit: float = 1.0
-    straight: bool = False
+    def function(signal: FloatArray) -> FloatArray:
+        x = signal / unit
+        smooth = np.maximum(a * expit(b * (x - c)) + d, 0.0)
+        if steps is None:
+            return np.asarray(smooth)
+        half, whole = steps
+        return np.asarray(0.5 * (1.0 * (x >= half) + 1.0 * (x >= whole)) * smooth)
 
-    def __call__(self, signal: FloatArray) -> FloatArray:
-        """Return the efficiency (see `Efficiency`)."""
-        x = np.asarray(signal, dtype=float) / self.unit
-        smooth = np.maximum(self.a * expit(self.b * (x - self.c)) + self.d, 0.0)
-        if self.steps is None:
-            return smooth
-        half, full = self.steps
-        return np.asarray(0.5 * (1.0 * (x >= half) + 1.0 * (x >= full)) * smooth)
-
-    @property
-    def cuts(self) -> FloatArray:
-        """The steps."""
-        return np.asarray(self.steps or (), dtype=float) * self.unit
-
-    @property
-    def threshold(self) -> float:
-        """Signal where the efficiency starts to be positive; -inf if it always is.
-
-        Raises
-        ------
-        InputError
-            If it is positive nowhere.
-        """
-        if self.a <= 0 or self.b <= 0:
-            raise InputError(f"efficiency: a = {self.a} and b = {self.b} must be positive")
-        if self.d >= 0:
-            return -np.inf
-        if self.a + self.d <= 0:
-            raise InputError(f"efficiency: a + d = {self.a + self.d} leaves nothing positive")
-        return (self.c - float(np.log(-self.a / self.d - 1.0)) / self.b) * self.unit
+    threshold = -np.inf if d >= 0 else (c - float(np.log(-a / d - 1.0)) / b) * unit
+    return Efficiency(function, threshold, np.asarray(steps or (), dtype=float) * unit, False)
 
 
-@dataclass(frozen=True)
-class PointsEfficiency:
-    """Straight lines between points, zero below the first one, refused above the last.
+def points_efficiency(signal: FloatArray, efficiency: FloatArray) -> Efficiency:
+    """Return straight lines between points, zero below the first one, refused above the last.
 
-    Attributes
+    Parameters
     ----------
-    signal : ndarray
-        Points, increasing, (n_points,).
-    efficiency : ndarray
-        Values there, (n_points,).
+    signal, efficiency : ndarray
+        Points, increasing, and values there, both (n_points,).
     """
+    last = float(signal[-1])
 
-    signal: FloatArray
-    efficiency: FloatArray
-    straight: bool = True
+    def function(at: FloatArray) -> FloatArray:
+        if at.size and at.max() > last * (1.0 + 1e-12):
+            raise InputError(f"efficiency: {at.max():g} is above its table, which ends at {last:g}")
+        return np.asarray(np.interp(at, signal, efficiency, left=0.0))
 
-    @property
-    def threshold(self) -> float:
-        """The first point."""
-        return float(self.signal[0])
-
-    @property
-    def cuts(self) -> FloatArray:
-        """The points."""
-        return self.signal
-
-    def __call__(self, signal: FloatArray) -> FloatArray:
-        """Return the efficiency (see `Efficiency`).
-
-        Raises
-        ------
-        InputError
-            If a signal is above the last point.
-        """
-        signal, last = np.asarray(signal, dtype=float), float(self.signal[-1])
-        if signal.size and signal.max() > last * (1.0 + 1e-12):
-            raise InputError(
-                f"efficiency: {signal.max():g} is above its table, which ends at {last:g}"
-            )
-        return np.asarray(np.interp(signal, self.signal, self.efficiency, left=0.0))
+    return Efficiency(function, float(signal[0]), signal)
 
 
-@dataclass(frozen=True)
-class StepEfficiency:
-    """Constant in bins, and beyond the last bin; zero below the first.
+def step_efficiency(edges: FloatArray, efficiency: FloatArray) -> Efficiency:
+    """Return a constant in each bin (n,) of edges (n + 1,), the last one beyond; zero below."""
 
-    Attributes
-    ----------
-    edges : ndarray
-        (n + 1,), increasing.
-    efficiency : ndarray
-        (n,).
-    """
+    def function(at: FloatArray) -> FloatArray:
+        index = np.searchsorted(edges, at, side="right") - 1
+        return np.where(index < 0, 0.0, efficiency[np.clip(index, 0, efficiency.size - 1)])
 
-    edges: FloatArray
-    efficiency: FloatArray
-    straight: bool = True
-
-    @property
-    def threshold(self) -> float:
-        """The first edge."""
-        return float(self.edges[0])
-
-    @property
-    def cuts(self) -> FloatArray:
-        """The edges."""
-        return self.edges
-
-    def __call__(self, signal: FloatArray) -> FloatArray:
-        """Return the efficiency (see `Efficiency`)."""
-        index = np.searchsorted(self.edges, signal, side="right") - 1
-        inside = self.efficiency[np.clip(index, 0, self.efficiency.size - 1)]
-        return np.where(index < 0, 0.0, inside)
+    return Efficiency(function, float(edges[0]), edges)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from nuhf.experiments.parts import Finite, NonNegative, Part, Positive, frozen, 
 from nuhf.inputs import Inputs
 from nuhf.units import KEV
 
-__all__ = ["LIBRARY", "CheckedQuenching", "Quenching", "library_curve", "library_names"]
+__all__ = ["LIBRARY", "CheckedQuenching", "Quenching", "library_curve"]
 
 FloatArray = NDArray[np.float64]
 
@@ -206,11 +206,6 @@ class Mix(Quenching):
             raise InputError(f"weights sum to {sum(self.weights.values()):g}, not to 1")
         parts = ((w, library_curve(n, inputs, protons)) for n, w in self.weights.items())
         return curves.MixedQuenching(tuple(parts))
-
-
-def library_names(inputs: Inputs | None = None) -> tuple[str, ...]:
-    """Return the names of the published curves."""
-    return tuple((inputs or Inputs()).toml(LIBRARY))
 
 
 def library_curve(

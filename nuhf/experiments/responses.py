@@ -54,7 +54,7 @@ class Full(EfficiencyPart):
 
     def efficiency(self, inputs: Inputs, unit: float, column: str) -> eff.Efficiency:
         """Return a constant."""
-        return eff.FullEfficiency()
+        return eff.full_efficiency()
 
 
 class Logistic(EfficiencyPart):
@@ -73,7 +73,7 @@ class Logistic(EfficiencyPart):
 
     def efficiency(self, inputs: Inputs, unit: float, column: str) -> eff.Efficiency:
         """Return the function."""
-        return eff.LogisticEfficiency(self.a, self.b, self.c, self.d, self.steps, unit)
+        return eff.logistic_efficiency(self.a, self.b, self.c, self.d, self.steps, unit)
 
 
 class PointsTable(Section):
@@ -125,7 +125,7 @@ class Points(EfficiencyPart):
         points, heights = np.concatenate(signals), np.concatenate(values)
         if self.constant_above:
             points, heights = np.append(points, _FAR), np.append(heights, heights[-1])
-        return eff.PointsEfficiency(points * unit, heights)
+        return eff.points_efficiency(points * unit, heights)
 
 
 class Steps(EfficiencyPart):
@@ -140,7 +140,7 @@ class Steps(EfficiencyPart):
         stem, _, suffix = column.partition("_")
         low, high = (f"{stem}_{end}{suffix and f'_{suffix}'}" for end in ("lo", "hi"))
         table = inputs.table(self.table, [low, high, self.column])
-        return eff.StepEfficiency(table.edges(low, high) * unit, table.fraction(self.column))
+        return eff.step_efficiency(table.edges(low, high) * unit, table.fraction(self.column))
 
 
 class TimeEfficiency(Section):
@@ -283,8 +283,8 @@ class Chain(Response):
         variable = "reconstructed" if part is None else part.variable
         scale = unit if variable == "reconstructed" else KEV
         column = {"recoil": "t_kev_nr", "true": "e_kev_ee"}.get(variable, axis.column)
-        accepted = eff.FullEfficiency() if part is None else part.efficiency(inputs, scale, column)
-        signal = accepted if variable == "reconstructed" else eff.FullEfficiency()
+        accepted = eff.full_efficiency() if part is None else part.efficiency(inputs, scale, column)
+        signal = accepted if variable == "reconstructed" else eff.full_efficiency()
         share = 1.0 if part is None else part.factor
 
         def seen(energy: FloatArray, edges: FloatArray, width_factor: float) -> FloatArray:
@@ -345,4 +345,4 @@ class Matrix(Response):
             raise InputError(f"{where}: a matrix is for recoils; a background needs a chain")
 
         span = float(recoil[0]), float(recoil[-1])
-        return BuiltResponse(matrix, seen, span, 0.0, span[1], eff.FullEfficiency(), self.time)
+        return BuiltResponse(matrix, seen, span, 0.0, span[1], eff.full_efficiency(), self.time)

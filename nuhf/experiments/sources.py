@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from nuhf import library
@@ -28,7 +27,6 @@ __all__ = [
     "TableSource",
 ]
 
-FloatArray = NDArray[np.float64]
 Flavour = Literal["e", "mu", "tau"]
 Component = Literal["pp", "be7", "pep", "n13", "o15", "f17", "b8", "hep"]
 
