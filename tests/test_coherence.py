@@ -130,8 +130,8 @@ def narrow(tmp_path_factory):
     return str(path)
 
 
-def signal(path, **values):
-    (rows,) = nuhf.rate(path, values).values()
+def signal(path, settings=None, **values):
+    (rows,) = nuhf.rate(path, values, settings=settings).values()
     return sum(row for process, row in rows.items() if process.startswith("eves"))[[0, 2]]
 
 
@@ -155,24 +155,65 @@ def test_transition_radii_interfere_as_in_the_golden_table(narrow, pair):
     np.testing.assert_allclose(modulus, (up + down) / 2, rtol=1e-10)
 
 
-def test_couplings_together_are_a_matrix_in_flavour(narrow):
-    """Tr[rho V V] with five couplings, summed over the fluxes by the twin."""
-    values = {"r2nu_ee": 4e-32, "r2nu_mumu": -7e-32, "r2nu_emu": 6e-32, "r2nu_etau": -5e-32,
-              "r2nu_mutau": 9e-32}  # fmt: skip
-    matrix = np.zeros((3, 3))
+MANY = {
+    "r2nu_ee": 4e-32, "r2nu_mumu": -7e-32, "r2nu_emu": 6e-32, "r2nu_etau": -5e-32,
+    "r2nu_mutau": 9e-32,
+}  # fmt: skip
+ONE = {"r2nu_ee": 4e-32, "r2nu_mumu": -7e-32, "r2nu_emu": 9e-32}
+
+
+@pytest.mark.parametrize(
+    ("values", "delta", "phase"), [(MANY, 0.0, 0.0), (MANY, 0.7, 0.0), (ONE, 0.7, 1.2)]
+)
+def test_couplings_together_are_a_matrix_in_flavour(narrow, values, delta, phase):
+    """Tr[rho V V], hermitian with its phase, summed over the fluxes by the twin."""
+    matrix = np.zeros((3, 3), dtype=complex)
     for name, value in values.items():
         pair = {"ee": (0, 0), "mumu": (1, 1), "emu": (0, 1), "etau": (0, 2), "mutau": (1, 2)}
         a, b = pair[name.removeprefix("r2nu_")]
-        matrix[a, b] = matrix[b, a] = value
+        matrix[a, b] = value * np.exp(1j * phase * (a != b))
+        matrix[b, a] = matrix[a, b].conj()
     shift = matrix * np.sqrt(2) * np.pi * c.ALPHA / c.FERMI_CONSTANT / c.HBAR_C**2 / 3
-    ratio = signal(narrow, **values) / signal(narrow)
+    settings = {"delta_cp_rad": delta, "transition_phase_rad": phase}
+    ratio = signal(narrow, settings, **values) / signal(narrow)
     for found, t in zip(ratio, (5e-3, 20e-3), strict=True):
         sums = np.zeros(2)
         for source, energies, fluxes in low_energy_sun():
-            for energy, flux, rho in zip(energies, fluxes, slow(energies, source), strict=True):
+            matrices = slow(energies, source, delta=delta)
+            for energy, flux, rho in zip(energies, fluxes, matrices, strict=True):
                 if energy > 0.5 * (t + np.sqrt(t**2 + 2 * c.ELECTRON_MASS * t)):
                     sums += [flux * eves_density_matrix(t, energy, rho, k * shift) for k in (1, 0)]
         assert found == pytest.approx(sums[0] / sums[1], rel=1e-3)
+
+
+@pytest.mark.parametrize(("source", "energy", "golden"), [
+    ("pp", 0.267, (-0.0546, -0.0546, 0.0226)), ("b8", 8.0, (-0.0347, -0.0347, -0.0504)),
+])  # fmt: skip
+def test_phase_of_a_quarter_turn_sees_the_imaginary_part(source, energy, golden):
+    """Re(rho_ba i) = Im rho_ab: solar_coherence.md, section 1, delta_CP = -pi/2."""
+    survive = library.adiabatic_survival(OSCILLATION)(source, np.array([energy]))
+    found = state_shares(survive, OSCILLATION, -np.pi / 2, np.pi / 2)
+    np.testing.assert_allclose(
+        [found[pair][0] for pair in PAIRS], golden, rtol=0, atol=5e-5, err_msg=source
+    )
+
+
+def test_phases_are_settings_where_they_act():
+    """The phase pi turns the sign of a transition; two of them have no common phase."""
+    (plain,), (turned,) = (
+        nuhf.limit("xenonnt-sr0", "r2nu_emu", settings=chosen)
+        for chosen in (None, {"transition_phase_rad": np.pi})
+    )
+    ((low, high),) = plain.intervals
+    np.testing.assert_allclose(turned.intervals, [(-high, -low)], rtol=1e-7)
+    assert "transition_phase_rad = 3.14159" in turned.notes
+    with pytest.raises(InputError, match="r2nu_emu and r2nu_etau together would need a phase each"):
+        nuhf.limit("xenonnt-sr0", "r2nu_emu", profile=["r2nu_etau"],
+                   settings={"transition_phase_rad": 1.0})  # fmt: skip
+    for name, chosen in (("coherent-csi-2021", "transition_phase_rad"),
+                         ("xenonnt-sr0", "lambda_phase_2_rad")):  # fmt: skip
+        with pytest.raises(InputError, match=f"no parameter here has a setting '{chosen}'"):
+            nuhf.limit(name, "r2nu_emu", settings={chosen: 1.0})
 
 
 def test_transition_charge_in_xenon_goes_with_the_density_matrix():

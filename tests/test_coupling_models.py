@@ -16,7 +16,7 @@ from scipy.integrate import quad
 
 import nuhf
 from nuhf import constants, library
-from nuhf.couplings import dipole_portal, majorana, parameters
+from nuhf.couplings import dipole_portal, parameters
 from nuhf.couplings.light_vector import loop
 from nuhf.couplings.majorana import mixing_matrix
 from nuhf.couplings.model import PAIRS
@@ -30,8 +30,7 @@ from nuhf.physics.solar import Oscillation
 from nuhf.physics.solar_states import mass_shares, state_shares, state_spectra
 from nuhf.rates import build
 from nuhf.rates.moments import flux_moments
-from nuhf.rates.signal import fit_values, flavour_polynomial
-from nuhf.rates.templates import Axis, TemplateSet
+from nuhf.rates.templates import Axis
 from nuhf.units import KEV
 from nuhf.workspaces.names import split_unit
 from nuhf.workspaces.native import load_model
@@ -430,22 +429,13 @@ GOLDEN_MAJORANA = {
 }
 
 
-def moments(flavour, values, mixture=False):
-    """mu^2 of a flavour from the entries of the catalogue."""
-    if flavour == "tau":  # of no source that emits flavours
-        sums: dict[str, float] = {}
-        for name, value in values.items():
-            for (state, _), factor in parameters.get(name).acts(flavour, "standard").items():
-                sums[state] = sums.get(state, 0.0) + value * factor
-        return sum(x**2 for x in sums.values())
-    size = {"munu^2": np.array([1.0]), "1": np.array([0.0])}
-    flavours = {"s": flavour} | ({"t": "m1"} if mixture else {})
-    rows = dict.fromkeys(flavours, size)
-    templates = TemplateSet("r", "eves", "eves", (Axis("n", (0.0, 1.0)),), flavours, rows, {}, rows)
-    given = [parameters.get(name) for name in values]
-    rate = flavour_polynomial(templates, given, flavour)
-    point = {name: x for name, x in fit_values(values).items() if name in rate.names}
-    return float(rate.evaluate(point)[0])
+def moments(flavour, values, **settings):
+    """mu^2 of a flavour or a mass state, from electrons."""
+    variables = (*(f"Lambda_{k}" for k in (1, 2, 3)), "munu")
+    physics = Physics(variables=variables, settings=settings)
+    section = eves.cross_section(T_E, flavour, physics=physics)
+    magnetic = section.at({"munu": 1.0}) - section.at({})
+    return float(((section.at(values) - section.at({}))[0] / magnetic[0])[0])
 
 
 @pytest.mark.parametrize("flavour", GOLDEN_MAJORANA)
@@ -470,28 +460,40 @@ def test_golden_majorana_moments(flavour):
 def test_majorana_moments_against_the_cross_product(moduli, phases, delta):
     # mu_ij = eps_ijk Lambda_k: mu^2 of a state is |Lambda x conj(psi)|^2, with any phases
     u = mixing_matrix((0.318, 0.022, 0.5), delta)
-    given = majorana.model("X", phases, (0.318, 0.022, 0.5), delta).parameters
-    lambdas = np.array(moduli) * np.exp(1j * np.array(phases))
+    lambdas = np.array(moduli) * np.exp(1j * (np.array(phases) - phases[0]))
+    chosen = {"delta_cp_rad": delta} | {
+        f"lambda_phase_{k + 1}_rad": phases[k] - phases[0] for k in (1, 2)
+    }
     for i, flavour in enumerate(parameters.FLAVOURS):
         exact = float((np.abs(np.cross(lambdas, u[i].conj())) ** 2).sum())
-        sums: dict[str, float] = {}
-        for modulus, parameter in zip(moduli, given, strict=True):
-            for (state, _), factor in parameter.acts(flavour, "standard").items():
-                sums[state] = sums.get(state, 0.0) + modulus * factor
-        found = sum(x**2 for x in sums.values())
-        assert found == pytest.approx(exact, rel=1e-10, abs=1e-12)
+        values = {f"Lambda_{k}": x for k, x in enumerate(moduli, start=1)}
+        assert moments(flavour, values, **chosen) == pytest.approx(exact, rel=1e-6, abs=1e-10)
+
+
+def test_phases_of_majorana_moments_are_settings():
+    """mu_e^2 of two equal Lambda_1, Lambda_2 at phase 0: 0.333 + 0.689 - 0.91091, at pi with +."""
+    chosen = ({}, {"lambda_phase_2_rad": math.pi})
+    values = {"Lambda_1": 1e-10, "Lambda_2": 1e-10}
+    made = [nuhf.rate("conus-plus", values, settings=each) for each in chosen]
+    sm = nuhf.rate("conus-plus")
+    for region, rows in sm.items():
+        rates = [sum(one[region].values()) - sum(rows.values()) for one in made]
+        np.testing.assert_allclose(rates[0] / rates[1], (1.022 - 0.91091) / (1.022 + 0.91091),
+                                   rtol=5e-5)  # fmt: skip
 
 
 def test_moments_of_mass_states_of_a_mixture():
     size = 1e-11
+    for state in ("m2", "m3"):
+        assert moments(state, {"Lambda_1": size}) == pytest.approx(size**2)
+    with pytest.raises(InputError, match="'Lambda_1'; allowed: Lambda_2, Lambda_3, munu"):
+        moments("m1", {"Lambda_1": size})
+    assert moments("m3", {"Lambda_1": size, "Lambda_2": 2 * size}) == pytest.approx(5 * size**2)
     # the formulas of pure flavours are not those of a mixture
-    assert moments("e", {"Lambda_1": size}, mixture=True) == 0.0
-    assert moments("m1", {"Lambda_1": size}, mixture=True) == 0.0
-    assert moments("m2", {"Lambda_1": size}, mixture=True) == pytest.approx(size**2)
-    both = moments("m3", {"Lambda_1": size, "Lambda_2": 2 * size}, mixture=True)
-    assert both == pytest.approx(5 * size**2)
-    assert moments("m3", {"munu_3": size}, mixture=True) == pytest.approx(size**2)
-    assert moments("m3", {"munu_2": size}, mixture=True) == 0.0
+    first = parameters.get("Lambda_1")
+    assert first.acts("e", "standard")
+    assert not first.acts("e", "standard", mixture=True)
+    assert [bool(parameters.get("munu_3").acts(s, "standard")) for s in ("m2", "m3")] == [0, 1]
 
 
 def test_equal_moments_of_mass_states_are_a_common_one():

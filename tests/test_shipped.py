@@ -91,7 +91,8 @@ def test_regenerated_content_equals_the_committed_one(fresh):
             ours, theirs = (json.loads(one.read_text()) for one in (path, committed))
             if path.is_relative_to(root / "templates"):
                 for pair in zip(ours["sets"], theirs["sets"], strict=True):
-                    same_errors(*pair, path.name)
+                    if "as_in" not in pair[0]:
+                        same_errors(*pair, path.name)
             if path.name == "patchset.json":
                 same_digest(ours, theirs, path)
             same(ours, theirs, path.name)
@@ -116,6 +117,9 @@ def test_files_of_templates_have_what_their_analysis_asks_for():
     only = read_templates(ROOT / "templates" / "xenonnt-8b" / "default.json")[0]
     assert only.monomials == ("1", "r", "r^2", "munu^2")
     assert set(only.flavours.values()) == set(parameters.FLAVOURS)
+    some = read_templates(ROOT / "templates" / "xenonnt-8b" / "sr0-sr1.json")
+    assert [one.process for one in some] == ["cevns_sr0", "cevns_sr1"]
+    np.testing.assert_array_equal(some[0].nominal["b8_e"]["r"], only.nominal["b8_e"]["r"])
     both = read_templates(ROOT / "templates" / "xenonnt-sr0" / "giunti-ternes2023.json")[0]
     assert both.monomials == ("1", "q", "r", "q^2", "r^2", "munu^2")
 

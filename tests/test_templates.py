@@ -510,6 +510,7 @@ def test_several_sets_in_one_file(tmp_path):
         ),
         (lambda c, s: s["nominal"]["numu"].update(q=["a", 1]), "broken template file"),
         (lambda c, s: c.pop("sets"), "broken template file: KeyError.*sets"),
+        (lambda c, s: c.update(sets=[{"as_in": "t"}]), "broken template file: KeyError"),
         (lambda c, s: c.update(sets=3), "broken template file"),
     ],
 )

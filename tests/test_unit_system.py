@@ -746,7 +746,7 @@ NOT_COVERED = {
         "model.Parameter.to_fit", "model.unit_suffix", "model.Vertex.setting",
         "weak.RN_RANGE_FM", "weak.RN_REFERENCE_FM", "parameters.RN_RANGE_FM",
         "parameters.RN_REFERENCE_FM", "parameters.check_values", "parameters.get",
-        "parameters.group_of", "parameters.suggest", "majorana.model",
+        "parameters.group_of", "parameters.suggest",
     ),
     GOLDEN: (
         "build.Rates.fold", "build.rates_of", "build.templates_of", "majorana.ANGLES",

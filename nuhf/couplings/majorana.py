@@ -7,30 +7,40 @@ Majorana neutrinos have mu_ij = eps_ijk Lambda_k. A state with mass amplitudes p
     a mass state:  mu_k^2 = |Lambda|^2 - |Lambda_k|^2                  (solar neutrinos).
 
 The first is the sum of squares of the rows of 1 - u u^+, u_k = conj(U_lk): each row is a final
-state of its own. The Lambda_i of the catalogue are real, at delta_CP = 0: a negative one has the
-phase pi. For other phases `model` makes entries of other names. mu_k^2 = sum_j |mu_jk|^2 of the Sun
-needs no phase, and nothing else sees it: munu_e of a reactor is another combination.
+state of its own. The Lambda_i of the catalogue are real, a negative one has the phase pi; further
+phases of Lambda_2 and Lambda_3, relative to Lambda_1, and delta_CP are settings, zero if not given.
+mu_k^2 = sum_j |mu_jk|^2 of the Sun needs no phase, and nothing else sees it: munu_e of a reactor is
+another combination.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nuhf.couplings.electromagnetic import magnetic_coefficients
 from nuhf.couplings.model import (
+    DELTA_CP,
     FLAVOURS,
     MASS_STATES,
+    Amplitudes,
     CouplingModel,
     Feed,
     Group,
+    Kinematics,
     Parameter,
+    Variable,
+    Vertex,
 )
 
-__all__ = ["ANGLES", "MODEL", "mixing_matrix", "model"]
+__all__ = ["ANGLES", "MODEL", "mixing_matrix"]
 
 ANGLES: Final = (0.318, 0.0220, 0.5)
 """sin^2 of theta_12, theta_13 (arXiv:2006.11237, as in data/solar/oscillation.toml), theta_23."""
+
+_PHASES: Final = ("lambda_phase_2_rad", "lambda_phase_3_rad")
+_NAMES: Final = ("Lambda_1", "Lambda_2", "Lambda_3")
 
 MAJORANA: Final = Group("majorana", "Majorana moments", 35, r"\Lambda", quoted=-11)
 MASSES: Final = Group(
@@ -62,46 +72,55 @@ def mixing_matrix(
     )
 
 
-def _feeds(k: int, mixing: NDArray[np.complex128], phase: float) -> tuple[Feed, ...]:
-    """What |Lambda_k| at a phase adds to the final states of flavours and of mass states."""
-    found = []
-    for flavour, row in zip(FLAVOURS, mixing, strict=True):
-        column = (np.eye(3) - np.outer(row.conj(), row))[:, k] * np.exp(1j * phase)
-        for j, (real, imaginary) in enumerate(zip(column.real, column.imag, strict=True)):
-            for part, factor in (("re", real), ("im", imaginary)):
-                if abs(factor) > 1e-15:
-                    state = f"Lambda{j + 1}_{part}"
-                    found.append(Feed("munu", float(factor), (flavour,), state, pure=True))
-    others = tuple(state for i, state in enumerate(MASS_STATES) if i != k)
-    return (*found, Feed("munu", 1.0, others, f"Lambda_{k + 1}"))
+def _states(vertex: Vertex) -> Mapping[str, Mapping[str, float]]:
+    """Amplitudes of final states that do not interfere, by the Lambda_i that lead to them."""
+    if vertex.flavour in MASS_STATES:
+        return {n: {n: 1.0} for n, own in zip(_NAMES, MASS_STATES, strict=True)
+                if own != vertex.flavour}  # fmt: skip
+    if vertex.flavour not in FLAVOURS:
+        return {}
+    mixing = mixing_matrix(delta_cp=vertex.setting(DELTA_CP, 0.0))
+    row = mixing[FLAVOURS.index(vertex.flavour)]
+    phases = [0.0, *(vertex.setting(name, 0.0) for name in _PHASES)]
+    rows = (np.eye(3) - np.outer(row.conj(), row)) * np.exp(1j * np.array(phases))
+    return {
+        f"Lambda{j}_{part}": dict(zip(_NAMES, map(float, values), strict=True))
+        for j, state in enumerate(rows, start=1)
+        for part, values in (("re", state.real), ("im", state.imag))
+    }
 
 
-def model(
-    stem: str,
-    phases: Sequence[float] = (0.0, 0.0, 0.0),
-    angles: tuple[float, float, float] = ANGLES,
-    delta_cp: float = 0.0,
-) -> CouplingModel:
-    """Return Lambda_1, Lambda_2, Lambda_3 at phases in rad, called ``<stem>_1`` and so on."""
-    mixing = mixing_matrix(angles, delta_cp)
-    said = ", ".join(f"{phase:g}" for phase in phases)
-    return CouplingModel(
-        stem,
-        parameters=tuple(
-            Parameter(
-                f"{stem}_{k + 1}", "mu_B", MAJORANA, f"{stem}_{k + 1}", -9,
-                _feeds(k, mixing, phases[k]), rf"\Lambda_{k + 1}",
-                f"Majorana transition moment Lambda_{k + 1}, phases {said}, delta_CP {delta_cp:g}",
-            )
-            for k in range(3)
-        ),
-    )  # fmt: skip
+def _amplitude(vertex: Vertex) -> Amplitudes:
+    eves = vertex.interaction == "eves"
+    charge = np.ones_like(vertex.recoil) if eves else vertex.proton
+    return {
+        state: {name: factor * charge for name, factor in terms.items()}
+        for state, terms in _states(vertex).items()
+    }
+
+
+def _kinematics(vertex: Vertex) -> dict[str, Kinematics]:
+    spin = 0.5 if vertex.interaction == "eves" else 0.0
+    own = Kinematics(magnetic_coefficients(vertex.recoil, spin))
+    return dict.fromkeys(_states(vertex), own)
 
 
 MODEL: Final = CouplingModel(
     "mass_states",
-    parameters=(
-        *model("Lambda").parameters,
+    tuple(
+        Variable(name, "mu_B", rf"\Lambda_{k}", f"Majorana moment {k}")
+        for k, name in enumerate(_NAMES, start=1)
+    ),
+    _amplitude,
+    (
+        *(
+            Parameter(
+                name, "mu_B", MAJORANA, name, -9,
+                (Feed(name, 1.0, FLAVOURS, pure=True), Feed(name, 1.0, MASS_STATES)),
+                rf"\Lambda_{k}", f"Majorana transition moment Lambda_{k}",
+            )
+            for k, name in enumerate(_NAMES, start=1)
+        ),
         *(
             Parameter(
                 f"munu_{k}", "mu_B", MASSES, f"munu2_{k}", -18, (Feed("munu", 1.0, (state,)),),
@@ -112,5 +131,7 @@ MODEL: Final = CouplingModel(
             for k, state in enumerate(MASS_STATES, start=1)
         ),
     ),
+    _kinematics,
+    angles=(DELTA_CP, *_PHASES),
 )  # fmt: skip
-"""Lambda_i at zero phases, and moments of the mass states that arrive from the Sun."""
+"""Lambda_i, and moments of the mass states that arrive from the Sun."""

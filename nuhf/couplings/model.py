@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from nuhf.physics.polynomial import Polynomial
 
 __all__ = [
+    "DELTA_CP",
     "FLAVOURS",
     "MASS_STATES",
     "PAIRS",
+    "TRANSITION_PHASE",
     "Amplitudes",
     "CouplingModel",
     "Factor",
@@ -52,6 +54,12 @@ PAIRS: Final = {"emu": ("e", "mu"), "etau": ("e", "tau"), "mutau": ("mu", "tau")
 
 MASS_STATES: Final = ("m1", "m2", "m3")
 """Mass states of a mixture: what does not interfere with the SM knows them alone."""
+
+DELTA_CP: Final = "delta_cp_rad"
+"""Setting: Dirac phase of the mixing matrix."""
+
+TRANSITION_PHASE: Final = "transition_phase_rad"
+"""Setting: phase of a coupling d_ab of two flavours, a before b in `FLAVOURS`."""
 
 
 @dataclass(frozen=True)
@@ -112,11 +120,12 @@ class Vertex:
     settings: Mapping[str, float] = field(default_factory=dict)
     photoabsorption: FloatArray | None = None
 
-    def setting(self, name: str) -> float:
-        """Return a number that the model needs (`InputError` if it is not given)."""
-        if name not in self.settings:
+    def setting(self, name: str, default: float | None = None) -> float:
+        """Return a number that the model needs (`InputError` if not given and without default)."""
+        value = self.settings.get(name, default)
+        if value is None:
             raise InputError(f"this coupling needs the setting {name}, which is not given")
-        return self.settings[name]
+        return value
 
 
 @dataclass(frozen=True)
@@ -338,6 +347,8 @@ class CouplingModel:
         energies in MeV where scattering on it begins or ends, if not elastic.
     settings : tuple of str
         Numbers that it needs, none negative; the unit is in the name.
+    angles : tuple of str
+        Numbers that it takes if they are given, of either sign.
     photoabsorption : bool
         Whether it needs the photoabsorption of the atoms.
     """
@@ -349,6 +360,7 @@ class CouplingModel:
     kinematics: Callable[[Vertex], Mapping[str, Kinematics]] | None = None
     ends: Callable[[FloatArray, float, Mapping[str, float]], FloatArray] | None = None
     settings: tuple[str, ...] = ()
+    angles: tuple[str, ...] = ()
     photoabsorption: bool = False
 
 

@@ -137,6 +137,8 @@ class Scene:
         """Return the species, with the accepted share of each in every bin of time."""
         signal, time = self.signal, self.bins.time
         section, where = self.file.sources[signal.source], f"sources.{signal.source}"
+        chosen = {n: x for n, x in self.loaded.settings.items() if n in section.angles}
+        section = section.model_copy(update=chosen)
         seconds = self.target.seconds(self.region.seconds())
         with within(where):
             emissions = section.emissions(self.loaded.inputs, seconds, signal.components)

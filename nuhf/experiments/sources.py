@@ -9,8 +9,18 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from nuhf import library
+from nuhf.couplings.model import DELTA_CP, TRANSITION_PHASE
 from nuhf.errors import InputError
-from nuhf.experiments.parts import Fraction, Name, NonNegative, Origin, Part, Positive, Section
+from nuhf.experiments.parts import (
+    Finite,
+    Fraction,
+    Name,
+    NonNegative,
+    Origin,
+    Part,
+    Positive,
+    Section,
+)
 from nuhf.inputs import Inputs
 from nuhf.physics import reactor, sns, solar
 from nuhf.physics.solar_states import state_spectra
@@ -89,6 +99,11 @@ class Source(Part):
     def note(self) -> str:
         """What a result made with this source has to say; may be empty."""
         return ""
+
+    @property
+    def angles(self) -> tuple[str, ...]:
+        """Its keys that a setting of a question replaces."""
+        return ()
 
 
 def _time(seconds: float | None, kind: str) -> float:
@@ -233,6 +248,17 @@ class Sun(Source):
         description="Whether they arrive as mass states, so that transition couplings interfere "
         "with the SM; false leaves this out, as arXiv:2309.17380 does",
     )
+    delta_cp_rad: Finite = Field(
+        0.0, description="Dirac phase of the mixing matrix, where `coherence = true`"
+    )
+    transition_phase_rad: Finite = Field(
+        0.0, description="Phase of transition couplings, where `coherence = true`"
+    )
+
+    @property
+    def angles(self) -> tuple[str, ...]:
+        """Phases, where neutrinos arrive as mass states."""
+        return (DELTA_CP, TRANSITION_PHASE) if self.coherence else ()
 
     def emissions(
         self, inputs: Inputs, seconds: float | None, chosen: Sequence[str] = ()
@@ -250,7 +276,9 @@ class Sun(Source):
             fluence = flux * _time(seconds, self.kind)
             if self.coherence:
                 angles = replace(oscillation, sin2_theta23=self.sin2_theta23)
-                spectra = state_spectra(component, survival, angles)
+                spectra = state_spectra(
+                    component, survival, angles, self.delta_cp_rad, self.transition_phase_rad
+                )
             else:
                 spectra = solar.flavour_spectra(component, survival, self.sin2_theta23)
             emissions += [Emission(n, name, spectrum, fluence) for n, spectrum in spectra.items()]

@@ -341,8 +341,15 @@ def _set_from_json(path: Path, content: Mapping[str, Any]) -> TemplateSet:
     )
 
 
+def _as_in(path: Path, entry: Mapping[str, Any]) -> TemplateSet:
+    """Return the set of another analysis, in a file beside this one."""
+    sets = resources.read_json(path.with_name(f"{entry['as_in']}.json"))["sets"]
+    key = entry["region"], entry["process"]
+    return _set_from_json(path, next(e for e in sets if (e["region"], e["process"]) == key))
+
+
 def read_templates(path: Path) -> tuple[TemplateSet, ...]:
-    """Read a template file.
+    """Read a template file; sets that are ``as_in`` another analysis from the file of that.
 
     Raises
     ------
@@ -353,6 +360,9 @@ def read_templates(path: Path) -> tuple[TemplateSet, ...]:
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise InputError(f"{path}: not a nuhf template file of format {_FORMAT}")
     try:
-        return tuple(_set_from_json(path, entry) for entry in content["sets"])
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        return tuple(
+            (_as_in if "as_in" in entry else _set_from_json)(path, entry)
+            for entry in content["sets"]
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, StopIteration) as error:
         raise InputError(f"{path}: broken template file: {error!r}") from None

@@ -15,7 +15,7 @@ from nuhf.experiments.prepare import prepare
 from nuhf.experiments.region import Prepared
 from nuhf.likelihood.engines import ModelProfiler, engine
 from nuhf.rates.signal import asked_for
-from nuhf.rates.templates import DIGITS, TemplateSet, write_templates
+from nuhf.rates.templates import DIGITS, TemplateSet, to_json
 from nuhf.report import shell
 from nuhf.stats.problem import Options, Problem, pose
 from nuhf.workspaces import checks, encode
@@ -87,10 +87,13 @@ def regenerate(root: Path) -> Iterator[Path]:
     """Write ``templates/`` and ``workspaces/`` below ``root``, yielding every file written."""
     rows = []
     for name in catalogue.list_experiments():
+        earlier: dict[str, str] = {}
         for analysis in catalogue.load(name).experiment.analyses:
             path = root / "templates" / name / f"{analysis}.json"
             one, made = templates_of(name, analysis)
-            write_templates(path, name, analysis, made, one.digests)
+            content = to_json(name, analysis, made, one.digests)
+            content["sets"] = [_once(entry, analysis, earlier) for entry in content["sets"]]
+            resources.write_json(path, content)
             yield path
         one = prepare(catalogue.load(name))
         folder = root / "workspaces" / name
@@ -128,6 +131,14 @@ def templates_of(name: str, analysis: str) -> tuple[Prepared, list[TemplateSet]]
         loaded = loaded.changed({"physics": {"neutron_radius": False}})
     one = prepare(loaded)
     return one, [asked_for(templates, questions) for templates in one.templates]
+
+
+def _once(entry: dict[str, Any], analysis: str, earlier: dict[str, str]) -> dict[str, Any]:
+    """Return a template set, or the name of the analysis of the experiment that has the same."""
+    first = earlier.setdefault(resources.dump_json(entry), analysis)
+    if first == analysis:
+        return entry
+    return {"region": entry["region"], "process": entry["process"], "as_in": first}
 
 
 def _rounded(content: Any) -> Any:

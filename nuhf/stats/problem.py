@@ -39,8 +39,8 @@ _INCOHERENT: Final = (
 )
 
 _REAL: Final = (
-    "a real coupling: positive values have phase 0, negative ones phase pi; of an unknown phase "
-    "the larger modulus of the two ends is allowed"
+    "a real coupling: positive values have phase 0, or that of the setting transition_phase_rad, "
+    "negative ones pi more; of an unknown phase the larger modulus of the two ends is allowed"
 )
 
 _MODULUS: Final = (
