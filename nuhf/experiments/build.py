@@ -445,5 +445,5 @@ def _check_variations(build: _Build, regions: Sequence[Region]) -> None:
         if not acts:
             raise InputError(
                 f"{build.case.path}: nuisances.{nuisance.name} changes no process of analysis "
-                f"'{build.analysis.name}'"
+                f"'{build.analysis.name}': leave it out of its nuisances"
             )
