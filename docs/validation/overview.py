@@ -1,4 +1,4 @@
-"""Print the table of docs/validation/overview.md: python docs/validation/overview.py (a minute).
+"""Print the table of docs/validation/overview.md: python docs/validation/overview.py (ten minutes).
 
 With the path of a PNG as argument, draw docs/images/summary.png there, small enough for a page.
 """
@@ -43,7 +43,7 @@ def draw(found: Overview, path: str) -> None:
 
 def main() -> None:
     """Print one row per coupling."""
-    found = overview()
+    found = overview(step=lambda text: print(text, file=sys.stderr))
     for path in sys.argv[1:]:
         draw(found, path)
     print("| coupling | unit | combined | narrowest experiment | expected | literature |")

@@ -337,5 +337,6 @@ def _check_variations(loaded: Loaded, regions: Sequence[Region]) -> None:
             continue
         if nuisance.name not in acting:
             raise InputError(
-                f"nuisances.{nuisance.name} changes no process of analysis '{loaded.analysis_name}'"
+                f"nuisances.{nuisance.name} changes no process of analysis "
+                f"'{loaded.analysis_name}': leave it out of its nuisances"
             )

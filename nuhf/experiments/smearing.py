@@ -85,7 +85,9 @@ class PowerGaussian(GaussianPart):
     coefficients: tuple[Finite, ...] = Field(
         min_length=1, description="`c_k` of the width `sum c_k E^p_k`, E and width in keV"
     )
-    powers: tuple[Finite, ...] = Field(min_length=1, description="`p_k`, one per coefficient")
+    powers: tuple[Finite, ...] = Field(
+        min_length=1, description="`p_k`, one per coefficient; `[0]` for a constant width"
+    )
 
     @model_validator(mode="after")
     def _pairs(self) -> Self:

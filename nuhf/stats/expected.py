@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuhf.couplings import parameters
+from nuhf.couplings.model import MASS_STATES
 from nuhf.experiments.expand import expanded
 from nuhf.experiments.region import Prepared
 from nuhf.histfactory import assemble
@@ -195,7 +196,11 @@ def rates(
     found = _expected(prepared, given, anapole)
     regions = {region.name: _spectrum(prepared, i, found) for i, region in
                enumerate(prepared.regions)}  # fmt: skip
-    standard = _expected(prepared, {}, anapole) if given else {}
+    before = _expected(prepared, {}, anapole) if given else {}
+    standard = {
+        name: {key: rows.get(key, np.zeros_like(row)) for key, row in found[name].items()}
+        for name, rows in before.items()
+    }
     loaded = prepared.loaded
     return Rates((prepared.name,), loaded.analysis_name, regions, given, loaded.notes, standard)
 
@@ -230,6 +235,7 @@ def _expected(one: Prepared, given: Mapping[str, float], anapole: str) -> dict[s
             f"{signal.process}_{flavour}": row
             for signal in region.signals
             for flavour, row in expected(signal, {**rest, **given}, anapole).items()
+            if flavour not in MASS_STATES or row.any()  # they have couplings of their own alone
         }
         assemble.refuse_absurd(region, rows.values(), held)
         found[region.name] = {**region.backgrounds, **rows}
