@@ -217,32 +217,66 @@ def test_questions_apply_patches(cli, work):
 # ------------------------------------------- files that no fit can work on (F2 to F5)
 
 
-@pytest.mark.parametrize(
-    ("spec", "check", "words"),
-    [
-        (base((1, 0), (2, 0), (3, 1)), "likelihood", "nothing is ever expected: channel SR bin 1"),
-        (base((1, 0), (2, 0), (3, 1), [histosys("b", [2.1, 0.2], [1.9, 0.0])]), "likelihood",
-         "nothing is expected at the initial values: channel SR bin 1"),
-        (base((0,), (-5,), (3,)), "likelihood", "initial values"),
-        (base(parameters=[{"name": "mu", "inits": [20], "bounds": [[0, 10]]}]), "start",
-         "starts at 20, outside its bounds 0 to 10"),
-        (base(parameters=[{"name": "b", "inits": [7]}]), "start", "b starts at 7"),
-        (base(parameters=[{"name": "mu", "bounds": [[1, 1]]}]), "start", "no room"),
-        (base(parameters=[{"name": "mu", "fixed": True, "inits": [1], "bounds": [[0, 10]]}]),
-         "start", "POI mu is fixed"),
-        (base(observed=(-1.0,)), "data", "negative in channel SR bin 0"),
-        (base(modifiers=[per_bin("staterror", "s", [-5.0])]), "bin-error", "negative error"),
-        (base(modifiers=[LUMI], parameters=[{"name": "lumi", "auxdata": [1], "sigmas": [0.0],
-                                             "inits": [1], "bounds": [[0.5, 1.5]]}]),
-         "width", "above zero"),
-    ],
-)  # fmt: skip
+NO_FIT = [
+    (base((1, 0), (2, 0), (3, 1)), "likelihood", "nothing is ever expected: channel SR bin 1"),
+    (base((1, 0), (2, 0), (3, 1), [histosys("b", [2.1, 0.2], [1.9, 0.0])]), "likelihood",
+     "nothing is expected at the initial values: channel SR bin 1"),
+    (base((0,), (-5,), (3,)), "likelihood", "initial values"),
+    (base(parameters=[{"name": "mu", "inits": [20], "bounds": [[0, 10]]}]), "start",
+     "starts at 20, outside its bounds 0 to 10"),
+    (base(parameters=[{"name": "b", "inits": [7]}]), "start", "b starts at 7"),
+    (base(parameters=[{"name": "mu", "bounds": [[1, 1]]}]), "start", "no room"),
+    (base(parameters=[{"name": "mu", "fixed": True, "inits": [1], "bounds": [[0, 10]]}]),
+     "start", "POI mu is fixed"),
+    (base(observed=(-1.0,)), "data", "negative in channel SR bin 0"),
+    (base(modifiers=[per_bin("staterror", "s", [-5.0])]), "bin-error", "negative error"),
+    (base(modifiers=[LUMI], parameters=[{"name": "lumi", "auxdata": [1], "sigmas": [0.0],
+                                         "inits": [1], "bounds": [[0.5, 1.5]]}]),
+     "width", "above zero"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("spec", "check", "words"), NO_FIT)
 def test_no_fit_can_work_on_these(spec, check, words):
     assert words in findings(spec, "error")[check]
     if check == "likelihood":
         model, data = load_model(spec)
         with np.errstate(all="ignore"):
             assert not np.isfinite(model.logpdf(model.config.suggested_init(), data)).all()
+
+
+def changed(change):
+    spec = base()
+    change(spec)
+    return spec
+
+
+SAID = [
+    *((spec, words) for spec, _, words in NO_FIT if "fixed" not in words),
+    (base(parameters=[{"name": "mu", "fixed": True}]), "mu is fixed; -p mu makes it free"),
+    (changed(lambda s: s["channels"].append(s["channels"][0])), "2 channels named 'SR'"),
+    (changed(lambda s: s["observations"][0]["data"].append(1.0)), "one count per bin"),
+    (changed(lambda s: s["channels"][0]["samples"][1]["data"].append(1.0)), "2 values for 1 bins"),
+    (changed(lambda s: s["measurements"].pop()), "does not follow the pyhf schema"),
+    (changed(lambda s: s["measurements"][0]["config"].update(poi="zz")), "acts on no sample"),
+    (base(modifiers=[normsys("b", 1.1, -0.9)]), "factors must be positive"),
+    (base(modifiers=[normsys(), {"name": "b", "type": "normfactor", "data": None}]),
+     "cannot build this model"),
+    (base(modifiers=[LUMI]), "has no settings for the parameter 'lumi'"),
+    (background(), "mu_SIG comes with a patch"),
+    (patchset(background()), "it is a patch set"),
+    (PATCH, "it is a patch: give its workspace"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "words"), SAID)
+def test_what_validate_knows_limit_says_in_one_line(cli, work, content, words):
+    (work / "bad.json").write_text(json.dumps(content))
+    ran = cli("limit", "bad.json")
+    assert ran.code in (1, 2)
+    assert (ran.out, ran.err.count("\n")) == ("", 1)
+    assert ran.err.startswith("nuhf: bad.json: ")
+    assert words in ran.err
 
 
 def test_an_empty_bin_with_nothing_in_it_is_fine():

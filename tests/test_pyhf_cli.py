@@ -55,6 +55,15 @@ def test_cls(cli):
     assert at[0.04]["CLs_obs"] < 0.01
 
 
+def test_a_parameter_that_may_be_negative_is_one_note(cli):
+    """pyhf warns of q-tilde in three lines at every fit."""
+    ran = cli("pyhf", "cls", "--test-poi", 0.04, NATIVE)
+    assert ran.err.splitlines() == [
+        "note: the POI may be negative, for which --test-stat q is made, not q-tilde"
+    ]
+    assert json.loads(ran.out)["CLs_obs"] < 0.01
+
+
 def test_inspect_digest_sort_rename_prune(cli, work):
     assert "qnu_mumu_em8" in out(cli("pyhf", "inspect", NATIVE))
     digest = out(cli("pyhf", "digest", NATIVE)).strip()

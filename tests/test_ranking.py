@@ -287,7 +287,7 @@ def test_free_factors_are_no_pulls(problem_of, toml_text, tmp_path, cli):
     ):
         axes = figure.axes[-1]
         (text,) = [t for t in axes.texts if t.get_gid() == "free"]
-        assert text.get_text() == f"free: {value:.3g} ± {error:.2g}"
+        assert text.get_text() == f"{value:.3g} ± {error:.2g}"
         assert text.get_position()[1] == 1.0
         (points,) = [line for line in axes.lines if line.get_marker() == "o"]
         np.testing.assert_array_equal(points.get_xdata(), [0.3])

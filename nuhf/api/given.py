@@ -59,8 +59,8 @@ def experiments_of(given: ExperimentsLike, analysis: str = "default") -> list[Ex
             shown = one if isinstance(one, str) else "this"
             raise InputError(
                 f"{shown} is a workspace (or other JSON), not an experiment: limit, fit, scan, "
-                "contour, ranking and coverage take it, and pyhf (a native file 'nuhf pyhf'); an "
-                "experiment is a name or a .toml file"
+                "contour, ranking, coverage and report take it, and pyhf (a native file 'nuhf "
+                "pyhf'); an experiment is a name or a .toml file"
             )
         else:
             found.append(load(str(one), analysis))

@@ -1,6 +1,7 @@
 """Hand over to pyhf's command line, with ``powerfactor`` known to it."""
 
 import io
+import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -52,7 +53,7 @@ def run_pyhf(arguments: Sequence[str]) -> int:
     added = {name: pair for name, pair in modifier_set().items() if name not in histfactory_set}
     histfactory_set.update(added)
     try:
-        with _no_powers(command, arguments), extended_schema():
+        with _no_powers(command, arguments), extended_schema(), _one_note():
             status = pyhf_group.main(list(arguments), prog_name="nuhf pyhf", standalone_mode=False)
     except (click.ClickException, click.exceptions.Exit, click.Abort, NuhfError):
         raise
@@ -106,6 +107,27 @@ def _no_powers(command: str, arguments: Sequence[str]) -> Iterator[None]:
         yield
     finally:
         sys.stdin = before
+
+
+@contextmanager
+def _one_note() -> Iterator[None]:
+    """Say once, in a line, what pyhf warns of in three at every fit: q-tilde is for POIs >= 0."""
+    said: list[str] = []
+
+    def heed(record: logging.LogRecord) -> bool:
+        if "POI not bounded at zero" not in record.getMessage():
+            return True
+        if not said:
+            said.append("the POI may be negative, for which --test-stat q is made, not q-tilde")
+            click.echo(f"note: {said[0]}", err=True)
+        return False
+
+    logger = logging.getLogger("pyhf.infer.test_statistics")
+    logger.addFilter(heed)
+    try:
+        yield
+    finally:
+        logger.removeFilter(heed)
 
 
 def _cause(error: Exception, arguments: Sequence[str]) -> str:

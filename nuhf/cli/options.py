@@ -33,6 +33,7 @@ __all__ = [
     "parse_nuisances",
     "parse_numbers",
     "parse_values",
+    "patched",
     "posing",
     "say",
     "search",
@@ -135,6 +136,15 @@ _free: tuple[Decorator, ...] = (
                       "have wildcards (qf_*). Repeatable."),
 )  # fmt: skip
 
+_patched: tuple[Decorator, ...] = (
+    click.option("--patch", multiple=True, metavar="FILE[:NAME]",
+                 help="Of a workspace file: JSON patch, or NAME of a patch set; repeatable."),
+    click.option("--measurement", metavar="NAME",
+                 help="Of a workspace file that has several: which one."),
+)  # fmt: skip
+
+patched: Decorator = _stack(*_patched)
+
 _source: tuple[Decorator, ...] = (
     click.option("--asimov", is_flag=True, help="Use the SM expectation instead of the data."),
     click.option("--inject", multiple=True, metavar="NAME=VALUE",
@@ -143,10 +153,7 @@ _source: tuple[Decorator, ...] = (
     click.option("--mask", multiple=True, metavar="CHANNEL[:BINS]",
                  help="Leave out a region or channel, or bins of it counted from 0 (SR:0,3-5); the "
                       "name may have wildcards. Repeatable."),
-    click.option("--patch", multiple=True, metavar="FILE[:NAME]",
-                 help="Of a workspace file: JSON patch, or NAME of a patch set; repeatable."),
-    click.option("--measurement", metavar="NAME",
-                 help="Of a workspace file that has several: which one."),
+    *_patched,
 )  # fmt: skip
 
 compiled_only: Decorator = _stack(analysis, *_model, *_free, *_source)

@@ -40,6 +40,8 @@ def _quantity(name: str, unit: str, exponent: int) -> str:
     """Axis label of a change; a squared parameter is named by its stem, such as munu2_mu."""
     base = unit.removesuffix("^2")
     text, label = symbol(name), UNIT_LABELS.get(base, base)
+    if text == name:  # of a file of other people
+        text = rf"\mathrm{{{name}}}".replace("_", r"\_")
     if base != unit:
         stem, _, flavour = name.rpartition("_")
         text, label = f"{symbol(f'{stem[:-1]}_{flavour}')}^2", f"{label}^2"
@@ -132,7 +134,7 @@ def _draw_pulls(
     axes.errorbar(values[pulled], y[pulled], xerr=errors[pulled], fmt="o", ms=3.5, lw=1.1,
                   color="black")  # fmt: skip
     for i in np.flatnonzero(~pulled):
-        axes.text(0.0, y[i], f"free: {values[i]:.3g} ± {errors[i]:.2g}", ha="center", va="center",
+        axes.text(0.0, y[i], f"{values[i]:.3g} ± {errors[i]:.2g}", ha="center", va="center",
                   fontsize=7.5, bbox={"color": "white", "pad": 1.0}, gid="free")  # fmt: skip
     ends = np.abs(values[pulled]) + errors[pulled]
     reach = max(2.2, 1.1 * float(ends.max(initial=0.0)))
@@ -150,7 +152,7 @@ def pulls(
 ) -> Figure:
     """Draw fitted nuisances (n,) with their errors (n,), in standard deviations.
 
-    Of the ``free`` ones, which have no constraint, the fitted values are written.
+    Of the ``free`` ones and other factors the fitted values are written.
     """
     figure, axes = figure_and_axes(ax, (4.8, 0.9 + 0.28 * len(nuisances)))
     _draw_pulls(axes, nuisances, values, errors, free, labelled=True)

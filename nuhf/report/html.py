@@ -1,7 +1,7 @@
 """A report as one HTML page that needs nothing else: no network, no other file."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -22,18 +22,16 @@ from nuhf.report.html_blocks import (
     Text,
     count,
     draw,
-    number,
 )
 from nuhf.report.html_content import Content, Step, gather
 from nuhf.report.html_figures import (
-    correlation_picture,
     profile_picture,
-    pull_picture,
-    ranking_picture,
     region_picture,
     spectrum_picture,
     template_pictures,
 )
+from nuhf.report.html_files import file_section
+from nuhf.report.html_fit import fit_blocks
 from nuhf.report.html_limits import (
     headline,
     kinds,
@@ -42,10 +40,11 @@ from nuhf.report.html_limits import (
     published_table,
     together,
 )
+from nuhf.stats.files import Workspaces
 from nuhf.stats.intervals import threshold
 from nuhf.units import percent
 
-__all__ = ["names_of", "report"]
+__all__ = ["names_of", "report", "report_files"]
 
 _TEMPLATE: Final = "report.html.j2"
 _SHORT: Final = 12
@@ -107,6 +106,39 @@ def report(
     titles = ", ".join(content.prepared.loaded.experiment.title for content in contents)
     return _render(sections, found, f"{titles}" if len(contents) < 4 else "All experiments",
                    written, cl)  # fmt: skip
+
+
+def report_files(
+    source: Workspaces,
+    wanted: Sequence[str] = (),
+    *,
+    cl: float = 0.9,
+    written: str = "",
+    step: Step = lambda text: None,
+) -> str:
+    """Return the page of workspace files, as `report` does of experiments.
+
+    Parameters
+    ----------
+    source : Workspaces
+        The files.
+    wanted : sequence of str
+        Parameters of interest; that of the measurement if there is none.
+    cl, written, step
+        As in `report`.
+
+    Raises
+    ------
+    InputError
+        If a parameter is unknown, or the confidence level is not allowed.
+    ModelError
+        If the files make no model.
+    """
+    threshold(cl)
+    section = file_section(source, wanted, cl, step)
+    step("page")
+    found = cite.citations([], ["delta-chi2", "ranking", "figures"])
+    return _render([section], found, ", ".join(source.labels), written, cl)
 
 
 def _render(
@@ -231,39 +263,13 @@ def _spectra(content: Content) -> list[Block]:
 def _fit(content: Content) -> list[Block]:
     if content.fitted is None:
         return []
-    result, name = content.fitted.result, content.fitted.problem.parameter.name
-    value, error = result.parameters[name]
-    quality = result.goodness
-    sigma = (result.significance or {}).get("sigma")
-    words = (
-        f"{name} = {value:.3g} ± {error:.2g} (SM: 1)"
-        + (f", {sigma:.1f} standard deviations from 0" if sigma is not None else "")
-        + f". 2NLL above saturation {quality['saturated_2nll']:.1f} for "
-        f"{quality['degrees']:.0f} degrees of freedom{_p_value(quality)}."
-    )
-    rows = [
-        (process, count(before), count(after), number(deviation))
-        for process, (before, after, deviation) in result.counts.items()
-    ]
-    header = ("process", "expected [events]", "fitted [events]", "error [events]")
-    blocks: list[Block] = [Text(words), Table("Events by process", header, tuple(rows))]
-    pulled = [n for n, unit in result.units.items() if unit == "sigma"]
-    if pulled:
-        blocks.append(pull_picture(result, pulled))
-    correlation = correlation_picture(result)
-    if correlation is not None:
-        blocks.append(correlation)
-    if content.ranked is not None:
-        blocks.append(ranking_picture(content.ranked))
-    elif pulled and not any(text.startswith("ranking:") for text in content.failures):
+    blocks = fit_blocks(content.fitted, content.ranked, " (SM: 1)")
+    failed = any(text.startswith("ranking:") for text in content.failures)
+    pulled = "sigma" in content.fitted.result.units.values()
+    if content.ranked is None and pulled and not failed:
         command = f"nuhf ranking {content.prepared.name} -o ranking.png"
         blocks.append(Text(f"A ranking of the nuisances takes long here: {command}"))
     return blocks
-
-
-def _p_value(quality: Mapping[str, float]) -> str:
-    """Nothing where the model has as many parameters as bins."""
-    return f", p = {quality['p_value']:.2g} (χ²)" if quality["degrees"] > 0 else ""
 
 
 def _scans(content: Content, cl: float) -> list[Block]:

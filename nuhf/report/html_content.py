@@ -21,7 +21,16 @@ from nuhf.stats.ranking import RankingResult, ranking
 from nuhf.stats.results import FitResult, LimitResult, ScanResult
 from nuhf.stats.spectra import region_spectra
 
-__all__ = ["Content", "Fitted", "Measured", "gather", "measure"]
+__all__ = [
+    "Content",
+    "Fitted",
+    "Measured",
+    "affordable",
+    "fitted",
+    "gather",
+    "measure",
+    "measured",
+]
 
 Step = Callable[[str], None]
 
@@ -99,19 +108,19 @@ def gather(name: str, analysis: str, cl: float, step: Step) -> Content:
     step(f"{name}: templates")
     one = prepare(load(name, analysis))
     failures: list[str] = []
-    fitted = ranked = None
+    found = ranked = None
     step(f"{name}: fit")
     try:
-        fitted = _fit(one)
+        found = fitted(pose([one], one.loaded.experiment.strength, Options()))
         step(f"{name}: ranking")
-        if _affordable(fitted.problem):
-            ranked = ranking(fitted.problem)
+        if affordable(found.problem):
+            ranked = ranking(found.problem)
     except NuhfError as error:
-        failures.append(f"{'ranking' if fitted else 'fit of the SM strength'}: {error}")
-    measured = tuple(measure([one], p, cl, step) for p in one.loaded.analysis.parameters)
-    failures += [f"{m.parameter}: {m.failure}" for m in measured if m.failure]
+        failures.append(f"{'ranking' if found else 'fit of the SM strength'}: {error}")
+    intervals = tuple(measure([one], p, cl, step) for p in one.loaded.analysis.parameters)
+    failures += [f"{m.parameter}: {m.failure}" for m in intervals if m.failure]
     contours = []
-    for pair in _pairs([m.parameter for m in measured if m.limit]):
+    for pair in _pairs([m.parameter for m in intervals if m.limit]):
         step(f"{name}: region of {pair[0]} and {pair[1]}")
         try:
             problem = pose([one], pair[0], Options(profile=(pair[1],)))
@@ -119,22 +128,22 @@ def gather(name: str, analysis: str, cl: float, step: Step) -> Content:
         except NuhfError as error:
             failures.append(f"region of {pair[0]} and {pair[1]}: {error}")
     published, more = _published(one, name, step)
-    source = next((m.limit for m in measured if m.limit), fitted.result if fitted else None)
+    source = next((m.limit for m in intervals if m.limit), found.result if found else None)
     return Content(
-        one, fitted, ranked, measured, tuple(contours), published, (*failures, *more),
+        one, found, ranked, intervals, tuple(contours), published, (*failures, *more),
         dict(source.provenance) if source else {"digests": dict(one.digests)},
     )  # fmt: skip
 
 
-def _fit(one: Prepared) -> Fitted:
-    problem = pose([one], one.loaded.experiment.strength, Options())
+def fitted(problem: Problem) -> Fitted:
+    """Return a fit with the spectra before and after it."""
     result = questions.fit(problem)
     start = np.array([problem.description.couplings[0].init])
     point, _ = problem.profiler().best(start)
     return Fitted(problem, result, region_spectra(problem), region_spectra(problem, point))
 
 
-def _affordable(problem: Problem) -> bool:
+def affordable(problem: Problem) -> bool:
     """Whether a ranking of all nuisances is quick; False if there are none."""
     floating = int(problem.profiler().free.sum()) - 1
     cells = sum(len(c.samples) * c.observed.size for c in problem.description.channels)
@@ -143,9 +152,18 @@ def _affordable(problem: Problem) -> bool:
 
 def measure(experiments: Sequence[Prepared], parameter: str, cl: float, step: Step) -> Measured:
     """Return interval and profile of a parameter, others at the SM."""
-    step(f"{' + '.join(one.name for one in experiments)}: {parameter}")
     try:
         problem = pose(experiments, parameter, Options())
+    except NuhfError as error:
+        return Measured(parameter, failure=str(error))
+    return measured(problem, cl, step)
+
+
+def measured(problem: Problem, cl: float, step: Step) -> Measured:
+    """Return interval and profile of the parameter of interest."""
+    parameter = problem.parameter.name
+    step(f"{' + '.join(problem.names)}: {parameter}")
+    try:
         found = questions.limit(problem, cl, _METHOD)
         return Measured(parameter, found, questions.scan(problem, _POINTS, found))
     except NuhfError as error:

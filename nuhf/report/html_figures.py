@@ -249,7 +249,7 @@ def ranking_picture(found: RankingResult) -> Picture:
         (found.prefit_up, found.prefit_down),
         (found.postfit_up, found.postfit_down),
         (found.pulls, found.constraints),
-        free=[name for name, kind in pairs if kind == "free"],
+        free=[name for name, kind in pairs if kind != "constrained"],
     )
     rows = list(zip(found.nuisances, found.postfit_up, found.postfit_down, strict=True))
     words = "; ".join(f"{n} {number(float(u))}, {number(float(d))}" for n, u, d in rows[:_SPELLED])
@@ -258,8 +258,7 @@ def ranking_picture(found: RankingResult) -> Picture:
         figure,
         f"Impacts on {found.quantity} (best fit {number(found.best_fit)} ± "
         f"{number(found.error)}{unit}), nuisance one standard deviation up, down: {words}.",
-        f"Impacts of the nuisances on {found.quantity}, and their pulls; values of free factors "
-        "(cabinetry).",
+        f"Impacts of the nuisances on {found.quantity}, and their pulls; values of factors.",
     )
 
 

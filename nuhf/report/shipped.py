@@ -225,7 +225,8 @@ scipy with numpy, too high (native files as well), and `--optimizer minuit` does
 
 Interfering couplings may have a second minimum: a limit from `pyhf cls` or `pyhf.infer` then
 misses a piece, and `pyhf cls` gives NaN between the best fit and 0, where the Asimov data do not
-decide. `nuhf limit` finds all pieces; with pyhf alone, scan.
+decide; parameters that may be negative want its `--test-stat q`. `nuhf limit` finds all pieces;
+with pyhf alone, scan.
 
 A plot of the model before the fit, by cabinetry, with the coupling at 0 and without an error of
 its own:

@@ -7,11 +7,13 @@ from typing import Any, Final
 
 import numpy as np
 import pyhf
+from numpy.typing import NDArray
 
 from nuhf import resources
 from nuhf.couplings import parameters
 from nuhf.couplings.parameters import Parameter
-from nuhf.errors import Caveat, InputError
+from nuhf.errors import Caveat, InputError, ModelError
+from nuhf.filekind import Kind, json_kind
 from nuhf.histfactory.describe import Channel, Coupling, Description, Free, Sample
 from nuhf.likelihood.engines import Engine, engine
 from nuhf.stats.held import expectation, fixed_nuisances, sizes, with_fixed
@@ -24,6 +26,7 @@ from nuhf.workspaces.combine import Choices, Source, combine
 from nuhf.workspaces.native import load_model
 from nuhf.workspaces.parts import take
 from nuhf.workspaces.patches import owner, patched_by, point_of
+from nuhf.workspaces.start import bin_errors, idle_poi, start_findings
 
 __all__ = [
     "File",
@@ -34,6 +37,7 @@ __all__ = [
     "read_files",
 ]
 
+FloatArray = NDArray[np.float64]
 Json = dict[str, Any]
 File = str | Path | Mapping[str, Any]
 
@@ -54,12 +58,15 @@ class Workspaces:
         What a combination renamed or rescaled.
     digests : mapping
         sha256 of every workspace, by label.
+    awaited : str
+        Parameter of interest that comes with a patch, of a background alone.
     """
 
     spec: Json
     labels: tuple[str, ...]
     notes: tuple[str, ...]
     digests: Mapping[str, str]
+    awaited: str = ""
 
     @property
     def measurement(self) -> str:
@@ -162,7 +169,9 @@ def read_files(
         ],
         "version": "1.0.0",
     }
-    return Workspaces(content, labels, (), {labels[0]: pyhf.utils.digest(content)})
+    entry = next(m for m in sources[0].spec["measurements"] if m["name"] == part.title)
+    awaited = idle_poi(sources[0].spec, entry)
+    return Workspaces(content, labels, (), {labels[0]: pyhf.utils.digest(content)}, awaited)
 
 
 def _source(file: File, index: int) -> Source:
@@ -176,6 +185,8 @@ def _source(file: File, index: int) -> Source:
         hint = ""
         if isinstance(content, dict) and "patches" in content:
             hint = "; it is a patch set: give its workspace, and FILE:NAME as a patch"
+        elif json_kind(content) is Kind.PATCH:
+            hint = "; it is a patch: give its workspace, and this as a patch"
         raise InputError(f"{label}: not a workspace, it has no 'channels'{hint}")
     return Source(label, content)
 
@@ -227,8 +238,13 @@ def pose_files(source: Workspaces, interest: str | None, options: Options) -> Fi
     if options.anapole != "standard":
         raise InputError("the convention of the anapole moment is for experiments, not for files")
     content = masked_workspace(source.spec, options.mask)
-    model, _ = load_model(content)
+    model, _ = _loaded(content, source)
     wanted = [_find(model, name, source) for name in (interest or source.poi, *options.profile)]
+    if interest is None and model.config.param_set(wanted[0]).suggested_fixed_as_bool:
+        raise InputError(
+            f"{', '.join(source.labels)}: the parameter of interest {wanted[0]} is fixed; "
+            f"parameter='{wanted[0]}' makes it free"
+        )
     held = {_find(model, n, source): value for n, value in options.values.items()}
     for name in wanted:
         if name in held or wanted.count(name) > 1:
@@ -238,7 +254,9 @@ def pose_files(source: Workspaces, interest: str | None, options: Options) -> Fi
     fixed |= fixed_nuisances(options.fix, model, [*wanted, *held]) if options.fix else {}
     spec = with_fixed(content, fixed, sizes(model))
     _float(spec, model, wanted, known[wanted[0]], options.search)
-    model, data = load_model(spec)
+    model, data = _loaded(spec, source)
+    if not (options.asimov or options.inject):
+        _check_start(spec, model, data, source)
     chosen = engine(options.engine, model)
     description = _description(spec, chosen, wanted)
     if options.asimov:
@@ -254,6 +272,26 @@ def pose_files(source: Workspaces, interest: str | None, options: Options) -> Fi
     )  # fmt: skip
 
 
+def _loaded(spec: Json, source: Workspaces) -> tuple[pyhf.Model, FloatArray]:
+    """Load a model; what is wrong with it has the names of the files in front."""
+    try:
+        model, data = load_model(spec)
+    except ModelError as error:
+        raise ModelError(f"{', '.join(source.labels)}: {error}") from error
+    return model, np.asarray(data)
+
+
+def _check_start(spec: Json, model: pyhf.Model, data: FloatArray, source: Workspaces) -> None:
+    """Refuse what no fit can work on, as `nuhf.validate` does (`ModelError`)."""
+    found = list(start_findings(spec["measurements"][0], spec, model, data))
+    for channel in spec["channels"]:
+        found += bin_errors(channel)
+    worst = next((finding for finding in found if finding.severity == "error"), None)
+    if worst is not None:
+        labels = ", ".join(source.labels)
+        raise ModelError(f"{labels}: {worst.where}: {worst.message}")
+
+
 def parameter(name: str) -> Parameter:
     """Return what a parameter of a file is: ours in the unit of its name, or a bare number."""
     known = names.coupling(name)
@@ -266,6 +304,12 @@ def parameter(name: str) -> Parameter:
 def _find(model: pyhf.Model, name: str, source: Workspaces) -> str:
     """Return the one parameter of the model that a name stands for."""
     config = model.config
+    if not name and source.awaited:
+        raise InputError(
+            f"{', '.join(source.labels)}: background only, the parameter of interest "
+            f"{source.awaited} comes with a patch: give it, too, or name one of "
+            f"{', '.join(config.par_order)}"
+        )
     found = [n for n in config.par_order if n == name or parameter(n).name == name]
     if not name:
         raise InputError(
@@ -275,7 +319,7 @@ def _find(model: pyhf.Model, name: str, source: Workspaces) -> str:
     if len(found) != 1:
         hint = parameters.suggest(name, config.par_order)
         raise InputError(f"{', '.join(source.labels)}: no parameter '{name}'; {hint}")
-    if config.param_set(found[0]).n_parameters > 1:
+    if not config.param_set(found[0]).is_scalar:
         raise InputError(f"{name} has a value per bin: a parameter of interest has one")
     return str(found[0])
 

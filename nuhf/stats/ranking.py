@@ -54,7 +54,8 @@ class RankingResult(Result):
     nuisances : tuple of str
         Names of those that float, (n,).
     kinds : tuple of str
-        ``constrained``, or ``free`` for a factor or coupling without a constraint term, (n,).
+        ``constrained``, ``factor`` (near 1, constrained as the errors of single bins of files), or
+        ``free`` for a factor or coupling without a constraint term, (n,).
     pulls, constraints : ndarray
         Fitted value and error of each nuisance, (n,): in standard deviations of its constraint, of
         a free one as it is (a factor is 1 at its nominal size).
@@ -178,7 +179,7 @@ class RankingResult(Result):
     @property
     def _free(self) -> list[str]:
         pairs = zip(self.nuisances, self.kinds, strict=True)
-        return [name for name, kind in pairs if kind == "free"]
+        return [name for name, kind in pairs if kind != "constrained"]
 
     def plot(self, ax: "Axes | None" = None) -> "Figure":
         """Draw impacts beside pulls; on given axes the impacts alone."""
@@ -275,7 +276,7 @@ def _ours(problem: Problem, cl: float) -> RankingResult:
         best_fit=parameter.from_fit(value) if linear else value * size,
         error=error * size,
         nuisances=tuple(compiled.names[i] for i in index),
-        kinds=tuple("constrained" if widths(problem)[i] else "free" for i in index),
+        kinds=_kinds(problem, {compiled.names[i]: bool(widths(problem)[i]) for i in index}),
         pulls=found.best[index],
         constraints=errors[index],
         prefit_up=size * found.prefit[order, 0],
@@ -353,7 +354,7 @@ def _cabinetry_s(problem: Problem) -> RankingResult:
         best_fit=parameter.from_fit(value) if linear else value * parameter.scale,
         error=error * parameter.scale,
         nuisances=tuple(moved.labels[i] for i in order),
-        kinds=tuple("constrained" if bound[moved.labels[i]] else "free" for i in order),
+        kinds=_kinds(problem, {moved.labels[i]: bool(bound[moved.labels[i]]) for i in order}),
         pulls=moved.bestfit[order],
         constraints=moved.uncertainty[order],
         **scaled,
@@ -391,6 +392,14 @@ def _constrained(model: pyhf.pdf.Model) -> NDArray[np.bool_]:
     """Whether a parameter has a constraint term, (P,)."""
     sets = [model.config.param_set(name) for name in model.config.par_order]
     return np.repeat([bool(s.constrained) for s in sets], [s.n_parameters for s in sets])
+
+
+def _kinds(problem: Problem, constrained: Mapping[str, bool]) -> tuple[str, ...]:
+    factors = {factor.name for factor in problem.description.free}
+    return tuple(
+        "free" if not bound else "factor" if name in factors else "constrained"
+        for name, bound in constrained.items()
+    )
 
 
 def _notes(problem: Problem, value: float, error: float, at_end: Sequence[str]) -> tuple[str, ...]:

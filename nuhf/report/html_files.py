@@ -1,0 +1,112 @@
+"""The part of a report that is about workspace files: ours, anybody's, or several combined."""
+
+from collections.abc import Sequence
+
+from nuhf.errors import NuhfError
+from nuhf.report.html_blocks import (
+    Block,
+    Definitions,
+    Part,
+    Section,
+    Table,
+    count,
+    interval,
+    number,
+    power,
+)
+from nuhf.report.html_content import Fitted, Measured, Step, affordable, fitted, measured
+from nuhf.report.html_figures import profile_picture, spectrum_picture
+from nuhf.report.html_fit import fit_blocks
+from nuhf.stats.files import FileProblem, Workspaces, pose_files
+from nuhf.stats.problem import Options
+from nuhf.stats.ranking import RankingResult, ranking
+from nuhf.units import percent
+
+__all__ = ["file_section"]
+
+
+def file_section(source: Workspaces, wanted: Sequence[str], cl: float, step: Step) -> Section:
+    """Return the section of one measurement: fit, intervals, spectra, ranking, provenance.
+
+    Parameters
+    ----------
+    source : Workspaces
+        The files.
+    wanted : sequence of str
+        Parameters of interest; that of the measurement if there is none.
+    cl : float
+        Confidence level of the intervals.
+    step : callable
+        Called with a line of text before each step.
+
+    Raises
+    ------
+    InputError
+        If a parameter is unknown, or none is named and the measurement has none.
+    ModelError
+        If the files make no model.
+    """
+    problems = [pose_files(source, name, Options()) for name in (wanted or (None,))]
+    failures: list[str] = []
+    step(f"{', '.join(source.labels)}: fit")
+    found, ranked = _fit(problems[0], failures, step)
+    intervals = [measured(problem, cl, step) for problem in problems]
+    failures += [f"{m.parameter}: {m.failure}" for m in intervals if m.failure]
+    blocks: dict[str, list[Block]] = {
+        "Results": _results(problems, intervals, cl),
+        "Likelihood scans": [
+            profile_picture([(m.limit, m.scan)], cl, m.parameter)
+            for m in intervals if m.limit and m.scan
+        ],
+        "Spectra": [
+            spectrum_picture(found.before, "before the fit"),
+            spectrum_picture(found.after, "after the fit"),
+        ] if found else [],
+        "Fit": fit_blocks(found, ranked, "") if found else [],
+        "Provenance": [
+            Table("Workspaces", ("file", "SHA-256"), tuple(source.digests.items()), (0, 1))
+        ],
+    }  # fmt: skip
+    parts = [
+        Part(f"files-{title.lower().replace(' ', '-')}", title, tuple(made))
+        for title, made in blocks.items() if made
+    ]  # fmt: skip
+    notes = (*problems[0].notes, *(f"not computed: {text}" for text in failures))
+    return Section("files", ", ".join(source.labels), source.measurement, notes, tuple(parts))
+
+
+def _fit(
+    problem: FileProblem, failures: list[str], step: Step
+) -> tuple[Fitted | None, RankingResult | None]:
+    found = None
+    try:
+        found = fitted(problem)
+        if affordable(problem):
+            step(f"{', '.join(problem.names)}: ranking")
+            return found, ranking(problem)
+    except NuhfError as error:
+        failures.append(f"{'ranking' if found else 'fit'}: {error}")
+    return found, None
+
+
+def _results(
+    problems: Sequence[FileProblem], intervals: Sequence[Measured], cl: float
+) -> list[Block]:
+    channels = problems[0].description.channels
+    bins = sum(channel.observed.size for channel in channels)
+    events = count(sum(float(channel.observed.sum()) for channel in channels))
+    compiled = problems[0].engine.compiled
+    rows = [
+        ("Measurement", problems[0].analysis),
+        ("Data", f"{events} counts in {bins} bins of {len(channels)} channels"),
+        ("Parameters", f"{len(compiled.names)}, of which {int(compiled.fixed.sum())} fixed"),
+    ]
+    found = tuple(
+        (m.parameter, interval(m.limit.intervals), number(m.limit.best_fit),
+         power(0, m.limit.unit))
+        if m.limit else (m.parameter, "not determined", "—", "")
+        for m in intervals
+    )  # fmt: skip
+    header = ("parameter", "interval", "best fit", "unit")
+    title = f"Intervals at {percent(cl)} % CL"
+    return [Definitions(tuple(rows)), Table(title, header, found, (0, 3))]
