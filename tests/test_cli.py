@@ -16,6 +16,7 @@ import pytest
 from conftest import NOTE, Ran
 
 from nuhf.cli import _COMMANDS, _group, options
+from nuhf.resources import JSON_FORMAT
 
 X = "coherent-csi-2021"
 REGION = "coherent_csi_2021"
@@ -48,6 +49,16 @@ def one_json(ran):
 
 def limits(cli, *arguments):
     return one_json(cli("limit", *arguments, "--json"))["results"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("list",), ("list", "keys"), ("show", X), ("rate", X), ("cite", X),
+     ("limit", X, *NUCLEI, "-p", "munu_mu"), ("fit", X, *NUCLEI)],
+    ids=" ".join,
+)  # fmt: skip
+def test_json_has_the_version_of_its_form(cli, command):
+    assert one_json(cli(*command, "--json"))["format"] == JSON_FORMAT
 
 
 def table(text):
