@@ -211,7 +211,8 @@ def _abstract(publication: Publication) -> str:
     return " ".join(
         [
             f"{loaded.experiment.title}. Likelihoods, intervals and profiles of the "
-            f"{', '.join(words)}, analysis '{publication.problem.analysis}', from data and inputs of: {sources}.",
+            f"{', '.join(words)}, analysis '{publication.problem.analysis}', from data and inputs "
+            f"of: {sources}.",
             *(f"Note: {note}." for note in caveats),
             "All notes are in README.md.",
         ]
