@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from nuhf import bibliography
+
 yaml = pytest.importorskip("yaml")
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,9 +30,8 @@ def test_citation_and_zenodo_say_what_the_package_says():
 
 
 def test_bibtex_of_nuhf_says_it_too():
-    entries = tomllib.loads((ROOT / "data" / "citations.toml").read_text(encoding="utf-8"))
-    (ours,) = (entry for entry in entries["entries"] if entry["key"] == "nuhf")
-    assert ours["title"] == CITATION["title"]
+    ours = bibliography.read()["nuhf"].fields
+    assert ours["title"] == f"{{{CITATION['title']}}}"
     assert ours["author"] == f"{{{CITATION['authors'][0]['name']}}}"
     assert ours["url"] == CITATION["repository-code"]
     assert ours["year"] == CITATION["date-released"][:4]

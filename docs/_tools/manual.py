@@ -1,6 +1,8 @@
 """Tables of the manual, made from the experiment files when it is built."""
 
+import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -88,15 +90,15 @@ def _short(value: object) -> str:
 
 def setup(name: str) -> Markdown:
     """Numbers of sources, target, responses and data with where they come from."""
-    content, _ = read_content(list_experiments()[name])
+    content, inputs = read_content(list_experiments()[name])
     kept = {
         key: value
         for key, value in content.items()
         if isinstance(value, dict | tuple) and key not in _OWN_TABLES
     }
-    parts = []
+    parts, in_words = [], inputs.bibliography.in_words
     for where, origin, rows in _sections(kept):
-        parts.append(f"**`{where}`**" + (f": {_plain(origin)}" if origin else ""))
+        parts.append(f"**`{where}`**" + (f": {_plain(in_words(origin))}" if origin else ""))
         if rows:
             parts.append(str(_table(("key", "value"), rows).data))
     return Markdown("\n\n".join(parts))
@@ -179,3 +181,28 @@ def literature() -> Markdown:
                      _plain(e.process), _plain(e.source), _plain(status)))  # fmt: skip
     header = ("coupling", "90 % CL", "unit", "experiment", "process", "source", "status")
     return _table(header, rows)
+
+
+def compared() -> Markdown:
+    """What collaborations printed, beside fits made now."""
+    import nuhf
+
+    rows = []
+    with (Path(__file__).parent / "printed.csv").open(encoding="utf-8") as file:
+        entries = [tuple(entry.values()) for entry in csv.DictReader(file)]
+    for name, analysis, asked, printed, why in entries:
+        if asked == "cevns":
+            found = nuhf.fit(name, analysis=analysis)
+            counts = [found.counts[key] for key in found.counts if key.startswith("cevns")]
+            events, error = sum(one[1] for one in counts), counts[0][2]
+            said = {"event": f"{events:.1f} ± {error:.1f} events"}
+            if found.significance:
+                said["sigma"] = f"{found.significance['sigma']:.2f} sigma"
+            value = ", ".join(text for word, text in said.items() if word in printed)
+        else:
+            (limit,) = nuhf.limit(name, asked, analysis=analysis)
+            value = f"< {limit.upper_limit:.3g} {limit.unit}"
+        label = name if analysis == "default" else f"{name}:{analysis}"
+        what = asked.replace("cevns", "CEvNS")
+        rows.append((f"`{label}`", what, _plain(printed), _plain(value), _plain(why)))
+    return _table(("experiment", "what", "collaboration", "ours", "difference"), rows)
