@@ -1179,12 +1179,12 @@ def test_a_folder_is_validated_file_by_file(cli, work):
     cli("publish", X, "-p", "munu_mu", "--points", "3", "--archives-only", "-o", "release")
     ran = cli("validate", "release")
     assert ran.code == 0
-    assert ran.out.endswith("\n2 files, 0 errors, 0 warnings\n")
+    assert ran.out.endswith("\n3 files, 0 errors, 0 warnings\n")
     cli("unpack", f"release/{X}_munu_mu.tar.gz", "-o", "release/inside")
     (work / "release" / "inside" / "fix_strength.json").write_text(json.dumps(FIX_STRENGTH))
     (work / "release" / "notes.txt").write_text("no model")
     ran = cli("validate", "release")
-    assert ran.out.endswith("\n4 files, 0 errors, 0 warnings\n")
+    assert ran.out.endswith("\n6 files, 0 errors, 0 warnings\n")
     # the patch set was compared with the workspace beside it
     assert "not compared" not in ran.out
     (work / "release" / "broken.json").write_text("{")
