@@ -1,3 +1,7 @@
+#!/usr/bin/env -S uv run --script
+# /// script
+# dependencies = ["nox>=2025.2.9"]
+# ///
 """Development tasks: ``nox -l`` lists them, ``nox -s NAME -- ARGS`` runs one."""
 
 from __future__ import annotations
@@ -10,12 +14,17 @@ from tempfile import TemporaryDirectory
 import nox
 
 ROOT = Path(__file__).parent.resolve()
-PYTHONS = ["3.11", "3.12", "3.13"]
+PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
-nox.needs_version = ">=2024.4"
-nox.options.sessions = ["lint", "tests"]
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.error_on_missing_interpreters = False
+
+
+def group(*names: str) -> tuple[str, ...]:
+    """Requirements of groups of pyproject.toml; pip reads them itself from 25.1 on only."""
+    return nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), *names)
 
 
 @nox.session(python=PYTHONS)
@@ -28,14 +37,15 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Run ruff, mypy and import-linter."""
-    session.install("-e", ".[lint]")
+    session.install("-e", ".", *group("lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
     session.run("lint-imports")
+    session.run("codespell")
 
 
-@nox.session
+@nox.session(default=False)
 def types(session: nox.Session) -> None:
     """Check with pyright that every type of the package is known: installed, not in place."""
     session.install(".", "pyright[nodejs]", "scipy-stubs>=1.14")
@@ -44,14 +54,14 @@ def types(session: nox.Session) -> None:
     session.run("pyright", "--verifytypes", "nuhf", "--ignoreexternal")
 
 
-@nox.session
+@nox.session(default=False)
 def slow(session: nox.Session) -> None:
     """Run the tests marked slow, with other samplers: studies and long checks."""
-    session.install("-e", ".[test,samplers]")
+    session.install("-e", ".[test]", *group("samplers"))
     session.run("python", "-m", "pytest", "-m", "slow", *session.posargs, env=ONE_THREAD)
 
 
-@nox.session
+@nox.session(default=False)
 def benchmarks(session: nox.Session) -> None:
     """Time the benchmarks in tests/benchmarks, one thread."""
     session.install("-e", ".[test]")
@@ -69,30 +79,39 @@ def benchmarks(session: nox.Session) -> None:
     )
 
 
-@nox.session
+@nox.session(default=False)
 def regenerate(session: nox.Session) -> None:
     """Rebuild templates/ and workspaces/ from data/."""
     session.install("-e", ".")
     session.run("nuhf", "regenerate", *session.posargs, env=ONE_THREAD)
 
 
-@nox.session
+@nox.session(default=False)
 def docs(session: nox.Session) -> None:
     """Build the manual into docs/_build/html; its cells are executed, warnings are errors."""
-    session.install("-e", ".[docs]")
+    session.install("-e", ".", *group("docs"))
     # -E: the cells read nuhf and data, whose changes sphinx does not see
     session.run("sphinx-build", "-E", "-W", "--keep-going", *session.posargs,
                 "docs", "docs/_build/html", env=ONE_THREAD)  # fmt: skip
 
 
-@nox.session
+@nox.session(default=False)
+def links(session: nox.Session) -> None:
+    """Build the manual; follow the links inside it, list those outside, look for our own paths."""
+    docs(session)
+    session.run("python", "docs/_tools/links.py", "docs/_build/html", str(ROOT))
+
+
+@nox.session(default=False)
 def build(session: nox.Session) -> None:
-    """Build sdist and wheel, use the wheel without extras and outside the checkout."""
+    """Build sdist and wheel (-- FOLDER keeps them), use the wheel outside the checkout."""
     session.install("build", "pytest")
+    dist = Path(session.posargs[0]).resolve() if session.posargs else None
     with TemporaryDirectory(prefix="nuhf ö ") as folder:
         outside = Path(folder).resolve()
-        session.run("python", "-m", "build", "--outdir", str(outside / "dist"), str(ROOT))
-        (wheel,) = (outside / "dist").glob("nuhf-*.whl")
+        dist = dist or outside / "dist"
+        session.run("python", "-m", "build", "--outdir", str(dist), str(ROOT))
+        (wheel,) = dist.glob("nuhf-*.whl")
         session.install("--force-reinstall", str(wheel))
         with session.chdir(outside):
             session.run("python", "-c", INSTALLED_WHOLE, str(ROOT / "nuhf"), env=ONE_THREAD)
@@ -106,11 +125,10 @@ def build(session: nox.Session) -> None:
             # not `python -m`, which would find nuhf in the folder it starts in
             session.run("pytest", "-c", os.devnull, "--rootdir", str(outside), "--noconftest", "-q",
                         "-p", "no:cacheprovider", "-rs", "--import-mode=importlib",
-                        str(ROOT / "tests" / "test_environment.py"), *session.posargs,
-                        env=ONE_THREAD)  # fmt: skip
+                        str(ROOT / "tests" / "test_environment.py"), env=ONE_THREAD)  # fmt: skip
 
 
-@nox.session(python=PYTHONS[0])
+@nox.session(python=PYTHONS[0], default=False)
 def lowest(session: nox.Session) -> None:
     """Run some tests with the oldest Python and dependencies that pyproject.toml allows."""
     project = nox.project.load_toml("pyproject.toml")["project"]
@@ -128,12 +146,42 @@ def lowest(session: nox.Session) -> None:
                 *session.posargs, env=ONE_THREAD)  # fmt: skip
 
 
+@nox.session(default=False)
+def pyhf_main(session: nox.Session) -> None:
+    """Run what touches pyhf with its main branch; skipped where GitHub cannot be reached."""
+    session.install("-e", ".[test]")
+    try:
+        # --no-deps: the pin of nuhf asks for a release
+        session.install("--no-deps", "pyhf @ git+https://github.com/scikit-hep/pyhf.git@main")
+    except nox.command.CommandFailed:
+        session.skip("pyhf's main branch cannot be had here: no way to github.com")
+    names = ("native", "encode", "compiled", "patchset", "combine", "validate", "cabinetry",
+             "pyhf_cli", "files", "publish")  # fmt: skip
+    session.run("python", "-m", "pytest", *(f"tests/test_{name}.py" for name in names),
+                *session.posargs, env=ONE_THREAD)  # fmt: skip
+
+
+@nox.session(default=False)
+def release(session: nox.Session) -> None:
+    """Hold a tag (-- --tag vX.Y.Z) against the versions in pyproject, CITATION and CHANGELOG."""
+    project = nox.project.load_toml("pyproject.toml")["project"]
+    version = project["version"]
+    tag = session.posargs[-1] if session.posargs else f"v{version}"
+    wanted = {
+        "the tag": tag == f"v{version}",
+        "CITATION.cff, version": f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text(),
+        "CHANGELOG.md, a section": f"\n## [{version}] - " in (ROOT / "CHANGELOG.md").read_text(),
+    }
+    if wrong := [name for name, fits in wanted.items() if not fits]:
+        session.error(f"version {version} of pyproject.toml is not that of: {'; '.join(wrong)}")
+
+
 def oldest(requirement: str) -> str:
     """``pyhf[minuit]~=0.7.6`` as ``pyhf[minuit]==0.7.6``."""
     return re.sub("[~>]=", "==", requirement.split(",")[0])
 
 
-@nox.session
+@nox.session(default=False)
 def fuzz(session: nox.Session) -> None:
     """Feed 50 000 damaged files and command lines (an hour); -- FIRST starts at another number."""
     session.install("-e", ".[test]")
@@ -142,7 +190,7 @@ def fuzz(session: nox.Session) -> None:
                 env={**ONE_THREAD, "NUHF_FUZZ": "50000", "NUHF_FUZZ_FIRST": first})  # fmt: skip
 
 
-@nox.session
+@nox.session(default=False)
 def interrupt(session: nox.Session) -> None:
     """Kill a writer 200 times with each of three signals, a command and toys 40 times."""
     session.install("-e", ".[test]")
@@ -150,7 +198,7 @@ def interrupt(session: nox.Session) -> None:
                 env={**ONE_THREAD, "NUHF_KILLS": "200"})  # fmt: skip
 
 
-@nox.session
+@nox.session(default=False)
 def audit(session: nox.Session) -> None:
     """Look the dependencies up among known vulnerabilities (needs the network and its data)."""
     project = nox.project.load_toml("pyproject.toml")["project"]
@@ -166,7 +214,7 @@ def audit(session: nox.Session) -> None:
     session.run("pip-audit", "--strict", *session.posargs)
 
 
-@nox.session
+@nox.session(default=False)
 def report(session: nox.Session) -> None:
     """Open the report in headless Chromium: no console message, a text for every figure."""
     folder = Path(session.create_tmp()).resolve()
@@ -217,3 +265,7 @@ missing = [name for name in ("py.typed", "report/report.html.j2", "_shipped/data
 if missing:
     sys.exit(f"missing in the wheel: {missing}")
 """
+
+
+if __name__ == "__main__":
+    nox.main()

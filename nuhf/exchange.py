@@ -121,8 +121,9 @@ def _inside(path: Path) -> list[tuple[Path, Path | None]]:
     """Return a file, or those of a folder that can be checked, each with the BkgOnly beside it."""
     if not path.is_dir():
         return [(path, None)]
-    # patch sets come with settings for 'pyhf fit --optconf', which are no model
-    files = [p for p in path.rglob("*") if p.is_file() and p.name != "fix_strength.json"]
+    # what `patchset` and `publish` write beside pyhf's files: settings, metadata, HS3
+    other = ("fix_strength.json", ".zenodo.json", ".hs3.json")
+    files = [p for p in path.rglob("*") if p.is_file() and not p.name.endswith(other)]
     found = sorted(p for p in files if p.name.lower().endswith(_CHECKED))
     if not found:
         raise InputError(f"{path}: a folder without {', '.join(_CHECKED)}: name a file")

@@ -13,15 +13,17 @@ import time
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from nuhf.errors import InputError
 from nuhf.filekind import Kind, kind_of
 
 __all__ = [
+    "JSON_FORMAT",
     "as_text",
     "digest",
     "dump_json",
+    "dump_record",
     "find",
     "is_file",
     "is_there",
@@ -40,6 +42,8 @@ __all__ = [
     "write_text",
 ]
 
+JSON_FORMAT: Final = 1
+"""Form of the JSON of results: a key that goes, or changes its meaning, raises it by one."""
 _MAX_BYTES = 64 * 1024 * 1024
 _TOML = (Kind.EXPERIMENT, Kind.TOML, Kind.TEXT, Kind.BROKEN_JSON, Kind.BINARY, Kind.EMPTY)
 """What a reader of TOML tries: all that cannot be told to be something else."""
@@ -350,6 +354,11 @@ def _fill(path: Path, text: str) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Write strict JSON atomically: two-space indent, lists of numbers on one line."""
     write_text(path, dump_json(content) + "\n")
+
+
+def dump_record(content: Mapping[str, Any]) -> str:
+    """Serialise what a command prints, with the version of that form."""
+    return dump_json({"format": JSON_FORMAT, **content})
 
 
 def dump_json(content: Any, indent: int = 0) -> str:

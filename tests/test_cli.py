@@ -16,6 +16,7 @@ import pytest
 from conftest import NOTE, Ran
 
 from nuhf.cli import _COMMANDS, _group, options
+from nuhf.resources import JSON_FORMAT
 
 X = "coherent-csi-2021"
 REGION = "coherent_csi_2021"
@@ -48,6 +49,16 @@ def one_json(ran):
 
 def limits(cli, *arguments):
     return one_json(cli("limit", *arguments, "--json"))["results"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("list",), ("list", "keys"), ("show", X), ("rate", X), ("cite", X),
+     ("limit", X, *NUCLEI, "-p", "munu_mu"), ("fit", X, *NUCLEI)],
+    ids=" ".join,
+)  # fmt: skip
+def test_json_has_the_version_of_its_form(cli, command):
+    assert one_json(cli(*command, "--json"))["format"] == JSON_FORMAT
 
 
 def table(text):
@@ -1168,12 +1179,12 @@ def test_a_folder_is_validated_file_by_file(cli, work):
     cli("publish", X, "-p", "munu_mu", "--points", "3", "--archives-only", "-o", "release")
     ran = cli("validate", "release")
     assert ran.code == 0
-    assert ran.out.endswith("\n2 files, 0 errors, 0 warnings\n")
+    assert ran.out.endswith("\n3 files, 0 errors, 0 warnings\n")
     cli("unpack", f"release/{X}_munu_mu.tar.gz", "-o", "release/inside")
     (work / "release" / "inside" / "fix_strength.json").write_text(json.dumps(FIX_STRENGTH))
     (work / "release" / "notes.txt").write_text("no model")
     ran = cli("validate", "release")
-    assert ran.out.endswith("\n4 files, 0 errors, 0 warnings\n")
+    assert ran.out.endswith("\n6 files, 0 errors, 0 warnings\n")
     # the patch set was compared with the workspace beside it
     assert "not compared" not in ran.out
     (work / "release" / "broken.json").write_text("{")

@@ -17,7 +17,7 @@ from nuhf.experiments.catalogue import list_experiments, load
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-OWN = [*DOCS.glob("*.md"), *DOCS.glob("_experiments/*.md")]
+OWN = [*DOCS.glob("*.md"), *DOCS.glob("physics/*.md"), *DOCS.glob("_experiments/*.md")]
 PAGES = [*OWN, *DOCS.glob("validation/*.md"), ROOT / "README.md"]
 FENCE = re.compile(r"^```(.*?)\n(.*?)^```", re.M | re.S)
 SHELL = ("", "sh", "bash", "console")

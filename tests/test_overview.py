@@ -122,7 +122,7 @@ def test_literature_says_where_it_was_read_and_how_sure_it_is():
         assert low == 0.0 if entry.parameter.startswith("munu") else low < 0.0 < high
         # what was recalled says so, and only that
         assert ("recalled" in entry.checked_in) == (entry.status == "recalled-UNVERIFIED")
-        assert ("abstract" in entry.checked_in) >= (entry.status == "original")
+        assert ("abstract" in entry.checked_in) >= (entry.status == "abstract")
     assert {e.status for e in found} == set(STATUS)
 
 
@@ -153,7 +153,7 @@ def test_page_counts_the_bounds_and_its_picture_is_small():
 
 BOUND = (
     '[[bounds]]\nexperiment = "X"\nparameter = "munu_e"\ncl = 0.9\nlower = 0.0\nupper = 1e-9\n'
-    'source = "s"\nchecked_in = "r"\nstatus = "original"\n'
+    'process = "p"\nsource = "s"\nchecked_in = "r"\nstatus = "abstract"\n'
 )
 
 
@@ -161,7 +161,7 @@ BOUND = (
     ("old", "new", "words"),
     [
         ('checked_in = "r"\n', "", r"bounds\[0\]: missing \['checked_in'\]"),
-        ("original", "sure", "status 'sure'; allowed: original, second-hand, recalled-UNVERIFIED"),
+        ("abstract", "sure", "status 'sure'; allowed: abstract, second-hand, recalled-UNVERIFIED"),
         ("cl =", "level =", r"missing \['cl'\], unknown \['level'\]"),
         ("upper = 1e-9", "upper = -1e-9", "is not below upper"),
         ("munu_e", "munu_x", "unknown parameter 'munu_x'"),
@@ -224,7 +224,7 @@ def test_figure_says_what_is_combined_and_what_is_unverified(picture):
 
 
 def test_only_the_end_of_a_modulus_is_marked():
-    entries = [e for e in read_literature() if e.status != "original"]
+    entries = [e for e in read_literature() if e.status != "abstract"]
     moment = next(e for e in entries if e.parameter == "munu_e")
     charge = next(e for e in entries if e.parameter == "qnu_ee")
     figure = Overview((moment, charge), ()).figure()

@@ -18,6 +18,7 @@ from nuhf.workspaces.archive import read_archive
 
 X = "coherent-csi-2021"
 BIN = Path(sys.executable).parent
+FILES = ["BkgOnly.json", "README.md", "patchset.json", "workspace.json"]
 
 
 def text(path):
@@ -37,7 +38,7 @@ def test_archives(published, tmp_path):
     for name, content in archives.items():
         (tmp_path / name).write_bytes(content)
         found = read_archive(tmp_path / name)
-        assert sorted(found.files) == ["BkgOnly.json", "README.md", "patchset.json"]
+        assert sorted(found.files) == FILES
         readme = found.files["README.md"].decode()
         assert "10.1103/PhysRevLett.129.081801" in readme
         assert "placeholder" not in readme
@@ -81,9 +82,7 @@ def test_pyhf_contrib_download_unpacks_it(published, tmp_path):
             [BIN / "pyhf", "contrib", "download", "--force", url, tmp_path / "got"], check=True
         )
         server.shutdown()
-    assert sorted(p.name for p in (tmp_path / "got").iterdir()) == [
-        "BkgOnly.json", "README.md", "patchset.json",
-    ]  # fmt: skip
+    assert sorted(p.name for p in (tmp_path / "got").iterdir()) == FILES
 
 
 def test_numbers(published):
@@ -126,26 +125,85 @@ def test_submission_passes_the_validator(work):
         )
         assert "is valid" in checked.stdout
     documents = list(yaml.safe_load_all(text("out/submission/submission.yaml")))
-    resources = [r for r in documents[0]["additional_resources"] if r.get("type")]
-    assert [r["type"] for r in resources] == ["HistFactory"] * 2
-    assert [r["location"] for r in resources] == [f"{X}_munu_mu.tar.gz", f"{X}_qnu_ee.tar.gz"]
-    for resource in resources:
-        found = read_archive(Path("out/submission") / resource["location"])
-        assert found.files["README.md"]
+    _check_head(documents[0])
+    _check_guidelines(documents, yaml)
     names = [document["name"] for document in documents[1:]]
-    assert names == ["Spectrum", "Limits", "Profile munu_mu", "Profile qnu_ee"]
-    spectrum = yaml.safe_load(text("out/submission/spectrum.yaml"))
-    data = [v["value"] for v in spectrum["dependent_variables"][0]["values"]]
-    assert len(data) == 99
+    assert names == [
+        "Spectrum before the fit", "Spectrum after the fit", "Parameters of the fit",
+        "Correlation matrix", "Limits magnetic moments", "Limits millicharges",
+        "Profile munu_mu", "Profile qnu_ee",
+    ]  # fmt: skip
+    spectrum = yaml.safe_load(text("out/submission/spectrum_before_the_fit.yaml"))
+    assert len(spectrum["dependent_variables"][0]["values"]) == 99
     first = spectrum["independent_variables"][0]["values"][0]
     assert first == {"low": 0.0, "high": 8.0}
-    limits = yaml.safe_load(text("out/submission/limits.yaml"))
     (found,) = nuhf.limit(X, "munu_mu")
-    upper = limits["dependent_variables"][1]["values"][0]["value"]
-    assert upper == pytest.approx(found.upper_limit, rel=1e-5)
-    assert len(limits["dependent_variables"][1]["values"]) == 2  # one piece for qnu_ee
+    limits = yaml.safe_load(text("out/submission/limits_magnetic_moments.yaml"))
+    lower, upper = (column["values"][0]["value"] for column in limits["dependent_variables"][1:])
+    assert (lower, upper[0]) == ("-", "<")
+    assert float(upper[1:]) == pytest.approx(found.upper_limit, rel=1e-3)
+    metadata = json.loads(text("out/.zenodo.json"))
+    assert metadata["related_identifiers"][0]["identifier"] == "10.1103/PhysRevLett.129.081801"
+    assert "placeholder" in ran.stderr
     with tarfile.open("out/submission.tar.gz") as opened:
         assert "submission.yaml" in opened.getnames()
+
+
+def _check_head(head):
+    resources = [r for r in head["additional_resources"] if r.get("type")]
+    assert [(r["type"], r["location"]) for r in resources] == [
+        (kind, f"{X}_{name}{ending}")
+        for name in ("munu_mu", "qnu_ee")
+        for kind, ending in (("HS3", ".hs3.json"), ("HistFactory", ".tar.gz"))
+    ]
+    for resource in resources:
+        path = Path("out/submission") / resource["location"]
+        if resource["type"] == "HistFactory":
+            assert read_archive(path).files["README.md"]
+        else:
+            assert json.loads(text(path))["metadata"]["hs3_version"]
+    assert "nuhf" not in json.dumps(head)  # no program in the words of a record
+
+
+def _check_guidelines(documents, yaml):
+    """What the validator does not look at: docs/publish.md has the list."""
+    for table in documents[1:]:
+        assert len(table["name"]) <= 64
+        keywords = {one["name"]: one["values"] for one in table["keywords"]}
+        assert {"reactions", "observables", "phrases"} <= set(keywords)
+        assert not any("$" in str(value) for values in keywords.values() for value in values)
+        assert "NUMU NUCLEUS --> NUMU NUCLEUS" in keywords["reactions"]
+        images = [one["location"] for one in table.get("additional_resources", ())]
+        assert all((Path("out/submission") / name).stat().st_size > 2000 for name in images)
+        if "Spectrum" in table["name"] or "Profile" in table["name"]:
+            plain, thumb = images
+            assert thumb == f"thumb_{plain}"
+        assert ("data_license" in table) == ("Spectrum" in table["name"])
+        content = yaml.safe_load(text(Path("out/submission") / table["data_file"]))
+        if "Spectrum" in table["name"]:
+            data, total, *_ = content["dependent_variables"]
+            assert all(row["errors"] for row in data["values"])
+            assert any(row["errors"] for row in total["values"])
+            assert data["header"]["units"] == "events"
+        assert "nuhf" not in json.dumps([table, content])
+
+
+def test_errors_of_the_expectation_are_those_of_its_nuisances():
+    """By the plain twin: every nuisance one standard deviation up, differences in squares."""
+    found = exchange.publication(X, "munu_mu", points=3)
+    (errors,) = found.before.errors
+    problem, step = found.problem, 1e-4
+    compiled = problem.engine.compiled
+    squares = np.zeros_like(errors)
+    for name in compiled.names:
+        if name == problem.parameter.fit_name:
+            continue
+        up = compiled.inits.copy()
+        up[compiled.index(name)] += step
+        squares += ((compiled.expected(up) - compiled.expected(compiled.inits)) / step) ** 2
+    np.testing.assert_allclose(errors, np.sqrt(squares), rtol=2e-3, atol=1e-9)
+    # the fit knows more than the constraints alone
+    assert found.after.errors[0].sum() < errors.sum()
 
 
 def test_message_without_the_packages(cli, work, monkeypatch):
@@ -159,7 +217,8 @@ def test_message_without_the_packages(cli, work, monkeypatch):
     assert not Path("out").exists()
     ran = cli("publish", X, "-p", "munu_mu", "--points", 3, "--archives-only", "-o", "out")
     assert ran.code == 0
-    assert [p.name for p in Path("out").iterdir()] == [f"{X}_munu_mu.tar.gz"]
+    archive = f"{X}_munu_mu.tar.gz"
+    assert {p.name for p in Path("out").iterdir()} == {archive, "README.md", ".zenodo.json"}
 
 
 def test_refusals(cli, work):

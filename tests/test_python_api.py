@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 import nuhf
 from nuhf.errors import InputError
+from nuhf.resources import JSON_FORMAT
 
 ANALYSIS = "cevns-only"
 NAME = f"{EXPERIMENT}:{ANALYSIS}"
@@ -191,6 +192,7 @@ def test_results_print_tabulate_and_draw(results, kind, tmp_path):
     assert (f"({'.notes'})" in str(found)) == (folded > 0)
     assert ("<details>" in page) == (folded > 0)
     assert json.loads(json.dumps(found.to_dict())) == found.to_dict()
+    assert found.to_dict()["format"] == JSON_FORMAT
     # what pandas would read without arguments: one header, rows of the same length
     head, *rows = found.to_csv().splitlines()
     assert not head.startswith("#")

@@ -1,15 +1,19 @@
 """Tables of the manual, made from the experiment files when it is built."""
 
-import tomllib
+import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 from IPython.display import Markdown
 
-from nuhf.experiments.catalogue import list_experiments, load
+from nuhf.experiments.catalogue import list_experiments, load, read_content
 from nuhf.experiments.prepare import prepare
 
-__all__ = ["analysis", "notes", "overview", "parameters", "references", "regions", "setup"]
+__all__ = [
+    "agrees", "analysis", "notes", "overview", "parameters", "references", "regions", "setup",
+]  # fmt: skip
 
 _OWN_TABLES = ("analyses", "references", "notes", "backgrounds", "nuisances")
 _LONGEST = 100
@@ -54,11 +58,6 @@ def parameters() -> Markdown:
     return _table(("name", "unit", "in pyhf files", "meaning"), rows)
 
 
-def _content(name: str) -> Mapping[str, Any]:
-    path = load(name).path
-    return tomllib.loads(path.read_text(encoding="utf-8"))
-
-
 def _sections(
     content: Mapping[str, Any], where: str = ""
 ) -> Iterator[tuple[str, str, list[tuple[str, str]]]]:
@@ -70,9 +69,9 @@ def _sections(
             own.append((f"`{key}`", ", ".join(f"`{k} = {_short(v)}`" for k, v in value.items())))
         elif isinstance(value, dict):
             inner.append((f"{where}.{key}" if where else key, value))
-        elif isinstance(value, list) and value and isinstance(value[0], dict):
+        elif isinstance(value, tuple) and value and isinstance(value[0], dict):
             inner += [(f"{where}.{v.get('name', i)}", v) for i, v in enumerate(value)]
-        elif not (key == "source" and isinstance(value, str)):
+        elif key != "name" and not (key == "source" and isinstance(value, str)):
             own.append((f"`{key}`", f"`{_short(value)}`"))
     if where and (own or "source" in content):
         yield where, str(content.get("source", "")), own
@@ -91,15 +90,15 @@ def _short(value: object) -> str:
 
 def setup(name: str) -> Markdown:
     """Numbers of sources, target, responses and data with where they come from."""
-    content = _content(name)
+    content, inputs = read_content(list_experiments()[name])
     kept = {
         key: value
         for key, value in content.items()
-        if isinstance(value, dict | list) and key not in _OWN_TABLES
+        if isinstance(value, dict | tuple) and key not in _OWN_TABLES
     }
-    parts = []
+    parts, in_words = [], inputs.bibliography.in_words
     for where, origin, rows in _sections(kept):
-        parts.append(f"**`{where}`**" + (f": {_plain(origin)}" if origin else ""))
+        parts.append(f"**`{where}`**" + (f": {_plain(in_words(origin))}" if origin else ""))
         if rows:
             parts.append(str(_table(("key", "value"), rows).data))
     return Markdown("\n\n".join(parts))
@@ -159,3 +158,51 @@ def analysis(name: str, analysis: str) -> Markdown:
     if not rows:
         return Markdown("This analysis has no nuisance parameters.")
     return _table(("nuisance", "what it does", "source"), rows)
+
+
+def agrees(what: str, ours: Any, printed: Any, rtol: float = 1e-11) -> None:
+    """Print how far nuhf is from a formula of the page; stop the build where they differ."""
+    worst = float(np.max(np.abs(np.asarray(ours) / np.asarray(printed) - 1.0)))
+    if not worst < rtol:
+        raise ValueError(f"{what}: nuhf and the printed formula differ by {worst:.1e}")
+    print(f"{what}: nuhf computes the printed formula (relative difference below {rtol:.0e})")
+
+
+def literature() -> Markdown:
+    """Bounds of the literature: process, source, status."""
+    from nuhf.papers.overview import read_literature
+
+    rows = []
+    for e in read_literature():
+        ((low, high),) = e.intervals
+        bound = f"< {high:.3g}" if low == 0 else f"{low:.3g} to {high:.3g}"
+        status = f"{e.status}: {e.checked_in}" + (f"; {e.note}" if e.note else "")
+        rows.append((f"`{e.parameter}`", _plain(bound), e.unit.replace("1", ""), _plain(e.label),
+                     _plain(e.process), _plain(e.source), _plain(status)))  # fmt: skip
+    header = ("coupling", "90 % CL", "unit", "experiment", "process", "source", "status")
+    return _table(header, rows)
+
+
+def compared() -> Markdown:
+    """What collaborations printed, beside fits made now."""
+    import nuhf
+
+    rows = []
+    with (Path(__file__).parent / "printed.csv").open(encoding="utf-8") as file:
+        entries = [tuple(entry.values()) for entry in csv.DictReader(file)]
+    for name, analysis, asked, printed, why in entries:
+        if asked == "cevns":
+            found = nuhf.fit(name, analysis=analysis)
+            counts = [found.counts[key] for key in found.counts if key.startswith("cevns")]
+            events, error = sum(one[1] for one in counts), counts[0][2]
+            said = {"event": f"{events:.1f} ± {error:.1f} events"}
+            if found.significance:
+                said["sigma"] = f"{found.significance['sigma']:.2f} sigma"
+            value = ", ".join(text for word, text in said.items() if word in printed)
+        else:
+            (limit,) = nuhf.limit(name, asked, analysis=analysis)
+            value = f"< {limit.upper_limit:.3g} {limit.unit}"
+        label = name if analysis == "default" else f"{name}:{analysis}"
+        what = asked.replace("cevns", "CEvNS")
+        rows.append((f"`{label}`", what, _plain(printed), _plain(value), _plain(why)))
+    return _table(("experiment", "what", "collaboration", "ours", "difference"), rows)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuhf.errors import ModelError
+from nuhf.resources import JSON_FORMAT
 from nuhf.stats.result_base import JsonValue, Result, plain
 from nuhf.tables import format_csv
 from nuhf.units import percent
@@ -171,7 +172,8 @@ class Posterior(Result):
     def to_dict(self) -> dict[str, JsonValue]:
         """Return plain lists, dicts, strings and numbers; not the draws, which have a CSV."""
         keys = ("title", "cl", "units", "effective_size", "k_hat", "seed", "notes", "provenance")
-        content = {key: plain(getattr(self, key)) for key in keys}
+        content: dict[str, JsonValue] = {"format": JSON_FORMAT}
+        content |= {key: plain(getattr(self, key)) for key in keys}
         content["draws"] = len(self.weights)
         for key in ("marginals", "modes"):
             content[key] = [plain(dict(vars(part))) for part in getattr(self, key)]

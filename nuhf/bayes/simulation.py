@@ -115,7 +115,7 @@ class Simulation:
 
     def to_dict(self) -> dict[str, object]:
         """Return plain lists, dicts, strings and numbers, all arrays included."""
-        content: dict[str, object] = dict(vars(self))
+        content: dict[str, object] = {"format": resources.JSON_FORMAT, **vars(self)}
         for key in ("counts", "auxiliary", "truth"):
             content[key] = getattr(self, key).tolist()
         for key in ("names", "couplings", "notes"):

@@ -122,7 +122,7 @@ def _run(stop: Stop) -> None:
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.ctx.get_help() if error.ctx else error.format_message())
+        click.echo(error.ctx.get_help())
         sys.exit(2)
     except click.ClickException as error:
         _fail(error.format_message(), 2)

@@ -63,7 +63,7 @@ def list_command(what: str, table: str, as_json: bool) -> None:
                     for label, entry in found.analyses.items()
                 ]
     if as_json:
-        click.echo(resources.dump_json({what: rows}))
+        click.echo(resources.dump_record({what: rows}))
         return
     if what == "keys":
         _print_keys(rows)
@@ -144,7 +144,7 @@ def show(experiment: str, analysis: str, as_json: bool) -> None:
             "regions": {region.name: _region_json(region) for region in one.regions},
             "tables": inputs.tables(one),
         }
-        click.echo(resources.dump_json(content))
+        click.echo(resources.dump_record(content))
         return
     click.echo(f"{found.name}: {found.title}\nfile: {one.loaded.path}")
     click.echo(f"analysis {analysis}: {chosen.title}\ncouplings: {found.physics.couplings}")

@@ -54,7 +54,7 @@ def cite(
             "citations": [one.to_json() for one in found],
             "tables": [table.to_json() for table in read],
         }
-        text = resources.dump_json(content) + "\n"
+        text = resources.dump_record(content) + "\n"
     else:
         text = citing.bibtex(found) if bibtex else citing.plain_text(found, read)
     options.write(output, text)
@@ -85,7 +85,7 @@ def check(as_json: bool) -> None:
             "versions": selfcheck.versions(),
             "findings": [finding.to_json() for finding in found],
         }
-        click.echo(resources.dump_json(content))
+        click.echo(resources.dump_record(content))
     else:
         shown = [finding for finding in found if finding.check != "version"]
         versions = (f"{name} {text or 'MISSING'}" for name, text in selfcheck.versions().items())

@@ -143,7 +143,7 @@ def publish(
             values=options.parse_values(settings),
             settings=options.parse_numbers(numbers), **chosen,
         )  # fmt: skip
-    files = dict(found.archives())
+    files = {**found.archives(), **submission.beside(found)}
     if not archives_only:
         files |= submission.submission(found)
     for name, content in files.items():

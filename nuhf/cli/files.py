@@ -98,7 +98,7 @@ def validate(files: tuple[Path, ...], workspace: Path | None, as_json: bool) -> 
             "errors": errors,
             "warnings": warnings,
         }
-        click.echo(resources.dump_json(content))
+        click.echo(resources.dump_record(content))
     else:
         for report in reports:
             click.echo(f"{report.file}: {report.kind}, {'ok' if report.ok else 'not ok'}")

@@ -110,7 +110,7 @@ def _summary(figure: str | None, analysis: str, output: Path | None, as_json: bo
     with progress.shown("summary") as step:
         found = overview(step=step)
     if as_json:
-        click.echo(resources.dump_json(found.to_json()))
+        click.echo(resources.dump_record(found.to_json()))
     if output is not None or not as_json:
         _write(output or Path("summary.png"), found.figure(), found.to_csv())
 

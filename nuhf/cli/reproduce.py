@@ -38,7 +38,7 @@ def reproduce(paper: str, as_json: bool, output: Path | None) -> None:
         raise InputError(f"{output}: name a page (.md), a table (.csv) or JSON (.json)")
     with progress.shown(f"reproduce {paper}") as step:
         found = nuhf.reproduce(paper, step=step)
-    content = resources.dump_json(
+    content = resources.dump_record(
         {"rows": [c.to_json() for c in found], "verdicts": reproduced.shares(found)}
     )
     if output is not None:

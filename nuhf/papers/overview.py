@@ -27,11 +27,11 @@ __all__ = ["COUPLINGS", "STATUS", "Entry", "Overview", "overview", "read_literat
 COMBINED: Final = "all combined"
 _CL: Final = 0.9
 _KEYS: Final = {
-    "experiment", "parameter", "cl", "lower", "upper", "source", "checked_in", "status",
+    "experiment", "process", "parameter", "cl", "lower", "upper", "source", "checked_in", "status",
 }  # fmt: skip
 
 STATUS: Final[Mapping[str, str]] = {
-    "original": "literature", "second-hand": "second-hand", "recalled-UNVERIFIED": "unverified",
+    "abstract": "literature", "second-hand": "second-hand", "recalled-UNVERIFIED": "unverified",
 }  # fmt: skip
 """Where a bound of the literature was read, and the role it is drawn in."""
 
@@ -66,8 +66,9 @@ class Entry:
         All pieces; of a modulus from 0, unless 0 is excluded. None if the fit failed.
     source : str
         Publication of a bound of the literature; why a fit failed.
-    status, checked_in, note : str
-        Of a bound of the literature: one of `STATUS`, where its number was read, a remark.
+    status, checked_in, note, process : str
+        Of a bound of the literature: one of `STATUS`, where its number was read, a remark, what was
+        scattered on what.
     """
 
     parameter: str
@@ -81,6 +82,7 @@ class Entry:
     status: str = ""
     checked_in: str = ""
     note: str = ""
+    process: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,8 +110,8 @@ class Overview:
                     rows[name].append(value)
         failed = [f"{e.label}, {e.parameter}: {e.source}" for e in self.entries if not e.intervals]
         quoted = [
-            f"{e.label}, {e.parameter}: {e.source}; {e.status}, checked in: {e.checked_in}"
-            + (f"; {e.note}" if e.note else "")
+            f"{e.label}, {e.parameter}: {e.source}; {e.status}, checked in: {e.checked_in}; "
+            + "; ".join(text for text in (e.process, e.note) if text)
             for e in self.entries
             if e.status
         ]
@@ -131,6 +133,8 @@ class Overview:
         if alone:
             text += f"\nNot in it: {', '.join(sorted(alone))}"
             text += " (its events are, or may be, in another one)."
+        if any(e.role == "literature" for e in self.entries):
+            text += "\nOf publications of the literature the abstract alone was read."
         return text
 
 
@@ -166,7 +170,7 @@ def read_literature() -> list[Entry]:
         found.append(
             Entry(parameter.name, parameter.unit, STATUS[status], content["experiment"], (),
                   content["cl"], ((low, high),), source, status, content["checked_in"],
-                  content.get("note", ""))
+                  content.get("note", ""), content["process"])
         )  # fmt: skip
     return found
 

@@ -55,7 +55,7 @@ def parse_nuclides(where: str, content: Mapping[str, Any]) -> dict[str, Nuclide]
     return {name: _nuclide(where, name, entry) for name, entry in content.items()}
 
 
-def _nuclide(path: str, name: str, entry: dict[str, Any]) -> Nuclide:
+def _nuclide(path: str, name: str, entry: Any) -> Nuclide:
     wanted = {"protons", "nucleons", "atomic_mass_u", "rp_fm", "rn_fm"}
     if not isinstance(entry, dict) or set(entry) != wanted:
         raise InputError(f"{path}: [{name}] needs exactly the keys {', '.join(sorted(wanted))}")

@@ -1,27 +1,31 @@
-"""A HEPData submission: tables of spectrum, profiles and limits, archives as HistFactory.
+"""A HEPData submission with its files for Zenodo: tables, figures, likelihoods, README.
 
 hepdata-lib and hepdata-validator are the extra ``nuhf[hepdata]`` and imported when needed.
 """
 
+import html
+import io
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator
 from importlib.util import find_spec
-from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
+from matplotlib.figure import Figure
 
 from nuhf import resources
-from nuhf.errors import ModelError
-from nuhf.report.publish import Entry, Publication
-from nuhf.stats.expected import RegionSpectrum
+from nuhf.errors import Caveat, ModelError
+from nuhf.plots import figures, results
+from nuhf.report.publish import Publication, encoded
 from nuhf.workspaces.archive import pack
 from nuhf.workspaces.patchset import HEPDATA_PLACEHOLDER
 
-__all__ = ["require", "submission"]
+__all__ = ["beside", "require", "submission"]
 
 _MODULES: Final = ("hepdata_lib", "hepdata_validator")
+_DPI: Final = {"": 150, "thumb_": 40}
+"""Resolution of a figure and of its thumbnail, whose name HEPData tells by the prefix."""
+_AUTHOR: Final = "FAMILY NAME, GIVEN NAME"
 
 
 def require() -> None:
@@ -51,7 +55,8 @@ def submission(publication: Publication) -> dict[str, bytes]:
     Returns
     -------
     dict
-        ``submission/...`` with submission.yaml, tables and archives; ``submission.tar.gz``.
+        ``submission/...`` with submission.yaml, tables, figures and likelihoods, and
+        ``submission.tar.gz``.
 
     Raises
     ------
@@ -61,7 +66,7 @@ def submission(publication: Publication) -> dict[str, bytes]:
     require()
     with tempfile.TemporaryDirectory(prefix="nuhf-hepdata-") as name:
         folder = Path(name) / "submission"
-        for file, content in publication.archives().items():
+        for file, content in _attached(publication).items():
             resources.write_bytes(folder / file, content)
         _write(publication, folder)
         _validate(folder)
@@ -70,20 +75,81 @@ def submission(publication: Publication) -> dict[str, bytes]:
     return {**packed, "submission.tar.gz": pack(files)}
 
 
+def beside(publication: Publication) -> dict[str, bytes]:
+    """Return what a deposit at Zenodo needs beside the archives: README and metadata."""
+    text = html.escape(_abstract(publication), quote=False)
+    metadata = {
+        "title": _title(publication),
+        "upload_type": "dataset",
+        "description": f"<p>{text}</p>",
+        "creators": [{"name": _AUTHOR}],
+        "license": "cc-zero",
+        "keywords": ["neutrino", "likelihood", "pyhf", "HistFactory", "HS3"],
+        "related_identifiers": [
+            {"identifier": r.doi, "relation": "isDerivedFrom", "scheme": "doi"}
+            for r in publication.problem.experiments[0].loaded.references
+            if r.doi
+        ],
+    }
+    content = {"README.md": _readme(publication), ".zenodo.json": resources.dump_json(metadata)}
+    return {name: f"{text.rstrip()}\n".encode() for name, text in content.items()}
+
+
+# ---------------------------------------------------------------------------- attached files
+
+
+def _attached(publication: Publication) -> dict[str, bytes]:
+    """Return likelihoods, figures with thumbnails, and the README, by file name."""
+    files = publication.archives()
+    for entry in publication.entries:
+        content = encoded(entry.problem, "hs3")
+        if content is not None:
+            name = f"{publication.stem}_{entry.problem.parameter.name}.hs3.json"
+            files[name] = f"{resources.dump_json(content)}\n".encode()
+    for name, figure in _figures(publication):
+        for prefix, dpi in _DPI.items():
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format="png", dpi=dpi)
+            files[f"{prefix}{name}.png"] = buffer.getvalue()
+    files["README.md"] = _readme(publication).encode()
+    return files
+
+
+def _figures(publication: Publication) -> Iterator[tuple[str, Figure]]:
+    for when, at in (("before", publication.before), ("after", publication.after)):
+        yield f"spectrum_{when}", figures.spectra(at.regions)
+    for entry in publication.entries:
+        name, limit = entry.problem.parameter.name, entry.limit
+        yield (
+            f"profile_{name}",
+            results.profile(name, limit.unit, entry.values, entry.delta, [limit.cl],
+                            limit.experiments[0]),
+        )  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------- yaml
+
+
 def _write(publication: Publication, folder: Path) -> None:
     """Write submission.yaml and the tables with hepdata-lib, but not its tar in this folder."""
     import hepdata_lib
     import yaml
 
+    from nuhf.report.hepdata_tables import tables
+
     head = hepdata_lib.Submission()
+    head.additional_resources.clear()
     head.comment = _abstract(publication)
-    for entry, file in zip(publication.entries, publication.archives(), strict=True):
-        head.add_additional_resource(
-            f"pyhf likelihood of {entry.problem.parameter.name}: background-only workspace and "
-            "patch set",
-            file,
-            file_type="HistFactory",
-        )
+    described = {
+        ".tar.gz": ("Likelihood in HistFactory JSON: background-only workspace, patch set, "
+                    "workspace of the coupling, README", "HistFactory"),
+        ".hs3.json": ("Likelihood in the HEP Statistics Serialization Standard", "HS3"),
+        "README.md": ("How to use the likelihoods", None),
+    }  # fmt: skip
+    for path in sorted(folder.iterdir()):
+        for ending, (words, kind) in described.items():
+            if path.name.endswith(ending):
+                head.add_additional_resource(words, path.name, file_type=kind)
     record = publication.entries[0].grid.patchset["metadata"]["references"]["hepdata"]
     if record != HEPDATA_PLACEHOLDER:
         head.add_record_id(int(record.removeprefix("ins")), "inspire")
@@ -95,15 +161,26 @@ def _write(publication: Publication, folder: Path) -> None:
     }
     text = yaml.safe_dump(document, default_flow_style=False, explicit_start=True)
     resources.write_text(folder / "submission.yaml", text)
-    several = len(publication.regions) > 1
-    tables = [
-        _spectrum(region, f"Spectrum {region.region}" if several else "Spectrum")
-        for region in publication.regions
-    ]
-    tables.append(_limits(publication))
-    tables += [_profile(entry) for entry in publication.entries]
-    for table in tables:
+    for table, figure in tables(publication):
+        if figure:
+            table.add_additional_resource("Image file", f"{figure}.png")
+            table.add_additional_resource("Thumbnail image file", f"thumb_{figure}.png")
+        _licensed(publication, table, bool(figure.startswith("spectrum")))
         table.write_yaml(str(folder))
+
+
+def _licensed(publication: Publication, table: Any, released: bool) -> None:
+    """Say whose the numbers are: counts are the collaboration's, the rest is in the public domain.
+
+    HEPData's own terms are CC0; what a collaboration released elsewhere keeps its licence.
+    """
+    first = publication.problem.experiments[0].loaded.references[:1]
+    if released and first and first[0].doi:
+        table.add_data_license(
+            "Licence of the data release", f"https://doi.org/{first[0].doi}",
+            f"The observed counts were released by their authors ({first[0].text}), whose licence "
+            "holds for them; expectations are CC0.",
+        )  # fmt: skip
 
 
 def _validate(folder: Path) -> None:
@@ -115,82 +192,50 @@ def _validate(folder: Path) -> None:
         raise ModelError(f"the HEPData submission is not valid: {'; '.join(found)}")
 
 
-def _abstract(publication: Publication) -> str:
-    loaded = publication.problem.experiments[0].loaded
+# ------------------------------------------------------------------------------------- words
+
+
+def _title(publication: Publication) -> str:
+    experiment = publication.problem.experiments[0].loaded.experiment
     names = ", ".join(entry.problem.parameter.name for entry in publication.entries)
+    return f"{experiment.title}: likelihoods of {names}"
+
+
+def _abstract(publication: Publication) -> str:
+    """Return what applies to all tables; of the notes those that change what a number means."""
+    loaded = publication.problem.experiments[0].loaded
+    words = [f"{e.problem.parameter.meaning} ({e.problem.parameter.name})"
+             for e in publication.entries]  # fmt: skip
     sources = "; ".join(entry.text for entry in loaded.references)
+    caveats = [str(note) for note in publication.notes if isinstance(note, Caveat)]
     return " ".join(
         [
-            f"Likelihoods of {names} from {loaded.experiment.title}, analysis "
-            f"{publication.problem.analysis}, made by nuhf from: {sources}.",
-            *(f"Note: {note}." for note in publication.notes),
+            f"{loaded.experiment.title}. Likelihoods, intervals and profiles of the "
+            f"{', '.join(words)}, analysis '{publication.problem.analysis}', from data and inputs "
+            f"of: {sources}.",
+            *(f"Note: {note}." for note in caveats),
+            "All notes are in README.md.",
         ]
     )
 
 
-def _table(name: str, description: str, observable: str) -> Any:
-    import hepdata_lib
-
-    table = hepdata_lib.Table(name)
-    table.description = description
-    table.location = "nuhf"
-    table.keywords["observables"] = [observable]
-    return table
-
-
-def _column(name: str, values: Any, unit: str = "", **chosen: Any) -> Any:
-    import hepdata_lib
-
-    options: dict[str, Any] = {"is_independent": False, "is_binned": False, **chosen}
-    column = hepdata_lib.Variable(name, units="" if unit == "1" else unit, **options)
-    column.digits = 8
-    column.values = values
-    return column
-
-
-def _spectrum(region: RegionSpectrum, name: str) -> Any:
-    """One row per bin: edges along every axis, data, expectation by process at the SM."""
-    table = _table(name, "Data and SM expectation before the fit, in events.", "N")
-    steps = [list(zip(a.edges[:-1], a.edges[1:], strict=True)) for a in region.axes]
-    cells = list(product(*steps))
-    for i, axis in enumerate(region.axes):
-        stem, unit = axis.quantity, axis.unit
-        rows = [tuple(float(x) for x in cell[i]) for cell in cells]
-        options = {"is_independent": True, "is_binned": True}
-        table.add_variable(_column(stem, rows, unit, **options))
-    columns: Mapping[str, Any] = {"data": region.observed, **region.expected}
-    for label, values in columns.items():
-        table.add_variable(_column(label, [float(x) for x in values], "events"))
-    return table
-
-
-def _profile(entry: Entry) -> Any:
-    parameter = entry.problem.parameter
-    table = _table(
-        f"Profile {parameter.name}",
-        f"2NLL of {parameter.meaning} above its minimum, profiled over all nuisances, at the "
-        f"points of the patch set; best fit {entry.limit.best_fit:.5g}.",
-        "-2 ln L",
-    )
-    rows = [float(x) for x in entry.values]
-    table.add_variable(_column(parameter.name, rows, parameter.unit, is_independent=True))
-    fit_values = [float(x) for x in entry.grid.points[:, 0]]
-    table.add_variable(_column(parameter.fit_name, fit_values))
-    table.add_variable(_column("delta 2NLL", [float(x) for x in np.maximum(entry.delta, 0.0)]))
-    return table
-
-
-def _limits(publication: Publication) -> Any:
-    table = _table("Limits", "Intervals from the profile likelihood; one row per piece.", "Limit")
-    rows = [
-        (e.limit.parameter, e.limit.unit, i + 1, low, high, e.limit.best_fit)
-        for e in publication.entries
-        for i, (low, high) in enumerate(e.limit.intervals)
+def _readme(publication: Publication) -> str:
+    loaded = publication.problem.experiments[0].loaded
+    files = [
+        f"* `{name}`: background-only workspace, patch set and workspace for pyhf, with a README "
+        "of its own: `pyhf contrib download` unpacks it"
+        for name in publication.archives()
     ]
-    names = ("parameter", "unit", "piece", "lower end", "upper end", "best fit")
-    for i, name in enumerate(names):
-        column = _column(name, [row[i] for row in rows], is_independent=i < 3)
-        if i >= 3:
-            column.add_qualifier("CL", 100.0 * publication.entries[0].limit.cl, "%")
-        table.add_variable(column)
-    return table
+    versions = publication.entries[0].limit.provenance["versions"]
+    return "\n".join(
+        [
+            f"# {_title(publication)}", "", _abstract(publication), "", "Files:", "", *files,
+            "* `*.hs3.json`: the same likelihoods as HS3, which RooFit and pyhs3 read",
+            "* `submission.yaml` and the files that it names: tables and figures for HEPData", "",
+            "The observed counts were released by their authors, whose licence holds for them; all "
+            "else is in the public domain (CC0). Please cite:", "",
+            *(f"* {entry.full}" for entry in loaded.references), "",
+            "Notes:", "", *(f"* {note}" for note in publication.notes), "",
+            f"Made with {', '.join(f'{name} {text}' for name, text in versions.items())}.", "",
+        ]
+    )  # fmt: skip

@@ -1,6 +1,6 @@
 """What is published of an experiment: an archive per parameter, and the numbers beside it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,15 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuhf import questions, resources
+from nuhf.errors import InputError
 from nuhf.stats.expected import RegionSpectrum
 from nuhf.stats.problem import Problem
-from nuhf.stats.results import LimitResult
-from nuhf.stats.spectra import region_spectra
+from nuhf.stats.results import Correlation, LimitResult
+from nuhf.stats.spectra import prior_covariance, region_spectra, total_errors
+from nuhf.stats.uncertainties import correlation, covariance
 from nuhf.units import percent
+from nuhf.workspaces import encode
 from nuhf.workspaces.archive import pack
 from nuhf.workspaces.patchset import PatchGrid
 
-__all__ = ["Entry", "Publication", "publication"]
+__all__ = ["At", "Entry", "Fitted", "Publication", "publication"]
 
 FloatArray = NDArray[np.float64]
 
@@ -45,19 +48,60 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class At:
+    """Data and expectation at one point of the parameters.
+
+    Attributes
+    ----------
+    regions : tuple of RegionSpectrum
+        Data, and the expectation by process.
+    errors : tuple of ndarray
+        Error of the total per bin of each region, in events.
+    """
+
+    regions: tuple[RegionSpectrum, ...]
+    errors: tuple[FloatArray, ...]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The fit of the first parameter with all nuisances.
+
+    Attributes
+    ----------
+    values : mapping
+        Fitted value and error of every fit parameter.
+    correlation : mapping
+        Names and matrix.
+    """
+
+    values: Mapping[str, tuple[float, float]]
+    correlation: Correlation
+
+
+@dataclass(frozen=True)
 class Publication:
     """All that is published of one experiment.
 
     Attributes
     ----------
-    regions : tuple of RegionSpectrum
-        Data, and the expectation at the SM by process.
+    before, after : At
+        At the SM with nominal nuisances, and at the best fit.
+    fitted : Fitted
+        That fit.
     entries : tuple of Entry
         Parameters.
     """
 
-    regions: tuple[RegionSpectrum, ...]
+    before: At
+    after: At
+    fitted: Fitted
     entries: tuple[Entry, ...]
+
+    @property
+    def regions(self) -> tuple[RegionSpectrum, ...]:
+        """Data, and the expectation at the SM by process."""
+        return self.before.regions
 
     @property
     def problem(self) -> Problem:
@@ -84,12 +128,21 @@ class Publication:
 
 
 def _files(entry: Entry) -> dict[str, bytes]:
-    texts = {
-        "BkgOnly.json": resources.dump_json(entry.grid.background) + "\n",
-        "patchset.json": resources.dump_json(entry.grid.patchset) + "\n",
-        "README.md": _readme(entry),
-    }
+    found = {"BkgOnly.json": entry.grid.background, "patchset.json": entry.grid.patchset}
+    workspace = encoded(entry.problem, "stock")
+    if workspace is not None:
+        found["workspace.json"] = workspace
+    texts = {name: resources.dump_json(content) + "\n" for name, content in found.items()}
+    texts["README.md"] = _readme(entry, workspace is not None)
     return {name: text.encode() for name, text in texts.items()}
+
+
+def encoded(problem: Problem, encoding: str) -> dict[str, object] | None:
+    """Return the likelihood in an encoding, or None where that cannot express it."""
+    try:
+        return encode.encode(problem.description, encoding)
+    except InputError:
+        return None
 
 
 def _interval(found: LimitResult) -> str:
@@ -97,7 +150,7 @@ def _interval(found: LimitResult) -> str:
     return " or ".join(pieces) + ("" if found.unit == "1" else f" {found.unit}")
 
 
-def _readme(entry: Entry) -> str:
+def _readme(entry: Entry, workspace: bool) -> str:
     problem, found = entry.problem, entry.limit
     parameter = problem.parameter
     experiment = problem.experiments[0].loaded.experiment
@@ -115,6 +168,7 @@ def _readme(entry: Entry) -> str:
         label=parameter.fit_name,
         conversion=conversion.removesuffix(", minus 0"),
         points=len(entry.grid.points),
+        workspace=_WORKSPACE if workspace else "",
         example=entry.grid.names[-1],
         cl=percent(found.cl),
         interval=_interval(found),
@@ -136,7 +190,7 @@ Likelihood of {name} ({meaning}), analysis `{analysis}`, for pyhf. Made by nuhf 
 * `patchset.json`: {points} patches; each puts N(theta) - N(SM) into `signal`, so that
   `strength` = 1 is the model at theta exactly. The values are `{label}`:
   {name}, {conversion}.
-
+{workspace}
 2NLL of one point, profiled over all nuisances, with nothing but pyhf:
 
     pyhf patchset verify BkgOnly.json patchset.json
@@ -157,8 +211,14 @@ References:
 """
 
 
+_WORKSPACE: Final = """\
+* `workspace.json`: the same with the coupling itself as parameter of interest, whose name has its
+  unit; where it interferes, to the accuracy of the encoding `stock`.
+"""
+
+
 def publication(posed: Sequence[Problem], grids: Sequence[PatchGrid], cl: float) -> Publication:
-    """Compute intervals, profiles on the grids and the SM expectation.
+    """Compute intervals, profiles on the grids, and the expectation before and after the fit.
 
     Parameters
     ----------
@@ -180,4 +240,20 @@ def publication(posed: Sequence[Problem], grids: Sequence[PatchGrid], cl: float)
         heights = problem.profiler().at(grid.points[:, 0])
         values = np.array([problem.parameter.from_fit(float(x)) for x in grid.points[:, 0]])
         entries.append(Entry(problem, limit, grid, values, heights - limit.twice_nll_min))
-    return Publication(tuple(region_spectra(posed[0])), tuple(entries))
+    first, compiled = posed[0], posed[0].engine.compiled
+    start = np.array([first.parameter.to_fit(entries[0].limit.best_fit)])
+    best, _ = first.profiler().best(start)
+    matrix = covariance(first, best)
+    errors = np.sqrt(np.clip(np.diag(matrix), 0.0, None))
+    fitted = Fitted(
+        {n: (float(best[i]), float(errors[i])) for i, n in enumerate(compiled.names)},
+        correlation(compiled.names, matrix),
+    )
+    return Publication(
+        _at(first, compiled.inits, prior_covariance(compiled)), _at(first, best, matrix), fitted,
+        tuple(entries),
+    )  # fmt: skip
+
+
+def _at(problem: Problem, point: FloatArray, matrix: FloatArray) -> At:
+    return At(tuple(region_spectra(problem, point)), tuple(total_errors(problem, point, matrix)))

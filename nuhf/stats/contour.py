@@ -12,6 +12,7 @@ from scipy.optimize import minimize
 
 from nuhf.errors import InputError
 from nuhf.likelihood.engines import ModelProfiler
+from nuhf.resources import JSON_FORMAT
 from nuhf.stats.intervals import ScanRange, intervals, threshold
 from nuhf.stats.problem import Problem
 from nuhf.stats.result_base import (
@@ -76,7 +77,8 @@ class ContourResult(Result):
 
     def to_dict(self) -> dict[str, JsonValue]:
         """Return plain lists, dicts, strings and numbers (regions by confidence level)."""
-        content = {name: plain(getattr(self, name)) for name in self.__dataclass_fields__}
+        content: dict[str, JsonValue] = {"format": JSON_FORMAT}
+        content |= {name: plain(getattr(self, name)) for name in self.__dataclass_fields__}
         content["regions"] = [
             {"cl": cl, "lines": [plain(line) for line in lines]} for cl, lines in self.regions
         ]

@@ -14,6 +14,7 @@ from nuhf.experiments.region import Prepared
 from nuhf.histfactory import assemble
 from nuhf.rates.signal import check_together, expected
 from nuhf.rates.templates import Axis, bin_columns
+from nuhf.resources import JSON_FORMAT
 from nuhf.stats.result_base import JsonValue, Result
 from nuhf.tables import format_csv, tables_together
 
@@ -150,7 +151,7 @@ class Rates(Result, Mapping[str, Rows]):
                 "difference": {key: events[key] - before[key] for key in events},
                 "bins": {key: [float(x) for x in row] for key, row in rows.items()},
             }
-        return {"values": dict(self.couplings), "regions": regions}
+        return {"format": JSON_FORMAT, "values": dict(self.couplings), "regions": regions}
 
     def plot(self, ax: "Axes | None" = None) -> "Figure":
         """Draw data and stacked components, a panel per axis; the first one on given axes."""

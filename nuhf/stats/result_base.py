@@ -11,6 +11,7 @@ import numpy as np
 
 from nuhf.couplings.parameters import PARAMETERS
 from nuhf.errors import Caveat
+from nuhf.resources import JSON_FORMAT
 from nuhf.tables import format_csv
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ class Result(ABC):
     def to_dict(self) -> dict[str, JsonValue]:
         """Return plain lists, dicts, strings and numbers: what the command prints as JSON."""
         content = asdict(cast(Any, self))  # every derived class is a dataclass
-        return {key: plain(value) for key, value in content.items()}
+        return {"format": JSON_FORMAT, **{key: plain(value) for key, value in content.items()}}
 
     @abstractmethod
     def plot(self, ax: "Axes | None" = None) -> "Figure":

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+from nuhf.resources import JSON_FORMAT
 from nuhf.stats.result_base import (
     JsonValue,
     Provenance,
@@ -188,7 +189,7 @@ class Limits(tuple[LimitResult, ...], Result):
 
     def to_dict(self) -> dict[str, JsonValue]:
         """Return all results as plain data, below ``results``."""
-        return {"results": [result.to_dict() for result in self]}
+        return {"format": JSON_FORMAT, "results": [result.to_dict() for result in self]}
 
     def plot(self, ax: "Axes | None" = None) -> "Figure":
         """Draw the pieces of each parameter, a panel each; on given axes, one row each."""

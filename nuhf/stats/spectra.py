@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuhf.histfactory.describe import PEDESTAL
+from nuhf.likelihood.evaluate import CompiledModel
 from nuhf.rates.templates import Axis
 from nuhf.stats.expected import RegionSpectrum
 from nuhf.stats.problem import Problem
 
-__all__ = ["region_spectra"]
+__all__ = ["prior_covariance", "region_spectra", "total_errors"]
 
 FloatArray = NDArray[np.float64]
 
@@ -73,3 +74,27 @@ def _of_files(problem: Problem, full: Mapping[str, FloatArray]) -> list[RegionSp
             )
         )
     return found
+
+
+def prior_covariance(compiled: CompiledModel) -> FloatArray:
+    """Return what the constraints alone say of the parameters, (P, P); 0 for free ones."""
+    variances, constraints = np.zeros(len(compiled.names)), compiled.constraints
+    variances[constraints.normal_param] = constraints.normal_sigma**2
+    variances[constraints.poisson_param] = 1.0 / constraints.poisson_factor
+    variances[compiled.fixed] = 0.0
+    return np.diag(variances)
+
+
+def total_errors(problem: Problem, point: FloatArray, covariance: FloatArray) -> list[FloatArray]:
+    """Return the error of the expectation in every bin of every region, in events.
+
+    Parameters
+    ----------
+    point, covariance : ndarray
+        Parameters (P,) and their covariance (P, P); linear propagation.
+    """
+    slopes = problem.engine.compiled.jacobian(point)
+    variance = np.einsum("pb,pq,qb->b", slopes, covariance, slopes)
+    sigma, places = np.sqrt(np.maximum(variance, 0.0)), problem.description.bins
+    channels = problem.description.channels
+    return [np.asarray(sigma[places[c.name]] / c.scale) for c in channels]
