@@ -96,7 +96,7 @@ def test_our_intervals_and_regions_are_those_of_the_api(khan, name, pair, anapol
         for end in lower[:, 0]:
             here = np.abs(curve[:, 0] - end) <= 1e-9 * abs(end)
             np.testing.assert_allclose(curve[here, 1], threshold(0.9), rtol=1e-3)
-    region = nuhf.contour(NAME, pair, **options)
+    region = nuhf.contour(nuhf.model(NAME, pair[0], **options), pair[1])
     for cl, lines in region.regions:
         drawn = points(rows, "boundary", panel="/".join(pair), cl=f"{cl:g}")
         np.testing.assert_allclose(drawn, np.concatenate(lines), rtol=1e-8)
@@ -182,7 +182,9 @@ def test_profile_without_interval(paper):
     rows = table(text)
     assert not [r for r in rows if r["item"].startswith("interval")]
     curve = points(rows, "profile")
-    wanted = nuhf.scan(NAME, "qnu_ee", points=31, analysis="khan2023", search=(-1e-7, 3e-7))
+    wanted = nuhf.scan(
+        nuhf.model(NAME, "qnu_ee", analysis="khan2023"), points=31, bracket=(-1e-7, 3e-7)
+    )
     np.testing.assert_allclose(curve[:, 0], wanted.values, atol=1e-20)
     np.testing.assert_allclose(curve[:, 1], wanted.delta, atol=1e-6)
 

@@ -263,7 +263,7 @@ def changed(name: str, one: Variation) -> str:
 def limit(path: str, parameter: str, one: Variation) -> LimitResult | str:
     """Return the interval, or why there is none."""
     try:
-        (found,) = nuhf.limit(path, parameter, analysis=one.analysis, fix=one.fix)
+        (found,) = nuhf.limit(path, parameter, analysis=one.analysis, fixed_nuisances=one.fix)
     except FitError as error:
         return str(error)
     return found

@@ -17,7 +17,7 @@ from nuhf.stats.contour import ContourResult
 from nuhf.stats.intervals import threshold
 from nuhf.stats.problem import Problem, pose
 from nuhf.stats.result_base import choices, heading, title_of
-from nuhf.stats.results import FitResult, LimitResult, Limits, ScanResult
+from nuhf.stats.results import FitResult, Limits, ScanResult
 from nuhf.stats.spectra import region_spectra
 from nuhf.tables import format_csv, tables_together
 from nuhf.units import percent
@@ -107,17 +107,16 @@ def write_contour(path: Path, found: ContourResult) -> None:
     write_figures(path, found.commented_csv(), draw)
 
 
-def write_limits(folder: Path, posed: Sequence[tuple[Problem, LimitResult]]) -> None:
+def write_limits(folder: Path, problems: Sequence[Problem], found: Limits) -> None:
     """Write results, CSV, profiles, spectrum and the workspaces behind them into a folder."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file; -o of this command names a folder")
-    found = Limits(result for _, result in posed)
     resources.write_json(folder / "limits.json", found.to_dict())
     head = f"limits: {heading(found)}{choices(found)}"
     comments = [head, *(f"note: {note}" for note in found.notes)]
     resources.write_text(folder / "limits.csv", format_csv(found.columns(), comments))
     curves = []
-    for problem, result in posed:
+    for problem, result in zip(problems, found, strict=True):
         curves.append(curve(scan_problem(problem, 201, result), result.intervals))
         stem = folder / "workspaces" / result.parameter
         if not problem.experiments:  # a file: the workspace that was analysed, whatever it is
@@ -129,8 +128,8 @@ def write_limits(folder: Path, posed: Sequence[tuple[Problem, LimitResult]]) -> 
     figure = plots.profiles(curves, threshold(cl), cl, title_of(found[0]))
     plots.save(figure, folder / "profiles.png")
     written = ["limits.json", "limits.csv", "profiles.png", "workspaces"]
-    if posed[0][0].experiments:
-        _write_spectrum(folder / "spectrum.png", posed[0][0], strength=True)
+    if problems[0].experiments:
+        _write_spectrum(folder / "spectrum.png", problems[0], strength=True)
         written.insert(3, "spectrum.png")
     for name in written:
         options.say(folder / name)
@@ -174,9 +173,9 @@ def spectrum(problem: Problem, fitted: bool = True) -> "tuple[Figure, str]":
 
 def _write_spectrum(path: Path, problem: Problem, strength: bool = False) -> None:
     """Draw the fit of the parameter, or of the SM strength, to the first experiment alone."""
-    experiments, ranged = problem.experiments[:1], problem.options.search is not None
+    experiments, ranged = problem.experiments[:1], problem.options.bracket is not None
     if strength or len(problem.experiments) > 1 or (experiments and ranged):
         name = experiments[0].loaded.experiment.strength if strength else problem.parameter.name
-        problem = pose(experiments, name, replace(problem.options, search=None))
+        problem = pose(experiments, name, replace(problem.options, bracket=None))
     figure, _ = spectrum(problem)
     plots.save(figure, path)

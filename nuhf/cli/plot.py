@@ -36,7 +36,7 @@ def plot(
     Example:  nuhf plot khan2023 fig5 -o fig5.png
     """
     from nuhf import resources
-    from nuhf.api.posed import problems, strength
+    from nuhf.api.model import model
     from nuhf.cli import artefacts
     from nuhf.couplings import parameters
     from nuhf.errors import InputError
@@ -66,7 +66,7 @@ def plot(
         hint = parameters.suggest(figure, _SPECTRA) if figure else ", ".join(_SPECTRA)
         raise InputError(f"{subject} {asked}{hint}")
     path = output or Path(f"{Path(subject).stem}-{figure}.png")
-    (problem,) = problems(subject, strength(subject), analysis=analysis)
+    problem = model(subject, analysis=analysis).problem
     _write(path, *artefacts.spectrum(problem, figure == "postfit"))
 
 

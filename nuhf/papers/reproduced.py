@@ -92,7 +92,7 @@ def ours(experiments: Sequence[Prepared], row: PublishedRow) -> Sequence[tuple[f
     """Return our pieces of what a row publishes, from its experiments as prepared."""
     if row.parameter in QUANTITIES:
         return QUANTITIES[row.parameter].compute(experiments, row.cl)
-    options = Options(anapole=row.convention, profile=row.profile)
+    options = Options(anapole=row.convention, profiled=row.profile)
     problem = pose(experiments, row.parameter, options)
     return questions.limit(problem, row.cl, "delta-chi2").intervals
 

@@ -114,7 +114,7 @@ def gather(name: str, analysis: str, cl: float, step: Step) -> Content:
     for pair in _pairs([m.parameter for m in measured if m.limit]):
         step(f"{name}: region of {pair[0]} and {pair[1]}")
         try:
-            problem = pose([one], pair[0], Options(profile=(pair[1],)))
+            problem = pose([one], pair[0], Options(profiled=(pair[1],)))
             contours.append(contour(problem, _LEVELS, _GRID))
         except NuhfError as error:
             failures.append(f"region of {pair[0]} and {pair[1]}: {error}")
