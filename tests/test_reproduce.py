@@ -281,8 +281,8 @@ def test_every_experiment_has_variations_that_load_and_change_its_default(script
             (tmp_path / "x.toml").write_text(text, encoding="utf-8")
             found = load(str(tmp_path / "x.toml"), one.analysis)
             known = {nuisance.name for nuisance in found.nuisances}
-            assert set(one.fix) <= known, (name, one.label)
-            assert one.keys or one.fix or one.analysis != "default", (name, one.label)
+            assert set(one.fixed_nuisances) <= known, (name, one.label)
+            assert one.keys or one.fixed_nuisances or one.analysis != "default", (name, one.label)
             if one.keys or one.analysis != "default":
                 assert fitted(found) != fitted(shipped), (name, one.label)
             if one == script.LINEAR:
