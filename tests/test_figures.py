@@ -16,6 +16,7 @@ from nuhf.errors import FitError, InputError
 from nuhf.experiments import catalogue
 from nuhf.papers import figures, figures_arrays, figures_draw, published
 from nuhf.plots import figures as plots
+from nuhf.plots import results
 from nuhf.plots.summary import Bound, summary
 from nuhf.stats.intervals import threshold
 
@@ -307,8 +308,8 @@ def test_titles_are_written_with_symbols(paper):
 
 
 def test_legend_of_regions_is_outside_the_axes():
-    lines = {"90 % CL": [np.array([[-1e-8, -1e-8], [1e-8, 1e-8]])]}
-    figure = plots.regions(("qnu_ee", "qnu_mumu"), ("e", "e"), lines, (0.0, 0.0))
+    lines = {0.9: [np.array([[-1e-8, -1e-8], [1e-8, 1e-8]])]}
+    figure = results.region(("qnu_ee", "qnu_mumu"), ("e", "e"), lines, (0.0, 0.0), "data")
     figure.draw_without_rendering()
     (legend,) = figure.legends
     assert figure.axes[0].get_legend() is None
@@ -486,17 +487,13 @@ def test_summary_refuses(bound, words):
 
 def test_parameters_of_other_peoples_files_are_plain_text(tmp_path):
     """Two underscores are no subscript of a subscript: such a name once broke the file."""
-    from nuhf.plots import figures, results
-
     x = np.linspace(-1.0, 1.0, 21)
-    curve = {"parameter": "jes_1_up", "unit": "1", "values": x, "delta": 9 * x**2,
-             "intervals": [(-0.5, 0.5)]}  # fmt: skip
+    curve = results.Curve("jes_1_up", "1", x, 9 * x**2, [(-0.5, 0.5)])
     line = np.array([[0.0, -0.5], [0.5, 0.0], [0.0, 0.5], [0.0, -0.5]])
     names = ("jes_1_up", "mu_SIG")
     drawn = [
-        figures.profiles([curve], 2.71, 0.9),
-        figures.regions(names, ("1", "1"), {"90 %": [line]}, (0.0, 0.0)),
-        results.profile("jes_1_up", "1", x, 9 * x**2, [0.9], "file"),
+        results.profiles([curve], 0.9),
+        results.profile(curve, [0.9], "file"),
         results.region(names, ("1", "1"), {0.9: [line]}, (0.0, 0.0), "file"),
     ]
     for number, figure in enumerate(drawn):

@@ -32,7 +32,7 @@ from nuhf.stats.files import FileProblem, pose_files, read_files
 from nuhf.stats.held import sizes, with_fixed
 from nuhf.stats.problem import Options, Problem, pose
 from nuhf.stats.result_base import JsonValue
-from nuhf.stats.spectra import region_spectra
+from nuhf.stats.spectra import after_fit, before_fit, region_spectra
 from nuhf.workspaces import encode
 
 if TYPE_CHECKING:
@@ -177,9 +177,16 @@ class Model:
         nuhf.errors.InputError
             If the model has no such parameter, or a value is outside its range.
         """
-        point, problem = self._point(values), self.problem
-        regions = {spectrum.region: spectrum for spectrum in region_spectra(problem, point)}
+        found = region_spectra(self.problem, self._point(values)) if values else before_fit(
+            self.problem
+        )  # fmt: skip
+        regions = {spectrum.region: spectrum for spectrum in found}
         return Rates(self.experiments, self.analysis, regions, dict(values or {}), self.notes)
+
+    def fitted(self) -> Rates:
+        """Return events per bin of every process at the best fit, with their uncertainty."""
+        regions = {spectrum.region: spectrum for spectrum in after_fit(self.problem)}
+        return Rates(self.experiments, self.analysis, regions, {}, self.notes)
 
     @in_words
     def twice_nll(self, values: Mapping[str, float] | None = None) -> float:

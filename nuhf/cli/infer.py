@@ -68,8 +68,8 @@ def fit(
 @options.as_json
 @click.option("-o", "--output", type=click.Path(path_type=Path),
               callback=options.files_only,
-              help="Folder for limits.json, limits.csv, profiles.png, spectrum.png and "
-                   "the workspaces.")  # fmt: skip
+              help="Folder for limits.json, limits.csv, limits.tex, profiles.png, "
+                   "spectrum.png and the workspaces.")  # fmt: skip
 def limit(
     experiments: tuple[str, ...],
     parameter: tuple[str, ...],
@@ -164,7 +164,7 @@ def scan(
         (model,) = options.models(experiments, [parameter], **chosen)
         found = nuhf.scan(model, points=121 if points is None else points, cl=cl)
     if output is not None:
-        artefacts.write_scan(output, found, cl)
+        artefacts.write_figures(output, found.commented_csv(), lambda: {"": found.plot(cl=cl)})
     options.show(found, output, as_json)
 
 
@@ -191,7 +191,7 @@ def _exclusion(
     (model,) = options.models(experiments, [parameter], **chosen)
     found = nuhf.exclusion(model, over, values, cl=cl)
     if output is not None:
-        artefacts.write_exclusion(output, found)
+        artefacts.write_figures(output, found.commented_csv(), lambda: {"": found.plot()})
     options.show(found, output, as_json)
 
 
@@ -247,7 +247,7 @@ def contour(
             window=(window[:2], window[2:]) if window else None, **toys,
         )  # fmt: skip
     if output is not None:
-        artefacts.write_contour(output, found)
+        artefacts.write_figures(output, found.commented_csv(), lambda: {"": found.plot()})
     options.show(found, output, as_json)
 
 

@@ -4,8 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
-
 from nuhf import questions
 from nuhf.couplings import parameters
 from nuhf.errors import NuhfError
@@ -19,7 +17,7 @@ from nuhf.stats.expected import RegionSpectrum
 from nuhf.stats.problem import Options, Problem, pose
 from nuhf.stats.ranking import RankingResult, ranking
 from nuhf.stats.results import FitResult, LimitResult, ScanResult
-from nuhf.stats.spectra import region_spectra
+from nuhf.stats.spectra import after_fit, before_fit
 
 __all__ = ["Content", "Fitted", "Measured", "gather", "measure"]
 
@@ -129,9 +127,7 @@ def gather(name: str, analysis: str, cl: float, step: Step) -> Content:
 def _fit(one: Prepared) -> Fitted:
     problem = pose([one], one.loaded.experiment.strength, Options())
     result = questions.fit(problem)
-    start = np.array([problem.description.couplings[0].init])
-    point, _ = problem.profiler().best(start)
-    return Fitted(problem, result, region_spectra(problem), region_spectra(problem, point))
+    return Fitted(problem, result, before_fit(problem), after_fit(problem))
 
 
 def _affordable(problem: Problem) -> bool:

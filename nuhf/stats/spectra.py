@@ -1,29 +1,78 @@
 """Data and expectation of every region in events, for figures and tables."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nuhf.errors import FitError
 from nuhf.histfactory.describe import PEDESTAL
 from nuhf.rates.templates import Axis
 from nuhf.stats.expected import RegionSpectrum
 from nuhf.stats.problem import Problem
+from nuhf.stats.uncertainties import covariance
 
-__all__ = ["region_spectra"]
+__all__ = ["after_fit", "before_fit", "region_spectra"]
 
 FloatArray = NDArray[np.float64]
 
 
-def region_spectra(problem: Problem, point: FloatArray | None = None) -> list[RegionSpectrum]:
+def region_spectra(
+    problem: Problem, point: FloatArray | None = None, matrix: FloatArray | None = None
+) -> list[RegionSpectrum]:
     """Evaluate every region at a point of the parameters, before the fit by default.
 
     Of files the regions are the channels, in counts; their bins have no edges and are numbered.
+
+    Parameters
+    ----------
+    problem : Problem
+        Model and data.
+    point : ndarray, optional
+        Parameters (P,).
+    matrix : ndarray, optional
+        Their covariance (P, P), from which the uncertainty of the expectation follows.
     """
-    chosen = problem.engine.compiled.inits if point is None else point
+    compiled = problem.engine.compiled
+    chosen = compiled.inits if point is None else point
     processes = problem.description.processes
     full = {name: problem.component(name).expected(chosen) for name in processes}
-    return _of_experiments(problem, full) if problem.experiments else _of_files(problem, full)
+    found = _of_experiments(problem, full) if problem.experiments else _of_files(problem, full)
+    if matrix is None:
+        return found
+    variances, directions = np.linalg.eigh(matrix)
+    modes = np.sqrt(np.clip(variances, 0.0, None))[:, np.newaxis] * (
+        directions.T @ compiled.jacobian(chosen)
+    )
+    scale, places = problem.description.scale, problem.description.bins
+    return [
+        replace(region, modes=modes[:, here] / scale[here])
+        for region, here in zip(
+            found, (places[c.name] for c in problem.description.channels), strict=True
+        )
+    ]
+
+
+def before_fit(problem: Problem) -> list[RegionSpectrum]:
+    """Return every region where the parameters start, with the uncertainty of the nuisances."""
+    compiled = problem.engine.compiled
+    free = {c.parameter.fit_name for c in problem.description.couplings}
+    free |= {factor.name for factor in problem.description.free}
+    pulled = [name not in free for name in compiled.names] & ~compiled.fixed
+    return region_spectra(problem, matrix=np.diag(pulled.astype(float)))
+
+
+def after_fit(problem: Problem) -> list[RegionSpectrum]:
+    """Return every region at the best fit, with the uncertainty that the fit leaves.
+
+    Without uncertainty where 2NLL is flat in some direction.
+    """
+    best, _ = problem.profiler().best(np.array([problem.description.couplings[0].init]))
+    try:
+        return region_spectra(problem, best, covariance(problem, best))
+    except FitError:
+        return region_spectra(problem, best)
 
 
 def _of_experiments(problem: Problem, full: Mapping[str, FloatArray]) -> list[RegionSpectrum]:
@@ -46,6 +95,7 @@ def _of_experiments(problem: Problem, full: Mapping[str, FloatArray]) -> list[Re
                 np.sqrt(counts) / channel.scale,
                 {n: np.asarray(row[here] / channel.scale) for n, row in full.items() if n in local},
                 region.titles,
+                counted=bool((channel.scale == 1.0).all()),
             )
         )
     return found
