@@ -136,6 +136,8 @@ def cli(work, monkeypatch, capsys):
     """``cli("limit", ...)``: run a command in this process; it must leave no temporary file."""
     from nuhf.cli import main
 
+    monkeypatch.setattr("nuhf.parallel.cores", lambda: 1)
+
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["nuhf", *map(str, arguments)])
         capsys.readouterr()

@@ -144,14 +144,14 @@ def test_json_has_every_row_and_the_shares(cli):
 
 @pytest.mark.parametrize("error", [FitError("no interval"), ZeroDivisionError("slip")])
 def test_a_row_that_fails_stops_no_other(cli, monkeypatch, error):
-    real = reproduced._ours
+    real = reproduced.ours
 
-    def failing(row, made):
+    def failing(experiments, row):
         if row.parameter == "qnu_ee":
             raise error
-        return real(row, made)
+        return real(experiments, row)
 
-    monkeypatch.setattr(reproduced, "_ours", failing)
+    monkeypatch.setattr(reproduced, "ours", failing)
     ran = cli("reproduce", "khan2023", "-o", "page.md")
     assert ran.code == 1
     assert "8 rows: 6 agrees, 0 close, 1 differs, 1 no number" in ran.out
@@ -171,7 +171,7 @@ def test_a_row_that_fails_stops_no_other(cli, monkeypatch, error):
 
 @pytest.mark.parametrize("interval", [(), ((float("nan"), 1.0),), ((0.0, float("inf")),)])
 def test_no_finite_interval_is_no_number(monkeypatch, interval):
-    monkeypatch.setattr(reproduced, "_ours", lambda row, made: interval)
+    monkeypatch.setattr(reproduced, "ours", lambda experiments, row: interval)
     (found,) = reproduced.run(read_rows("khan2023")[:1])
     assert found.verdict == "no number"
 

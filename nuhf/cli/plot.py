@@ -104,11 +104,12 @@ def _summary(figure: str | None, analysis: str, output: Path | None, as_json: bo
     from nuhf.cli import progress
     from nuhf.errors import InputError
     from nuhf.papers.overview import overview
+    from nuhf.parallel import cores
 
     if figure is not None or analysis != "default":
         raise InputError("summary is one figure, with the analysis default of every experiment")
     with progress.shown("summary") as step:
-        found = overview(step=step)
+        found = overview(step=step, jobs=cores())
     if as_json:
         click.echo(resources.dump_json(found.to_json()))
     if output is not None or not as_json:

@@ -30,13 +30,19 @@ def report(experiments: tuple[str, ...], analysis: str, cl: float, output: Path)
     from nuhf import resources
     from nuhf.cli import progress
     from nuhf.errors import InputError
+    from nuhf.parallel import cores
     from nuhf.report import html
 
     if output.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"{output}: a report is an .html file")
     with progress.shown("report") as step:
         page = html.report(
-            experiments, analysis=analysis, cl=cl, written=date.today().isoformat(), step=step
+            experiments,
+            analysis=analysis,
+            cl=cl,
+            written=date.today().isoformat(),
+            step=step,
+            jobs=cores(),
         )
     resources.write_text(output, page)
     options.say(output)

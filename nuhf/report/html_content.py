@@ -86,7 +86,7 @@ class Content:
     provenance: dict[str, Any]
 
 
-def gather(name: str, analysis: str, cl: float, step: Step) -> Content:
+def gather(name: str, analysis: str, cl: float, step: Step = lambda text: None) -> Content:
     """Compute everything for one experiment; what fails is told, not hidden.
 
     Raises
