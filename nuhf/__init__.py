@@ -12,9 +12,17 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from nuhf.api.catalogue import parameters, rate, reproduce, templates
     from nuhf.api.experiment import Experiment, load
-    from nuhf.api.functions import contour, fit, interval, limit, scan
+    from nuhf.api.functions import (
+        contour,
+        coverage,
+        exclusion,
+        fit,
+        interval,
+        limit,
+        ranking,
+        scan,
+    )
     from nuhf.api.model import Model, model, open
-    from nuhf.api.studies import coverage, exclusion, ranking
     from nuhf.bayes.functions import log_density, posterior, simulate
     from nuhf.errors import FitError, InputError, ModelError, NuhfError
     from nuhf.exchange import combine, patchset, publication, validate, workspace
@@ -61,7 +69,6 @@ _HOMES: Final = {
     "nuhf.api.catalogue": ("parameters", "rate", "reproduce", "templates"),
     "nuhf.api.experiment": ("Experiment", "load"),
     "nuhf.api.model": ("Model", "model", "open"),
-    "nuhf.api.studies": ("coverage", "exclusion", "ranking"),
     "nuhf.bayes.functions": ("log_density", "posterior", "simulate"),
     "nuhf.errors": ("FitError", "InputError", "ModelError", "NuhfError"),
     "nuhf.exchange": ("combine", "patchset", "publication", "validate", "workspace"),

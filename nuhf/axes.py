@@ -15,7 +15,7 @@ FloatArray = NDArray[np.float64]
 _CL = 0.9
 
 
-def axis(problem: Problem, points: int, search: tuple[float, float] | None = None) -> FloatArray:
+def axis(problem: Problem, points: int, bracket: tuple[float, float] | None = None) -> FloatArray:
     """Return equally spaced values of the parameter of interest in its base unit, (points,).
 
     Parameters
@@ -24,7 +24,7 @@ def axis(problem: Problem, points: int, search: tuple[float, float] | None = Non
         Parameter, model and data.
     points : int
         Number of values, 2 to 10 000.
-    search : (float, float), optional
+    bracket : (float, float), optional
         First and last value; `default_range` otherwise.
 
     Raises
@@ -36,9 +36,9 @@ def axis(problem: Problem, points: int, search: tuple[float, float] | None = Non
     """
     if not 2 <= points <= MAX_POINTS:
         raise InputError(f"points = {points}: an axis has 2 to {MAX_POINTS} points")
-    low, high = search or default_range(problem)
+    low, high = bracket or default_range(problem)
     if not (np.isfinite([low, high]).all() and low < high):
-        raise InputError(f"search = {low}, {high}: give two numbers, the lower one first")
+        raise InputError(f"bracket = {low}, {high}: give two numbers, the lower one first")
     return np.linspace(low, high, points)
 
 

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Final
 from nuhf import resources
 from nuhf.api.arguments import (
     Anapole,
+    Bracket,
     ExperimentLike,
     ExperimentsLike,
     Names,
-    bracket,
+    ends,
     in_words,
+    numbers,
     options,
 )
 from nuhf.api.arguments import names as one_or_more
-from nuhf.api.arguments import values as numbers
 from nuhf.api.given import experiments_of, prepared_of
 from nuhf.couplings import parameters
 from nuhf.errors import InputError
@@ -133,29 +134,29 @@ def _inside(path: Path) -> list[tuple[Path, Path | None]]:
 
 @in_words
 def workspace(
-    names: ExperimentsLike,
-    parameter: Names,
+    experiments: ExperimentsLike,
+    poi: Names,
     *,
     encoding: str = "stock",
-    search: tuple[float, float] | None = None,
+    bracket: Bracket | None = None,
     analysis: str = "default",
     anapole: Anapole = "standard",
-    values: Mapping[str, float] | None = None,
+    fixed: Mapping[str, float] | None = None,
     settings: Mapping[str, float] | None = None,
 ) -> "dict[str, JsonValue]":
     """Return a pyhf workspace as plain data.
 
     Parameters
     ----------
-    names : str or sequence of str
+    experiments : str or sequence of str
         Experiments.
-    parameter : str or sequence of str
+    poi : str or sequence of str
         Free parameters; the first is the POI.
     encoding : str
         ``stock`` (plain pyhf), ``stock-positive`` (the same without a negative bin in any
         sample, for readers that clip them) ``native`` (exact, needs nuhf's ``powerfactor``), or
         ``hs3`` (exact; HS3 JSON instead of a pyhf workspace, with powers as generic functions).
-    search : (float, float), optional
+    bracket : (float, float), optional
         Range of the POI in base units, the domain of the file, inside that of the model.
 
     Raises
@@ -167,47 +168,47 @@ def workspace(
     from nuhf.workspaces import encode
 
     encode.check_encoding(encoding)
-    wanted = one_or_more(parameter, "parameter")
+    wanted = one_or_more(poi, "poi")
     if not wanted:
         raise InputError("name at least one parameter")
     for name in wanted:
         parameters.get(name)
-    given, chosen = numbers(values, "values"), numbers(settings, "settings")
-    experiments = expanded(prepared_of(names, analysis), [*wanted, *given], chosen)
-    description = assemble.describe(experiments, wanted, given, anapole)
-    ends = bracket(search, "search")
-    if ends is not None:
-        description = encode.narrowed(description, *ends)
+    given, chosen = numbers(fixed, "fixed"), numbers(settings, "settings")
+    measured = expanded(prepared_of(experiments, analysis), [*wanted, *given], chosen)
+    description = assemble.describe(measured, wanted, given, anapole)
+    within = ends(bracket, "bracket")
+    if within is not None:
+        description = encode.narrowed(description, *within)
     return encode.encode(description, encoding)
 
 
 @in_words
 def patchset(
-    names: ExperimentsLike,
-    parameter: Names,
+    experiments: ExperimentsLike,
+    poi: Names,
     *,
-    search: Sequence[tuple[float, float]] = (),
+    brackets: Sequence[Bracket] = (),
     points: Sequence[int] = (41,),
     hepdata: str | None = None,
     analysis: str = "default",
     anapole: Anapole = "standard",
-    values: Mapping[str, float] | None = None,
+    fixed: Mapping[str, float] | None = None,
     settings: Mapping[str, float] | None = None,
 ) -> "PatchGrid":
     """Return a patch set over a grid of parameters (`nuhf.workspaces.patchset.PatchGrid`).
 
     Parameters
     ----------
-    names, parameter : str or sequence of str
+    experiments, poi : str or sequence of str
         Experiments; axes of the grid.
-    search : sequence of (float, float)
+    brackets : sequence of (float, float)
         Range of every parameter in base units; without it, the 90 % CL interval and half its
         width on both sides.
     points : sequence of int
         Points along every axis, or one number for all.
     hepdata : str, optional
         INSPIRE record, ``ins`` and 7 digits; a placeholder by default.
-    analysis, anapole, values, settings
+    analysis, anapole, fixed, settings
         As in `limit`.
 
     Raises
@@ -217,31 +218,28 @@ def patchset(
     nuhf.errors.FitError
         If a range is needed and the interval is not closed.
     """
-    from nuhf.api.posed import one_problem
+    from nuhf.api.model import models
     from nuhf.axes import axis
     from nuhf.workspaces import patchset as grids
 
-    wanted = one_or_more(parameter, "parameter")
+    wanted = one_or_more(poi, "poi")
     record = grids.check_hepdata(hepdata or grids.HEPDATA_PLACEHOLDER)
     if not wanted:
         raise InputError("name at least one parameter")
     if len(set(wanted)) != len(wanted):
         raise InputError(f"a parameter is given twice: {', '.join(wanted)}")
-    if search and len(search) != len(wanted):
-        raise InputError(f"{len(wanted)} parameters need as many ranges, given: {len(search)}")
+    if brackets and len(brackets) != len(wanted):
+        raise InputError(f"{len(wanted)} parameters need as many ranges, given: {len(brackets)}")
     if len(points) not in (1, len(wanted)):
         raise InputError(f"give one number of points, or one for each of: {', '.join(wanted)}")
     counts = [points[min(i, len(points) - 1)] for i in range(len(wanted))]
-    experiments = experiments_of(names, analysis)
-    posed = [
-        one_problem(
-            experiments,
-            name,
-            options(anapole, values, [n for n in wanted if n != name], settings=settings),
-        )
-        for name in wanted
-    ]
-    ranges: Sequence[tuple[float, float] | None] = search or [None] * len(wanted)
+    loaded = experiments_of(experiments, analysis)
+    posed = []
+    for name in wanted:
+        others = [n for n in wanted if n != name]
+        chosen = options(anapole=anapole, fixed=fixed, profiled=others, settings=settings)
+        posed.append(models(loaded, (name,), chosen)[0].problem)
+    ranges: Sequence[tuple[float, float] | None] = brackets or [None] * len(wanted)
     axes = [axis(p, n, r) for p, n, r in zip(posed, counts, ranges, strict=True)]
     return _grid(posed[0], axes, record)
 
@@ -262,14 +260,14 @@ def _grid(problem: "Problem", axes: "Sequence[NDArray[np.float64]]", record: str
 @in_words
 def publication(
     name: ExperimentLike,
-    parameter: Names | None = None,
+    poi: Names | None = None,
     *,
     cl: float = 0.9,
     points: int = 41,
     hepdata: str | None = None,
     analysis: str = "default",
     anapole: Anapole = "standard",
-    values: Mapping[str, float] | None = None,
+    fixed: Mapping[str, float] | None = None,
     settings: Mapping[str, float] | None = None,
 ) -> "Publication":
     """Return what is published of an experiment (`nuhf.report.publish.Publication`).
@@ -277,14 +275,16 @@ def publication(
     Per parameter (all of the experiment by default) the interval at ``cl`` and a patch set of
     ``points`` points with the profile on it. Other options as in `patchset`.
     """
-    from nuhf.api.posed import check, problems
+    from nuhf.api.model import models
+    from nuhf.api.toys import check
     from nuhf.axes import axis
     from nuhf.report import publish
     from nuhf.workspaces import patchset as grids
 
     check(cl, "delta-chi2")
     record = grids.check_hepdata(hepdata or grids.HEPDATA_PLACEHOLDER)
-    experiments = experiments_of(name, analysis)
-    posed = problems(experiments, parameter, options(anapole, values, settings=settings))
+    chosen = options(anapole=anapole, fixed=fixed, settings=settings)
+    wanted = one_or_more(poi, "poi")
+    posed = [one.problem for one in models(experiments_of(name, analysis), wanted, chosen)]
     made = [_grid(p, [axis(p, points)], record) for p in posed]
     return publish.publication(posed, made, cl)

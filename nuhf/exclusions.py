@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from nuhf import questions
 from nuhf.errors import InputError
-from nuhf.experiments.region import Prepared
-from nuhf.stats.problem import Options, Problem, pose
+from nuhf.stats.problem import Problem, pose
 from nuhf.stats.result_base import Provenance, Result, choices, heading, title_of, unit_text
 from nuhf.stats.results import LimitResult
 from nuhf.units import percent
@@ -110,9 +109,7 @@ def spaced(low: float, high: float, points: int) -> FloatArray:
 
 
 def exclusion(
-    experiments: Sequence[Prepared],
-    parameter: str,
-    options: Options,
+    problem: Problem,
     setting: str,
     at: Sequence[float] | FloatArray,
     cl: float = 0.9,
@@ -123,12 +120,8 @@ def exclusion(
 
     Parameters
     ----------
-    experiments : sequence of Prepared
-        Experiments with their analyses.
-    parameter : str
-        Parameter of interest.
-    options : Options
-        All other choices.
+    problem : Problem
+        Experiments, parameter of interest, and all other choices.
     setting : str
         What is varied, such as ``mediator_mass_mev``.
     at : sequence of float
@@ -143,18 +136,19 @@ def exclusion(
     Raises
     ------
     InputError
-        If the setting is also given a value, or is none of the parameter.
+        If the setting is none of the parameter, or there is no value.
     """
-    if setting in options.settings:
-        raise InputError(f"{setting} is varied and set to {options.settings[setting]:g}: do one")
     if not len(at):
         raise InputError(f"give at least one value of {setting}")
+    if not problem.experiments:
+        raise InputError(f"{setting}: the model of a file has no settings")
+    options, name = problem.options, problem.parameter.name
     values = np.asarray(at, dtype=float)
 
     @cache
     def posed(i: int) -> Problem:
         settings = {**options.settings, setting: float(values[i])}
-        return pose(experiments, parameter, replace(options, settings=settings))
+        return pose(problem.experiments, name, replace(options, settings=settings))
 
     @cache
     def seeds(i: int) -> FloatArray | None:
@@ -164,12 +158,12 @@ def exclusion(
     order = np.argsort(values)
     for place, i in enumerate(map(int, order)):
         step(f"{setting} = {values[i]:.3g}")
-        problem, first = posed(i), place - place % _EXPLORED
+        here, first = posed(i), place - place % _EXPLORED
         if method == "delta-chi2":
             ends = {first, min(first + _EXPLORED, len(order) - 1)}
             starts = [s for end in ends if (s := seeds(int(order[end]))) is not None]
-            problem = replace(problem, seeds=np.vstack(starts))
-        made[i] = questions.limit(problem, cl, method)
+            here = replace(here, seeds=np.vstack(starts))
+        made[i] = questions.limit(here, cl, method)
     found = [made[i] for i in range(len(values))]
     last, varied = found[-1], f"{setting} = "
     return ExclusionResult(

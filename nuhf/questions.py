@@ -98,7 +98,7 @@ def _search(problem: Problem, cl: float) -> ProfileIntervals:
         return intervals(problem.profiler(), problem.span(), cl)
     except OpenRegionError as error:
         hint = (
-            "widen the range or leave it out" if problem.options.search else "the data set no end"
+            "widen the range or leave it out" if problem.options.bracket else "the data set no end"
         )
         raise OpenRegionError(f"{what}: {error}; {hint}") from None
     except FitError as error:
@@ -107,7 +107,7 @@ def _search(problem: Problem, cl: float) -> ProfileIntervals:
 
 def _falling_note(problem: Problem, ends: tuple[float, ...]) -> tuple[str, ...]:
     """Say that the search ended where the profile still falls; a range asked for has its note."""
-    if not ends or problem.options.search is not None:
+    if not ends or problem.options.bracket is not None:
         return ()
     where = " and ".join(problem.parameter.show(end) for end in ends)
     return (
@@ -243,7 +243,7 @@ def _result(
         twice_nll_min=lowest,
         minima=minima,
         profiled=problem.profiled,
-        fixed=dict(problem.options.values),
+        fixed=dict(problem.options.fixed),
         status="converged",
         optimizer=problem.engine.optimizer,
         second_optimizer={"name": second.optimizer, "difference_2nll": second.difference},
@@ -315,7 +315,7 @@ def scan(problem: Problem, points: int, found: LimitResult | None = None) -> Sca
         delta=heights - lowest,
         best_fit=best_value,
         profiled=problem.profiled,
-        fixed=dict(problem.options.values),
+        fixed=dict(problem.options.fixed),
         optimizer=problem.engine.optimizer,
         notes=(
             *problem.notes,
@@ -326,9 +326,9 @@ def scan(problem: Problem, points: int, found: LimitResult | None = None) -> Sca
 
 
 def _scan_ends(problem: Problem, found: LimitResult | None) -> tuple[float, float]:
-    if problem.options.search is not None:
+    if problem.options.bracket is not None:
         problem.span()
-        return problem.options.search
+        return problem.options.bracket
     if found is None:
         raise InputError("a scan needs a range or a limit to take it from")
     low, high = found.intervals[0][0], found.intervals[-1][1]

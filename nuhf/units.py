@@ -12,6 +12,7 @@ __all__ = [
     "KEV",
     "METRE",
     "NS",
+    "UNIT_LABELS",
     "US",
     "YEAR",
     "percent",
@@ -46,6 +47,16 @@ YEAR: Final = 365.25 * DAY
 
 GIGAWATT: Final = 1e9 / 1.602176634e-13
 """MeV/s in one GW (SI, exact)."""
+
+
+UNIT_LABELS: Final = {
+    "e": "e",
+    "mu_B": r"\mu_\mathrm{B}",
+    "cm2": r"\mathrm{cm}^2",
+    "fm": r"\mathrm{fm}",
+    "1": "",
+}
+"""Base units of couplings in LaTeX."""
 
 
 def percent(fraction: float) -> str:

@@ -136,6 +136,8 @@ def cli(work, monkeypatch, capsys):
     """``cli("limit", ...)``: run a command in this process; it must leave no temporary file."""
     from nuhf.cli import main
 
+    monkeypatch.setattr("nuhf.parallel.cores", lambda: 1)
+
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["nuhf", *map(str, arguments)])
         capsys.readouterr()
@@ -152,10 +154,14 @@ def cli(work, monkeypatch, capsys):
     return run
 
 
-def problems(names, parameter=None, *, analysis="default", patch=(), measurement=None, **keywords):
-    """The posed problems behind `nuhf.limit`, one per parameter, with the same keywords."""
-    from nuhf.api import posed
+def problems(names, parameter=(), *, analysis="default", patch=(), measurement=None, **keywords):
+    """The problems behind `nuhf.limit`, one per parameter, with the same keywords."""
+    from nuhf.api.arguments import names as several
     from nuhf.api.arguments import options
+    from nuhf.api.model import models
 
-    chosen = options(values_=keywords.pop("values", None), **keywords)
-    return posed.problems(names, parameter, chosen, analysis, patch, measurement)
+    wanted = several(parameter, "poi")
+    return [
+        one.problem
+        for one in models(names, wanted, options(**keywords), analysis, patch, measurement)
+    ]

@@ -366,7 +366,7 @@ def sources():
 
     native = exchange.workspace(str(EXAMPLE), ["munu_e", "qnu_ee"], encoding="native")
     stock = exchange.workspace(str(EXAMPLE), "munu_e", encoding="stock")
-    grid = exchange.patchset(str(EXAMPLE), "munu_e", search=[(0.0, 1e-9)], points=[3])
+    grid = exchange.patchset(str(EXAMPLE), "munu_e", brackets=[(0.0, 1e-9)], points=[3])
     pair = text(grid.background), text(grid.patchset)
     one = prepare(load(str(EXAMPLE)))
     _SOURCES.update(

@@ -103,10 +103,10 @@ def test_percent(fraction, text):
 
 
 def test_a_set_parameter_is_not_among_all():
-    found = nuhf.limit(EXPERIMENT, values={"munu_e": 1e-9})
+    found = nuhf.limit(EXPERIMENT, fixed={"munu_e": 1e-9})
     assert [r.parameter for r in found] == [p for p in PARAMETERS if p != "munu_e"]
     with pytest.raises(InputError, match="every parameter is set"):
-        nuhf.limit(EXPERIMENT, values=dict.fromkeys(PARAMETERS, 0.0))
+        nuhf.limit(EXPERIMENT, fixed=dict.fromkeys(PARAMETERS, 0.0))
 
 
 def test_rate_equals_the_model_at_its_start(problem_of):
@@ -147,7 +147,7 @@ def test_templates_are_those_of_the_polynomials(prepared):
 
 
 def test_scan_is_the_profile(problem_of):
-    found = nuhf.scan(EXPERIMENT, "munu_mu", points=11)
+    found = nuhf.scan(nuhf.model(EXPERIMENT, "munu_mu"), points=11)
     parameter = parameters.get("munu_mu")
     heights = problem_of("munu_mu").profiler().at([parameter.to_fit(x) for x in found.values])
     np.testing.assert_allclose(found.delta, heights - heights.min(), atol=0.05)
@@ -155,14 +155,14 @@ def test_scan_is_the_profile(problem_of):
     assert found.values[0] == 0.0
     assert found.values[-1] > limit.upper_limit
     with pytest.raises(InputError, match="between 2 and"):
-        nuhf.scan(EXPERIMENT, "munu_mu", points=1)
+        nuhf.scan(nuhf.model(EXPERIMENT, "munu_mu"), points=1)
 
 
 def test_a_free_coupling_lowers_the_profile_everywhere():
     grid = np.linspace(-15, 70, 9)
     nuclei = {"analysis": "cevns-only"}
     alone = problems(EXPERIMENT, "qnu_ee", **nuclei)[0].profiler().at(grid)
-    free = problems(EXPERIMENT, "qnu_ee", profile="qnu_mumu", **nuclei)[0].profiler().at(grid)
+    free = problems(EXPERIMENT, "qnu_ee", profiled="qnu_mumu", **nuclei)[0].profiler().at(grid)
     assert (free <= alone + 1e-7).all()
     assert (alone - free).max() > 0.01
 
@@ -183,7 +183,7 @@ def test_fit_errors_are_those_of_the_profile(problem_of):
 
 
 def test_a_fixed_nuisance_does_not_move():
-    found = nuhf.fit(EXPERIMENT, fix=("flux_sns", "qf_csi_syst0"))
+    found = nuhf.fit(nuhf.model(EXPERIMENT, fixed_nuisances=("flux_sns", "qf_csi_syst0")))
     assert found.parameters["flux_sns"] == (0.0, 0.0)
     assert found.parameters["qf_csi_syst0"] == (0.0, 0.0)
     assert found.parameters["ff_csi"][1] > 0.9
@@ -201,13 +201,19 @@ def test_a_fixed_nuisance_does_not_move():
         (lambda: nuhf.rate(EXPERIMENT, {"qnu_ee": float("nan")}), "far outside"),
         (lambda: nuhf.workspace(EXPERIMENT, []), "at least one"),
         (lambda: nuhf.workspace(EXPERIMENT, "qnu_ee", encoding="x"), "unknown encoding 'x'"),
-        (lambda: nuhf.fit(EXPERIMENT, fix=("qnu_ee_em8",)), "no nuisance 'qnu_ee_em8'"),
-        (lambda: nuhf.fit(EXPERIMENT, search=(0.0, 1.0)), "fit.. has no keyword .search."),
+        (
+            lambda: nuhf.model(EXPERIMENT, fixed_nuisances=("qnu_ee_em8",)),
+            "no nuisance 'qnu_ee_em8'",
+        ),
+        (lambda: nuhf.fit(EXPERIMENT, bracket=(0.0, 1.0)), "fit.. has no keyword .bracket."),
         (lambda: nuhf.fit(EXPERIMENT, seed=2), "seed: it is for toys; give toys"),
         (lambda: nuhf.limit(EXPERIMENT, "qnu_ee", points=20), "points: delta-chi2 takes none"),
         (lambda: nuhf.limit(EXPERIMENT, "qnu_ee", jobs=1), "jobs: it is for toys; delta"),
-        (lambda: nuhf.limit(EXPERIMENT, ["munu_e", "munu_mu"], search=(0.0, 1e-9)), "one param"),
-        (lambda: nuhf.coverage(EXPERIMENT, "qnu_ee", true=0.0, inner=200), "inner: delta-chi2"),
+        (lambda: nuhf.limit(EXPERIMENT, ["munu_e", "munu_mu"], bracket=(0.0, 1e-9)), "one param"),
+        (
+            lambda: nuhf.coverage(nuhf.model(EXPERIMENT, "qnu_ee"), true=0.0, inner=200),
+            "inner: delta-chi2",
+        ),
     ],
 )
 def test_bad_arguments(call, words):
@@ -240,11 +246,15 @@ def test_a_parameter_given_twice_is_refused():
         nuhf.limit(EXPERIMENT, ["qnu_mumu", "munu_e", "qnu_mumu"])
 
 
-@pytest.mark.parametrize("call", [nuhf.rate, nuhf.limit, nuhf.fit])
+@pytest.mark.parametrize(
+    "call",
+    [nuhf.rate, lambda name, values: nuhf.limit(name, fixed=values),
+     lambda name, values: nuhf.model(name, fixed=values)],
+)  # fmt: skip
 def test_a_slip_of_the_unit_is_refused_by_all(call):
     """5 e: the rate is quadratic in a charge, on electrons 1e19 times that of the SM."""
     with pytest.raises(InputError, match=r"qnu_mumu = 5 e gives .*e\+22 events .* base units"):
-        call(EXPERIMENT, values={"qnu_mumu": 5.0})
+        call(EXPERIMENT, {"qnu_mumu": 5.0})
 
 
 def test_a_paper_of_figures_is_not_compared():
@@ -257,7 +267,6 @@ def test_a_paper_of_figures_is_not_compared():
     assert {"khan2023", "cadeddu2020", "all"} <= set(allowed)
 
 
-@pytest.mark.parametrize("call", [nuhf.fit, nuhf.scan, nuhf.ranking])
-def test_functions_of_one_parameter_say_so(call):
-    with pytest.raises(InputError, match="takes one parameter, given: qnu_ee, munu_mu"):
-        call("coherent-csi-2021", ["qnu_ee", "munu_mu"])
+def test_a_model_has_one_parameter_of_interest():
+    with pytest.raises(InputError, match="poi: a model has one, given: qnu_ee, munu_mu"):
+        nuhf.model("coherent-csi-2021", ["qnu_ee", "munu_mu"])

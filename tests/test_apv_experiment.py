@@ -75,7 +75,7 @@ def test_combination_with_coherent():
 
 def test_angle_with_coherent_and_a_free_radius():
     # both data see the angle and the radius: neither alone fixes both
-    (found,) = nuhf.limit([CSI, NAME], "sin2thetaW", cl=0.6827, profile=["Rn_CsI"])
+    (found,) = nuhf.limit([CSI, NAME], "sin2thetaW", cl=0.6827, profiled=["Rn_CsI"])
     (low, high) = found.intervals[0]
     assert low < SIN2_THETA_W + 0.02
     assert high - low < 0.03
@@ -92,8 +92,8 @@ def test_radii_of_all_flavours_leave_the_angle_to_atoms():
     # alone they are one direction with it; the weak charge knows the angle
     radii = ["r2nu_ee", "r2nu_mumu"]
     with pytest.raises(InputError, match="one direction"):
-        nuhf.limit(CSI, "sin2thetaW", profile=radii)
-    (found,) = nuhf.limit([CSI, NAME], "sin2thetaW", profile=radii, cl=0.6827)
+        nuhf.limit(CSI, "sin2thetaW", profiled=radii)
+    (found,) = nuhf.limit([CSI, NAME], "sin2thetaW", profiled=radii, cl=0.6827)
     (atoms,) = nuhf.limit(NAME, "sin2thetaW", cl=0.6827)
     assert found.intervals == pytest.approx(np.array(atoms.intervals), abs=1e-5)
 
@@ -122,7 +122,7 @@ def test_the_calculated_part_of_the_error_is_a_nuisance():
     (region,) = prepare(load(NAME)).regions
     rest = np.sqrt(ERROR**2 - (share * value) ** 2)
     assert region.sigma == pytest.approx([rest], rel=1e-9)
-    (moved,) = nuhf.limit(NAME, fix=["theory_apv_cs=1"])
+    (moved,) = nuhf.limit(NAME, fixed_nuisances=["theory_apv_cs=1"])
     (best,) = nuhf.limit(NAME)
     # a higher prediction wants a higher angle: the slope is -219.74
     shift = share * abs(value) / 219.7445

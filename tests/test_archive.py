@@ -23,7 +23,7 @@ X = "coherent-csi-2021"
 
 @pytest.fixture(scope="module")
 def grid():
-    return exchange.patchset(X, "munu_mu", search=[(0, 2e-9)], points=[3])
+    return exchange.patchset(X, "munu_mu", brackets=[(0, 2e-9)], points=[3])
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ def ours(row):
         return compare(row, QUANTITIES[row.parameter].compute(experiments, row.cl))
     from nuhf import questions
 
-    problem = pose(experiments, row.parameter, Options(profile=row.profile))
+    problem = pose(experiments, row.parameter, Options(profiled=row.profile))
     return compare(row, questions.limit(problem, row.cl, "delta-chi2").intervals)
 
 
@@ -61,7 +61,7 @@ def test_charges_and_radii_of_table_1(row):
 
 def test_best_fit_of_the_magnetic_moment():
     # Table I: 16e-10 mu_B
-    found = interval(variant("cadeddu2020-fixed-rn"), "munu_mu", profile=("moments",))
+    found = interval(variant("cadeddu2020-fixed-rn"), "munu_mu", profiled=("moments",))
     assert found.best_fit == pytest.approx(16e-10, rel=0.2)
 
 
@@ -122,7 +122,7 @@ def test_derived_numbers_refuse_other_experiments():
 @pytest.mark.parametrize("analysis", ["cadeddu2020-fixed-rn", "cadeddu2020-free-rn"])
 def test_two_bands_and_a_hole(analysis):
     # Fig 6: two regions wide in r2nu_ee and narrow in r2nu_mumu; excluded at (-26, -26)e-32 cm2
-    problem = pose([variant(analysis)], "r2nu_ee", Options(profile=("r2nu_mumu",)))
+    problem = pose([variant(analysis)], "r2nu_ee", Options(profiled=("r2nu_mumu",)))
     profiler, compiled = problem.profiler(), problem.engine.compiled
     index = [profiler.index, compiled.index("r2nu_mumu_em32")]
     levels = chi2.ppf([0.90, 0.99], 2)
@@ -142,7 +142,7 @@ def test_transitions_fill_the_hole():
     # Fig 5 has none: transition radii make up for the cancellation
     one = variant("cadeddu2020-fixed-rn")
     others = ("r2nu_mumu", "abs_r2nu_emu", "abs_r2nu_etau", "abs_r2nu_mutau")
-    problem = pose([one], "r2nu_ee", Options(profile=others))
+    problem = pose([one], "r2nu_ee", Options(profiled=others))
     profiler = problem.profiler()
     index = [profiler.index, problem.engine.compiled.index("r2nu_mumu_em32")]
     _, lowest = profiler.best(np.array([-20.0]))
@@ -151,7 +151,7 @@ def test_transitions_fill_the_hole():
 
 
 def test_starts_of_several_couplings_find_what_all_combinations_find():
-    problem = pose([variant("cadeddu2020-fixed-rn")], "qnu_mumu", Options(profile=("charges",)))
+    problem = pose([variant("cadeddu2020-fixed-rn")], "qnu_mumu", Options(profiled=("charges",)))
     profiler, compiled = problem.profiler(), problem.engine.compiled
     others = problem.description.couplings[1:]
     choices = [
@@ -176,7 +176,7 @@ def test_a_far_minimum_is_not_missed():
     # with radii free the angle and, say, the other band of r2nu_mumu give the same signal
     names = [NAME, "apv-cs"]
     experiments = [prepare(load(name)) for name in names]
-    problem = pose(experiments, "sin2thetaW", Options(profile=("r2nu_ee", "r2nu_mumu")))
+    problem = pose(experiments, "sin2thetaW", Options(profiled=("r2nu_ee", "r2nu_mumu")))
     alone = pose(experiments[1:], "sin2thetaW", Options())
     grid = np.linspace(-1.0, 1.0, 9)
     difference = problem.profiler().at(grid) - alone.profiler().at(grid)

@@ -487,7 +487,7 @@ def test_limit_without_a_parameter_gives_all(cli, loaded):
 def test_limit_writes_what_it_says(cli, work):
     ran = cli("limit", X, *NUCLEI, "-p", "qnu_ee", "-p", "munu_mu", "-o", "out", "--json")
     found = one_json(ran)
-    expected = ["limits.csv", "limits.json", "profiles.png", "spectrum.png"]
+    expected = ["limits.csv", "limits.json", "limits.tex", "profiles.png", "spectrum.png"]
     expected += [
         f"workspaces/{p}.{e}.json" for p in ("munu_mu", "qnu_ee") for e in ("native", "stock")
     ]

@@ -282,7 +282,7 @@ def test_the_paper_and_pure_flavours_have_no_interference():
 ])  # fmt: skip
 def test_what_has_no_defined_sum_is_refused(one, other):
     with pytest.raises(InputError, match=one):
-        nuhf.limit("xenonnt-sr0", one, profile=[other])
+        nuhf.limit("xenonnt-sr0", one, profiled=[other])
 
 
 # --------------------------------------------------------------------- what it says
@@ -294,12 +294,12 @@ def test_what_has_no_defined_sum_is_refused(one, other):
     ("r2nu_mumu", "-4.8e-33 cm2, values are 4.8e-33 cm2 higher"),
 ])  # fmt: skip
 def test_results_say_phase_and_convention(parameter, words):
-    found = nuhf.fit("xenonnt-sr0", parameter)
+    found = nuhf.fit(nuhf.model("xenonnt-sr0", parameter))
     assert any(parameter in note and words in note for note in found.notes)
-    paper = nuhf.fit("xenonnt-sr0", parameter, analysis="giunti-ternes2023")
+    paper = nuhf.fit(nuhf.model("xenonnt-sr0", parameter, analysis="giunti-ternes2023"))
     assert any(words in note for note in paper.notes) == (parameter == "r2nu_mumu")
 
 
 def test_radii_with_corrected_couplings_are_deviations():
-    notes = nuhf.fit("coherent-csi-2021", "r2nu_ee", analysis="khan2023").notes
+    notes = nuhf.fit(nuhf.model("coherent-csi-2021", "r2nu_ee", analysis="khan2023")).notes
     assert any("is the deviation" in note and "8.3e-33 cm2 lower" in note for note in notes)

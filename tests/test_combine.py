@@ -291,7 +291,7 @@ def test_our_monomials_are_brought_to_one_unit(native, second, order):
 
 
 def test_rescaling_keeps_mixed_monomials_and_inits(problem_of):
-    problem = problem_of("qnu_ee", profile=("r2nu_ee",))
+    problem = problem_of("qnu_ee", profiled=("r2nu_ee",))
     spec = copy.deepcopy(encode.native(problem.description))
     spec["measurements"][0]["config"]["parameters"][0]["inits"] = [4.0]
     part = rescaled(take(Source("A", spec), None), "qnu_ee_em8", "qnu_ee_em10")

@@ -16,11 +16,11 @@ EXPERIMENT = "coherent-csi-2021"
 
 @pytest.fixture(scope="module")
 def radii():
-    return nuhf.contour(EXPERIMENT, ["r2nu_ee", "r2nu_mumu"], cl=(0.68, 0.99), points=40)
+    return nuhf.contour(nuhf.model(EXPERIMENT, "r2nu_ee"), "r2nu_mumu", cl=(0.68, 0.99), points=40)
 
 
 def test_every_vertex_lies_on_its_level(radii):
-    (problem,) = problems(EXPERIMENT, "r2nu_ee", profile=("r2nu_mumu",))
+    (problem,) = problems(EXPERIMENT, "r2nu_ee", profiled=("r2nu_mumu",))
     pair = [parameters.get(name) for name in radii.parameters]
     compiled, profiler = problem.engine.compiled, problem.profiler()
     indices = [compiled.index(p.fit_name) for p in pair]
@@ -44,7 +44,7 @@ def test_four_pieces_at_68_percent(radii):
 def test_extreme_points_are_the_profile_interval_for_two_degrees_of_freedom(radii):
     # the projection of the region is where the profile (other radius free) is below the level
     cl_1d = float(chi2.cdf(threshold(0.68, 2), 1))
-    (found,) = nuhf.limit(EXPERIMENT, "r2nu_ee", cl=cl_1d, profile=("r2nu_mumu",))
+    (found,) = nuhf.limit(EXPERIMENT, "r2nu_ee", cl=cl_1d, profiled=("r2nu_mumu",))
     x = np.concatenate(dict(radii.regions)[0.68])[:, 0]
     width = found.intervals[-1][1] - found.intervals[0][0]
     assert x.min() == pytest.approx(found.intervals[0][0], abs=3e-3 * width)
@@ -52,7 +52,7 @@ def test_extreme_points_are_the_profile_interval_for_two_degrees_of_freedom(radi
 
 
 def test_physical_bounds_end_the_lines():
-    found = nuhf.contour(EXPERIMENT, ["munu_e", "munu_mu"], cl=(0.9,), points=30)
+    found = nuhf.contour(nuhf.model(EXPERIMENT, "munu_e"), "munu_mu", cl=(0.9,), points=30)
     ((_, lines),) = found.regions
     assert len(lines) == 1
     line = lines[0]
@@ -63,7 +63,9 @@ def test_physical_bounds_end_the_lines():
 
 def test_grid_does_not_matter():
     coarse, fine = (
-        nuhf.contour(EXPERIMENT, ["munu_e", "munu_mu"], cl=(0.9,), points=n).regions[0][1][0]
+        nuhf.contour(nuhf.model(EXPERIMENT, "munu_e"), "munu_mu", cl=(0.9,), points=n).regions[0][
+            1
+        ][0]
         for n in (15, 45)
     )
     for axis in (0, 1):
@@ -73,7 +75,7 @@ def test_grid_does_not_matter():
 def test_points_without_a_number_are_noted_and_bend_no_line(monkeypatch):
     """A hole in the profile ends the region, but no vertex is lost or moved away for it."""
     options = {"cl": (0.9,), "points": 12}
-    whole = nuhf.contour(EXPERIMENT, ["munu_e", "munu_mu"], **options)
+    whole = nuhf.contour(nuhf.model(EXPERIMENT, "munu_e"), "munu_mu", **options)
     assert not any("without a converged fit" in note for note in whole.notes)
     real = ModelProfiler.at_points
 
@@ -87,7 +89,7 @@ def test_points_without_a_number_are_noted_and_bend_no_line(monkeypatch):
     second = parameters.get("munu_mu")
     limit = second.to_fit(float(whole.regions[0][1][0][:, 1].max()))
     monkeypatch.setattr(ModelProfiler, "at_points", torn)
-    found = nuhf.contour(EXPERIMENT, ["munu_e", "munu_mu"], **options)
+    found = nuhf.contour(nuhf.model(EXPERIMENT, "munu_e"), "munu_mu", **options)
     lost = int((~np.isfinite(found.delta)).sum())
     assert 12 <= lost < 12 * 12
     assert any(note.startswith(f"{lost} of 144 points of the profile") for note in found.notes)
@@ -99,14 +101,14 @@ def test_points_without_a_number_are_noted_and_bend_no_line(monkeypatch):
 @pytest.mark.parametrize(
     ("pair", "options", "words"),
     [
-        (["qnu_ee"], {}, "two different parameters"),
+        (["qnu_ee", ""], {}, "unknown ''"),
         (["qnu_ee", "qnu_ee"], {}, "two different parameters"),
         (["r2nu_ee", "anu_ee"], {}, "same direction"),
         (["qnu_ee", "qnu_mumu"], {"cl": (1.5,)}, "confidence level"),
         (["qnu_ee", "qnu_mumu"], {"points": 3}, "points"),
-        (["qnu_ee", "qnu_mumu"], {"search": (0.0, 1.0)}, "has no keyword .search"),
+        (["qnu_ee", "qnu_mumu"], {"bracket": (0.0, 1.0)}, "has no keyword .bracket"),
     ],
 )
 def test_refusals(pair, options, words):
     with pytest.raises(InputError, match=words):
-        nuhf.contour(EXPERIMENT, pair, **options)
+        nuhf.contour(nuhf.model(EXPERIMENT, pair[0]), pair[1], **options)

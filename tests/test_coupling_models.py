@@ -608,7 +608,8 @@ def test_nsi_of_the_csi_data():
 def test_exclusion_over_the_mass_of_a_mediator():
     # electrons count, too: flat below sqrt(2 m_e T), 60 keV
     at = [1e-4, 1e-3, 300.0, 1000.0]
-    found = nuhf.exclusion(CSI, "g_b_l", "mediator_mass_mev", at)
+    model = nuhf.model(CSI, "g_b_l", settings={"mediator_mass_mev": 1.0})
+    found = nuhf.exclusion(model, "mediator_mass_mev", at)
     limits = [pieces[-1][1] for pieces in found.intervals]
     # flat far below the momentum transfer, g ~ m far above it
     assert limits[0] == pytest.approx(limits[1], rel=1e-3)
@@ -648,11 +649,7 @@ def test_settings_are_checked(given, words):
         nuhf.limit(CSI, "g_b_l", settings=given)
 
 
-def test_a_varied_setting_has_no_value():
-    with pytest.raises(InputError, match="varied and set"):
-        nuhf.exclusion(
-            CSI, "g_b_l", "mediator_mass_mev", [1.0], settings={"mediator_mass_mev": 1.0}
-        )
+def test_values_of_a_setting_at_equal_ratios_rise():
     with pytest.raises(InputError, match="two positive numbers"):
         spaced(1.0, 0.1, 5)
 
@@ -717,7 +714,7 @@ def test_a_package_of_a_stranger_adds_a_coupling(tmp_path):
 def test_bands_of_two_nsi_in_a_window():
     # one target: x p + y n is what it knows; the slope is -(2 Z + N)/(Z + 2 N)
     window = ((-0.6, 0.8), (-0.6, 0.8))
-    found = nuhf.contour(CSI, ("eps_u_ee", "eps_d_ee"), cl=0.9, points=30, window=window)
+    found = nuhf.contour(nuhf.model(CSI, "eps_u_ee"), "eps_d_ee", cl=0.9, points=30, window=window)
     ((_, lines),) = found.regions
     assert len(lines) == 4  # both sides of two bands
     slope = -(2 * CS.protons + CS.neutrons) / (CS.protons + 2 * CS.neutrons)
@@ -727,7 +724,7 @@ def test_bands_of_two_nsi_in_a_window():
     assert all(-0.6 <= x <= 0.8 for x in found.best_fit)
     assert any("drawn within a window" in note for note in found.notes)
     with pytest.raises(InputError, match="the lower one first"):
-        nuhf.contour(CSI, ("eps_u_ee", "eps_d_ee"), window=((1.0, -1.0), (-1.0, 1.0)))
+        nuhf.contour(nuhf.model(CSI, "eps_u_ee"), "eps_d_ee", window=((1.0, -1.0), (-1.0, 1.0)))
 
 
 MEDIATOR = """

@@ -203,9 +203,9 @@ def test_a_result_carries_the_note():
 def test_without_time_the_flavours_are_weaker(parameter, group, factor):
     # arXiv:1908.06045, section IV: arrival times tell the flavours apart
     analysis = "cadeddu2020-fixed-rn"
-    with_time = interval(variant(analysis), parameter, profile=(group,)).intervals
+    with_time = interval(variant(analysis), parameter, profiled=(group,)).intervals
     blind = variant(analysis, timed(0.0, 6.0))
-    untimed = interval(blind, parameter, profile=(group,)).intervals
+    untimed = interval(blind, parameter, profiled=(group,)).intervals
     width = [found[-1][1] - found[0][0] for found in (with_time, untimed)]
     assert width[1] > factor * width[0]
 

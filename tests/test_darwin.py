@@ -17,7 +17,7 @@ SM = {"r2nu_ee": -8.3e-33, "r2nu_mumu": -4.8e-33}
 
 
 def radius(name, parameter, **options):
-    (found,) = nuhf.limit(name, parameter, analysis=PAPER, profile=["radii"], **options)
+    (found,) = nuhf.limit(name, parameter, analysis=PAPER, profiled=["radii"], **options)
     return found
 
 
@@ -78,7 +78,7 @@ def test_the_second_piece_is_the_mirror_of_the_first(radii):
 def test_freeing_tau_joins_the_pieces(tmp_path):
     """DESIGN, traps: tautau stays at the SM in the paper."""
     (found,) = nuhf.limit(
-        "darwin-300ty", "r2nu_ee", analysis=PAPER, profile=["r2nu_mumu", "r2nu_tautau"]
+        "darwin-300ty", "r2nu_ee", analysis=PAPER, profiled=["r2nu_mumu", "r2nu_tautau"]
     )
     assert len(found.intervals) == 1
 
@@ -96,7 +96,7 @@ def test_looser_priors_join_the_pieces_or_widen_them(tmp_path):
 
 def test_saturated_fit_and_reference():
     (problem,) = problems("darwin-30ty", "munu_eff", analysis=PAPER)
-    fitted = nuhf.fit("darwin-30ty", "munu_eff", analysis=PAPER)
+    fitted = nuhf.fit(nuhf.model("darwin-30ty", "munu_eff", analysis=PAPER))
     assert fitted.goodness["saturated_2nll"] == pytest.approx(0.0, abs=1e-4)
     assert any("Asimov" in note for note in problem.notes)
 

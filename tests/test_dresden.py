@@ -235,7 +235,7 @@ def background(edges, numbers, ratio, noise):
 def test_fit_equals_that_with_the_exact_background(default, counts):
     # all 13 numbers of both channels free, instead of normfactors and interpolated shapes
     held = (QUENCHING, "flux_reactor")
-    (found,) = nuhf.limit(EXPERIMENT, "munu_e", fix=held)
+    (found,) = nuhf.limit(EXPERIMENT, "munu_e", fixed_nuisances=held)
     edges = np.asarray(default.regions[0].axes[0].edges)
     signals = [s.nominal["nuebar"] for s in default.regions[0].signals]
     signal = sum(s["1"] for s in signals)
@@ -322,7 +322,7 @@ def test_magnetic_moment_with_the_settings_of_others(
     # data collection, check 6: Rx-ON, released errors, fission spectra scaled to 4.8e13, 5 % flux
     change, held = validation.STEPS["and the released errors"]
     path = validation.write(change, tmp_path)
-    (found,) = nuhf.limit(path, "munu_e", analysis=analysis, fix=held, values=values)
+    (found,) = nuhf.limit(path, "munu_e", analysis=analysis, fixed_nuisances=held, fixed=values)
     assert found.upper_limit == pytest.approx(wanted, rel=0.03)
 
 
@@ -400,7 +400,7 @@ def test_integral_measurement_from_a_file_alone():
     (moment,) = nuhf.limit(str(CONUS), "munu_e")
     assert 2e-11 < moment.upper_limit < 5e-10
     (strength,) = nuhf.limit(
-        str(CONUS), "norm_cevns", cl=0.6827, fix=["prediction_one_bin_reactor"]
+        str(CONUS), "norm_cevns", cl=0.6827, fixed_nuisances=["prediction_one_bin_reactor"]
     )
     # one bin: strength = excess / prediction, error = error / prediction (and 2.5 % of k)
     low, high = strength.intervals[0]
@@ -453,7 +453,7 @@ def test_counts_beside_an_expected_background(tmp_path):
     assert rate["cevns_e"] == pytest.approx(0.5 * base["cevns_e"])
     assert rate["rest"] == pytest.approx([1000.0])
     held = ["prediction_one_bin_reactor", "qf_ge_lindhard_k"]
-    (found,) = nuhf.limit(path, "norm_cevns", fix=held)
+    (found,) = nuhf.limit(path, "norm_cevns", fixed_nuisances=held)
     signal, rest = rate["cevns_e"].sum(), 1000.0 + rate["eves_e"].sum()
 
     def rise(strength):

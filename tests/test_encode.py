@@ -538,8 +538,8 @@ def test_a_combination_is_the_sum_with_shared_nuisances(twin):
 
 def test_two_equal_experiments_give_a_shorter_interval(twin):
     fix = ("flux_sns", "ff_csi", "qf_csi_syst0", "qf_csi_syst1")
-    (one,) = nuhf.limit(EXPERIMENT, "norm_cevns", fix=fix)
-    (two,) = nuhf.limit([EXPERIMENT, twin], "norm_cevns", fix=fix)
+    (one,) = nuhf.limit(EXPERIMENT, "norm_cevns", fixed_nuisances=fix)
+    (two,) = nuhf.limit([EXPERIMENT, twin], "norm_cevns", fixed_nuisances=fix)
     # twice the same data, all nuisances independent: the error falls by sqrt(2)
     assert np.ptp(two.intervals) == pytest.approx(np.ptp(one.intervals) / np.sqrt(2), rel=0.02)
     assert two.best_fit == pytest.approx(one.best_fit, abs=2e-3)
@@ -587,4 +587,4 @@ def test_degenerate_sets_are_refused(prepared):
         (("abs_qnu_emu", "abs_r2nu_emu"), "relative phase"),
     ):
         with pytest.raises(InputError, match=words):
-            pose([prepared], names[0], Options(profile=names[1:]))
+            pose([prepared], names[0], Options(profiled=names[1:]))

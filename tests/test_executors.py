@@ -14,8 +14,9 @@ import pytest
 from conftest import NUCLEI
 
 from nuhf.errors import FitError, InputError
+from nuhf.parallel import cores
 from nuhf.toys.checkpoint import open_checkpoint, task_digest
-from nuhf.toys.executors import Processes, Progress, Serial, Session, cores, session
+from nuhf.toys.executors import Processes, Progress, Serial, Session, session
 from nuhf.toys.problem import toy_setup
 from nuhf.toys.sample import ToyOptions, blocks
 

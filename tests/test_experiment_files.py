@@ -704,5 +704,8 @@ def test_unverified_couplings_are_visible_in_every_result(changed, tmp_path):
     path = changed(('couplings = "tree"', 'couplings = "mine-UNVERIFIED"'))
     own = "[mine-UNVERIFIED]\ngp = { e = 0.04, mu = 0.03, tau = 0.03 }\ngn = -0.51\n"
     (tmp_path / "couplings.toml").write_text(own)
-    assert any("UNVERIFIED" in note for note in nuhf.fit(str(path), analysis="cevns-only").notes)
+    assert any(
+        "UNVERIFIED" in note
+        for note in nuhf.fit(nuhf.model(str(path), analysis="cevns-only")).notes
+    )
     assert not any("UNVERIFIED" in note for note in nuhf.fit(NAME).notes)

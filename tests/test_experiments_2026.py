@@ -37,7 +37,7 @@ def events(name, analysis="default"):
 
 def significance(name, analysis="default"):
     """Standard deviations by which the strength of the signal is away from zero."""
-    scan = nuhf.scan(name, "norm_cevns", analysis=analysis, points=21)
+    scan = nuhf.scan(nuhf.model(name, "norm_cevns", analysis=analysis), points=21)
     assert scan.values[0] == 0.0
     return np.sqrt(scan.delta[0])
 

@@ -158,13 +158,18 @@ def test_refusals(tmp_path):
 def test_two_dimensions():
     options = {"cl": (0.68, 0.9), "points": 12, "seed": 1}
     found = nuhf.contour(
-        NUCLEI, ["munu_e", "munu_mu"], method="feldman-cousins", toys=60, jobs=1, **options
+        nuhf.model(NUCLEI, "munu_e"),
+        "munu_mu",
+        method="feldman-cousins",
+        toys=60,
+        jobs=1,
+        **options,
     )
     regions = dict(found.regions)
     assert set(regions) == {0.68, 0.9}
     extent = {cl: np.concatenate(lines).max(axis=0) for cl, lines in regions.items()}
     assert (extent[0.9] > extent[0.68]).all()
-    wilks = nuhf.contour(NUCLEI, ["munu_e", "munu_mu"], cl=(0.9,), points=12)
+    wilks = nuhf.contour(nuhf.model(NUCLEI, "munu_e"), "munu_mu", cl=(0.9,), points=12)
     ((_, lines),) = wilks.regions
     assert extent[0.9] == pytest.approx(np.concatenate(lines).max(axis=0), rel=0.35)
     assert "60 toys at each of" in found.notes[-1]
@@ -190,7 +195,7 @@ def test_coverage_command(cli):
 def test_coverage_of_the_construction_and_its_twin():
     """The verdict of every toy is the one of the construction at that value."""
     found = nuhf.coverage(
-        NUCLEI, "qnu_ee", true=0.0, method="feldman-cousins", toys=60, inner=250, jobs=1
+        nuhf.model(NUCLEI, "qnu_ee"), true=0.0, method="feldman-cousins", toys=60, inner=250, jobs=1
     )
     assert 0.78 <= found.coverage <= 1.0
     assert found.inner == 250
@@ -201,13 +206,13 @@ def test_toys_without_a_fit_do_not_count(monkeypatch):
     """Of six toys one is lost, and three of the other five cover."""
     lost = [{"t": [0.1, None, 5.0]}, {"t": [0.2, 2.7, 2.8]}]
     monkeypatch.setattr("nuhf.toys.coverage._blocks", lambda *given: lost)
-    found = nuhf.coverage(NUCLEI, "qnu_mumu", true=0.0, cl=0.9, toys=10)
+    found = nuhf.coverage(nuhf.model(NUCLEI, "qnu_mumu"), true=0.0, cl=0.9, toys=10)
     assert (found.toys, found.covered, found.unconverged) == (6, 3, 1)
     assert found.coverage == pytest.approx(3 / 5)
     assert found.error == pytest.approx(np.sqrt(0.6 * 0.4 / 5))
     lost[:] = [{"t": [None]}]
     with pytest.raises(FitError, match="no fit of any toy"):
-        nuhf.coverage(NUCLEI, "qnu_mumu", true=0.0, toys=10)
+        nuhf.coverage(nuhf.model(NUCLEI, "qnu_mumu"), true=0.0, toys=10)
 
 
 @pytest.mark.parametrize(
@@ -222,7 +227,9 @@ def test_toys_without_a_fit_do_not_count(monkeypatch):
 )
 def test_coverage_refuses(options, message):
     with pytest.raises(InputError, match=message):
-        nuhf.coverage(NUCLEI, "qnu_ee", **{"true": 0.0, "toys": 20, "jobs": 1} | options)
+        nuhf.coverage(
+            nuhf.model(NUCLEI, "qnu_ee"), **{"true": 0.0, "toys": 20, "jobs": 1} | options
+        )
 
 
 def test_limit_command(cli):
@@ -245,6 +252,6 @@ def test_feldman_cousins_covers(nuclei_problem_of, true):
     names = [name for name in compiled.names if name != "qnu_ee_em8"]
     off = {name: 1.0 - 2.0 * (k % 2) for k, name in enumerate(names)}
     found = nuhf.coverage(
-        NUCLEI, "qnu_ee", true=true, method="feldman-cousins", toys=4000, nuisances=off
+        nuhf.model(NUCLEI, "qnu_ee"), true=true, method="feldman-cousins", toys=4000, nuisances=off
     )
     assert found.coverage == pytest.approx(0.9, abs=0.015)

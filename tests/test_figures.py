@@ -16,6 +16,7 @@ from nuhf.errors import FitError, InputError
 from nuhf.experiments import catalogue
 from nuhf.papers import figures, figures_arrays, figures_draw, published
 from nuhf.plots import figures as plots
+from nuhf.plots import results
 from nuhf.plots.summary import Bound, summary
 from nuhf.stats.intervals import threshold
 
@@ -96,7 +97,7 @@ def test_our_intervals_and_regions_are_those_of_the_api(khan, name, pair, anapol
         for end in lower[:, 0]:
             here = np.abs(curve[:, 0] - end) <= 1e-9 * abs(end)
             np.testing.assert_allclose(curve[here, 1], threshold(0.9), rtol=1e-3)
-    region = nuhf.contour(NAME, pair, **options)
+    region = nuhf.contour(nuhf.model(NAME, pair[0], **options), pair[1])
     for cl, lines in region.regions:
         drawn = points(rows, "boundary", panel="/".join(pair), cl=f"{cl:g}")
         np.testing.assert_allclose(drawn, np.concatenate(lines), rtol=1e-8)
@@ -182,7 +183,9 @@ def test_profile_without_interval(paper):
     rows = table(text)
     assert not [r for r in rows if r["item"].startswith("interval")]
     curve = points(rows, "profile")
-    wanted = nuhf.scan(NAME, "qnu_ee", points=31, analysis="khan2023", search=(-1e-7, 3e-7))
+    wanted = nuhf.scan(
+        nuhf.model(NAME, "qnu_ee", analysis="khan2023"), points=31, bracket=(-1e-7, 3e-7)
+    )
     np.testing.assert_allclose(curve[:, 0], wanted.values, atol=1e-20)
     np.testing.assert_allclose(curve[:, 1], wanted.delta, atol=1e-6)
 
@@ -305,8 +308,8 @@ def test_titles_are_written_with_symbols(paper):
 
 
 def test_legend_of_regions_is_outside_the_axes():
-    lines = {"90 % CL": [np.array([[-1e-8, -1e-8], [1e-8, 1e-8]])]}
-    figure = plots.regions(("qnu_ee", "qnu_mumu"), ("e", "e"), lines, (0.0, 0.0))
+    lines = {0.9: [np.array([[-1e-8, -1e-8], [1e-8, 1e-8]])]}
+    figure = results.region(("qnu_ee", "qnu_mumu"), ("e", "e"), lines, (0.0, 0.0), "data")
     figure.draw_without_rendering()
     (legend,) = figure.legends
     assert figure.axes[0].get_legend() is None
@@ -484,17 +487,13 @@ def test_summary_refuses(bound, words):
 
 def test_parameters_of_other_peoples_files_are_plain_text(tmp_path):
     """Two underscores are no subscript of a subscript: such a name once broke the file."""
-    from nuhf.plots import figures, results
-
     x = np.linspace(-1.0, 1.0, 21)
-    curve = {"parameter": "jes_1_up", "unit": "1", "values": x, "delta": 9 * x**2,
-             "intervals": [(-0.5, 0.5)]}  # fmt: skip
+    curve = results.Curve("jes_1_up", "1", x, 9 * x**2, [(-0.5, 0.5)])
     line = np.array([[0.0, -0.5], [0.5, 0.0], [0.0, 0.5], [0.0, -0.5]])
     names = ("jes_1_up", "mu_SIG")
     drawn = [
-        figures.profiles([curve], 2.71, 0.9),
-        figures.regions(names, ("1", "1"), {"90 %": [line]}, (0.0, 0.0)),
-        results.profile("jes_1_up", "1", x, 9 * x**2, [0.9], "file"),
+        results.profiles([curve], 0.9),
+        results.profile(curve, [0.9], "file"),
         results.region(names, ("1", "1"), {0.9: [line]}, (0.0, 0.0), "file"),
     ]
     for number, figure in enumerate(drawn):

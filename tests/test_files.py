@@ -265,7 +265,9 @@ def test_patches_measurements_and_values():
     second["config"]["poi"] = "mu_ttbar"
     spec["measurements"].append(second)
     assert problems(spec, measurement="second")[0].parameter.name == "mu_ttbar"
-    held = problems(spec, measurement="second", values={"mu_SIG": 0.0}, fix=["J*", "lumi=1.01"])
+    held = problems(
+        spec, measurement="second", fixed={"mu_SIG": 0.0}, fixed_nuisances=["J*", "lumi=1.01"]
+    )
     problem = held[0]
     assert problem.engine.compiled.fixed[problem.engine.compiled.index("JES")]
     best, _ = problem.profiler().best(np.array([1.0]))
@@ -310,10 +312,10 @@ def test_a_broken_file_is_one_readable_line(cli, work, fault):
         ({"parameter": "staterror_SR_meff"}, "value per bin"),
         ({"analysis": "khan2023"}, "of experiments"),
         ({"anapole": "khan"}, "for experiments"),
-        ({"fix": ["nope*"]}, r"no nuisance 'nope\*'"),
-        ({"fix": ["JES=x"]}, "NAME=VALUE with a number"),
-        ({"fix": ["JES=9"]}, "between -5 and 5"),
-        ({"values": {"mu_SIG": 1.0}}, "named twice"),
+        ({"fixed_nuisances": ["nope*"]}, r"no nuisance 'nope\*'"),
+        ({"fixed_nuisances": ["JES=x"]}, "NAME=VALUE with a number"),
+        ({"fixed_nuisances": ["JES=9"]}, "between -5 and 5"),
+        ({"fixed": {"mu_SIG": 1.0}}, "named twice"),
         ({"measurement": "nope"}, "has 2 measurements"),
     ],
 )

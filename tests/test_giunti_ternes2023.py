@@ -34,7 +34,7 @@ def compared(rows):
     found = []
     for row in rows:
         (ours,) = nuhf.limit(
-            list(row.experiments), row.parameter, analysis=PAPER, cl=row.cl, profile=row.profile
+            list(row.experiments), row.parameter, analysis=PAPER, cl=row.cl, profiled=row.profile
         )
         found.append(compare(row, ours.intervals))
     return found
@@ -87,12 +87,12 @@ def test_charges_and_radii_of_one_experiment():
 
 def test_what_is_profiled_is_what_the_analysis_names():
     (one,) = nuhf.limit("lz-ws2022", "r2nu_ee", analysis=PAPER)
-    (many,) = nuhf.limit("lz-ws2022", "r2nu_ee", analysis=PAPER, profile=["radii"])
-    (named,) = nuhf.limit("lz-ws2022", "r2nu_ee", analysis=PAPER, profile=["r2nu_mumu"])
+    (many,) = nuhf.limit("lz-ws2022", "r2nu_ee", analysis=PAPER, profiled=["radii"])
+    (named,) = nuhf.limit("lz-ws2022", "r2nu_ee", analysis=PAPER, profiled=["r2nu_mumu"])
     assert many.profiled == ("r2nu_mumu",)
     assert many.intervals == named.intervals
     assert many.twice_nll_min <= one.twice_nll_min + 1e-6
-    (transition,) = nuhf.limit("lz-ws2022", "abs_r2nu_emu", analysis=PAPER, profile=["radii"])
+    (transition,) = nuhf.limit("lz-ws2022", "abs_r2nu_emu", analysis=PAPER, profiled=["radii"])
     assert transition.profiled == ("r2nu_ee",)
 
 
@@ -105,7 +105,7 @@ def test_repeated_rows_of_darwin():
     }
     for parameter, expected in (("abs_r2nu_emu", 18.0e-32), ("abs_r2nu_mutau", 23.4e-32)):
         assert rows["darwin-300ty", parameter] == rows["darwin-30ty", parameter]
-        (found,) = nuhf.limit("darwin-300ty", parameter, analysis=PAPER, profile=["radii"])
+        (found,) = nuhf.limit("darwin-300ty", parameter, analysis=PAPER, profiled=["radii"])
         # DESIGN, traps: the same procedure gives 18.0 and 23.4
         assert found.upper_limit == pytest.approx(expected, rel=0.03)
 
@@ -124,10 +124,12 @@ def test_plain_sum_is_the_combination_without_common_nuisances(tmp_path):
         path = tmp_path / f"{name}.toml"
         path.write_text(text, encoding="utf-8")
         paths.append(str(path))
-    search = (0.0, 1.2e-11)
-    options = {"points": 7, "search": search, "analysis": PAPER}
-    single = sum(nuhf.scan(name, "munu_eff", **options).delta for name in MEASURED)
-    together = nuhf.scan(paths, "munu_eff", **options).delta
+
+    def heights(names):
+        model = nuhf.model(names, "munu_eff", analysis=PAPER)
+        return nuhf.scan(model, points=7, bracket=(0.0, 1.2e-11)).delta
+
+    single, together = sum(map(heights, MEASURED)), heights(paths)
     np.testing.assert_allclose(single - single.min(), together - together.min(), atol=2e-3)
     (plain,) = nuhf.limit(paths, "munu_eff", analysis=PAPER)
     (common,) = nuhf.limit(list(MEASURED), "munu_eff", analysis=PAPER)

@@ -92,7 +92,7 @@ def test_order_of_the_sources():
 
 
 def test_fitted_count_agrees_with_the_collaboration():
-    expected, fitted, error = nuhf.fit(NAME, analysis=ANALYSIS).counts["cevns"]
+    expected, fitted, error = nuhf.fit(nuhf.model(NAME, analysis=ANALYSIS)).counts["cevns"]
     value, window = PUBLISHED_FIT
     assert abs(fitted - value) < window
     assert 0.5 < error / 20 < 2  # published statistical error: 20; ours holds the priors too

@@ -31,7 +31,7 @@ def test_an_injected_coupling_that_is_not_fitted_is_in_the_data():
 
 
 def test_an_injected_nuisance_moves_its_auxiliary_measurement_too():
-    fit = nuhf.fit(X, inject={"flux_sns": 1.5, "norm_cevns": 1.2})
+    fit = nuhf.fit(nuhf.model(X, inject={"flux_sns": 1.5, "norm_cevns": 1.2}))
     assert fit.parameters["flux_sns"][0] == pytest.approx(1.5, abs=1e-4)
     assert fit.parameters["norm_cevns"][0] == pytest.approx(1.2, rel=1e-4)
 
@@ -43,13 +43,13 @@ def test_files_take_a_truth_as_well():
 
 
 def test_nuisances_are_held_at_values_and_by_wildcards():
-    (problem,) = problems(X, "norm_cevns", fix=["qf_*", "flux_sns=1"])
+    (problem,) = problems(X, "norm_cevns", fixed_nuisances=["qf_*", "flux_sns=1"])
     compiled = problem.engine.compiled
     held = [n for n, fixed in zip(compiled.names, compiled.fixed, strict=True) if fixed]
     assert sorted(held) == ["flux_sns", "qf_csi_syst0", "qf_csi_syst1"]
     assert compiled.inits[compiled.index("flux_sns")] == 1.0
-    fit = nuhf.fit(X, fix=["flux_sns=1"])
-    nominal = nuhf.fit(X, fix=["flux_sns"])
+    fit = nuhf.fit(nuhf.model(X, fixed_nuisances=["flux_sns=1"]))
+    nominal = nuhf.fit(nuhf.model(X, fixed_nuisances=["flux_sns"]))
     # one sigma of the flux is 10 %
     ratio = nominal.parameters["norm_cevns"][0] / fit.parameters["norm_cevns"][0]
     assert ratio == pytest.approx(1.1, rel=1e-3)
@@ -71,9 +71,9 @@ def test_experiments_have_analyses_of_their_own():
     [
         ({"inject": {"nope": 1.0}}, "no parameter 'nope'"),
         ({"inject": {"flux_sns": 9.0}}, "not within -5 to 5"),
-        ({"fix": ["nope"]}, "no nuisance 'nope'"),
-        ({"fix": ["qnu_ee_em8"]}, "no nuisance"),
-        ({"fix": ["flux_sns=9"]}, "between -5 and 5"),
+        ({"fixed_nuisances": ["nope"]}, "no nuisance 'nope'"),
+        ({"fixed_nuisances": ["qnu_ee_em8"]}, "no nuisance"),
+        ({"fixed_nuisances": ["flux_sns=9"]}, "between -5 and 5"),
     ],
 )
 def test_bad_values_are_said(options, words):

@@ -278,7 +278,7 @@ def test_a_start_outside_the_domain_gives_the_right_answer(problem_of, parameter
 
 def test_random_starts_of_two_couplings(nuclei_problem_of):
     """qnu_ee with qnu_mumu free: random starts of the free coupling, several tried together."""
-    problem = nuclei_problem_of("qnu_ee", profile=("qnu_mumu",))
+    problem = nuclei_problem_of("qnu_ee", profiled=("qnu_mumu",))
     profiler = problem.profiler()
     reference = np.ravel(found_by(profiler, problem).pieces)
     rng = np.random.default_rng(14)
@@ -325,7 +325,7 @@ def test_second_minima_are_found(nuclei_problem_of, parameter):
 
 def test_a_second_minimum_needs_no_luck_with_the_first(nuclei_problem_of):
     """Searching only around the second minimum of qnu_ee finds that minimum."""
-    problem = nuclei_problem_of("qnu_ee", search=(3e-7, 1.2e-6))
+    problem = nuclei_problem_of("qnu_ee", bracket=(3e-7, 1.2e-6))
     found = found_by(problem.profiler(), problem)
     whole = nuclei_problem_of("qnu_ee")
     second = found_by(whole.profiler(), whole).minima[1].value
@@ -338,7 +338,7 @@ def ends_of(parameter, **options):
 
 
 def test_engine_pyhf_gives_the_same_ends(problem_of):
-    theirs = ends_of("munu_mu", engine="pyhf", search=(0.0, 3e-9))
+    theirs = ends_of("munu_mu", engine="pyhf", bracket=(0.0, 3e-9))
     np.testing.assert_allclose(theirs, ends_of("munu_mu"), rtol=1e-4)
 
 

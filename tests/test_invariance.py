@@ -261,7 +261,7 @@ def test_no_fit_and_no_scan_without_convergence(charge):
     with pytest.raises(FitError, match="no fit converged"):
         questions.fit(failing(charge, always))
     with pytest.raises(FitError, match="no fit converged"):
-        questions.scan(failing(replace(charge, options=Options(search=(-1e-7, 1e-7))), always), 5)
+        questions.scan(failing(replace(charge, options=Options(bracket=(-1e-7, 1e-7))), always), 5)
 
 
 def test_a_gap_at_an_end_of_the_interval_is_an_error(charge):
@@ -286,7 +286,7 @@ def test_a_gap_inside_the_interval_is_an_error_or_does_not_matter(charge):
 
 def test_a_scan_with_a_gap_says_where(charge):
     """Points without a converged fit have no number, and a note tells."""
-    asked = replace(charge, options=Options(search=(-1e-7, 1e-7)))
+    asked = replace(charge, options=Options(bracket=(-1e-7, 1e-7)))
     found = questions.scan(failing(asked, band(charge, 2.0, 5.0)), 21)
     lost = ~np.isfinite(found.delta)
     np.testing.assert_array_equal(lost, (found.values > 2e-8) & (found.values < 5e-8))

@@ -76,7 +76,7 @@ def test_pedestal_equals_gaussian_chi2(curve, parameter, low, high, printed):
     # issue 6: 0.2 % of the interval; two linear pulls are one of their sum in quadrature
     sigma_alpha = np.hypot(0.05, PRINTED[curve]) if printed else 0.05
     (found,) = nuhf.limit(
-        EXPERIMENT, parameter, analysis=f"khan2022-{curve}", fix=() if printed else PULL
+        EXPERIMENT, parameter, analysis=f"khan2022-{curve}", fixed_nuisances=() if printed else PULL
     )
     entry = parameters.get(parameter)
     chi2 = direct_chi2(curve, parameter, sigma_alpha)
@@ -149,7 +149,7 @@ def test_charge_radius_agrees_with_a_pull_of_5_percent(curve):
         for r in read_rows("khan2022")
         if r.analysis == f"khan2022-{curve}" and r.parameter == "r2nu_ee"
     )
-    (found,) = nuhf.limit(EXPERIMENT, "r2nu_ee", analysis=row.analysis, fix=PULL)
+    (found,) = nuhf.limit(EXPERIMENT, "r2nu_ee", analysis=row.analysis, fixed_nuisances=PULL)
     low, high = found.intervals[0][0], found.intervals[-1][1]
     assert max(abs(low - row.lower), abs(high - row.upper)) < 0.1 * (row.upper - row.lower)
 
@@ -168,7 +168,9 @@ def test_start_of_the_integral_moves_the_angle(tmp_path):
     for start in (1e-6, 0.05):
         path = tmp_path / "start.toml"
         path.write_text(text.replace("min_kev_ee = 0.00296", f"min_kev_ee = {start}"))
-        (found,) = nuhf.limit(str(path), "sin2thetaW", analysis="khan2022-lindhard", fix=PULL)
+        (found,) = nuhf.limit(
+            str(path), "sin2thetaW", analysis="khan2022-lindhard", fixed_nuisances=PULL
+        )
         best.append(min(value for value, _ in found.minima if value > 0))
     np.testing.assert_allclose(best, [0.43, 0.61], atol=0.03)
 

@@ -251,7 +251,7 @@ def test_compare_takes_the_piece_asked_for():
 
 def test_mixing_angle_and_all_radii_are_refused():
     with pytest.raises(InputError, match="one direction"):
-        nuhf.limit(EXPERIMENT, "sin2thetaW", profile=("radii",))
+        nuhf.limit(EXPERIMENT, "sin2thetaW", profiled=("radii",))
     # one radius alone is another direction: the other flavour tells them apart
-    (found,) = nuhf.limit(EXPERIMENT, "sin2thetaW", profile=("r2nu_ee",))
+    (found,) = nuhf.limit(EXPERIMENT, "sin2thetaW", profiled=("r2nu_ee",))
     assert "r2nu_ee" in found.profiled

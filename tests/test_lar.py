@@ -126,7 +126,7 @@ def test_alternatives(region):
 
 def test_statistical_fit_is_that_of_the_collaboration():
     # release: SS 3131, CEvNS 159 +- 43, BRN 553 + 10; 3.9 sigma
-    found = nuhf.fit(NAME, analysis="statistical")
+    found = nuhf.fit(nuhf.model(NAME, analysis="statistical"))
     counts = {name: found.counts[name][1] for name in COMPONENTS}
     assert counts["cevns"] == pytest.approx(159, abs=10)
     assert counts["ss"] == pytest.approx(3131, rel=0.01)

@@ -34,9 +34,10 @@ CASES = {
 @cache
 def density(name):
     if name == "everything":
-        return nuhf.log_density(everything_spec(), "k", prior={"k": Normal(0.5, 2.0)})
+        return nuhf.log_density(nuhf.open(everything_spec(), "k"), prior={"k": Normal(0.5, 2.0)})
     parameters, prior = CASES[name]
-    return nuhf.log_density(EXPERIMENT, parameters, prior=prior)
+    model = nuhf.model(EXPERIMENT, parameters[0], profiled=parameters[1:])
+    return nuhf.log_density(model, prior=prior)
 
 
 def points_of(target, number, seed=1):
@@ -291,7 +292,7 @@ def test_prior_draws_have_their_distribution():
 )
 def test_bad_priors_are_refused(given_prior, message):
     with pytest.raises(InputError, match=message):
-        nuhf.log_density(EXPERIMENT, "qnu_ee", prior=given_prior)
+        nuhf.log_density(nuhf.model(EXPERIMENT, "qnu_ee"), prior=given_prior)
 
 
 def test_tables_that_are_no_density_are_refused(tmp_path):
@@ -299,9 +300,9 @@ def test_tables_that_are_no_density_are_refused(tmp_path):
     path.write_text("# source: made up\nvalue,density\n0,1\n1e-8,2\n", encoding="utf-8")
     prior = parse(f"table:{path}")
     assert "made up" in str(prior)
-    assert nuhf.log_density(EXPERIMENT, "qnu_ee", prior={"qnu_ee": prior}).record["options"][
-        "priors"
-    ] == {"qnu_ee": str(prior)}
+    assert nuhf.log_density(nuhf.model(EXPERIMENT, "qnu_ee"), prior={"qnu_ee": prior}).record[
+        "options"
+    ]["priors"] == {"qnu_ee": str(prior)}
     for values, heights in (((1.0, 0.0), (1.0, 1.0)), ((0.0, 1.0), (-1.0, 1.0)), ((0.0,), (1.0,))):
         with pytest.raises(InputError, match="tabulated prior"):
             Tabulated(values, heights)
@@ -311,7 +312,7 @@ def test_a_workspace_file_has_the_density_of_its_experiment():
     """The shipped native file of a coupling, and the experiment it was made from."""
     path = ROOT / "workspaces" / EXPERIMENT / "qnu_mumu.native.json"
     of_workspace = nuhf.log_density(path)
-    of_experiment = nuhf.log_density(EXPERIMENT, "qnu_mumu")
+    of_experiment = nuhf.log_density(nuhf.model(EXPERIMENT, "qnu_mumu"))
     assert of_workspace.names == of_experiment.names
     points = points_of(of_experiment, 20)
     np.testing.assert_allclose(of_workspace.logpdf(points), of_experiment.logpdf(points), rtol=1e-8)
@@ -320,9 +321,9 @@ def test_a_workspace_file_has_the_density_of_its_experiment():
 def test_what_makes_no_sense_is_refused():
     path = str(ROOT / "workspaces" / EXPERIMENT / "qnu_mumu.native.json")
     with pytest.raises(InputError, match="no parameter 'qnu'"):
-        nuhf.log_density(path, "qnu")
+        nuhf.open(path, "qnu")
     with pytest.raises(InputError, match="for experiments, not for files"):
-        nuhf.log_density(path, anapole="khan")
+        nuhf.model(path, anapole="khan")
     with pytest.raises(InputError, match="an experiment beside files"):
         nuhf.log_density([path, EXPERIMENT])
     with pytest.raises(InputError, match="last axis must be"):

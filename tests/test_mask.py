@@ -46,11 +46,11 @@ def lhc():
 
 
 def test_a_channel_of_a_file_is_as_if_it_were_not_there(lhc):
-    (found,) = nuhf.limit(lhc, "mu_SIG", mask="CR*", fix=["mu_ttbar"])
+    (found,) = nuhf.limit(lhc, "mu_SIG", mask="CR*", fixed_nuisances=["mu_ttbar"])
     by_hand = copy.deepcopy(lhc)
     by_hand["channels"] = [c for c in lhc["channels"] if not c["name"].startswith("CR")]
     by_hand["observations"] = [c for c in lhc["observations"] if not c["name"].startswith("CR")]
-    (wanted,) = nuhf.limit(by_hand, "mu_SIG", fix=["mu_ttbar"])
+    (wanted,) = nuhf.limit(by_hand, "mu_SIG", fixed_nuisances=["mu_ttbar"])
     assert len(by_hand["channels"]) < len(lhc["channels"])
     assert found.intervals == wanted.intervals
 

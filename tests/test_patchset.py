@@ -83,7 +83,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_each_point_is_the_model_with_all_its_nuisances(case):
     analysis, names, ranges = CASES[case]
-    grid = exchange.patchset(X, names, search=ranges, points=[3], analysis=analysis)
+    grid = exchange.patchset(X, names, brackets=ranges, points=[3], analysis=analysis)
     assert len(grid.points) == 3 ** len(names)
     description = assemble.describe([nuhf.load(X, analysis).prepared], names)
     assert_same_counts(description, grid)
@@ -134,7 +134,7 @@ def test_two_experiments(loaded, prepared):
 
 def test_metadata():
     grid = exchange.patchset(
-        X, ["qnu_ee", "munu_mu"], search=[(-1e-9, 1e-9), (0, 1e-9)], points=[3, 2]
+        X, ["qnu_ee", "munu_mu"], brackets=[(-1e-9, 1e-9), (0, 1e-9)], points=[3, 2]
     )
     metadata = grid.patchset["metadata"]
     assert metadata["labels"] == ["qnu_ee_em8", "munu2_mu_em18"]
@@ -147,7 +147,7 @@ def test_metadata():
     assert len(set(grid.names)) == 6
     assert grid.names[0] == "qnu_ee_em8_m0p1_munu2_mu_em18_0"
     assert grid.points.tolist() == [[q, m] for q in (-0.1, 0, 0.1) for m in (0, 1)]
-    named = exchange.patchset(X, "munu_mu", search=[(0, 1e-9)], points=[2], hepdata="ins1234567")
+    named = exchange.patchset(X, "munu_mu", brackets=[(0, 1e-9)], points=[2], hepdata="ins1234567")
     assert named.patchset["metadata"]["references"] == {"hepdata": "ins1234567"}
     assert not any("placeholder" in note for note in named.notes)
 
@@ -165,7 +165,7 @@ def test_strength_cannot_make_an_expectation_negative():
 
 
 def test_the_background_alone_is_the_standard_model(prepared):
-    grid = exchange.patchset(X, "qnu_ee", search=[(-1e-7, 1e-7)], points=[2])
+    grid = exchange.patchset(X, "qnu_ee", brackets=[(-1e-7, 1e-7)], points=[2])
     model, data = load_model(encode.native(assemble.describe([prepared], ["qnu_ee"])))
     workspace = pyhf.Workspace(grid.background)
     alone = workspace.model()
@@ -193,22 +193,22 @@ def test_default_range_covers_the_interval(problem_of):
     [
         ({"hepdata": "ins123"}, "7 digits"),
         ({"hepdata": "ins12345678"}, "7 digits"),
-        ({"search": [(1e-7, -1e-7)]}, "lower one first"),
-        ({"search": [(0, float("nan"))]}, "two numbers"),
-        ({"search": [(0, 1), (0, 1)]}, "1 parameters need as many ranges, given: 2"),
+        ({"brackets": [(1e-7, -1e-7)]}, "lower one first"),
+        ({"brackets": [(0, float("nan"))]}, "two numbers"),
+        ({"brackets": [(0, 1), (0, 1)]}, "1 parameters need as many ranges, given: 2"),
         ({"points": [1]}, "points = 1"),
         ({"points": [10**9]}, "points = 1000000000"),
-        ({"parameter": []}, "name at least one parameter"),
-        ({"names": str(WORKSPACES / X / "qnu_mumu.stock.json")}, "is a workspace"),
+        ({"poi": []}, "name at least one parameter"),
+        ({"experiments": str(WORKSPACES / X / "qnu_mumu.stock.json")}, "is a workspace"),
         ({"points": [2, 3]}, "number of points"),
-        ({"parameter": "munu_mu", "search": [(-1e-9, 1e-9)]}, "not below 0"),
-        ({"parameter": ["qnu_ee", "qnu_ee"], "search": [(0, 1e-8)] * 2}, "given twice"),
-        ({"parameter": ["qnu_ee", "qnu_mumu"], "search": [(0, 1e-8)] * 2, "points": [200]},
+        ({"poi": "munu_mu", "brackets": [(-1e-9, 1e-9)]}, "not below 0"),
+        ({"poi": ["qnu_ee", "qnu_ee"], "brackets": [(0, 1e-8)] * 2}, "given twice"),
+        ({"poi": ["qnu_ee", "qnu_mumu"], "brackets": [(0, 1e-8)] * 2, "points": [200]},
          "asked for: 40000"),
     ],
 )  # fmt: skip
 def test_refusals(changes, words):
-    arguments = {"names": X, "parameter": "qnu_mumu", "points": [2], **changes}
+    arguments = {"experiments": X, "poi": "qnu_mumu", "points": [2], **changes}
     with pytest.raises(InputError, match=re.escape(words)):
         exchange.patchset(**arguments)
 
@@ -242,7 +242,7 @@ def test_command_and_pyhf_on_its_files(cli, work):
         "fit", "--value", "-p", "point.json", "-p", "g/fix_strength.json", files[0]
     ))  # fmt: skip
     assert found["mle_parameters"]["strength"] == [1.0]
-    grid = exchange.patchset(NUCLEI, "qnu_mumu", search=[(-6e-8, 6e-8)], points=[3])
+    grid = exchange.patchset(NUCLEI, "qnu_mumu", brackets=[(-6e-8, 6e-8)], points=[3])
     exact = profile_native(grid, "numpy", "minuit", NUCLEI)[0]
     assert found["twice_nll"] == pytest.approx(exact, abs=1e-4)
     cls = json.loads(plain_pyhf("cls", "-p", "point.json", files[0]))
@@ -256,7 +256,7 @@ def test_the_shell_script_gives_our_limit(tmp_path):
 
     (found,) = nuhf.limit(NUCLEI, "qnu_mumu")
     ((low, high),) = found.intervals
-    grid = exchange.patchset(NUCLEI, "qnu_mumu", search=[(-7e-8, 1.05e-7)], points=[8])
+    grid = exchange.patchset(NUCLEI, "qnu_mumu", brackets=[(-7e-8, 1.05e-7)], points=[8])
     resources.write_json(tmp_path / "BkgOnly.json", grid.background)
     resources.write_json(tmp_path / "patchset.json", grid.patchset)
     script = WORKSPACES / "profile_limit.sh"
@@ -329,7 +329,7 @@ def three_profiles(name, backend, optimizer):
     problem = problems(X, name)[0]
     (found,) = nuhf.limit(X, name, cl=0.998)  # 2NLL = 9.55
     low, high = found.intervals[0][0], found.intervals[-1][1]
-    grid = exchange.patchset(X, name, search=[(low, high)], points=[7])
+    grid = exchange.patchset(X, name, brackets=[(low, high)], points=[7])
     native = profile_native(grid, backend, optimizer)
     use(backend, optimizer)
     try:

@@ -3,7 +3,7 @@
 import json
 import warnings
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache
 
 import numpy as np
 import pyhf
@@ -23,7 +23,12 @@ with warnings.catch_warnings():
     import arviz
 
 #: charges and radii from coherent scattering alone: more than one mode
-posterior = partial(nuhf.posterior, EXPERIMENT, analysis="cevns-only")
+
+
+def posterior(first, *others, **options):
+    """Marginals of some couplings, each of which floats."""
+    model = nuhf.model(EXPERIMENT, first, profiled=others, analysis="cevns-only")
+    return nuhf.posterior(model, [first, *others], **options)
 
 
 @cache
@@ -33,7 +38,7 @@ def charge():
 
 @cache
 def radii():
-    return posterior(["r2nu_ee", "r2nu_mumu"], draws=5000)
+    return posterior("r2nu_ee", "r2nu_mumu", draws=5000)
 
 
 def counting(path, observed, background, modifiers=(), bounds=(0.0, 60.0)):
@@ -134,7 +139,7 @@ def test_all_four_modes_are_there():
 
 @pytest.mark.slow
 def test_the_order_of_couplings_does_not_matter():
-    other = posterior(["r2nu_mumu", "r2nu_ee"], draws=5000, seed=2)
+    other = posterior("r2nu_mumu", "r2nu_ee", draws=5000, seed=2)
     for name in ("r2nu_ee", "r2nu_mumu"):
         width = np.ptp(radii()[name].pieces)
         np.testing.assert_allclose(other[name].pieces, radii()[name].pieces, atol=0.01 * width)
@@ -153,9 +158,9 @@ def test_same_seed_same_result_other_seed_other_draws():
 
 def test_what_priors_do_to_a_moment():
     """Flat in mu^2 favours large moments: density in |mu| is mu times that of the flat one."""
-    square = nuhf.posterior("xenonnt-sr0", "munu_eff", draws=5000)["munu_eff"]
+    square = nuhf.posterior(nuhf.model("xenonnt-sr0", "munu_eff"), draws=5000)["munu_eff"]
     magnitude = nuhf.posterior(
-        "xenonnt-sr0", "munu_eff", prior={"munu_eff": "flat-magnitude"}, draws=5000
+        nuhf.model("xenonnt-sr0", "munu_eff"), prior={"munu_eff": "flat-magnitude"}, draws=5000
     )["munu_eff"]
     assert square.variable == "munu_eff^2"
     assert magnitude.variable == "|munu_eff|"
@@ -253,7 +258,7 @@ def test_a_missing_mode_is_refused_in_words(monkeypatch):
 
     monkeypatch.setattr(module, "sample", lower)
     with pytest.raises(FitError, match="misses a mode"):
-        posterior(["r2nu_ee", "r2nu_mumu"], draws=2000)
+        posterior("r2nu_ee", "r2nu_mumu", draws=2000)
 
 
 def test_a_range_that_cuts_the_posterior_is_told(tmp_path):
@@ -268,13 +273,17 @@ def test_a_range_that_cuts_the_posterior_is_told(tmp_path):
         ({"draws": 10}, "10 draws"),
         ({"seed": -1}, "seed -1"),
         ({"cl": 90.0}, "did you mean 0.9"),
-        ({"parameter": ["qnu_ee", "qnu_ee"]}, "qnu_ee"),
-        ({"parameter": "qnu"}, "unknown parameter"),
+        ({"profiled": ["qnu_ee"]}, "qnu_ee"),
+        ({"poi": "qnu"}, "unknown parameter"),
+        ({"parameters": "qnu_mumu"}, "'qnu_mumu' is not free"),
     ],
 )
 def test_bad_questions_are_refused(keywords, message):
+    choices = {"poi": "qnu_ee", "analysis": "cevns-only"}
+    of_model = choices | {key: keywords[key] for key in ("poi", "profiled") if key in keywords}
+    asked = {key: value for key, value in keywords.items() if key not in of_model}
     with pytest.raises(InputError, match=message):
-        posterior(**({"parameter": "qnu_ee"} | keywords))
+        nuhf.posterior(nuhf.model(EXPERIMENT, **of_model), **asked)
 
 
 def test_the_result_speaks():

@@ -145,8 +145,8 @@ def test_a_model_is_built_once_and_kept(model, results):
 def test_fixed_nuisances_mean_their_values(model):
     held = model.replace(fixed_nuisances={"flux_sns": 3.0})
     assert nuhf.fit(held).parameters["flux_sns"] == (3.0, 0.0)
-    assert nuhf.fit(NAME, "munu_mu", fix={"flux_sns": 3.0}).parameters["flux_sns"] == (3.0, 0.0)
-    assert nuhf.fit(NAME, "munu_mu", fix="flux_sns").parameters["flux_sns"] == (0.0, 0.0)
+    nominal = model.replace(fixed_nuisances="flux_sns")
+    assert nuhf.fit(nominal).parameters["flux_sns"] == (0.0, 0.0)
 
 
 def test_pyhf_takes_the_model(model):
@@ -251,28 +251,29 @@ def test_the_command_prints_the_same(cli, results):
     ("call", "words"),
     [
         (lambda m: nuhf.limit(NAME, "munu_mu", profil="radii"),
-         r"limit\(\) has no keyword 'profil'; did you mean profile"),
+         r"limit\(\) has no keyword 'profil'; did you mean profiled"),
         (lambda m: nuhf.model(NAME, "munu_mu", fix="flux_sns"), r"model\(\) has no keyword 'fix'"),
-        (lambda m: nuhf.limit(), r"limit\(\): missing a required argument: 'names'"),
+        (lambda m: nuhf.limit(), r"limit\(\): missing a required argument: 'experiments'"),
         (lambda m: nuhf.limit(3), "3: give an experiment by name"),
-        (lambda m: nuhf.limit(NAME, 3), "parameter = 3: give a name"),
+        (lambda m: nuhf.limit(NAME, 3), "poi = 3: give a name"),
         (lambda m: nuhf.limit(NAME, "munu_mu", cl="0.9"), "cl = '0.9': give a number"),
-        (lambda m: nuhf.limit(NAME, "munu_mu", values={"munu_e": "1e-9"}),
-         "values: munu_e = '1e-9': give a number"),
-        (lambda m: nuhf.limit(NAME, "munu_mu", values="munu_e"), "values = 'munu_e': give values"),
-        (lambda m: nuhf.limit(NAME, "munu_mu", profile="charge"), "profile: unknown 'charge'"),
-        (lambda m: nuhf.limit(NAME, "munu_mu", fix={"flux": 0.0}), "fix: no nuisance 'flux'"),
+        (lambda m: nuhf.limit(NAME, "munu_mu", fixed={"munu_e": "1e-9"}),
+         "fixed: munu_e = '1e-9': give a number"),
+        (lambda m: nuhf.limit(NAME, "munu_mu", fixed="munu_e"), "fixed = 'munu_e': give values"),
+        (lambda m: nuhf.limit(NAME, "munu_mu", profiled="charge"), "profiled: unknown 'charge'"),
+        (lambda m: nuhf.limit(NAME, "munu_mu", fixed_nuisances={"flux": 0.0}),
+         "fixed_nuisances: no nuisance 'flux'"),
         (lambda m: nuhf.model(NAME, "munu_mu", fixed_nuisances={"flux": 0.0}),
          "fixed_nuisances: no nuisance 'flux'"),
         (lambda m: nuhf.model(NAME, "munu_mu", profiled="charge"), "profiled: unknown 'charge'"),
         (lambda m: nuhf.model(NAME, "munu_mu", fixed={"munu_e": None}),
          "fixed: munu_e = None: give a number"),
-        (lambda m: nuhf.limit(NAME, "munu_mu", search=(1, 0)), "search = 1.0, 0.0: give two"),
-        (lambda m: nuhf.limit(NAME, "munu_mu", search=1), "search = 1: give two numbers"),
+        (lambda m: nuhf.limit(NAME, "munu_mu", bracket=(1, 0)), "bracket = 1.0, 0.0: give two"),
+        (lambda m: nuhf.limit(NAME, "munu_mu", bracket=1), "bracket = 1: give two numbers"),
         (lambda m: nuhf.limit(NAME, "munu_mu", asimov="no"), "asimov = 'no': give True or False"),
-        (lambda m: nuhf.interval(NAME), "give what nuhf.model"),
-        (lambda m: nuhf.fit(m, fix="flux_sns"), "the model has its own"),
-        (lambda m: nuhf.fit(m, "munu_e"), "the model has its own"),
+        (lambda m: nuhf.interval(3), "3: give an experiment by name"),
+        (lambda m: nuhf.fit(m, fixed={"munu_e": 0.0}), r"fit\(\) has no keyword 'fixed'"),
+        (lambda m: nuhf.fit(m, "munu_e"), r"fit\(\): too many positional arguments"),
         (lambda m: nuhf.scan(m, points=2.5), "points = 2.5: give a whole number"),
         (lambda m: nuhf.scan(m, points=1), "points = 1: between 2 and"),
         (lambda m: m.expected({"nope": 1.0}), "no parameter 'nope' in this model"),
@@ -289,7 +290,7 @@ def test_what_is_wrong_is_said_in_python_s_words(model, call, words):
 
 
 def test_a_string_is_one_name():
-    one = nuhf.limit(NAME, "munu_mu", profile="munu_e")
-    two = nuhf.limit([NAME], ["munu_mu"], profile=["munu_e"])
+    one = nuhf.limit(NAME, "munu_mu", profiled="munu_e")
+    two = nuhf.limit([NAME], ["munu_mu"], profiled=["munu_e"])
     assert one[0].to_dict() == two[0].to_dict()
     assert one[0].profiled == ("munu_e",)

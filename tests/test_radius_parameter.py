@@ -168,7 +168,7 @@ def test_as_poi_and_as_nuisance():
     assert found.profiled == ()
     (free,) = nuhf.limit(NAME, "munu_e", analysis="cadeddu2020-free-rn")
     assert free.profiled == ("Rn_CsI",)
-    (held,) = nuhf.limit(NAME, "munu_e", analysis="cadeddu2020-free-rn", values={"Rn_CsI": 5.0})
+    (held,) = nuhf.limit(NAME, "munu_e", analysis="cadeddu2020-free-rn", fixed={"Rn_CsI": 5.0})
     assert held.profiled == ()
     assert free.upper_limit > held.upper_limit
 
@@ -182,9 +182,9 @@ def test_range_of_an_analysis():
 @pytest.mark.parametrize(("names", "parameter", "options", "words"), [
     (NAME, "Rn_CsI", {"analysis": "cadeddu2020-fixed-rn"}, ["no effect", "neutron_radius = true"]),
     ([NAME, "coherent-csi-2021"], "Rn_CsI", {}, ["coherent-csi-2021", "fixed"]),
-    (NAME, "Rn_CsI", {"profile": ["Rn_Cs"]}, ["Rn_CsI", "alone"]),
-    (NAME, "qnu_ee", {"values": {"Rn_CsI": 9.0}}, ["Rn_CsI = 9 fm", "2 to 8"]),
-    (NAME, "qnu_ee", {"values": {"Rn_Cs": float("nan")}}, ["Rn_Cs"]),
+    (NAME, "Rn_CsI", {"profiled": ["Rn_Cs"]}, ["Rn_CsI", "alone"]),
+    (NAME, "qnu_ee", {"fixed": {"Rn_CsI": 9.0}}, ["Rn_CsI = 9 fm", "2 to 8"]),
+    (NAME, "qnu_ee", {"fixed": {"Rn_Cs": float("nan")}}, ["Rn_Cs"]),
 ])  # fmt: skip
 def test_refusals(names, parameter, options, words):
     with pytest.raises(InputError) as caught:

@@ -84,7 +84,8 @@ def test_order_pulls_and_errors(ranked):
 def against_cabinetry(names, parameter, fix=()):
     """Largest difference of an impact in cabinetry's errors, and the work of ours in seconds."""
     (problem,), (reference,) = (
-        problems(names, parameter, engine=engine, fix=fix) for engine in ("compiled", "pyhf")
+        problems(names, parameter, engine=engine, fixed_nuisances=fix)
+        for engine in ("compiled", "pyhf")
     )
     begin = time.process_time()
     found = ranking(problem)
@@ -149,14 +150,16 @@ def test_ends_of_the_interval_move_as_with_the_nuisance_held(ranked):
     for i in (0, len(found.nuisances) - 1):
         for side, sign in enumerate((1.0, -1.0)):
             held = found.pulls[i] + sign * found.constraints[i]
-            (alone,) = nuhf.limit(X, "norm_cevns", fix=[f"{found.nuisances[i]}={float(held)!r}"])
+            (alone,) = nuhf.limit(
+                X, "norm_cevns", fixed_nuisances=[f"{found.nuisances[i]}={float(held)!r}"]
+            )
             expected = np.array(alone.intervals[0]) - found.ends
             np.testing.assert_allclose(found.end_shifts[i, side], expected, atol=1e-5)
 
 
 def test_correlations_are_ours(ranked):
     _, found = ranked("qnu_ee")
-    ours = nuhf.fit(X, "qnu_ee").correlation
+    ours = nuhf.fit(nuhf.model(X, "qnu_ee")).correlation
     order = [ours["names"].index(name) for name in found.names]
     matrix = np.asarray(ours["matrix"])[np.ix_(order, order)]
     np.testing.assert_allclose(found.correlation, matrix, atol=0.02)
@@ -202,12 +205,12 @@ def test_nothing_global_is_changed(problem_of, capfd, monkeypatch, tmp_path, cap
 
 
 def test_held_nuisances_are_not_ranked_and_ranges_are_refused(problem_of, ranked):
-    found = ranking(problem_of("norm_cevns", fix=("flux_sns",)))
+    found = ranking(problem_of("norm_cevns", fixed_nuisances=("flux_sns",)))
     assert "flux_sns" not in found.nuisances
     assert len(found.nuisances) == 8
     assert found.error < 0.9 * ranked("norm_cevns")[1].error
     with pytest.raises(InputError, match="has no keyword 'search'"):
-        nuhf.ranking(X, "qnu_ee", search=(-1e-7, 1e-7))
+        nuhf.ranking(nuhf.model(X, "qnu_ee"), bracket=(-1e-7, 1e-7))
 
 
 def test_command(cli, work):

@@ -16,14 +16,14 @@ import pytest
 from conftest import EXPERIMENT, problems
 
 import nuhf
-from nuhf.api.posed import strength
 from nuhf.couplings import parameters
 from nuhf.errors import InputError
 from nuhf.experiments import prepare as prepare_module
 from nuhf.experiments.catalogue import load
 from nuhf.experiments.file import ExperimentFile
 from nuhf.experiments.prepare import prepare
-from nuhf.plots import figures as plots
+from nuhf.plots import spectrum
+from nuhf.plots.figures import AXIS_LABELS
 from nuhf.rates.templates import Axis, read_templates, write_templates
 from nuhf.stats.problem import Options, pose
 from nuhf.stats.spectra import region_spectra
@@ -160,8 +160,8 @@ def test_the_compiled_engine_equals_pyhf_with_a_free_factor(free):
 
 def test_limits_of_the_engines_agree_with_a_free_factor(free):
     fix = ("qf_csi_syst0", "qf_csi_syst1", "eff_coherent_csi_2021", "ff_csi")
-    (ours,) = nuhf.limit(free, "munu_mu", fix=fix)
-    (theirs,) = nuhf.limit(free, "munu_mu", fix=fix, engine="pyhf", search=(0.0, 4e-9))
+    (ours,) = nuhf.limit(free, "munu_mu", fixed_nuisances=fix)
+    (theirs,) = nuhf.limit(free, "munu_mu", fixed_nuisances=fix, engine="pyhf", bracket=(0.0, 4e-9))
     assert theirs.upper_limit == pytest.approx(ours.upper_limit, rel=1e-4)
 
 
@@ -174,7 +174,7 @@ def test_fit_of_a_free_factor(free, cli):
     assert 0.025 < error < 0.045
     assert abs(value - 1.0) < 3 * error
     assert found.goodness["degrees"] == 99 - 2
-    assert nuhf.fit(free, fix=("free_ss",)).goodness["degrees"] == 99 - 1
+    assert nuhf.fit(nuhf.model(free, fixed_nuisances=("free_ss",))).goodness["degrees"] == 99 - 1
     # where the factor has no constraint, its own part of the gradient vanishes
     problem = only(free, "norm_cevns")
     point = [found.parameters[n][0] for n in problem.engine.compiled.names]
@@ -195,21 +195,21 @@ def test_fit_of_a_free_factor(free, cli):
 
 
 def test_a_free_factor_can_be_held(free):
-    found = nuhf.fit(free, fix=("free_ss",))
+    found = nuhf.fit(nuhf.model(free, fixed_nuisances=("free_ss",)))
     assert found.parameters["free_ss"] == (1.0, 0.0)
     assert found.twice_nll > nuhf.fit(free).twice_nll
 
 
 def test_a_narrow_norm_and_a_held_factor_are_one_model(free, write):
     narrow = write((SS, SS.replace("0.021", "1e-9")))
-    (one,) = nuhf.limit(narrow, "qnu_mumu", fix=("bkg_coherent_csi_2021_ss",))
-    (two,) = nuhf.limit(free, "qnu_mumu", fix=("free_ss",))
+    (one,) = nuhf.limit(narrow, "qnu_mumu", fixed_nuisances=("bkg_coherent_csi_2021_ss",))
+    (two,) = nuhf.limit(free, "qnu_mumu", fixed_nuisances=("free_ss",))
     np.testing.assert_allclose(one.intervals, two.intervals, rtol=1e-6)
 
 
 def test_a_patch_grid_keeps_a_free_factor(write):
     path = write((SS, FREE), LISTED)
-    grid = nuhf.patchset(path, "qnu_mumu", search=[(-1e-7, 1e-7)], points=[3])
+    grid = nuhf.patchset(path, "qnu_mumu", brackets=[(-1e-7, 1e-7)], points=[3])
     entries = {p["name"]: p for p in grid.background["measurements"][0]["config"]["parameters"]}
     assert entries["free_ss"] == {"name": "free_ss", "inits": [1.0], "bounds": [[0.0, 3.0]]}
     assert factors_of(grid.background, "free_ss") == ["ss"]
@@ -309,7 +309,7 @@ def test_a_reference_is_a_fixed_value(nuclei, shifted):
     equal_rates(rate(shifted), rate(nuclei, RADII))
     assert abs(rate(shifted)["cevns_e"].sum() / rate(nuclei)["cevns_e"].sum() - 1) > 1e-3
     (ours,) = nuhf.limit(shifted, "munu_mu")
-    (theirs,) = nuhf.limit(nuclei, "munu_mu", values=RADII)
+    (theirs,) = nuhf.limit(nuclei, "munu_mu", fixed=RADII)
     assert ours.upper_limit == pytest.approx(theirs.upper_limit, rel=1e-9)
     assert ours.twice_nll_min == pytest.approx(theirs.twice_nll_min, abs=1e-9)
 
@@ -318,7 +318,7 @@ def test_a_value_set_replaces_the_reference(nuclei, shifted):
     equal_rates(rate(shifted, {"r2nu_ee": 0.0, "r2nu_mumu": 0.0}), rate(nuclei))
     moved = {"r2nu_ee": 2e-32}
     equal_rates(rate(shifted, moved), rate(nuclei, {**RADII, **moved}))
-    spec = nuhf.workspace(shifted, "munu_mu", values=dict.fromkeys(RADII, 0.0), encoding="native")
+    spec = nuhf.workspace(shifted, "munu_mu", fixed=dict.fromkeys(RADII, 0.0), encoding="native")
     ours, theirs = (
         load_model(spec)[0],
         load_model(nuhf.workspace(nuclei, "munu_mu", encoding="native"))[0],
@@ -341,7 +341,7 @@ def test_a_reference_is_the_start_of_a_free_parameter(nuclei, write, name):
     np.testing.assert_allclose(start, sum(expected.values()), rtol=1e-10)
     # the interval does not know where the fit starts
     (ours,) = nuhf.limit(path, name)
-    (theirs,) = nuhf.limit(nuclei, name, values=rest)
+    (theirs,) = nuhf.limit(nuclei, name, fixed=rest)
     width = theirs.intervals[-1][1] - theirs.intervals[0][0]
     np.testing.assert_allclose(ours.intervals, theirs.intervals, rtol=0, atol=1e-6 * width)
     for encoding, read in (("native", load_model), ("stock", plain)):
@@ -381,7 +381,7 @@ def test_asimov_data_are_at_the_reference(nuclei, shifted):
 
 
 def test_a_patch_grid_starts_at_the_reference(nuclei, shifted):
-    grid = nuhf.patchset(shifted, "r2nu_mumu", search=[(-4e-32, 4e-32)], points=[3])
+    grid = nuhf.patchset(shifted, "r2nu_mumu", brackets=[(-4e-32, 4e-32)], points=[3])
     assert_same_counts(nuhf.workspace(shifted, "r2nu_mumu", encoding="native"), grid, {})
     alone, _ = plain(grid.background)
     expected = sum(rate(nuclei, RADII).values())
@@ -406,20 +406,20 @@ def with_groups(write, text):
 
 def test_a_group_is_what_the_analysis_says(nuclei, write):
     path = with_groups(write, 'charges = ["qnu_mumu", "abs_qnu_emu"]\nradii = ["r2nu_ee"]')
-    assert only(path, "qnu_ee", profile=["charges"]).profiled == ("qnu_mumu", "abs_qnu_emu")
-    assert only(path, "qnu_ee", profile=["radii", "charges"]).profiled == (
+    assert only(path, "qnu_ee", profiled=["charges"]).profiled == ("qnu_mumu", "abs_qnu_emu")
+    assert only(path, "qnu_ee", profiled=["radii", "charges"]).profiled == (
         "r2nu_ee", "qnu_mumu", "abs_qnu_emu",
     )  # fmt: skip
     # without an entry: every other parameter of the kind
-    assert only(path, "qnu_ee", profile=["moments"]).profiled == ("munu_e", "munu_mu")
-    assert only(path, "qnu_mumu", profile=["charges"]).profiled == ("qnu_ee",)
-    assert only(nuclei, "qnu_ee", profile=["charges"]).profiled == ("qnu_mumu",)
+    assert only(path, "qnu_ee", profiled=["moments"]).profiled == ("munu_e", "munu_mu")
+    assert only(path, "qnu_mumu", profiled=["charges"]).profiled == ("qnu_ee",)
+    assert only(nuclei, "qnu_ee", profiled=["charges"]).profiled == ("qnu_mumu",)
 
 
 def test_an_empty_group_says_so(write):
     path = with_groups(write, "charges = []")
-    with pytest.raises(InputError, match="profile = charges: no other parameter of this kind"):
-        only(path, "qnu_ee", profile=["charges"])
+    with pytest.raises(InputError, match="profiled = charges: no other parameter of this kind"):
+        only(path, "qnu_ee", profiled=["charges"])
 
 
 @pytest.mark.parametrize(
@@ -561,11 +561,12 @@ def test_spectrum_of_two_regions(nuclei, cli, work, monkeypatch, figure):
 
 def test_figure_has_a_panel_per_axis_and_region(halves):
     regions = region_spectra(pose([halves], "qnu_mumu", Options()))
-    figure = plots.spectra(regions)
-    assert [axes.get_title() for axes in figure.axes] == ["a", "a", "b", "b"]
-    labels = [axes.get_xlabel() for axes in figure.axes]
-    assert labels == 2 * [plots.AXIS_LABELS["photoelectrons"], plots.AXIS_LABELS["time_us"]]
-    assert [axes.get_legend() is not None for axes in figure.axes] == [True, False] * 2
+    figure = spectrum.spectra(regions)
+    panels, labels = figure.axes[:3] + figure.axes[6:7], [axes.get_xlabel() for axes in figure.axes]
+    assert [axes.get_title() for axes in panels] == ["a", "a", "b", "b"]
+    shown = [AXIS_LABELS["photoelectrons"], AXIS_LABELS["time_us"]]
+    assert [label for label in labels if label] == [*shown, shown[0], shown[1]]
+    assert [axes.get_legend() is not None for axes in panels] == [True, False] * 2
     assert sum(region.observed.sum() for region in regions) == 1578
     assert [set(region.expected) for region in regions] == [{"ss", "brn", "nin", "cevns"}] * 2
 
@@ -610,23 +611,23 @@ def test_two_regions_have_the_counts_of_one(prepared, halves, parameter):
 def test_two_regions_have_the_limits_of_one(nuclei, analysis, fix, tolerance, monkeypatch):
     """Exactly, but for how response nuisances go on between and beyond their variations."""
     names = ["qnu_mumu", "munu_mu"]
-    one = nuhf.limit(nuclei, names, analysis=analysis, fix=fix)
+    one = nuhf.limit(nuclei, names, analysis=analysis, fixed_nuisances=fix)
     original = prepare_module.build_regions
     monkeypatch.setattr(prepare_module, "build_regions", lambda *given: halved(original(*given)))
-    two = nuhf.limit(nuclei, names, analysis=analysis, fix=fix)
+    two = nuhf.limit(nuclei, names, analysis=analysis, fixed_nuisances=fix)
     for ours, theirs in zip(two, one, strict=True):
         width = theirs.intervals[-1][1] - theirs.intervals[0][0]
         np.testing.assert_allclose(ours.intervals, theirs.intervals, rtol=0, atol=tolerance * width)
-    assert nuhf.fit(nuclei, analysis=analysis, fix=fix).goodness["degrees"] == (
-        98 if analysis == "default" else 7
-    )
+    assert nuhf.fit(nuhf.model(nuclei, analysis=analysis, fixed_nuisances=fix)).goodness[
+        "degrees"
+    ] == (98 if analysis == "default" else 7)
 
 
 def test_events_of_a_process_are_those_of_both_regions(nuclei, monkeypatch):
-    one = nuhf.fit(nuclei, fix=SHAPES)
+    one = nuhf.fit(nuhf.model(nuclei, fixed_nuisances=SHAPES))
     original = prepare_module.build_regions
     monkeypatch.setattr(prepare_module, "build_regions", lambda *given: halved(original(*given)))
-    two = nuhf.fit(nuclei, fix=SHAPES)
+    two = nuhf.fit(nuhf.model(nuclei, fixed_nuisances=SHAPES))
     assert list(two.counts) == list(one.counts)
     for name, counts in one.counts.items():
         assert two.counts[name] == pytest.approx(counts, rel=1e-4)
@@ -640,7 +641,7 @@ def test_files_of_two_regions(nuclei, two, cli, work):
         np.testing.assert_allclose(
             at(model, {}), np.concatenate([sum(r.values()) for r in nuhf.rate(nuclei).values()])
         )
-    grid = nuhf.patchset(nuclei, "qnu_mumu", search=[(-1e-7, 1e-7)], points=[3])
+    grid = nuhf.patchset(nuclei, "qnu_mumu", brackets=[(-1e-7, 1e-7)], points=[3])
     assert [len(p["patch"]) for p in grid.patchset["patches"]] == [2, 2, 2]
     assert_same_counts(nuhf.workspace(nuclei, "qnu_mumu", encoding="native"), grid, {})
     ran = cli("fit", nuclei, "-o", "out")
@@ -715,7 +716,7 @@ def test_each_strength_scales_its_interaction(nuclei, eves):
             at(model, {f"norm_{name}": 2.0, "qnu_ee_em8": 3.0}), sum(moved.values()), rtol=1e-10
         )
         held, _ = load_model(
-            nuhf.workspace(nuclei, "qnu_ee", values={f"norm_{name}": 2.0}, encoding="native")
+            nuhf.workspace(nuclei, "qnu_ee", fixed={f"norm_{name}": 2.0}, encoding="native")
         )
         np.testing.assert_allclose(at(held, {"qnu_ee_em8": 3.0}), sum(moved.values()), rtol=1e-10)
 
@@ -723,7 +724,7 @@ def test_each_strength_scales_its_interaction(nuclei, eves):
 def test_processes_of_two_interactions(nuclei, eves):
     problem = only(nuclei, "qnu_ee")
     assert problem.description.processes == ("ss", "brn", "nin", "cevns", "eves_pp")
-    found = nuhf.fit(nuclei, "norm_eves")
+    found = nuhf.fit(nuhf.model(nuclei, "norm_eves"))
     assert found.counts["eves_pp"][0] == pytest.approx(0.5 * found.counts["cevns"][0], rel=1e-9)
     assert found.significance is not None
     # norms of one process leave the other alone
@@ -741,14 +742,14 @@ def test_processes_of_two_interactions(nuclei, eves):
 
 def test_a_strength_without_its_interaction_is_refused(nuclei):
     for call in (lambda: nuhf.rate(nuclei, {"norm_eves": 2.0}),
-                 lambda: nuhf.fit(nuclei, "norm_eves"),
-                 lambda: nuhf.limit(nuclei, "qnu_ee", values={"norm_eves": 2.0})):  # fmt: skip
+                 lambda: nuhf.fit(nuhf.model(nuclei, "norm_eves")),
+                 lambda: nuhf.limit(nuclei, "qnu_ee", fixed={"norm_eves": 2.0})):  # fmt: skip
         with pytest.raises(InputError, match=f"norm_eves has no effect on {EXPERIMENT}"):
             call()
 
 
 def test_the_experiment_names_the_strength_that_is_fitted(nuclei, eves, monkeypatch):
-    assert strength(nuclei) == "norm_cevns"
+    assert nuhf.model(nuclei).poi == "norm_cevns"
     assert "norm_cevns" in nuhf.fit(nuclei).parameters
     monkeypatch.setattr(ExperimentFile, "strength", "norm_eves")
     found = nuhf.fit(nuclei)

@@ -144,14 +144,14 @@ def test_json_has_every_row_and_the_shares(cli):
 
 @pytest.mark.parametrize("error", [FitError("no interval"), ZeroDivisionError("slip")])
 def test_a_row_that_fails_stops_no_other(cli, monkeypatch, error):
-    real = reproduced._ours
+    real = reproduced.ours
 
-    def failing(row, made):
+    def failing(experiments, row):
         if row.parameter == "qnu_ee":
             raise error
-        return real(row, made)
+        return real(experiments, row)
 
-    monkeypatch.setattr(reproduced, "_ours", failing)
+    monkeypatch.setattr(reproduced, "ours", failing)
     ran = cli("reproduce", "khan2023", "-o", "page.md")
     assert ran.code == 1
     assert "8 rows: 6 agrees, 0 close, 1 differs, 1 no number" in ran.out
@@ -171,7 +171,7 @@ def test_a_row_that_fails_stops_no_other(cli, monkeypatch, error):
 
 @pytest.mark.parametrize("interval", [(), ((float("nan"), 1.0),), ((0.0, float("inf")),)])
 def test_no_finite_interval_is_no_number(monkeypatch, interval):
-    monkeypatch.setattr(reproduced, "_ours", lambda row, made: interval)
+    monkeypatch.setattr(reproduced, "ours", lambda experiments, row: interval)
     (found,) = reproduced.run(read_rows("khan2023")[:1])
     assert found.verdict == "no number"
 
@@ -281,8 +281,8 @@ def test_every_experiment_has_variations_that_load_and_change_its_default(script
             (tmp_path / "x.toml").write_text(text, encoding="utf-8")
             found = load(str(tmp_path / "x.toml"), one.analysis)
             known = {nuisance.name for nuisance in found.nuisances}
-            assert set(one.fix) <= known, (name, one.label)
-            assert one.keys or one.fix or one.analysis != "default", (name, one.label)
+            assert set(one.fixed_nuisances) <= known, (name, one.label)
+            assert one.keys or one.fixed_nuisances or one.analysis != "default", (name, one.label)
             if one.keys or one.analysis != "default":
                 assert fitted(found) != fitted(shipped), (name, one.label)
             if one == script.LINEAR:

@@ -42,7 +42,8 @@ def test_nuts_and_nested_sampling_find_the_same(case):
 def test_simulation_based_calibration():
     """Ranks of the truth among posterior draws are uniform, for two couplings, 500 data sets."""
     prior = {"qnu_ee": "normal:0,2e-7", "qnu_mumu": "normal:0,1e-7"}
-    density = nuhf.log_density(EXPERIMENT, ["qnu_ee", "qnu_mumu"], prior=prior, analysis="khan2023")
+    model = nuhf.model(EXPERIMENT, "qnu_ee", profiled="qnu_mumu", analysis="khan2023")
+    density = nuhf.log_density(model, prior=prior)
     rng = np.random.default_rng(22)
     ranks, refused = [], 0
     for number in range(500):
@@ -80,7 +81,7 @@ def test_lines_of_the_manual_run(name):
         exec(block, space)
     draws = np.asarray(space["draws"])
     assert draws.shape[-1] == len(space["density"].names)
-    ours = nuhf.posterior(EXPERIMENT, "munu_mu", draws=5000)["munu_mu"]
+    ours = nuhf.posterior(nuhf.model(EXPERIMENT, "munu_mu"), draws=5000)["munu_mu"]
     (column,) = space["density"].columns()
     values = space["density"].axes[0].from_fit(draws[..., column])
     assert values.mean() == pytest.approx(ours.mean, abs=0.3 * ours.sd)

@@ -15,9 +15,9 @@ from nuhf.stats import explore
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"fix": {"flux_sns": "3"}}, "fix: flux_sns = '3': give a number"),
-        ({"fix": [3]}, "fix: 3 is no name"),
-        ({"profile": {"munu_e": 0.0}}, "profile = .*: give a name or a sequence of names"),
+        ({"fixed_nuisances": {"flux_sns": "3"}}, "fixed_nuisances: flux_sns = '3': give a number"),
+        ({"fixed_nuisances": [3]}, "fixed_nuisances: 3 is no name"),
+        ({"profiled": {"munu_e": 0.0}}, "profiled = .*: give a name or a sequence of names"),
         ({"cl": "0.95"}, "cl = '0.95': give a number"),
         ({"cl": [0.9]}, r"cl = \[0.9\]: give a number"),
         ({"cl": None}, "cl = None: give a number"),
@@ -30,11 +30,11 @@ def test_refused_in_words(options, words):
 
 def test_one_name_is_a_list_of_one():
     one, many = (
-        problems(EXPERIMENT, "munu_mu", fix=fix, profile=profile)[0]
+        problems(EXPERIMENT, "munu_mu", fixed_nuisances=fix, profiled=profile)[0]
         for fix, profile in (("flux_sns", "munu_e"), (["flux_sns"], ["munu_e"]))
     )
     assert one.options == many.options
-    assert one.options.fix == ("flux_sns",)
+    assert one.options.fixed_nuisances == ("flux_sns",)
 
 
 def test_a_csv_file_has_csv(cli, work):
@@ -57,7 +57,7 @@ def test_the_search_widens_until_the_region_closes(monkeypatch, method):
     assert narrow.description.couplings[0].high < 0.3 * problem.parameter.to_fit(usual.upper_limit)
     found = questions.limit(narrow, 0.9, method)
     assert found.upper_limit == pytest.approx(usual.upper_limit, rel=1e-6)
-    assert explore.widened(problems(EXPERIMENT, "munu_mu", search=(0.0, 1e-9))[0]) is None
+    assert explore.widened(problems(EXPERIMENT, "munu_mu", bracket=(0.0, 1e-9))[0]) is None
 
 
 def test_a_model_that_ends_is_not_widened():
@@ -68,4 +68,4 @@ def test_a_model_that_ends_is_not_widened():
 
 def test_a_range_that_was_asked_for_is_kept(tmp_path):
     with pytest.raises(OpenRegionError, match="widen the range"):
-        nuhf.limit(EXPERIMENT, "norm_cevns", search=(0.9, 1.0))
+        nuhf.limit(EXPERIMENT, "norm_cevns", bracket=(0.9, 1.0))

@@ -15,9 +15,12 @@ from nuhf.likelihood.fit import best_of
 
 #: charges from coherent scattering alone
 WITH = {"analysis": "cevns-only"}
-simulate = partial(nuhf.simulate, EXPERIMENT, **WITH)
+simulate = partial(nuhf.simulate, f"{EXPERIMENT}:cevns-only")
 rate = partial(nuhf.rate, EXPERIMENT, **WITH)
-log_density = partial(nuhf.log_density, EXPERIMENT, **WITH)
+
+
+def log_density(poi, **options):
+    return nuhf.log_density(nuhf.model(EXPERIMENT, poi, **WITH, **options))
 
 
 @pytest.fixture(scope="module")

@@ -392,8 +392,8 @@ def test_mu_and_tau_differ_unless_the_mixing_is_maximal(changed, parameter):
     group = {"munu": (), "qnu": ("charges",), "r2nu": ("radii",)}[parameter]
 
     def hulls(name):
-        found = nuhf.limit(name, [mu], analysis=PAPER, profile=group)
-        found += nuhf.limit(name, [tau], analysis=PAPER, profile=group)
+        found = nuhf.limit(name, [mu], analysis=PAPER, profiled=group)
+        found += nuhf.limit(name, [tau], analysis=PAPER, profiled=group)
         return [np.array([r.intervals[0][0], r.intervals[-1][1]]) for r in found]
 
     same = hulls("lz-ws2022")
@@ -438,10 +438,10 @@ def test_grids_twice_as_fine_change_no_limit(changed, monkeypatch):
     for name in MEASURED:
         path = changed(name, finer)
         for parameter, profile in asked:
-            (one,) = nuhf.limit(name, parameter, analysis=PAPER, profile=profile)
+            (one,) = nuhf.limit(name, parameter, analysis=PAPER, profiled=profile)
             with monkeypatch.context() as patch:
                 patch.setattr(solar, "_ORDER", 8)
-                (two,) = nuhf.limit(path, parameter, analysis=PAPER, profile=profile)
+                (two,) = nuhf.limit(path, parameter, analysis=PAPER, profiled=profile)
             width = one.intervals[-1][1] - one.intervals[0][0]
             difference = np.ravel(one.intervals) - np.ravel(two.intervals)
             assert np.abs(difference).max() < 1e-4 * width

@@ -307,7 +307,7 @@ def test_goodness_of_fit_and_discovery():
     assert quality["p_value_toys_error"] == pytest.approx(0.02, abs=0.01)
     # the collaboration: 11.6 sigma (arXiv:2110.07730)
     assert found.significance["sigma"] == pytest.approx(11.6, abs=0.5)
-    assert "significance" not in nuhf.fit(EXPERIMENT, "qnu_ee").to_dict()
+    assert "significance" not in nuhf.fit(nuhf.model(EXPERIMENT, "qnu_ee")).to_dict()
 
 
 @pytest.mark.parametrize("size", [0.0, 0.25, 1.0])

@@ -84,7 +84,7 @@ def test_a_squared_coupling_at_zero():
 def test_more_parameters_than_data_are_refused():
     """One weak charge cannot tell sin2thetaW from the neutron radius."""
     with pytest.raises(FitError, match="the data do not determine them"):
-        nuhf.fit("apv-cs", "sin2thetaW", profile=("Rn_Cs",))
+        nuhf.fit(nuhf.model("apv-cs", "sin2thetaW", profiled=("Rn_Cs",)))
 
 
 def test_no_errors_of_a_flat_direction():
@@ -133,7 +133,7 @@ def test_a_limit_says_that_the_model_does_not_describe_the_data():
 
 def test_asimov_data_say_what_they_expect():
     (sm,) = problems("coherent-csi-2021", "qnu_ee", asimov=True)
-    (other,) = problems("coherent-csi-2021", "qnu_ee", asimov=True, values={"munu_mu": 5e-9})
+    (other,) = problems("coherent-csi-2021", "qnu_ee", asimov=True, fixed={"munu_mu": 5e-9})
     assert any("expectation at the SM" in note for note in sm.notes)
     assert any("expectation with munu_mu = 5e-09" in note for note in other.notes)
     assert other.data.sum() > sm.data.sum()

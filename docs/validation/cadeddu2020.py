@@ -105,7 +105,7 @@ def table(folder: Path) -> None:
         path, cells = changed(FREE, keys, folder), []
         for poi, (group, scale) in POIS.items():
             try:
-                (found,) = nuhf.limit(path, poi, analysis=FREE, profile=[group])
+                (found,) = nuhf.limit(path, poi, analysis=FREE, profiled=[group])
             except FitError as error:
                 cells.append(str(error))
                 continue

@@ -196,7 +196,7 @@ def pieces(names: list[str], parameter: str, profiled: bool = True) -> str:
     groups = {"munu": (), "qnu": ("charges",), "r2nu": ("radii",)}
     profile = groups[kind(parameter)] if profiled else ()
     try:
-        (found,) = nuhf.limit(names, parameter, analysis=PAPER, profile=profile)
+        (found,) = nuhf.limit(names, parameter, analysis=PAPER, profiled=profile)
     except FitError as error:
         return str(error)
     scale = SCALES[kind(parameter)]

@@ -178,7 +178,7 @@ def interval(
 ) -> str:
     """Return all pieces as text."""
     try:
-        (found,) = nuhf.limit(path, name, cl=cl, analysis=analysis, fix=held, **more)
+        (found,) = nuhf.limit(path, name, cl=cl, analysis=analysis, fixed_nuisances=held, **more)
     except FitError as error:
         return str(error)
     return " ".join(f"[{low / scale:.3g}, {high / scale:.3g}]" for low, high in found.intervals)
@@ -221,7 +221,7 @@ def default(folder: Path) -> None:
     for label, (change, held) in STEPS.items():
         path = write(change, folder)
         cells = [
-            interval(path, "munu_e", 1e-10, 0.9, analysis, held, values=values)
+            interval(path, "munu_e", 1e-10, 0.9, analysis, held, fixed=values)
             for analysis in ("default", "default-ybe")
             for values in ({"norm_eves": 0.0}, {})
         ]

@@ -154,9 +154,10 @@ def rows_of(name: str, case: Case, seed: int) -> list[dict[str, object]]:
     """Compare one case."""
     prior = dict.fromkeys(case.parameters, case.prior)
     begin = time.process_time()
-    options = {"prior": prior, "analysis": case.analysis}
-    ours = nuhf.posterior(case.experiment, case.parameters, **options)
-    density = nuhf.log_density(case.experiment, case.parameters, **options)
+    first, *others = case.parameters
+    model = nuhf.model(case.experiment, first, profiled=others, analysis=case.analysis)
+    ours = nuhf.posterior(model, case.parameters, prior=prior)
+    density = nuhf.log_density(model, prior=prior)
     middle = time.process_time()
     reference = (nested if case.sampler == "nested" else nuts)(density, seed)
     seconds = middle - begin, time.process_time() - middle

@@ -30,7 +30,7 @@ class Variation:
     kind: str
     label: str
     keys: tuple[tuple[str, str], ...] = ()
-    fix: tuple[str, ...] = ()
+    fixed_nuisances: tuple[str, ...] = ()
     analysis: str = "default"
 
 
@@ -164,7 +164,7 @@ def csi(name: str) -> tuple[Variation, ...]:
                 (("changes.responses.nuclear.quenching.coefficients", "[0.0878]"),),
                 QF_CSI,
             ),
-            Variation("quenching", "no error", fix=QF_CSI),
+            Variation("quenching", "no error", fixed_nuisances=QF_CSI),
         )
     else:
         wide = [6.0, 10.0, 14.0, 18.0, 22.0, 26.0, 30.0]
@@ -181,7 +181,7 @@ def csi(name: str) -> tuple[Variation, ...]:
         special = (
             *FORM_RMS,
             change("quenching", "fit of 2021 with its first error", **values),
-            Variation("quenching", "no error", fix=("qf_csi_constant",)),
+            Variation("quenching", "no error", fixed_nuisances=("qf_csi_constant",)),
         )
     return (
         *special,
@@ -211,7 +211,7 @@ def variations(name: str) -> tuple[Variation, ...]:
             *reactor("quoted"),
             Variation("quenching", "YBe curve", analysis="default-ybe"),
             Variation("quenching", "Lindhard", analysis="default-lindhard"),
-            Variation("quenching", "no error", fix=("qf_ge_fef_ybe",)),
+            Variation("quenching", "no error", fixed_nuisances=("qf_ge_fef_ybe",)),
             *nuclei("dresden-2"),
             LINEAR,
         ),
@@ -225,7 +225,7 @@ def variations(name: str) -> tuple[Variation, ...]:
             *FORM,
             *SCHEMES,
             GS98,
-            Variation("yields", "no error", fix=("ly_xenonnt_8b", "qy_xenonnt_8b")),
+            Variation("yields", "no error", fixed_nuisances=("ly_xenonnt_8b", "qy_xenonnt_8b")),
             Variation("runs", "SR0 and SR1", analysis="sr0-sr1"),
             LINEAR,
         ),
@@ -233,7 +233,7 @@ def variations(name: str) -> tuple[Variation, ...]:
             *FORM,
             *SCHEMES,
             GS98,
-            Variation("yields", "no error", fix=("qy_xenonnt_s2_only",)),
+            Variation("yields", "no error", fixed_nuisances=("qy_xenonnt_s2_only",)),
         ),
         "pandax-4t-8b": (*FORM, *SCHEMES),
         "lz-8b": (*FORM, *SCHEMES),
@@ -263,7 +263,9 @@ def changed(name: str, one: Variation) -> str:
 def limit(path: str, parameter: str, one: Variation) -> LimitResult | str:
     """Return the interval, or why there is none."""
     try:
-        (found,) = nuhf.limit(path, parameter, analysis=one.analysis, fix=one.fix)
+        (found,) = nuhf.limit(
+            path, parameter, analysis=one.analysis, fixed_nuisances=one.fixed_nuisances
+        )
     except FitError as error:
         return str(error)
     return found

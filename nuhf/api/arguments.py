@@ -4,7 +4,6 @@ import functools
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, ParamSpec, TypeAlias, TypeVar
@@ -19,9 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Anapole", "Bracket", "Engine", "ExperimentLike", "ExperimentsLike", "Method",
-    "ModelLike", "Names",
-    "NuisanceValues", "bracket", "fixed_nuisances", "in_front", "in_words", "names", "number",
-    "options", "renaming", "values", "whole",
+    "ModelLike", "Names", "NuisanceValues", "ends", "in_front", "in_words", "names", "number",
+    "numbers", "options", "whole",
 ]  # fmt: skip
 
 P = ParamSpec("P")
@@ -48,9 +46,9 @@ ModelLike: TypeAlias = "ExperimentLike | Sequence[ExperimentLike] | Model"
 def in_front(message: str, words: Mapping[str, str]) -> str:
     """Return a message with other words for the arguments that it begins with or gives as a hint.
 
-    The library says ``points = 3: ...``, ``fix: ...`` and ``poi='x'``; where users wrote something
-    else, as on the command line, ``words`` has it by argument. A value follows a word that ends in
-    a space.
+    The library says ``points = 3: ...``, ``bracket: ...`` and ``poi='x'``; where users wrote
+    something else, as on the command line, ``words`` has it by argument. A value follows a word
+    that ends in a space.
     """
     named = "|".join(words)
     begun = re.match(rf"({named})( = |(?=: ))", message)
@@ -89,22 +87,6 @@ def in_words(function: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
-def renaming(**words: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Put a function's own words for arguments in front of the messages of what it calls."""
-
-    def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        @functools.wraps(function)
-        def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            try:
-                return function(*args, **kwargs)
-            except InputError as error:
-                raise type(error)(in_front(str(error), words)) from error.__cause__
-
-        return call
-
-    return decorate
-
-
 def names(given: Iterable[str] | None, what: str) -> tuple[str, ...]:
     """Return one or several names as a tuple: a string is one name."""
     if given is None:
@@ -133,7 +115,7 @@ def whole(given: int, what: str) -> int:
     return int(given)
 
 
-def values(given: Mapping[str, float] | None, what: str) -> dict[str, float]:
+def numbers(given: Mapping[str, float] | None, what: str) -> dict[str, float]:
     """Return values by name (`InputError` for anything but numbers by names)."""
     if given is None:
         return {}
@@ -146,7 +128,7 @@ def values(given: Mapping[str, float] | None, what: str) -> dict[str, float]:
     return {name: number(value, f"{what}: {name}") for name, value in given.items()}
 
 
-def bracket(given: Sequence[float] | None, what: str) -> Bracket | None:
+def ends(given: Sequence[float] | None, what: str) -> Bracket | None:
     """Return two numbers, the lower one first (`InputError` for anything else)."""
     if given is None:
         return None
@@ -158,7 +140,7 @@ def bracket(given: Sequence[float] | None, what: str) -> Bracket | None:
     return low, high
 
 
-def fixed_nuisances(given: NuisanceValues | None, what: str) -> tuple[str, ...]:
+def _nuisances(given: NuisanceValues | None, what: str) -> tuple[str, ...]:
     """Return nuisances held as ``NAME`` (at its nominal value) or ``NAME=VALUE``."""
     if not isinstance(given, Mapping):
         return names(given, what)
@@ -176,13 +158,14 @@ def _chosen(given: str, what: str, allowed: Sequence[str]) -> str:
 
 
 def options(
+    *,
     anapole: Anapole = "standard",
-    values_: Mapping[str, float] | None = None,
-    profile: Names = (),
-    fix: NuisanceValues = (),
+    fixed: Mapping[str, float] | None = None,
+    profiled: Names = (),
+    fixed_nuisances: NuisanceValues = (),
     engine: Engine = "compiled",
     asimov: bool = False,
-    search: Sequence[float] | None = None,
+    bracket: Sequence[float] | None = None,
     settings: Mapping[str, float] | None = None,
     inject: Mapping[str, float] | None = None,
     mask: Names = (),
@@ -191,27 +174,19 @@ def options(
     from nuhf.stats.problem import Options
 
     if not isinstance(asimov, bool):
-        raise InputError(f"asimov = {_short(asimov)}: give True or False; values set the truth")
+        raise InputError(f"asimov = {_short(asimov)}: give True or False; inject sets the truth")
     return Options(
         _chosen(anapole, "anapole convention", ("standard", "khan")),
-        values(values_, "values"),
-        names(profile, "profile"),
-        fixed_nuisances(fix, "fix"),
+        numbers(fixed, "fixed"),
+        names(profiled, "profiled"),
+        _nuisances(fixed_nuisances, "fixed_nuisances"),
         _chosen(engine, "engine", ("compiled", "pyhf")),
         asimov,
-        bracket(search, "search"),
-        values(settings, "settings"),
-        values(inject, "inject"),
+        ends(bracket, "bracket"),
+        numbers(settings, "settings"),
+        numbers(inject, "inject"),
         names(mask, "mask"),
     )
-
-
-def changed(options: "Options") -> list[str]:
-    """Return the names of the options that are not at their defaults."""
-    standard = type(options)()
-    return [
-        f.name for f in fields(options) if getattr(options, f.name) != getattr(standard, f.name)
-    ]
 
 
 def _short(given: object) -> str:

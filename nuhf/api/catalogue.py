@@ -63,7 +63,7 @@ def rate(
 
 @in_words
 def reproduce(
-    paper: str = "all", *, step: Callable[[str], None] | None = None
+    paper: str = "all", *, step: Callable[[str], None] | None = None, jobs: int = 1
 ) -> "list[Comparison]":
     """Compare the published numbers of a paper (or all) with ours.
 
@@ -73,6 +73,8 @@ def reproduce(
         Name of the paper, or ``all``.
     step : callable, optional
         Is told, in words, which row comes next.
+    jobs : int
+        Processes; with more than one a script needs ``if __name__ == "__main__":``.
 
     Returns
     -------
@@ -88,4 +90,4 @@ def reproduce(
     from nuhf.papers import reproduced
     from nuhf.papers.published import rows_to_compare
 
-    return reproduced.run(rows_to_compare(paper), step or (lambda text: None))
+    return reproduced.run(rows_to_compare(paper), step or (lambda text: None), jobs)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
-from nuhf.api.arguments import Anapole, in_words, names, values
+from nuhf.api.arguments import Anapole, in_words, names, numbers
 from nuhf.bibliography import Entry
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import Loaded
@@ -117,7 +117,7 @@ class Experiment:
             If a parameter is unknown or has no effect, or a value is a slip of the unit.
         """
         return rates(
-            self.prepared, values(couplings, "couplings"), anapole, values(settings, "settings")
+            self.prepared, numbers(couplings, "couplings"), anapole, numbers(settings, "settings")
         )
 
     @in_words

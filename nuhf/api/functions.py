@@ -1,10 +1,10 @@
-"""The public functions: the same names, arguments and results as the command line.
+"""The public functions that fit: the same names, arguments and results as the command line.
 
-`limit`, `fit`, `scan`, `contour`, `ranking` and `coverage` take a `Model`, or the names of
-experiments (or files) from which they build one. Of a model, all that describes it is fixed.
+All but `limit` take a `Model`, or whatever `nuhf.model` or `nuhf.open` makes one of without
+further choices: the name of an experiment, a file.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TextIO
 
@@ -16,6 +16,7 @@ from nuhf.api.arguments import (
     Anapole,
     Bracket,
     Engine,
+    ExperimentsLike,
     Method,
     ModelLike,
     Names,
@@ -26,39 +27,44 @@ from nuhf.api.arguments import (
     whole,
 )
 from nuhf.api.arguments import names as one_or_more
-from nuhf.api.model import Model
-from nuhf.api.posed import ToyChoices, check, one_problem, posed_fit, posed_limits
+from nuhf.api.model import Model, built, models
+from nuhf.api.toys import ToyChoices, check
 from nuhf.errors import InputError
+from nuhf.exclusions import ExclusionResult
+from nuhf.exclusions import exclusion as find_exclusion
+from nuhf.stats import ranking as impacts
 from nuhf.stats.contour import ContourResult
 from nuhf.stats.intervals import threshold
-from nuhf.stats.results import FitResult, LimitResult, Limits, ScanResult
+from nuhf.stats.ranking import RankingResult
+from nuhf.stats.results import CoverageResult, FitResult, LimitResult, Limits, ScanResult
+from nuhf.toys.coverage import coverage as measure
 from nuhf.toys.feldman_cousins_2d import region
 
-__all__ = ["contour", "fit", "interval", "limit", "scan"]
+__all__ = ["contour", "coverage", "exclusion", "fit", "interval", "limit", "ranking", "scan"]
 
 FloatArray = NDArray[np.float64]
 
 
 @in_words
 def limit(
-    names: ModelLike,
-    parameter: Names | None = None,
+    experiments: ExperimentsLike,
+    poi: Names | None = None,
     *,
     cl: float = 0.9,
     method: Method = "delta-chi2",
+    bracket: Bracket | None = None,
     analysis: str = "default",
-    anapole: Anapole = "standard",
-    values: Mapping[str, float] | None = None,
-    profile: Names = (),
-    fix: NuisanceValues = (),
-    engine: Engine = "compiled",
-    asimov: bool = False,
-    settings: Mapping[str, float] | None = None,
     patch: Names = (),
     measurement: str | None = None,
+    profiled: Names = (),
+    fixed: Mapping[str, float] | None = None,
+    fixed_nuisances: NuisanceValues = (),
+    asimov: bool = False,
+    anapole: Anapole = "standard",
+    settings: Mapping[str, float] | None = None,
     inject: Mapping[str, float] | None = None,
     mask: Names = (),
-    search: Bracket | None = None,
+    engine: Engine = "compiled",
     toys: int | None = None,
     seed: int | None = None,
     points: int | None = None,
@@ -67,52 +73,22 @@ def limit(
     checkpoint: str | Path | None = None,
     progress: TextIO | None = None,
 ) -> Limits:
-    """Return confidence intervals, one result per parameter.
+    """Return confidence intervals, one result per parameter: the short form of `interval`.
 
     Parameters
     ----------
-    names : str, Experiment, path, a sequence of them, or Model
-        Experiment, or several to combine; ``NAME:ANALYSIS`` is one with another analysis.
-    parameter : str or sequence of str, optional
+    experiments
+        As in `nuhf.model`, or files as in `nuhf.open`.
+    poi : str or sequence of str, optional
         Parameters of interest, each with its own interval; all of the experiment by default.
-    cl : float
-        Confidence level.
-    method : str
-        ``delta-chi2``, ``cls`` (asymptotic, or with toys) or ``feldman-cousins``.
-    analysis, anapole : str
-        Named analysis; ``standard`` or ``khan``.
-    values : mapping, optional
-        Parameters set to values in base units.
-    profile : str or sequence of str
-        Other couplings left free: names, or ``charges``, ``radii``, ``moments``.
-    fix : mapping, str or sequence of str
-        Nuisances held: values by name, ``{"flux_sns": 3.0}``, or names (with wildcards) at their
-        nominal values.
-    engine : str
-        ``compiled``, or ``pyhf`` with minuit.
-    asimov : bool
-        Replace the data by the expectation.
-    settings : mapping, optional
-        Numbers of the coupling models, such as ``mediator_mass_mev``.
+    cl, method, bracket
+        As in `interval`.
+    analysis, profiled, fixed, fixed_nuisances, asimov, anapole, settings, inject, mask, engine
+        As in `nuhf.model`.
     patch, measurement
-        Of a workspace file: JSON patches (``FILE`` or ``PATCHSET.json:NAME``); which measurement.
-    inject : mapping, optional
-        True values of Asimov data: couplings in base units, nuisances by name.
-    mask : str or sequence of str
-        What is left out: regions or channels by name (with wildcards), or bins of one, counted from
-        0: ``"SR:0,3-5"``.
-    search : (float, float), optional
-        Range of the parameter in base units.
-    toys, seed : int, optional
-        Toys per tested value, and their seed (1): same seed, same result.
-    points : int, optional
-        Values that ``feldman-cousins`` tests before it refines the ends (40).
-    jobs, scheduler : int, str, optional
-        Processes (all cores), or the address of a dask scheduler.
-    checkpoint : path, optional
-        File of finished toys: a run that was stopped goes on from it.
-    progress : text stream, optional
-        Where to show progress, if it is a terminal.
+        As in `nuhf.open`.
+    toys, seed, points, jobs, scheduler, checkpoint, progress
+        As in `interval`.
 
     Returns
     -------
@@ -126,19 +102,33 @@ def limit(
     nuhf.errors.FitError
         If an interval cannot be determined.
     """
-    chosen = options(anapole, values, profile, fix, engine, asimov, search, settings, inject, mask)
-    made = ToyChoices(toys, seed, points, jobs, scheduler, checkpoint, progress)
-    posed = posed_limits(names, parameter, cl, method, chosen, made, analysis, patch, measurement)
-    return Limits(result for _, result in posed)
+    check(cl, method)
+    wanted = one_or_more(poi, "poi")
+    if poi is not None and not wanted:
+        raise InputError("name at least one parameter")
+    chosen = options(
+        anapole=anapole, fixed=fixed, profiled=profiled, fixed_nuisances=fixed_nuisances,
+        engine=engine, asimov=asimov, bracket=bracket, settings=settings, inject=inject, mask=mask,
+    )  # fmt: skip
+    made = models(experiments, wanted, chosen, analysis, patch, measurement)
+    if checkpoint is not None and len(made) > 1:
+        raise InputError("checkpoint: it is for one parameter; name one")
+    return Limits(
+        interval(
+            one, cl=cl, method=method, toys=toys, seed=seed, points=points, jobs=jobs,
+            scheduler=scheduler, checkpoint=checkpoint, progress=progress,
+        )
+        for one in made
+    )  # fmt: skip
 
 
 @in_words
 def interval(
-    model: Model,
+    model: ModelLike,
     *,
     cl: float = 0.9,
     method: Method = "delta-chi2",
-    search: Bracket | None = None,
+    bracket: Bracket | None = None,
     toys: int | None = None,
     seed: int | None = None,
     points: int | None = None,
@@ -149,85 +139,76 @@ def interval(
 ) -> LimitResult:
     """Return the confidence interval of a model's parameter of interest.
 
-    Arguments as in `limit`.
+    Parameters
+    ----------
+    model
+        What `nuhf.model` or `nuhf.open` returned.
+    cl : float
+        Confidence level.
+    method : str
+        ``delta-chi2``, ``cls`` (asymptotic, or with toys) or ``feldman-cousins``.
+    bracket : (float, float), optional
+        Range of the parameter in base units.
+    toys, seed : int, optional
+        Toys per tested value, and their seed (1): same seed, same result.
+    points : int, optional
+        Values that ``feldman-cousins`` tests before it refines the ends (40).
+    jobs, scheduler : int, str, optional
+        Processes (all cores), or the address of a dask scheduler.
+    checkpoint : path, optional
+        File of finished toys: a run that was stopped goes on from it.
+    progress : text stream, optional
+        Where to show progress, if it is a terminal.
+
+    Raises
+    ------
+    nuhf.errors.InputError
+        If anything given is not allowed; the message says what is.
+    nuhf.errors.FitError
+        If the interval cannot be determined.
     """
-    if not isinstance(model, Model):
-        raise InputError(f"model = {model!r}: give what nuhf.model(...) or nuhf.open(...) returned")
-    chosen = options(search=search)
-    made = ToyChoices(toys, seed, points, jobs, scheduler, checkpoint, progress)
-    return posed_limits(model, None, cl, method, chosen, made)[0][1]
+    check(cl, method)
+    if method != "feldman-cousins" and points is not None:
+        raise InputError(f"points: {method} takes none, feldman-cousins does")
+    default = questions.DEFAULT_TOYS if method == "feldman-cousins" else None
+    choices = ToyChoices(toys, seed, points, jobs, scheduler, checkpoint, progress)
+    made = choices.options(default, "" if method == "cls" else method)
+    return questions.limit(built(model, bracket), cl, method, made)
 
 
 @in_words
 def scan(
-    names: ModelLike,
-    parameter: str | None = None,
-    *,
-    points: int = 121,
-    cl: float = 0.9,
-    analysis: str = "default",
-    anapole: Anapole = "standard",
-    values: Mapping[str, float] | None = None,
-    profile: Names = (),
-    fix: NuisanceValues = (),
-    engine: Engine = "compiled",
-    asimov: bool = False,
-    settings: Mapping[str, float] | None = None,
-    patch: Names = (),
-    measurement: str | None = None,
-    inject: Mapping[str, float] | None = None,
-    mask: Names = (),
-    search: Bracket | None = None,
+    model: ModelLike, *, points: int = 121, cl: float = 0.9, bracket: Bracket | None = None
 ) -> ScanResult:
     """Return the profile likelihood of a parameter.
 
     Parameters
     ----------
-    names, parameter
-        As in `limit`; one parameter.
+    model
+        As in `interval`.
     points : int
-        Values over ``search`` or, without it, over the interval at ``cl`` and half its width on
+        Values over ``bracket`` or, without it, over the interval at ``cl`` and half its width on
         both sides.
     cl : float
         Confidence level of that interval.
-    analysis, anapole, values, profile, fix, engine, asimov, settings, patch, measurement, inject,
-    mask
-        As in `limit`.
-    search : (float, float), optional
+    bracket : (float, float), optional
         Range of the parameter in base units.
-
-    Returns
-    -------
-    nuhf.stats.results.ScanResult
     """
     check(cl, "delta-chi2")
-    chosen = options(anapole, values, profile, fix, engine, asimov, search, settings, inject, mask)
-    problem = one_problem(names, parameter, chosen, analysis, patch, measurement)
-    found = None if chosen.search else questions.limit(problem, cl, "delta-chi2")
+    problem = built(model, bracket)
+    found = None if problem.options.bracket else questions.limit(problem, cl, "delta-chi2")
     return questions.scan(problem, whole(points, "points"), found)
 
 
 @in_words
 def contour(
-    names: ModelLike,
-    parameter: Names,
+    model: ModelLike,
+    other: str,
     *,
     cl: float | Sequence[float] = (0.68, 0.9, 0.99),
     points: int = 50,
     method: Literal["delta-chi2", "feldman-cousins"] = "delta-chi2",
     window: Sequence[tuple[float, float]] | None = None,
-    analysis: str = "default",
-    anapole: Anapole = "standard",
-    values: Mapping[str, float] | None = None,
-    profile: Names = (),
-    fix: NuisanceValues = (),
-    engine: Engine = "compiled",
-    asimov: bool = False,
-    settings: Mapping[str, float] | None = None,
-    patch: Names = (),
-    measurement: str | None = None,
-    inject: Mapping[str, float] | None = None,
-    mask: Names = (),
     toys: int | None = None,
     seed: int | None = None,
     jobs: int | None = None,
@@ -239,10 +220,10 @@ def contour(
 
     Parameters
     ----------
-    names
-        As in `limit`.
-    parameter : sequence of two str, or str
-        The parameters on x and y; of a `Model`, which has x, that on y.
+    model
+        As in `interval`; its parameter of interest is on x.
+    other : str
+        The parameter on y; without more choices the model need not have it free.
     cl : float or sequence of float
         Confidence levels for two degrees of freedom.
     points : int
@@ -251,21 +232,13 @@ def contour(
         ``delta-chi2`` or ``feldman-cousins``, with 500 toys at each grid point by default.
     window : two pairs of float, optional
         Range of each parameter in base units, for regions that do not close.
-    analysis, anapole, values, profile, fix, engine, asimov, settings, patch, measurement, inject,
-    mask
-        As in `limit`.
     toys, seed, jobs, scheduler, checkpoint, progress
-        As in `limit`.
-
-    Returns
-    -------
-    nuhf.stats.contour.ContourResult
+        As in `interval`.
     """
-    pair = list(one_or_more(parameter, "parameter"))
-    if isinstance(names, Model):
-        pair = [names.poi, *(name for name in pair if name != names.poi)]
-    if len(pair) != 2 or pair[0] == pair[1]:
-        raise InputError(f"a contour takes two different parameters, given: {', '.join(pair)}")
+    wanted = one_or_more(other, "other")
+    if len(wanted) != 1:
+        raise InputError(f"other = {other!r}: a contour takes one more parameter")
+    (name,) = wanted
     levels = [cl] if isinstance(cl, int | float) else list(cl)
     for level in levels:
         threshold(number(level, "cl"))
@@ -273,35 +246,18 @@ def contour(
     made = ToyChoices(toys, seed, None, jobs, scheduler, checkpoint, progress).options(
         toys_by_default, method
     )
-    if isinstance(names, Model):
-        others = tuple(name for name in names.profiled if name != pair[1])
-        names = names if names.profiled[:1] == (pair[1],) else names.replace(
-            profiled=(pair[1], *others)
-        )  # fmt: skip
-    else:
-        profile = (pair[1], *one_or_more(profile, "profile"))
-    chosen = options(anapole, values, profile, fix, engine, asimov, None, settings, inject, mask)
-    problem = one_problem(names, pair[0], chosen, analysis, patch, measurement)
-    return region(problem, levels, whole(points, "points"), method, made, window)
+    given = model if isinstance(model, Model) else Model(built(model))
+    if name == given.poi:
+        raise InputError(f"a contour takes two different parameters, given: {name} twice")
+    if given.profiled[:1] != (name,):
+        given = given.replace(profiled=(name, *(one for one in given.profiled if one != name)))
+    return region(given.problem, levels, whole(points, "points"), method, made, window)
 
 
 @in_words
 def fit(
-    names: ModelLike,
-    parameter: str | None = None,
+    model: ModelLike,
     *,
-    analysis: str = "default",
-    anapole: Anapole = "standard",
-    values: Mapping[str, float] | None = None,
-    profile: Names = (),
-    fix: NuisanceValues = (),
-    engine: Engine = "compiled",
-    asimov: bool = False,
-    settings: Mapping[str, float] | None = None,
-    patch: Names = (),
-    measurement: str | None = None,
-    inject: Mapping[str, float] | None = None,
-    mask: Names = (),
     toys: int | None = None,
     seed: int | None = None,
     jobs: int | None = None,
@@ -313,23 +269,110 @@ def fit(
 
     Parameters
     ----------
-    names : str, Experiment, path, a sequence of them, or Model
-        As in `limit`.
-    parameter : str, optional
-        By default the strength of the SM process, ``norm_cevns`` or ``norm_eves``, with the
-        ``significance`` of its discovery.
-    analysis, anapole, values, profile, fix, engine, asimov, settings, patch, measurement, inject,
-    mask
-        As in `limit`.
+    model
+        As in `interval`. Of the strength of the SM process the result has the ``significance`` of
+        its discovery.
     toys, seed, jobs, scheduler, checkpoint, progress
-        As in `limit`.
+        As in `interval`: with ``toys`` the goodness of fit has a p-value from toys.
 
     Returns
     -------
     nuhf.stats.results.FitResult
-        ``counts`` of a process are events expected, fitted, and the error. With ``toys`` the
-        goodness of fit has a p-value from toys.
+        ``counts`` of a process are events expected, fitted, and the error.
     """
-    chosen = options(anapole, values, profile, fix, engine, asimov, None, settings, inject, mask)
-    made = ToyChoices(toys, seed, None, jobs, scheduler, checkpoint, progress)
-    return posed_fit(names, parameter, chosen, made, analysis, patch, measurement)[1]
+    made = ToyChoices(toys, seed, None, jobs, scheduler, checkpoint, progress).options(None)
+    return questions.fit(built(model), made)
+
+
+@in_words
+def ranking(model: ModelLike, *, cl: float = 0.9) -> RankingResult:
+    """Rank the nuisances by their impact on a parameter.
+
+    Parameters
+    ----------
+    model
+        As in `interval`.
+    cl : float
+        Confidence level of the interval whose ends are moved, too.
+
+    Returns
+    -------
+    nuhf.stats.ranking.RankingResult
+        Impacts on the best fit and on the ends of the interval, the statistical and systematic
+        parts of the error, groups, pulls, correlations. With ``engine="pyhf"`` the fits are
+        cabinetry's, without the ends and the parts.
+    """
+    return impacts.ranking(built(model), number(cl, "cl"))
+
+
+@in_words
+def coverage(
+    model: ModelLike,
+    *,
+    true: float,
+    cl: float = 0.9,
+    method: Method = "delta-chi2",
+    bracket: Bracket | None = None,
+    inner: int | None = None,
+    nuisances: Mapping[str, float] | None = None,
+    toys: int | None = None,
+    seed: int | None = None,
+    jobs: int | None = None,
+    scheduler: str | None = None,
+    checkpoint: str | Path | None = None,
+    progress: TextIO | None = None,
+) -> CoverageResult:
+    """Measure how often an interval contains the true value.
+
+    Parameters
+    ----------
+    model
+        As in `interval`.
+    true : float
+        True value in the base unit.
+    cl, method : float, str
+        Confidence level, and ``delta-chi2`` or ``feldman-cousins``.
+    bracket : (float, float), optional
+        Range of the parameter in base units.
+    inner : int, optional
+        Toys at most for the critical value of each toy (``feldman-cousins``; 1000).
+    nuisances : mapping, optional
+        True nuisances; the others are as fitted to the data at the true value.
+    toys, seed, jobs, scheduler, checkpoint, progress
+        As in `interval`.
+    """
+    check(cl, method)
+    if method != "feldman-cousins" and inner is not None:
+        raise InputError(f"inner: {method} takes none, feldman-cousins does")
+    made = ToyChoices(toys, seed, None, jobs, scheduler, checkpoint, progress).options(1000)
+    assert made is not None  # there is a default
+    most = 1000 if inner is None else whole(inner, "inner")
+    return measure(built(model, bracket), number(true, "true"), cl, method, made, most, nuisances)
+
+
+@in_words
+def exclusion(
+    model: ModelLike,
+    setting: str,
+    at: Sequence[float] | FloatArray,
+    *,
+    cl: float = 0.9,
+    method: Method = "delta-chi2",
+    bracket: Bracket | None = None,
+    step: Callable[[str], None] = lambda text: None,
+) -> ExclusionResult:
+    """Return intervals at values of a setting.
+
+    Parameters
+    ----------
+    model
+        As in `interval`; it has the setting at any value.
+    setting, at : str, sequence of float
+        A number of the model of a coupling, such as ``mediator_mass_mev``, and its values.
+    cl, method, bracket
+        As in `interval`.
+    step : callable
+        Is told, in words, which value comes next.
+    """
+    check(cl, method)
+    return find_exclusion(built(model, bracket), setting, at, cl, method, step)

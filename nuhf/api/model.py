@@ -2,7 +2,7 @@
 
 import copy
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
@@ -11,36 +11,37 @@ from numpy.typing import NDArray
 
 from nuhf.api.arguments import (
     Anapole,
+    Bracket,
     Engine,
     ExperimentsLike,
+    ModelLike,
     Names,
     NuisanceValues,
+    ends,
     in_words,
     names,
+    numbers,
     options,
-    renaming,
-    values,
 )
-from nuhf.api.given import experiments_of, several
-from nuhf.couplings.parameters import suggest
+from nuhf.api.given import experiments_of, files_of, several
+from nuhf.couplings.parameters import get, suggest
 from nuhf.errors import InputError
 from nuhf.likelihood.engines import Engine as FitEngine
 from nuhf.stats.expected import Rates
-from nuhf.stats.files import FileProblem, Workspaces, pose_files, read_files
+from nuhf.stats.files import FileProblem, pose_files, read_files
 from nuhf.stats.held import sizes, with_fixed
 from nuhf.stats.problem import Options, Problem, pose
 from nuhf.stats.result_base import JsonValue
-from nuhf.stats.spectra import region_spectra
+from nuhf.stats.spectra import after_fit, before_fit, region_spectra
 from nuhf.workspaces import encode
 
 if TYPE_CHECKING:
     import pyhf
 
-__all__ = ["FitParameter", "Model", "model", "open"]
+__all__ = ["FitParameter", "Model", "built", "model", "models", "open"]
 
 FloatArray = NDArray[np.float64]
 Encoding = Literal["stock", "stock-positive", "native"]
-_own_words = renaming(values="fixed", profile="profiled", fix="fixed_nuisances")
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ class Model:
     @property
     def fixed(self) -> dict[str, float]:
         """Couplings set to values in base units."""
-        return dict(self.problem.options.values)
+        return dict(self.problem.options.fixed)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -148,7 +149,7 @@ class Model:
         point = compiled.inits.copy()
         known = {p.name: p for p in self.parameters} | {p.fit_name: p for p in self.parameters}
         couplings = {c.parameter.fit_name: c.parameter for c in self.problem.description.couplings}
-        for name, value in values(given, "values").items():
+        for name, value in numbers(given, "values").items():
             if name not in known:
                 allowed = [p.name for p in self.parameters]
                 raise InputError(f"no parameter '{name}' in this model; {suggest(name, allowed)}")
@@ -176,9 +177,16 @@ class Model:
         nuhf.errors.InputError
             If the model has no such parameter, or a value is outside its range.
         """
-        point, problem = self._point(values), self.problem
-        regions = {spectrum.region: spectrum for spectrum in region_spectra(problem, point)}
+        found = region_spectra(self.problem, self._point(values)) if values else before_fit(
+            self.problem
+        )  # fmt: skip
+        regions = {spectrum.region: spectrum for spectrum in found}
         return Rates(self.experiments, self.analysis, regions, dict(values or {}), self.notes)
+
+    def fitted(self) -> Rates:
+        """Return events per bin of every process at the best fit, with their uncertainty."""
+        regions = {spectrum.region: spectrum for spectrum in after_fit(self.problem)}
+        return Rates(self.experiments, self.analysis, regions, {}, self.notes)
 
     @in_words
     def twice_nll(self, values: Mapping[str, float] | None = None) -> float:
@@ -238,7 +246,6 @@ class Model:
         return self.engine.model, self.data.tolist()
 
     @in_words
-    @_own_words
     def replace(
         self,
         *,
@@ -251,20 +258,23 @@ class Model:
         mask: Names | None = None,
     ) -> "Model":
         """Return a model with some choices changed; templates are not built again."""
-        old = self.problem.options
+        old, problem = self.problem.options, self.problem
         new = options(
-            cast(Anapole, old.anapole),
-            old.values if fixed is None else fixed,
-            old.profile if profiled is None else profiled,
-            old.fix if fixed_nuisances is None else fixed_nuisances,
-            cast(Engine, old.engine),
-            old.asimov if asimov is None else asimov,
-            old.search,
-            old.settings,
-            old.inject if inject is None else inject,
-            old.mask if mask is None else mask,
+            anapole=cast(Anapole, old.anapole),
+            fixed=old.fixed if fixed is None else fixed,
+            profiled=old.profiled if profiled is None else profiled,
+            fixed_nuisances=old.fixed_nuisances if fixed_nuisances is None else fixed_nuisances,
+            engine=cast(Engine, old.engine),
+            asimov=old.asimov if asimov is None else asimov,
+            bracket=old.bracket,
+            settings=old.settings,
+            inject=old.inject if inject is None else inject,
+            mask=old.mask if mask is None else mask,
         )
-        return Model(reposed(self.problem, self.poi if poi is None else poi, new))
+        wanted = self.poi if poi is None else poi
+        if isinstance(problem, FileProblem):
+            return Model(pose_files(problem.source, wanted, new))
+        return Model(pose(problem.experiments, wanted, new))
 
     def __repr__(self) -> str:
         return f"<Model of {', '.join(self.experiments)}: {self.poi}>"
@@ -285,30 +295,80 @@ class Model:
         return f"<pre>{html.escape(str(self))}</pre>"
 
 
-def reposed(problem: Problem, poi: str, chosen: Options) -> Problem:
-    """Return the same experiments or files with another parameter of interest or options."""
-    if isinstance(problem, FileProblem):
-        return pose_files(problem.source, poi, chosen)
-    return pose(problem.experiments, poi, chosen)
+def built(given: ModelLike, bracket: Bracket | None = None) -> Problem:
+    """Return what fits work with: of a `Model`, or of what `model` or `open` makes one of.
 
-
-def ranged(problem: Problem, search: tuple[float, float] | None) -> Problem:
-    """Return a problem whose parameter of interest is looked for in a range only."""
-    if search is None:
+    With a ``bracket`` the parameter of interest is looked for in that range only.
+    """
+    if not isinstance(given, Model):
+        (given,) = models(given, (None,), Options())
+    problem, chosen = given.problem, ends(bracket, "bracket")
+    if chosen is None:
         return problem
+    ranged = replace(problem.options, bracket=chosen)
     if isinstance(problem, FileProblem):  # a range may widen the bounds of the file
-        return pose_files(
-            problem.source, problem.parameter.fit_name, replace(problem.options, search=search)
+        return pose_files(problem.source, problem.parameter.fit_name, ranged)
+    return replace(problem, options=ranged)
+
+
+def models(
+    given: ExperimentsLike,
+    pois: Sequence[str | None],
+    chosen: Options,
+    analysis: str = "default",
+    patch: Names = (),
+    measurement: str | None = None,
+) -> list[Model]:
+    """Return a model per parameter of interest; None is that of the file, or the SM strength.
+
+    Without any there is one for each parameter that the analyses name.
+    """
+    twice = [name for name in pois if pois.count(name) > 1]
+    if twice:
+        raise InputError(f"poi: {twice[0]} is given twice")
+    files = files_of(several(given))
+    if files is not None and analysis != "default":
+        raise InputError(f"analysis = {analysis}: analyses are of experiments, not of files")
+    if files is None and (patch or measurement):
+        raise InputError("a patch and a measurement are of workspace files, not of experiments")
+    found = experiments_of(given, analysis) if files is None else []
+    if not pois and files is not None:
+        pois = (None,)
+    elif not pois:
+        every = dict.fromkeys(name for one in found for name in one.parameters)
+        pois = [name for name in every if name not in chosen.fixed]
+        if not pois:
+            raise InputError(f"every parameter is set to a value: {', '.join(every)}")
+    if chosen.bracket is not None and len(pois) > 1:
+        raise InputError(
+            f"bracket: it is for one parameter, and here are {len(pois)}: "
+            f"{', '.join(str(name) for name in pois)}; name one with poi='NAME'"
         )
-    return replace(problem, options=replace(problem.options, search=search))
+    if files is not None:
+        source = read_files(files, names(patch, "patch"), measurement)
+        return [Model(pose_files(source, name, chosen)) for name in pois]
+    wanted = [found[0].loaded.experiment.strength if name is None else name for name in pois]
+    for name in wanted:
+        get(name)
+    measured = [one.prepared for one in found]
+    return [Model(pose(measured, name, chosen)) for name in wanted]
+
+
+def _one(poi: str | None) -> tuple[str | None]:
+    if poi is None:
+        return (None,)
+    wanted = names(poi, "poi")
+    if len(wanted) != 1:
+        raise InputError(f"poi: a model has one, given: {', '.join(wanted) or 'none'}")
+    return (wanted[0],)
 
 
 @in_words
-@_own_words
 def model(
     experiments: ExperimentsLike,
     poi: str | None = None,
     *,
+    analysis: str = "default",
     profiled: Names = (),
     fixed: Mapping[str, float] | None = None,
     fixed_nuisances: NuisanceValues = (),
@@ -327,7 +387,10 @@ def model(
         ``"coherent-csi-2021"``, ``"dresden-2:default-lindhard"`` with an analysis, the path of a
         TOML file, or what `nuhf.load` returned.
     poi : str, optional
-        Parameter of interest; by default the strength of the SM process.
+        Parameter of interest; by default the strength of the SM process, ``norm_cevns`` or
+        ``norm_eves``.
+    analysis : str
+        Analysis of the experiments that name none.
     profiled : str or sequence of str
         Other couplings left free: names, or ``charges``, ``radii``, ``moments``.
     fixed : mapping, optional
@@ -354,15 +417,13 @@ def model(
         If anything given is not allowed; the message says what is.
     """
     chosen = options(
-        anapole, fixed, profiled, fixed_nuisances, engine, asimov, None, settings, inject, mask
-    )
-    found = experiments_of(experiments)
-    wanted = found[0].loaded.experiment.strength if poi is None else names([poi], "poi")[0]
-    return Model(pose([one.prepared for one in found], wanted, chosen))
+        anapole=anapole, fixed=fixed, profiled=profiled, fixed_nuisances=fixed_nuisances,
+        engine=engine, asimov=asimov, settings=settings, inject=inject, mask=mask,
+    )  # fmt: skip
+    return models(experiments, _one(poi), chosen, analysis)[0]
 
 
 @in_words
-@_own_words
 def open(
     files: ExperimentsLike,
     poi: str | None = None,
@@ -400,8 +461,10 @@ def open(
         If something is no valid workspace.
     """
     chosen = options(
-        "standard", fixed, profiled, fixed_nuisances, engine, asimov, inject=inject, mask=mask
-    )
-    given = [one if isinstance(one, Mapping) else str(one) for one in several(files)]
-    source: Workspaces = read_files(given, names(patch, "patch"), measurement)
-    return Model(pose_files(source, None if poi is None else names([poi], "poi")[0], chosen))
+        fixed=fixed, profiled=profiled, fixed_nuisances=fixed_nuisances, engine=engine,
+        asimov=asimov, inject=inject, mask=mask,
+    )  # fmt: skip
+    return models(
+        [one if isinstance(one, Mapping) else str(one) for one in several(files)],
+        _one(poi), chosen, patch=patch, measurement=measurement,
+    )[0]  # fmt: skip

@@ -1,94 +1,39 @@
 """`nuhf.log_density`, `nuhf.posterior` and `nuhf.simulate`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nuhf.api.arguments import (
-    Anapole,
-    ModelLike,
-    Names,
-    NuisanceValues,
-    in_words,
-    options,
-)
+from nuhf.api.arguments import ModelLike, Names, in_words
 from nuhf.api.arguments import names as one_or_more
-from nuhf.api.model import Model
-from nuhf.api.posed import problems, strength
+from nuhf.api.model import Model, built
 from nuhf.bayes.posterior import posterior as sample_posterior
 from nuhf.bayes.results import Posterior
 from nuhf.bayes.simulation import Nuisances, Simulation, draw_data
-from nuhf.couplings import parameters
+from nuhf.couplings import parameters as catalogue
+from nuhf.couplings.parameters import suggest
 from nuhf.errors import InputError
 from nuhf.stats.log_density import LogDensity, of_problem
 from nuhf.stats.priors import Prior
-from nuhf.stats.problem import Problem
 
 __all__ = ["log_density", "posterior", "simulate"]
 
 FloatArray = NDArray[np.float64]
 
 
-def _problem(
-    names: ModelLike,
-    wanted: Sequence[str],
-    profile: Names,
-    analysis: str,
-    anapole: Anapole,
-    values: Mapping[str, float] | None = None,
-    fix: NuisanceValues = (),
-    asimov: bool = False,
-    settings: Mapping[str, float] | None = None,
-    patch: Names = (),
-    measurement: str | None = None,
-    inject: Mapping[str, float] | None = None,
-    mask: Names = (),
-) -> Problem:
-    """Return the problem whose couplings are those wanted and those profiled."""
-    first, rest = (wanted[:1], wanted[1:]) if wanted else ([strength(names) or ""], [])
-    free = (*rest, *one_or_more(profile, "profile"))
-    chosen = options(anapole, values, free, fix, "compiled", asimov, None, settings, inject, mask)
-    name = first[0] or None
-    if isinstance(names, Model) and not wanted:
-        name = None
-    return problems(names, name, chosen, analysis, patch, measurement)[0]
-
-
 @in_words
-def log_density(
-    names: ModelLike,
-    parameter: Names | None = None,
-    *,
-    prior: Mapping[str, Prior | str] | None = None,
-    profile: Names = (),
-    analysis: str = "default",
-    anapole: Anapole = "standard",
-    values: Mapping[str, float] | None = None,
-    fix: NuisanceValues = (),
-    asimov: bool = False,
-    settings: Mapping[str, float] | None = None,
-    patch: Names = (),
-    measurement: str | None = None,
-    inject: Mapping[str, float] | None = None,
-    mask: Names = (),
-) -> LogDensity:
+def log_density(model: ModelLike, *, prior: Mapping[str, Prior | str] | None = None) -> LogDensity:
     """Return the posterior log density of couplings and nuisances, for any sampler.
 
     Parameters
     ----------
-    names : str or sequence of str
-        Experiments, or pyhf workspaces: JSON files or their content.
-    parameter : str or sequence of str, optional
-        Free couplings (of a workspace: its parameters that get a prior). By default the strength
-        of the SM process, and the parameter of interest of a workspace.
+    model
+        What `nuhf.model` or `nuhf.open` returned: its parameter of interest and those profiled
+        (of a workspace: the parameters that get a prior) are free.
     prior : mapping, optional
         Priors by coupling: objects of `nuhf.stats.priors`, or ``flat`` (in the fit parameter, the
         default), ``flat-magnitude``, ``normal:MEAN,SD``, ``table:FILE``, in base units.
-    profile : sequence of str
-        Further free couplings, or groups of them, as in `limit`.
-    analysis, anapole, values, fix, asimov, settings, patch, measurement, inject, mask
-        As in `limit`.
 
     Returns
     -------
@@ -101,43 +46,28 @@ def log_density(
     nuhf.errors.InputError
         If anything given is not allowed; the message says what is.
     """
-    wanted = list(one_or_more(parameter, "parameter"))
-    posed = _problem(
-        names, wanted, profile, analysis, anapole, values, fix, asimov, settings, patch,
-        measurement, inject, mask,
-    )  # fmt: skip
-    return of_problem(posed, prior)
+    return of_problem(built(model), prior)
 
 
 @in_words
 def posterior(
-    names: ModelLike,
-    parameter: Names | None = None,
+    model: ModelLike,
+    parameters: Names | None = None,
     *,
     prior: Mapping[str, Prior | str] | None = None,
     cl: float = 0.9,
     draws: int = 20_000,
     seed: int = 1,
-    profile: Names = (),
-    analysis: str = "default",
-    anapole: Anapole = "standard",
-    values: Mapping[str, float] | None = None,
-    fix: NuisanceValues = (),
-    asimov: bool = False,
-    settings: Mapping[str, float] | None = None,
-    patch: Names = (),
-    measurement: str | None = None,
-    inject: Mapping[str, float] | None = None,
-    mask: Names = (),
 ) -> Posterior:
     """Return the posterior of one or several couplings, by importance sampling.
 
     Parameters
     ----------
-    names, parameter, prior, profile, analysis, anapole, values, fix, asimov, settings, patch, \
-measurement, inject, mask
-        As in `log_density`. The couplings in ``parameter`` each get a marginal density and a
-        region of highest density; those of ``profile`` are free and integrated out.
+    model, prior
+        As in `log_density`.
+    parameters : str or sequence of str, optional
+        Free couplings that each get a marginal density and a region of highest density, by default
+        the parameter of interest; the others are integrated out.
     cl : float
         Probability of the regions of highest density.
     draws, seed : int
@@ -155,32 +85,29 @@ measurement, inject, mask
         If the Pareto k-hat of the weights is above 0.7, or a mode is missing: then give
         `log_density` to a sampler.
     """
-    density = log_density(
-        names, parameter, prior=prior, profile=profile, analysis=analysis, anapole=anapole,
-        values=values, fix=fix, asimov=asimov, settings=settings, patch=patch,
-        measurement=measurement, inject=inject, mask=mask,
-    )  # fmt: skip
-    wanted = list(one_or_more(parameter, "parameter"))
+    density = log_density(model, prior=prior)
     axes = {axis.name: axis for axis in density.axes}
-    couplings = [axes[name] for name in wanted] or [density.axes[0]]
-    return sample_posterior(density, couplings, cl, draws, seed)
+    wanted = one_or_more(parameters, "parameters") or [density.axes[0].name]
+    for name in wanted:
+        if name not in axes:
+            raise InputError(f"parameters: '{name}' is not free; {suggest(name, axes)}")
+    return sample_posterior(density, [axes[name] for name in wanted], cl, draws, seed)
 
 
 def _simulated(
-    names: ModelLike,
-    given: Mapping[str, float | FloatArray],
-    analysis: str,
-    anapole: Anapole,
-    settings: Mapping[str, float] | None,
+    model: ModelLike, given: Mapping[str, float | FloatArray]
 ) -> tuple[LogDensity, tuple[str, ...]]:
     """Model of a simulation with the couplings that have values, and what must be told of it."""
     for name, value in given.items():
         ends = np.ravel(value)
         if not np.isfinite(ends).all():
             raise InputError(f"{name}: true values must be finite")
-        for end in (ends.min(), ends.max()) if name in parameters.PARAMETERS and ends.size else ():
-            parameters.check_values({name: float(end)})
-    problem = _problem(names, list(given), (), analysis, anapole, settings=settings)
+        for end in (ends.min(), ends.max()) if name in catalogue.PARAMETERS and ends.size else ():
+            catalogue.check_values({name: float(end)})
+    wanted, made = tuple(given), model if isinstance(model, Model) else Model(built(model))
+    if wanted and wanted != (made.poi, *made.profiled):
+        made = made.replace(poi=wanted[0], profiled=wanted[1:])
+    problem = made.problem
     return of_problem(problem), tuple(
         f"region {c.name} is Gaussian: its counts are pseudo-counts, {c.observed[0]:g} where the "
         "expectation is what was measured"
@@ -191,22 +118,19 @@ def _simulated(
 
 @in_words
 def simulate(
-    names: ModelLike,
+    model: ModelLike,
     values: Mapping[str, float | FloatArray] | None = None,
     number: int = 1000,
     seed: int = 1,
     *,
     nuisances: Nuisances = "drawn",
-    analysis: str = "default",
-    anapole: Anapole = "standard",
-    settings: Mapping[str, float] | None = None,
 ) -> Simulation:
     """Simulate data sets.
 
     Parameters
     ----------
-    names : str or sequence of str
-        Experiments, or pyhf workspaces: JSON files or their content.
+    model
+        What `nuhf.model` or `nuhf.open` returned, or the name of an experiment, or a file.
     values : mapping, optional
         True couplings in base units, each one value or an array (number,); all others are at the
         SM. Of a workspace, values of its parameters.
@@ -217,8 +141,6 @@ def simulate(
         auxiliary data stay as measured: pairs of parameters and data from the joint distribution
         that simulation-based inference learns from. ``fixed``: nuisances are nominal and the
         auxiliary data are drawn about them: repetitions of the experiment.
-    analysis, anapole, settings
-        As in `limit`.
 
     Returns
     -------
@@ -232,7 +154,7 @@ def simulate(
         If a bin expects clearly fewer than zero events.
     """
     given = dict(values or {})
-    density, notes = _simulated(names, given, analysis, anapole, settings)
+    density, notes = _simulated(model, given)
     counts, auxiliary, truth, more = draw_data(density, given, number, seed, nuisances)
     for axis in density.axes:
         truth[:, axis.index] = axis.from_fit(truth[:, axis.index])

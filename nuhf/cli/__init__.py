@@ -145,13 +145,15 @@ def _with_options(message: str) -> str:
     """Put the options where the library names its arguments."""
     from nuhf.api.arguments import in_front
 
-    same = ("analysis", "profile", "fix", "engine", "asimov", "patch", "measurement", "toys",
+    same = ("analysis", "engine", "asimov", "patch", "measurement", "toys",
             "seed", "points", "jobs", "scheduler", "checkpoint", "inner", "true", "cl", "method",
-            "hepdata", "encoding", "decorrelate", "correlate", "poi", "anapole", "inject",
+            "hepdata", "encoding", "decorrelate", "correlate", "anapole", "inject",
             "mask")  # fmt: skip
     words = {name: f"--{name} " for name in same}
-    words |= {"search": "--range ", "values": "--set ", "settings": "--setting ",
-              "parameter": "-p ", "nuisances": "--nuisance "}  # fmt: skip
+    words |= {"bracket": "--range ", "brackets": "--range ", "fixed": "--set ",
+              "settings": "--setting ", "profiled": "--profile ", "fixed_nuisances": "--fix ",
+              "parameters": "-p ", "nuisances": "--nuisance "}  # fmt: skip
+    words["poi"] = "--poi " if sys.argv[1:2] == ["combine"] else "-p "
     # a pair is two words there
     return re.sub(r"^(--range [^,:]+), ", r"\1 ", in_front(message, words))
 

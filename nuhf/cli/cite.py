@@ -38,7 +38,7 @@ def cite(
     """
     from nuhf import resources
     from nuhf.api.given import prepared_of
-    from nuhf.api.posed import check
+    from nuhf.api.toys import check
     from nuhf.errors import InputError
     from nuhf.report import cite as citing
     from nuhf.report import sources

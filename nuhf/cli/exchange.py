@@ -32,7 +32,7 @@ def _print_notes(notes: tuple[str, ...]) -> None:
 @click.option("-p", "--parameter", "parameter", multiple=True, required=True,
               shell_complete=options.complete_parameter,
               help="Axis of the grid; give two for a grid in two parameters.")  # fmt: skip
-@click.option("--range", "search", nargs=2, type=float, multiple=True, metavar="LO HI",
+@click.option("--range", "brackets", nargs=2, type=float, multiple=True, metavar="LO HI",
               help="Range of the parameter in base units, one per -p. Default: the 90 % CL "
                    "interval and half its width on both sides.")  # fmt: skip
 @click.option("--points", type=int, multiple=True, default=(41,), show_default=True,
@@ -50,7 +50,7 @@ def _print_notes(notes: tuple[str, ...]) -> None:
 def patchset(
     experiments: tuple[str, ...],
     parameter: tuple[str, ...],
-    search: tuple[tuple[float, float], ...],
+    brackets: tuple[tuple[float, float], ...],
     points: tuple[int, ...],
     over: str | None,
     between: tuple[float, float],
@@ -80,8 +80,8 @@ def patchset(
     for folder, numeric in places.items():
         with progress.shown("patchset"):
             grid = exchange.patchset(
-                experiments, parameter, search=search, points=points, hepdata=hepdata,
-                values=options.parse_values(settings), settings=numeric, **chosen,
+                experiments, parameter, brackets=brackets, points=points, hepdata=hepdata,
+                fixed=options.parse_values(settings), settings=numeric, **chosen,
             )  # fmt: skip
         _write_grid(folder, grid)
 
@@ -140,7 +140,7 @@ def publish(
     with progress.shown("publish"):
         found = exchange.publication(
             experiment, parameter or None, points=points, cl=cl, hepdata=hepdata,
-            values=options.parse_values(settings),
+            fixed=options.parse_values(settings),
             settings=options.parse_numbers(numbers), **chosen,
         )  # fmt: skip
     files = {**found.archives(), **submission.beside(found)}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from nuhf.cli import options, progress
+from nuhf.errors import InputError
 
 if TYPE_CHECKING:
     from nuhf.api.arguments import Method
@@ -35,15 +36,16 @@ def fit(
 
     Example:  nuhf fit coherent-csi-2021 -o fit
     """
-    from nuhf.api.posed import posed_fit
+    import nuhf
 
-    asked = options.posing(chosen)
-    with progress.shown("fit", enabled=asked["toys"].toys is None):
-        problem, found = posed_fit(experiments, parameter, **asked)
+    toys = options.toy_choices(chosen)
+    with progress.shown("fit", enabled=toys["toys"] is None):
+        (model,) = options.models(experiments, [parameter], **chosen)
+        found = nuhf.fit(model, **toys)
     if output is not None:
         from nuhf.cli import artefacts
 
-        artefacts.write_fit(output, problem, found)
+        artefacts.write_fit(output, model.problem, found)
     options.show(found, None, as_json)
 
 
@@ -60,14 +62,14 @@ def fit(
                    "Feldman-Cousins with toys (2000 by default).")  # fmt: skip
 @click.option("--points", type=int, show_default="40",
               help="Values that feldman-cousins tests before it refines the ends.")  # fmt: skip
-@options.search
+@options.bracket
 @options.common
 @options.toys
 @options.as_json
 @click.option("-o", "--output", type=click.Path(path_type=Path),
               callback=options.files_only,
-              help="Folder for limits.json, limits.csv, profiles.png, spectrum.png and "
-                   "the workspaces.")  # fmt: skip
+              help="Folder for limits.json, limits.csv, limits.tex, profiles.png, "
+                   "spectrum.png and the workspaces.")  # fmt: skip
 def limit(
     experiments: tuple[str, ...],
     parameter: tuple[str, ...],
@@ -82,18 +84,25 @@ def limit(
 
     Example:  nuhf limit coherent-csi-2021 -p qnu_mumu -p munu_mu
     """
-    from nuhf.api.posed import posed_limits
+    import nuhf
+    from nuhf.api.toys import check
     from nuhf.stats.results import Limits
 
-    asked = options.posing(chosen, points)
-    quick = asked["toys"].toys is None and method != "feldman-cousins"
+    check(cl, method)
+    toys = options.toy_choices(chosen)
+    quick = toys["toys"] is None and method != "feldman-cousins"
     with progress.shown("limit", enabled=quick):
-        posed = posed_limits(experiments, parameter or None, cl, method, **asked)
+        models = options.models(experiments, parameter, **chosen)
+        if toys["checkpoint"] is not None and len(models) > 1:
+            raise InputError("checkpoint: it is for one parameter; name one")
+        found = Limits(
+            nuhf.interval(model, cl=cl, method=method, points=points, **toys) for model in models
+        )
     if output is not None:
         from nuhf.cli import artefacts
 
-        artefacts.write_limits(output, posed)
-    options.show(Limits(result for _, result in posed), None, as_json)
+        artefacts.write_limits(output, [model.problem for model in models], found)
+    options.show(found, None, as_json)
 
 
 @options.command()
@@ -121,7 +130,7 @@ def limit(
     help="First and last value of --over, at equal ratios.",
 )
 @options.confidence
-@options.search
+@options.bracket
 @options.common
 @options.as_json
 @options.figure
@@ -146,18 +155,16 @@ def scan(
     import nuhf
     from nuhf.cli import artefacts
 
-    keywords = options.keywords(**chosen)
     options.one_stdout(output, as_json)
-    if over is not None:
-        number = 31 if points is None else points
-        _exclusion(experiments, parameter, over, between, number, cl, as_json, output, keywords)
-        return
     with progress.shown("scan"):
-        found = nuhf.scan(
-            experiments, parameter, points=121 if points is None else points, cl=cl, **keywords
-        )
+        if over is not None:
+            number = 31 if points is None else points
+            _exclusion(experiments, parameter, over, between, number, cl, as_json, output, chosen)
+            return
+        (model,) = options.models(experiments, [parameter], **chosen)
+        found = nuhf.scan(model, points=121 if points is None else points, cl=cl)
     if output is not None:
-        artefacts.write_scan(output, found, cl)
+        artefacts.write_figures(output, found.commented_csv(), lambda: {"": found.plot(cl=cl)})
     options.show(found, output, as_json)
 
 
@@ -170,19 +177,21 @@ def _exclusion(
     cl: float,
     as_json: bool,
     output: Path | None,
-    keywords: dict[str, Any],
+    chosen: dict[str, Any],
 ) -> None:
     """Print, write or draw the intervals of a parameter as a function of a setting."""
     import nuhf
     from nuhf.cli import artefacts
     from nuhf.exclusions import spaced
 
-    with progress.shown("scan"):
-        found = nuhf.exclusion(
-            experiments, parameter, over, spaced(*between, points), cl=cl, **keywords
-        )
+    values = spaced(*between, points)
+    if over in (setting.partition("=")[0] for setting in chosen["numbers"]):
+        raise InputError(f"--over {over}: it is varied, and set by --setting: do one")
+    chosen["numbers"] += (f"{over}={values[0]}",)
+    (model,) = options.models(experiments, [parameter], **chosen)
+    found = nuhf.exclusion(model, over, values, cl=cl)
     if output is not None:
-        artefacts.write_exclusion(output, found)
+        artefacts.write_figures(output, found.commented_csv(), lambda: {"": found.plot()})
     options.show(found, output, as_json)
 
 
@@ -226,15 +235,19 @@ def contour(
     import nuhf
     from nuhf.cli import artefacts
 
-    keywords = options.toy_keywords(chosen)
+    toys = options.toy_choices(chosen)
     options.one_stdout(output, as_json)
+    if len(parameter) != 2 or parameter[0] == parameter[1]:
+        raise InputError(f"-p: a contour takes two different parameters: {', '.join(parameter)}")
+    chosen["profile"] = (parameter[1], *chosen["profile"])
     with progress.shown("contour", enabled=method != "feldman-cousins"):
+        (model,) = options.models(experiments, parameter[:1], **chosen)
         found = nuhf.contour(
-            experiments, parameter, cl=cl, points=points, method=method,
-            window=(window[:2], window[2:]) if window else None, **keywords,
+            model, parameter[1], cl=cl, points=points, method=method,
+            window=(window[:2], window[2:]) if window else None, **toys,
         )  # fmt: skip
     if output is not None:
-        artefacts.write_contour(output, found)
+        artefacts.write_figures(output, found.commented_csv(), lambda: {"": found.plot()})
     options.show(found, output, as_json)
 
 
@@ -257,7 +270,7 @@ def contour(
 @click.option("--inner", type=click.IntRange(100), show_default="1000",
               help="Toys at most for each toy's critical value (feldman-cousins).")  # fmt: skip
 @options.confidence
-@options.search
+@options.bracket
 @options.common
 @options.toys
 @options.as_json
@@ -278,14 +291,10 @@ def coverage(
     """
     import nuhf
 
+    toys = options.toy_choices(chosen)
+    (model,) = options.models(experiments, [parameter], **chosen)
     found = nuhf.coverage(
-        experiments,
-        parameter,
-        true=true,
-        cl=cl,
-        method=method,
-        inner=inner,
-        nuisances=options.parse_nuisances(nuisances),
-        **options.toy_keywords(chosen),
-    )
+        model, true=true, cl=cl, method=method, inner=inner,
+        nuisances=options.parse_nuisances(nuisances), **toys,
+    )  # fmt: skip
     options.show(found, None, as_json)

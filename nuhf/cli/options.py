@@ -2,19 +2,20 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from nuhf.errors import InputError
 
 if TYPE_CHECKING:
-    from nuhf.api.arguments import Anapole
+    from nuhf.api.model import Model
     from nuhf.stats.result_base import Result
 
 __all__ = [
     "Command",
     "analysis",
+    "bracket",
     "command",
     "common",
     "compiled_only",
@@ -25,8 +26,8 @@ __all__ = [
     "experiments",
     "figure",
     "files_only",
-    "keywords",
     "model_options",
+    "models",
     "notes",
     "one_stdout",
     "parse_injected",
@@ -34,11 +35,9 @@ __all__ = [
     "parse_numbers",
     "parse_values",
     "patched",
-    "posing",
     "say",
-    "search",
     "show",
-    "toy_keywords",
+    "toy_choices",
     "toys",
     "write",
 ]
@@ -167,8 +166,8 @@ common: Decorator = _stack(
     *_source,
 )  # fmt: skip
 
-search: Decorator = click.option(
-    "--range", "search", nargs=2, type=float, metavar="LO HI",
+bracket: Decorator = click.option(
+    "--range", "bracket", nargs=2, type=float, metavar="LO HI",
     help="Range of the one parameter in base units; found from the model by default.",
 )  # fmt: skip
 
@@ -187,31 +186,11 @@ toys: Decorator = _stack(
 _TOYS = ("toys", "seed", "jobs", "scheduler", "checkpoint")
 
 
-def toy_keywords(chosen: dict[str, Any]) -> dict[str, Any]:
-    """Turn the common options and those of toys into keywords of the public functions."""
+def toy_choices(chosen: dict[str, Any]) -> dict[str, Any]:
+    """Take the options of toys out of the common ones, as keywords of the public functions."""
     import sys
 
-    toys = {name: chosen.pop(name) for name in _TOYS}
-    given = keywords(**chosen)
-    if "search" not in chosen:
-        given.pop("search")
-    return given | toys | {"progress": sys.stderr}
-
-
-def posing(chosen: dict[str, Any], points: int | None = None) -> dict[str, Any]:
-    """Return the common options as arguments of `nuhf.api.posed`, after experiments and such."""
-    import sys
-
-    from nuhf.api.arguments import options
-    from nuhf.api.posed import ToyChoices
-
-    toys = {name: chosen.pop(name, None) for name in _TOYS}
-    given = keywords(**chosen)
-    return {
-        "toys": ToyChoices(**toys, points=points, progress=sys.stderr),
-        **{name: given.pop(name) for name in ("analysis", "patch", "measurement")},
-        "chosen": options(values_=given.pop("values"), **given),
-    }
+    return {name: chosen.pop(name) for name in _TOYS} | {"progress": sys.stderr}
 
 
 confidence: Decorator = click.option(
@@ -310,37 +289,41 @@ def _parse(
     return found
 
 
-def keywords(
+def models(
+    experiments: Sequence[str],
+    pois: Sequence[str | None],
     analysis: str,
-    anapole: "Anapole",
+    anapole: str,
     settings: tuple[str, ...],
-    profile: tuple[str, ...],
-    fix: tuple[str, ...],
-    engine: str,
-    asimov: bool,
-    search: tuple[float, float] | None = None,
     numbers: tuple[str, ...] = (),
+    profile: tuple[str, ...] = (),
+    fix: tuple[str, ...] = (),
+    engine: str = "compiled",
+    asimov: bool = False,
+    bracket: tuple[float, float] | None = None,
     inject: tuple[str, ...] = (),
     mask: tuple[str, ...] = (),
     patch: tuple[str, ...] = (),
     measurement: str | None = None,
-) -> dict[str, Any]:
-    """Turn the common options into keywords of the functions in `nuhf.api`."""
-    return {
-        "analysis": analysis,
-        "anapole": anapole,
-        "values": parse_values(settings),
-        "profile": profile,
-        "fix": fix,
-        "search": search,
-        "engine": engine,
-        "asimov": asimov,
-        "settings": parse_numbers(numbers),
-        "inject": parse_injected(inject),
-        "mask": mask,
-        "patch": patch,
-        "measurement": measurement,
-    }
+) -> "list[Model]":
+    """Build the models that the common options describe, one per parameter of interest."""
+    from nuhf.api import model
+    from nuhf.api.arguments import Anapole, Engine
+    from nuhf.api.arguments import options as checked
+
+    chosen = checked(
+        anapole=cast("Anapole", anapole),
+        fixed=parse_values(settings),
+        profiled=profile,
+        fixed_nuisances=fix,
+        engine=cast("Engine", engine),
+        asimov=asimov,
+        bracket=bracket,
+        settings=parse_numbers(numbers),
+        inject=parse_injected(inject),
+        mask=mask,
+    )
+    return model.models(list(experiments), pois, chosen, analysis, patch, measurement)
 
 
 def write(path: Path | None, text: str, said: str = "") -> None:

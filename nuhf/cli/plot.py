@@ -36,7 +36,7 @@ def plot(
     Example:  nuhf plot khan2023 fig5 -o fig5.png
     """
     from nuhf import resources
-    from nuhf.api.posed import problems, strength
+    from nuhf.api.model import model
     from nuhf.cli import artefacts
     from nuhf.couplings import parameters
     from nuhf.errors import InputError
@@ -66,7 +66,7 @@ def plot(
         hint = parameters.suggest(figure, _SPECTRA) if figure else ", ".join(_SPECTRA)
         raise InputError(f"{subject} {asked}{hint}")
     path = output or Path(f"{Path(subject).stem}-{figure}.png")
-    (problem,) = problems(subject, strength(subject), analysis=analysis)
+    problem = model(subject, analysis=analysis).problem
     _write(path, *artefacts.spectrum(problem, figure == "postfit"))
 
 
@@ -104,11 +104,12 @@ def _summary(figure: str | None, analysis: str, output: Path | None, as_json: bo
     from nuhf.cli import progress
     from nuhf.errors import InputError
     from nuhf.papers.overview import overview
+    from nuhf.parallel import cores
 
     if figure is not None or analysis != "default":
         raise InputError("summary is one figure, with the analysis default of every experiment")
     with progress.shown("summary") as step:
-        found = overview(step=step)
+        found = overview(step=step, jobs=cores())
     if as_json:
         click.echo(resources.dump_record(found.to_json()))
     if output is not None or not as_json:

@@ -1,7 +1,7 @@
 """``nuhf posterior`` and ``nuhf simulate``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,7 +10,6 @@ from nuhf.cli import options, progress
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from nuhf.api.arguments import Anapole
     from nuhf.bayes.results import Posterior
     from nuhf.bayes.simulation import Nuisances
 
@@ -46,20 +45,10 @@ def posterior(
     cl: float,
     draws: int,
     seed: int,
-    analysis: str,
-    anapole: "Anapole",
-    settings: tuple[str, ...],
-    numbers: tuple[str, ...],
-    profile: tuple[str, ...],
-    fix: tuple[str, ...],
-    asimov: bool,
-    inject: tuple[str, ...],
-    mask: tuple[str, ...],
-    patch: tuple[str, ...],
-    measurement: str | None,
     save_draws: Path | None,
     as_json: bool,
     output: Path | None,
+    **chosen: Any,
 ) -> None:
     """Sample the posterior of couplings: highest-density regions, modes, effective size.
 
@@ -72,13 +61,11 @@ def posterior(
 
     options.one_stdout(output, as_json)
     with progress.shown("posterior"):
+        chosen["profile"] = (*parameter[1:], *chosen["profile"])
+        (model,) = options.models(experiments, parameter[:1] or [None], **chosen)
         found = nuhf.posterior(
-            list(experiments), list(parameter) or None, prior=_priors(priors), cl=cl, draws=draws,
-            seed=seed, profile=profile, analysis=analysis, anapole=anapole,
-            values=options.parse_values(settings), fix=fix, asimov=asimov,
-            settings=options.parse_numbers(numbers), patch=patch, measurement=measurement,
-            inject=options.parse_injected(inject), mask=mask,
-        )  # fmt: skip
+            model, parameter or None, prior=_priors(priors), cl=cl, draws=draws, seed=seed
+        )
     if output is not None:
         from nuhf.cli import artefacts
 
@@ -122,11 +109,9 @@ def simulate(
     number: int,
     seed: int,
     nuisances: "Nuisances",
-    analysis: str,
-    anapole: "Anapole",
     settings: tuple[str, ...],
-    numbers: tuple[str, ...],
     output: Path,
+    **chosen: Any,
 ) -> None:
     """Simulate data sets at the SM, or at the couplings given with --set.
 
@@ -137,11 +122,10 @@ def simulate(
     import nuhf
 
     with progress.shown("simulate"):
-        found = nuhf.simulate(
-            list(experiments), options.parse_nuisances(settings), number, seed,
-            nuisances=nuisances, analysis=analysis, anapole=anapole,
-            settings=options.parse_numbers(numbers),
-        )  # fmt: skip
+        values = options.parse_nuisances(settings)
+        chosen["profile"] = tuple(values)[1:]
+        (model,) = options.models(experiments, [*values, None][:1], settings=(), **chosen)
+        found = nuhf.simulate(model, values, number, seed, nuisances=nuisances)
     if str(output) == "-":
         click.echo(found.to_csv(), nl=False)
         return

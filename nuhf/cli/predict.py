@@ -86,7 +86,7 @@ def templates(experiment: str, analysis: str, output: Path | None) -> None:
               metavar="stock|stock-positive|native|hs3",
               help="stock: read by plain pyhf; stock-positive: no sample has a negative bin; "
                    "native: exact, read by nuhf; hs3: exact, HS3 instead of pyhf.")  # fmt: skip
-@options.search
+@options.bracket
 @options.output
 def workspace(
     experiments: tuple[str, ...],
@@ -96,7 +96,7 @@ def workspace(
     settings: tuple[str, ...],
     numbers: tuple[str, ...],
     encoding: str,
-    search: tuple[float, float] | None,
+    bracket: tuple[float, float] | None,
     output: Path | None,
 ) -> None:
     """Write the pyhf workspace of one or more parameters (stdout without -o).
@@ -109,10 +109,10 @@ def workspace(
         experiments,
         parameter,
         encoding=encoding,
-        search=search,
+        bracket=bracket,
         analysis=analysis,
         anapole=anapole,
-        values=options.parse_values(settings),
+        fixed=options.parse_values(settings),
         settings=options.parse_numbers(numbers),
     )
     options.write(output, resources.dump_json(spec) + "\n", said=f"POI {_poi(spec)}")

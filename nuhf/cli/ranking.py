@@ -41,10 +41,9 @@ def ranking(
     from nuhf.cli import artefacts
 
     options.one_stdout(output, as_json)
-    keywords = options.keywords(**chosen)
-    keywords.pop("search")
     with progress.shown("ranking"):
-        found = nuhf.ranking(experiments, parameter, cl=cl, **keywords)
+        (model,) = options.models(experiments, [parameter], **chosen)
+        found = nuhf.ranking(model, cl=cl)
     if output is not None:
         artefacts.write_figures(
             output,

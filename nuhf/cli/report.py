@@ -44,6 +44,7 @@ def report(
     from nuhf.api.given import files_of
     from nuhf.cli import progress
     from nuhf.errors import InputError
+    from nuhf.parallel import cores
     from nuhf.report import html
     from nuhf.stats.files import read_files
 
@@ -57,6 +58,8 @@ def report(
             source = read_files(files, patch, measurement)
             page = html.report_files(source, parameter, cl=cl, written=today, step=step)
         else:
-            page = html.report(experiments, analysis=analysis, cl=cl, written=today, step=step)
+            page = html.report(
+                experiments, analysis=analysis, cl=cl, written=today, step=step, jobs=cores()
+            )
     resources.write_text(output, page)
     options.say(output)

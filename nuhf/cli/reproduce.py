@@ -33,11 +33,12 @@ def reproduce(paper: str, as_json: bool, output: Path | None) -> None:
     from nuhf import resources
     from nuhf.errors import InputError, ModelError
     from nuhf.papers import reproduced
+    from nuhf.parallel import cores
 
     if output is not None and output.suffix not in (".md", ".csv", ".json"):
         raise InputError(f"{output}: name a page (.md), a table (.csv) or JSON (.json)")
     with progress.shown(f"reproduce {paper}") as step:
-        found = nuhf.reproduce(paper, step=step)
+        found = nuhf.reproduce(paper, step=step, jobs=cores())
     content = resources.dump_record(
         {"rows": [c.to_json() for c in found], "verdicts": reproduced.shares(found)}
     )

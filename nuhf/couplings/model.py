@@ -154,7 +154,7 @@ class Group:
     Attributes
     ----------
     name : str
-        As in ``profile="charges"``.
+        As in ``profiled="charges"``.
     title : str
         Heading.
     order : int

@@ -74,8 +74,8 @@ class Bench:
             raise InputError("no key 'experiment', neither on the curve nor on its figure")
         options = Options(
             anapole=choice.convention or "standard",
-            values=dict(choice.values or {}),
-            profile=(*more, *(choice.profile or ())),
+            fixed=dict(choice.values or {}),
+            profiled=(*more, *(choice.profile or ())),
         )
         experiments = self.prepared(choice.experiment, choice.analysis or "default")
         return pose(experiments, interest, options)

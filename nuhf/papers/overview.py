@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from matplotlib.figure import Figure
@@ -15,6 +16,7 @@ from nuhf.experiments.data import Asimov
 from nuhf.experiments.prepare import prepare
 from nuhf.experiments.region import Prepared
 from nuhf.inputs import Inputs
+from nuhf.parallel import on_cores
 from nuhf.plots.summary import Bound, panel_order, summary
 from nuhf.rates.signal import acts_on
 from nuhf.stats.problem import Options, pose
@@ -44,6 +46,8 @@ COUPLINGS: Final = tuple(
 """Moments, charges, radii; of each kind those of one flavour before those of two."""
 
 Step = Callable[[str], None]
+_Task = tuple[str, str, str, tuple[str, ...]]
+"""Parameter, label, role and experiments of a fit."""
 
 
 @dataclass(frozen=True)
@@ -175,7 +179,9 @@ def read_literature() -> list[Entry]:
     return found
 
 
-def overview(couplings: Sequence[str] = COUPLINGS, step: Step = lambda text: None) -> Overview:
+def overview(
+    couplings: Sequence[str] = COUPLINGS, step: Step = lambda text: None, jobs: int = 1
+) -> Overview:
     """Fit every coupling alone, the others at zero, with the analysis ``default``.
 
     Each experiment on which a coupling has an effect, then all with data together, equal nuisance
@@ -189,6 +195,8 @@ def overview(couplings: Sequence[str] = COUPLINGS, step: Step = lambda text: Non
         Moments, charges or radii.
     step : callable
         Is told what comes next.
+    jobs : int
+        Processes.
 
     Raises
     ------
@@ -200,14 +208,18 @@ def overview(couplings: Sequence[str] = COUPLINGS, step: Step = lambda text: Non
         if not one.group.pictured:
             raise InputError(f"{one.name} is none of {', '.join(COUPLINGS)}")
     step("templates")
-    experiments = [prepare(load(name)) for name in list_experiments()]
+    experiments = [_prepared(name) for name in list_experiments()]
     quoted = read_literature()
-    entries: list[Entry] = []
-    for parameter in chosen:
-        step(parameter.name)
-        entries += _fits(parameter, experiments)
-        entries += [entry for entry in quoted if entry.parameter == parameter.name]
+    tasks = [task for parameter in chosen for task in _tasks(parameter, experiments)]
+    fitted = on_cores(_fit, tasks, step, lambda task: f"{task[0]}, {task[1]}", jobs)
+    every = [*fitted, *quoted]
+    entries = [e for parameter in chosen for e in every if e.parameter == parameter.name]
     return Overview(tuple(entries), _notes(experiments, quoted))
+
+
+@lru_cache(maxsize=64)
+def _prepared(name: str) -> Prepared:
+    return prepare(load(name))
 
 
 def _is_future(one: Prepared) -> bool:
@@ -222,7 +234,7 @@ def _shares_events(one: Prepared) -> bool:
     return bool(one.loaded.experiment.contained_in or one.loaded.experiment.may_share)
 
 
-def _fits(parameter: Parameter, experiments: Sequence[Prepared]) -> list[Entry]:
+def _tasks(parameter: Parameter, experiments: Sequence[Prepared]) -> list[_Task]:
     seen = [e for e in experiments if any(acts_on(parameter, t) for t in e.templates)]
     if parameter.group.name != "radii":
         # moments and charges grow towards small recoils: from one number, their bounds would
@@ -230,18 +242,19 @@ def _fits(parameter: Parameter, experiments: Sequence[Prepared]) -> list[Entry]:
         seen = [e for e in seen if not _is_one_number(e)]
     real = [e for e in seen if not _is_future(e)]
     together = [e for e in real if not _shares_events(e)]
-    found = [_fit(parameter, [one], one.name, "ours") for one in real]
+    name = parameter.name
+    found: list[_Task] = [(name, one.name, "ours", (one.name,)) for one in real]
     if len(together) > 1:
-        found.append(_fit(parameter, together, COMBINED, "combined"))
-    return found + [_fit(parameter, [one], one.name, "future") for one in seen if _is_future(one)]
+        found.append((name, COMBINED, "combined", tuple(one.name for one in together)))
+    return [*found, *((name, e.name, "future", (e.name,)) for e in seen if _is_future(e))]
 
 
-def _fit(parameter: Parameter, experiments: Sequence[Prepared], label: str, role: str) -> Entry:
-    names = tuple(one.name for one in experiments)
-    failure = ""
+def _fit(task: _Task) -> Entry:
+    name, label, role, names = task
+    parameter, failure = parameters.get(name), ""
     intervals: tuple[tuple[float, float], ...] = ()
     try:
-        problem = pose(experiments, parameter.name, Options())
+        problem = pose([_prepared(one) for one in names], name, Options())
         intervals = questions.limit(problem, _CL, "delta-chi2").intervals
     except FitError as error:
         failure = str(error)

@@ -4,6 +4,7 @@ import csv
 import io
 import textwrap
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import groupby
 from typing import Final
 
@@ -17,6 +18,7 @@ from nuhf.experiments.prepare import prepare
 from nuhf.experiments.region import Prepared
 from nuhf.papers.derived import QUANTITIES
 from nuhf.papers.published import Comparison, PublishedRow, compare, read_title
+from nuhf.parallel import on_cores
 from nuhf.stats.problem import Options, pose
 from nuhf.units import percent
 
@@ -25,6 +27,7 @@ __all__ = [
     "as_csv",
     "as_markdown",
     "as_text",
+    "compared",
     "exponent",
     "incomplete",
     "interval",
@@ -41,7 +44,6 @@ _NAME: Final = 28
 _HEAD_TEXT: Final = ("parameter", "published", "ours", "diff.", "verdict")
 
 Step = Callable[[str], None]
-Made = dict[tuple[str, str], Prepared]
 
 _HEAD: Final = """\
 # Validation: every published number
@@ -54,7 +56,9 @@ that its width is twice the limit. The shares are reported, they are no target.
 """
 
 
-def run(rows: Sequence[PublishedRow], step: Step = lambda text: None) -> list[Comparison]:
+def run(
+    rows: Sequence[PublishedRow], step: Step = lambda text: None, jobs: int = 1
+) -> list[Comparison]:
     """Compare published rows with ours; a row that fails is one without a number.
 
     Parameters
@@ -63,36 +67,36 @@ def run(rows: Sequence[PublishedRow], step: Step = lambda text: None) -> list[Co
         What is published.
     step : callable
         Is told what comes next.
+    jobs : int
+        Processes.
     """
-    made: Made = {}
-    found = []
-    for i, row in enumerate(rows, start=1):
-        step(f"{i} of {len(rows)}, {row.paper} {row.parameter}")
-        try:
-            found_pieces = _ours(row, made)
-            if not found_pieces or not np.isfinite(found_pieces).all():
-                raise ValueError(f"the interval is {found_pieces}")
-            found.append(compare(row, found_pieces))
-        # whatever it is, the other rows do not depend on it
-        except Exception as error:
-            text = f"{type(error).__name__}: {error}"
-            found.append(Comparison(row, (), float("inf"), "no number", text))
-    return found
+    made = on_cores(compared, rows, step, lambda row: f"{row.paper} {row.parameter}", jobs)
+    _prepared.cache_clear()
+    return made
 
 
-def _ours(row: PublishedRow, made: Made) -> Sequence[tuple[float, float]]:
-    keys = [(name, row.analysis) for name in row.experiments]
-    for key in keys:
-        if key not in made:
-            made[key] = prepare(load(*key))
-    return ours([made[key] for key in keys], row)
+def compared(row: PublishedRow) -> Comparison:
+    """Compare a published row with ours, or say why there is no number."""
+    try:
+        found = ours([_prepared(name, row.analysis) for name in row.experiments], row)
+        if not found or not np.isfinite(found).all():
+            raise ValueError(f"the interval is {found}")
+        return compare(row, found)
+    # whatever it is, the other rows do not depend on it
+    except Exception as error:
+        return Comparison(row, (), float("inf"), "no number", f"{type(error).__name__}: {error}")
+
+
+@lru_cache(maxsize=64)
+def _prepared(name: str, analysis: str) -> Prepared:
+    return prepare(load(name, analysis))
 
 
 def ours(experiments: Sequence[Prepared], row: PublishedRow) -> Sequence[tuple[float, float]]:
     """Return our pieces of what a row publishes, from its experiments as prepared."""
     if row.parameter in QUANTITIES:
         return QUANTITIES[row.parameter].compute(experiments, row.cl)
-    options = Options(anapole=row.convention, profile=row.profile)
+    options = Options(anapole=row.convention, profiled=row.profile)
     problem = pose(experiments, row.parameter, options)
     return questions.limit(problem, row.cl, "delta-chi2").intervals
 

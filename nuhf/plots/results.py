@@ -10,6 +10,8 @@ from typing import Final, Literal
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from scipy.stats import chi2
@@ -25,11 +27,12 @@ from nuhf.plots.figures import (
 )
 from nuhf.units import percent
 
-__all__ = ["Bar", "coverage", "exclusion", "limits", "profile", "region"]
+__all__ = ["Bar", "Curve", "coverage", "exclusion", "limits", "profile", "profiles", "region"]
 
 FloatArray = NDArray[np.float64]
 
 _STYLES: Final = ("-", "--", ":", "-.")
+_SETTING_UNITS: Final = {"mev": "MeV", "kev": "keV", "ev": "eV"}
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class Bar:
     best_fit: float
     label: str
     cl: float
+    expected: Mapping[str, float] | None = None
+    """Upper limits without a signal: ``minus2`` to ``plus2`` standard deviations."""
 
 
 def _scaled(axes: Axes, which: Literal["x", "y"]) -> None:
@@ -56,35 +61,65 @@ def _titled(axes: Axes, given: Axes | None, title: str) -> None:
         axes.set_title(title, fontsize="medium")
 
 
+@dataclass(frozen=True)
+class Curve:
+    """A profile of 2NLL: values and rises (n,), allowed pieces, all in the base unit."""
+
+    parameter: str
+    unit: str
+    values: FloatArray
+    delta: FloatArray
+    pieces: Sequence[tuple[float, float]] = ()
+
+
 def profile(
-    parameter: str,
-    unit: str,
-    values: FloatArray,
-    delta: FloatArray,
+    curve: Curve,
     levels: Sequence[float],
     label: str,
     ax: Axes | None = None,
+    size: tuple[float, float] = (4.8, 3.8),
 ) -> Figure:
-    """Draw a profile of 2NLL (n,) over values (n,), with lines at confidence levels."""
-    figure, axes = figure_and_axes(ax, (4.8, 3.8))
-    rises = [float(chi2.ppf(cl, 1)) for cl in levels]
-    first = not axes.lines
-    (line,) = axes.plot(values, delta, label=label)
-    line.set_gid("profile")
-    standard = PARAMETERS[parameter].offset if parameter in PARAMETERS else None
-    if first:
-        for cl, rise in zip(levels, rises, strict=True):
-            _draw_threshold(axes, rise, cl, "small")
-        if standard is not None and values[0] <= standard <= values[-1]:
-            axes.axvline(standard, color="0.6", lw=0.9, ls=":", zorder=1)
-        axes.set_xlim(values[0], values[-1])
-    top = 3.0 * max(rises, default=4.0)
-    axes.set_ylim(0.0, top if first else max(top, axes.get_ylim()[1]))
-    axes.set_xlabel(_axis_label(parameter, unit))
-    axes.set_ylabel(r"$-2\,\Delta\ln L$")
-    _scaled(axes, "x")
+    """Draw a profile of 2NLL with lines at confidence levels and its allowed pieces shaded."""
+    figure, axes = figure_and_axes(ax, size)
+    _draw_profile(axes, curve, levels, label)
     _titled(axes, ax, label)
     return figure
+
+
+def profiles(curves: Sequence[Curve], cl: float, title: str = "") -> Figure:
+    """Draw profiles of 2NLL, one panel each."""
+    columns = min(len(curves), 3)
+    rows = -(-len(curves) // columns)
+    figure = _figure(3.6 * columns, 2.9 * rows + 0.3)
+    for i, curve in enumerate(curves):
+        axes = figure.add_subplot(rows, columns, i + 1)
+        _draw_profile(axes, curve, [cl], "")
+        if i % columns:
+            axes.set_ylabel("")
+    if title:
+        figure.suptitle(title, fontsize="medium")
+    return figure
+
+
+def _draw_profile(axes: Axes, curve: Curve, levels: Sequence[float], label: str) -> None:
+    rises = [float(chi2.ppf(cl, 1)) for cl in levels]
+    first = not axes.lines
+    (line,) = axes.plot(curve.values, curve.delta, label=label)
+    line.set_gid("profile")
+    for low, high in curve.pieces:
+        axes.axvspan(low, high, color=line.get_color(), alpha=0.12, lw=0)
+    if first:
+        for cl, rise in zip(levels, rises, strict=True):
+            _draw_threshold(axes, rise, cl)
+        known = PARAMETERS.get(curve.parameter)
+        if known is not None and curve.values[0] <= known.offset <= curve.values[-1]:
+            axes.axvline(known.offset, color="0.6", lw=0.9, ls=":", zorder=1)
+        axes.set_xlim(curve.values[0], curve.values[-1])
+    top = 3.0 * max(rises, default=4.0)
+    axes.set_ylim(0.0, top if first else max(top, axes.get_ylim()[1]))
+    axes.set_xlabel(_axis_label(curve.parameter, curve.unit))
+    axes.set_ylabel(r"$-2\,\Delta\ln L$")
+    _scaled(axes, "x")
 
 
 def region(
@@ -94,14 +129,33 @@ def region(
     best_fit: tuple[float, float],
     label: str,
     ax: Axes | None = None,
+    frame: tuple[tuple[float, float], tuple[float, float]] | None = None,
 ) -> Figure:
-    """Draw the boundary lines (n, 2) of regions by confidence level, and the best fit."""
-    figure, axes = figure_and_axes(ax, (4.6, 4.2))
+    """Draw regions by confidence level, filled, with their boundary lines and the best fit.
+
+    Parameters
+    ----------
+    parameters, units : (str, str)
+        Names and base units of x and y.
+    lines : mapping
+        Boundary lines (n, 2) by confidence level, the allowed side to their right.
+    best_fit : (float, float)
+        Marked by a star.
+    label : str
+        For a legend, or above a figure of its own.
+    frame : two pairs of float, optional
+        Ranges of x and y at whose edges lines may end.
+    """
+    figure, axes = figure_and_axes(ax, (4.6, 4.4))
     first = not axes.lines
     colour = axes.plot([], [])[0].get_color()
     axes.lines[-1].remove()
     for (cl, pieces), style in zip(sorted(lines.items()), _STYLES * 3, strict=False):
         name = f"{percent(cl)} % CL" if ax is None else f"{label}, {percent(cl)} % CL"
+        loops = _closed(pieces, frame)
+        if loops:
+            path = Path.make_compound_path(*(Path(loop, closed=True) for loop in loops))
+            axes.add_patch(PathPatch(path, facecolor=colour, alpha=0.15, lw=0, zorder=0.9))
         for number, piece in enumerate(pieces):
             axes.plot(*piece.T, style, color=colour, label=name if number == 0 else None)
     axes.plot(*best_fit, "*", color=colour, label="best fit" if ax is None else None)
@@ -113,9 +167,47 @@ def region(
     _scaled(axes, "x")
     _scaled(axes, "y")
     if ax is None:
+        # below: a region may fill the axes up to their corners
         figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize="small")
     _titled(axes, ax, label)
     return figure
+
+
+def _closed(
+    pieces: Sequence[FloatArray], frame: tuple[tuple[float, float], tuple[float, float]] | None
+) -> list[FloatArray]:
+    """Close lines (n, 2) along the frame, clockwise: the allowed side is to their right."""
+    shut = [line for line in pieces if np.array_equal(line[0], line[-1])]
+    ends = [line for line in pieces if not np.array_equal(line[0], line[-1])]
+    if not ends or frame is None:
+        return shut if not ends else []
+    (left, right), (low, high) = frame
+    corners = np.array([(left, low), (left, high), (right, high), (right, low)])
+
+    def place(point: FloatArray) -> float:
+        """Position along the frame, clockwise from the lower left corner: 0 to 4."""
+        x = (point[0] - left) / (right - left)
+        y = (point[1] - low) / (high - low)
+        side = int(np.argmin([abs(x), abs(1.0 - y), abs(1.0 - x), abs(y)]))
+        return side + float(np.clip((y, x, 1.0 - y, 1.0 - x)[side], 0.0, 1.0))
+
+    rest, loops = list(ends), []
+    while rest:
+        loop = [rest.pop(0)]
+        start = place(loop[0][0])
+        while True:
+            here = place(loop[-1][-1])
+            ahead = [(place(line[0]) - here) % 4.0 for line in rest]
+            home = (start - here) % 4.0
+            nearest = int(np.argmin(ahead)) if ahead and min(ahead) < home else None
+            until = home if nearest is None else ahead[nearest]
+            passed = [k for k in range(int(here) + 1, int(here) + 6) if k < here + until]
+            loop += [corners[[k % 4 for k in passed]]] if passed else []
+            if nearest is None:
+                break
+            loop.append(rest.pop(nearest))
+        loops.append(np.concatenate([*loop, loop[0][:1]]))
+    return [*shut, *loops]
 
 
 def limits(bars: Sequence[Bar], ax: Axes | None = None) -> Figure:
@@ -131,6 +223,8 @@ def limits(bars: Sequence[Bar], ax: Axes | None = None) -> Figure:
         rows = rows if axes.has_data() else []
         y = len(rows)
         colour = f"C{y % 10}" if ax is not None else "C0"
+        if bar.expected is not None:
+            _draw_band(axes, bar.expected, y, labelled=axes is panels[0])
         for low, high in bar.pieces:
             axes.plot([low, high], [y, y], lw=6, alpha=0.5, color=colour, solid_capstyle="butt")
         axes.plot([bar.best_fit], [y], "o", ms=4, color=colour)
@@ -141,7 +235,21 @@ def limits(bars: Sequence[Bar], ax: Axes | None = None) -> Figure:
         axes.set_ylim(y + 0.5, -0.5)
         axes.set_xlabel(_in_unit(bar.unit).strip())
         _scaled(axes, "x")
+    if ax is None and bars[0].expected is not None:
+        figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize="small")
     return figure
+
+
+def _draw_band(axes: Axes, expected: Mapping[str, float], y: float, labelled: bool) -> None:
+    """Draw the expected limits of a row: median, and the bands of one and two deviations."""
+    for low, high, colour, name in (
+        ("minus2", "plus2", "#ffdd55", r"expected $\pm 2\sigma$"),
+        ("minus1", "plus1", "#66cc55", r"expected $\pm 1\sigma$"),
+    ):
+        axes.barh(y, expected[high] - expected[low], 0.7, expected[low], color=colour,
+                  label=name if labelled else None)  # fmt: skip
+    axes.plot([expected["median"]] * 2, [y - 0.35, y + 0.35], "k--", lw=1.2,
+              label="expected median" if labelled else None)  # fmt: skip
 
 
 def coverage(
@@ -179,11 +287,21 @@ def exclusion(
     figure, axes = figure_and_axes(ax, (5.0, 3.8))
     axes.set_xscale("log")
     axes.set_yscale("log")
-    (line,) = axes.plot(at, [pieces[0][1] for pieces in intervals], label=label)
+    limit = np.array([pieces[0][1] for pieces in intervals])
+    (line,) = axes.plot(at, limit, label=label)
+    colour = line.get_color()
+    axes.fill_between(at, limit, 1e3 * limit.max(), color=colour, alpha=0.15, lw=0)
     for k in range(1, max(len(pieces) for pieces in intervals)):
-        ends = [p[k] if k < len(p) else (np.nan, np.nan) for p in intervals]
-        axes.plot(at, ends, "--", color=line.get_color(), lw=1.0)
-    axes.set_xlabel(setting.replace("_", " "))
+        nothing = (np.nan, np.nan)
+        ends = np.array([p[k] if k < len(p) else nothing for p in intervals])
+        axes.fill_between(at, ends[:, 0], ends[:, 1], color="white", lw=0)
+        axes.plot(at, ends, "--", color=colour, lw=1.0)
+    line.set_gid("limit")
+    drawn = np.concatenate([one.get_ydata() for one in axes.lines if one.get_gid() == "limit"])
+    axes.set_ylim(drawn.min() / 10.0, 30.0 * drawn.max())
+    axes.set_xlim(at.min(), at.max())
+    name, _, ending = setting.rpartition("_")
+    axes.set_xlabel(f"{name.replace('_', ' ')} [{_SETTING_UNITS.get(ending, ending)}]")
     axes.set_ylabel(_axis_label(parameter, unit))
     _titled(axes, ax, label)
     return figure

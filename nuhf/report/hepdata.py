@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from nuhf import resources
 from nuhf.errors import Caveat, ModelError
-from nuhf.plots import figures, results
+from nuhf.plots import results, spectrum
 from nuhf.report.publish import Publication, encoded
 from nuhf.workspaces.archive import pack
 from nuhf.workspaces.patchset import HEPDATA_PLACEHOLDER
@@ -116,15 +116,12 @@ def _attached(publication: Publication) -> dict[str, bytes]:
 
 
 def _figures(publication: Publication) -> Iterator[tuple[str, Figure]]:
-    for when, at in (("before", publication.before), ("after", publication.after)):
-        yield f"spectrum_{when}", figures.spectra(at.regions)
+    for when, regions in (("before", publication.before), ("after", publication.after)):
+        yield f"spectrum_{when}", spectrum.spectra(regions)
     for entry in publication.entries:
         name, limit = entry.problem.parameter.name, entry.limit
-        yield (
-            f"profile_{name}",
-            results.profile(name, limit.unit, entry.values, entry.delta, [limit.cl],
-                            limit.experiments[0]),
-        )  # fmt: skip
+        curve = results.Curve(name, limit.unit, entry.values, entry.delta)
+        yield f"profile_{name}", results.profile(curve, [limit.cl], limit.experiments[0])
 
 
 # ------------------------------------------------------------------------------------- yaml

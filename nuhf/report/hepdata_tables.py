@@ -14,7 +14,7 @@ from scipy.stats import chi2
 
 from nuhf.couplings.parameters import PARAMETERS, Parameter
 from nuhf.experiments.signals import Scattering
-from nuhf.report.publish import At, Entry, Publication
+from nuhf.report.publish import Entry, Publication
 from nuhf.stats.expected import RegionSpectrum
 from nuhf.units import percent
 
@@ -42,10 +42,10 @@ def tables(publication: Publication) -> Iterator[tuple[Any, str]]:
     """Yield the tables (`hepdata_lib.Table`), each with the name of its figure or ""."""
     several = len(publication.regions) > 1
     words = {"before": "before the fit", "after": "after the fit"}
-    for when, at in (("before", publication.before), ("after", publication.after)):
-        for region, errors in zip(at.regions, at.errors, strict=True):
+    for when, regions in (("before", publication.before), ("after", publication.after)):
+        for region in regions:
             name = f"Spectrum {words[when]}" + (f" {region.region}" if several else "")
-            yield _spectrum(publication, at, region, errors, name, when), f"spectrum_{when}"
+            yield _spectrum(publication, region, name, when), f"spectrum_{when}"
     yield _nuisances(publication), ""
     if len(publication.fitted.correlation["names"]) > 1:
         yield _correlation(publication), ""
@@ -143,10 +143,7 @@ def _poisson(counts: FloatArray) -> list[tuple[float, float]]:
     ]
 
 
-def _spectrum(
-    publication: Publication, at: At, region: RegionSpectrum, errors: FloatArray, name: str,
-    when: str,
-) -> Any:  # fmt: skip
+def _spectrum(publication: Publication, region: RegionSpectrum, name: str, when: str) -> Any:
     """One row per bin: edges along every axis, data, expectation in all and by process."""
     first = publication.entries[0]
     counts = publication.problem.experiments[0].loaded.analysis.statistic != "gaussian"
@@ -180,8 +177,9 @@ def _spectrum(
         _with_error(data, "stat", [float(x) for x in region.errors])
     total = events("Expected, total", np.sum(list(region.expected.values()), axis=0))
     table.add_variable(data)
-    table.add_variable(_with_error(total, "sys" if when == "before" else "fit",
-                                   [float(x) for x in errors]))  # fmt: skip
+    if region.uncertainty is not None:
+        _with_error(total, "sys" if when == "before" else "fit", region.uncertainty.tolist())
+    table.add_variable(total)
     for label, values in region.expected.items():
         table.add_variable(events(f"Expected, {region.titles.get(label, label)}", values))
     return table

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +11,7 @@ from jinja2 import Environment, StrictUndefined
 from nuhf import resources
 from nuhf.bibliography import package_version
 from nuhf.experiments.catalogue import list_experiments
+from nuhf.parallel import on_cores
 from nuhf.report import cite
 from nuhf.report.html_blocks import (
     Block,
@@ -68,6 +70,7 @@ def report(
     cl: float = 0.9,
     written: str = "",
     step: Step = lambda text: None,
+    jobs: int = 1,
 ) -> str:
     """Return the page: a section per experiment, then the sources of all of them.
 
@@ -85,6 +88,8 @@ def report(
         Date to state on the page.
     step : callable
         Called with a line of text before each step.
+    jobs : int
+        Processes that work on the experiments.
 
     Raises
     ------
@@ -93,7 +98,9 @@ def report(
     """
     threshold(cl)
     names = names_of(experiments)
-    contents = [gather(name, analysis, cl, step) for name in names]
+    contents = on_cores(
+        partial(gather, analysis=analysis, cl=cl), names, step, lambda name: name, jobs
+    )
     sections = [_section(content, cl) for content in contents]
     if len(contents) > 1:
         sections.insert(0, overview(contents, cl))

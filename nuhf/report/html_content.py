@@ -4,8 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
-
 from nuhf import questions
 from nuhf.couplings import parameters
 from nuhf.errors import NuhfError
@@ -19,7 +17,7 @@ from nuhf.stats.expected import RegionSpectrum
 from nuhf.stats.problem import Options, Problem, pose
 from nuhf.stats.ranking import RankingResult, ranking
 from nuhf.stats.results import FitResult, LimitResult, ScanResult
-from nuhf.stats.spectra import region_spectra
+from nuhf.stats.spectra import after_fit, before_fit
 
 __all__ = [
     "Content",
@@ -97,7 +95,7 @@ class Content:
     provenance: dict[str, Any]
 
 
-def gather(name: str, analysis: str, cl: float, step: Step) -> Content:
+def gather(name: str, analysis: str, cl: float, step: Step = lambda text: None) -> Content:
     """Compute everything for one experiment; what fails is told, not hidden.
 
     Raises
@@ -123,7 +121,7 @@ def gather(name: str, analysis: str, cl: float, step: Step) -> Content:
     for pair in _pairs([m.parameter for m in intervals if m.limit]):
         step(f"{name}: region of {pair[0]} and {pair[1]}")
         try:
-            problem = pose([one], pair[0], Options(profile=(pair[1],)))
+            problem = pose([one], pair[0], Options(profiled=(pair[1],)))
             contours.append(contour(problem, _LEVELS, _GRID))
         except NuhfError as error:
             failures.append(f"region of {pair[0]} and {pair[1]}: {error}")
@@ -138,9 +136,7 @@ def gather(name: str, analysis: str, cl: float, step: Step) -> Content:
 def fitted(problem: Problem) -> Fitted:
     """Return a fit with the spectra before and after it."""
     result = questions.fit(problem)
-    start = np.array([problem.description.couplings[0].init])
-    point, _ = problem.profiler().best(start)
-    return Fitted(problem, result, region_spectra(problem), region_spectra(problem, point))
+    return Fitted(problem, result, before_fit(problem), after_fit(problem))
 
 
 def affordable(problem: Problem) -> bool:

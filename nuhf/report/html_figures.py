@@ -11,12 +11,11 @@ from nuhf.couplings.parameters import variables
 from nuhf.experiments.region import Region
 from nuhf.physics.polynomial import powers
 from nuhf.plots import figures as plots
-from nuhf.plots import nuisances
+from nuhf.plots import nuisances, results, spectrum
 from nuhf.rates.templates import TemplateSet
 from nuhf.report.html_blocks import Picture, count, interval, number, picture, power
 from nuhf.stats.contour import ContourResult
 from nuhf.stats.expected import RegionSpectrum
-from nuhf.stats.intervals import threshold
 from nuhf.stats.ranking import RankingResult
 from nuhf.stats.results import FitResult, LimitResult, ScanResult
 from nuhf.units import percent
@@ -54,7 +53,7 @@ def spectrum_picture(regions: Sequence[RegionSpectrum], what: str) -> Picture:
             f"{region.region}: data {count(observed)} events, expected {count(total)} ({parts})"
         )
     text = f"Data and stacked expectation, {what}. {'. '.join(words)}."
-    return picture(plots.spectra(regions), text, f"Data and expectation, {what}.")
+    return picture(spectrum.spectra(regions), text, f"Data and expectation, {what}.")
 
 
 # ------------------------------------------------------------------------------------ templates
@@ -269,18 +268,14 @@ def profile_picture(
     found: Sequence[tuple[LimitResult, ScanResult]], cl: float, title: str
 ) -> Picture:
     """Draw the profiles of parameters with their intervals."""
-    curves = [
-        {"parameter": scan.parameter, "unit": scan.unit, "values": scan.values,
-         "delta": scan.delta, "intervals": limit.intervals}
-        for limit, scan in found
-    ]  # fmt: skip
+    curves = [scan.curve(limit.intervals) for limit, scan in found]
     words = "; ".join(
         f"{limit.parameter} {interval(limit.intervals)} {power(0, limit.unit)}, best fit "
         f"{number(limit.best_fit)}"
         for limit, _ in found
     )
     return picture(
-        plots.profiles(curves, threshold(cl), cl),
+        results.profiles(curves, cl),
         f"Profile likelihoods, {title.lower()}, with intervals at {percent(cl)} % CL: {words}.",
         f"{title}: profile likelihood; shaded: {percent(cl)} % CL.",
     )
@@ -288,11 +283,11 @@ def profile_picture(
 
 def region_picture(found: ContourResult) -> Picture | None:
     """Draw the regions of two parameters, if there is any boundary."""
-    lines = {f"{percent(cl)} % CL": pieces for cl, pieces in found.regions if pieces}
+    lines = {cl: pieces for cl, pieces in found.regions if pieces}
     if not lines:
         return None
     words = []
-    for label, pieces in lines.items():
+    for cl, pieces in lines.items():
         points = np.concatenate(pieces)
         low, high = points.min(axis=0), points.max(axis=0)
         ranges = ", ".join(
@@ -300,11 +295,11 @@ def region_picture(found: ContourResult) -> Picture | None:
             for name, unit, a, b in zip(found.parameters, found.units, low, high, strict=True)
         )
         shape = "one line" if len(pieces) == 1 else f"{len(pieces)} lines"
-        words.append(f"{label}: {shape}, within {ranges}")
+        words.append(f"{percent(cl)} % CL: {shape}, within {ranges}")
     best = ", ".join(number(value) for value in found.best_fit)
     names = " and ".join(found.parameters)
     return picture(
-        plots.regions(found.parameters, found.units, lines, found.best_fit),
+        found.plot(),
         f"Regions of {names}, two degrees of freedom. Best fit {best}. {'; '.join(words)}.",
         f"Regions of {names}, two degrees of freedom.",
     )

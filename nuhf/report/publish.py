@@ -12,14 +12,14 @@ from nuhf.errors import InputError
 from nuhf.stats.expected import RegionSpectrum
 from nuhf.stats.problem import Problem
 from nuhf.stats.results import Correlation, LimitResult
-from nuhf.stats.spectra import prior_covariance, region_spectra, total_errors
+from nuhf.stats.spectra import before_fit, region_spectra
 from nuhf.stats.uncertainties import correlation, covariance
 from nuhf.units import percent
 from nuhf.workspaces import encode
 from nuhf.workspaces.archive import pack
 from nuhf.workspaces.patchset import PatchGrid
 
-__all__ = ["At", "Entry", "Fitted", "Publication", "publication"]
+__all__ = ["Entry", "Fitted", "Publication", "publication"]
 
 FloatArray = NDArray[np.float64]
 
@@ -48,22 +48,6 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class At:
-    """Data and expectation at one point of the parameters.
-
-    Attributes
-    ----------
-    regions : tuple of RegionSpectrum
-        Data, and the expectation by process.
-    errors : tuple of ndarray
-        Error of the total per bin of each region, in events.
-    """
-
-    regions: tuple[RegionSpectrum, ...]
-    errors: tuple[FloatArray, ...]
-
-
-@dataclass(frozen=True)
 class Fitted:
     """The fit of the first parameter with all nuisances.
 
@@ -85,23 +69,24 @@ class Publication:
 
     Attributes
     ----------
-    before, after : At
-        At the SM with nominal nuisances, and at the best fit.
+    before, after : tuple of RegionSpectrum
+        Data and expectation with its uncertainty: at the SM with nominal nuisances, and at the
+        best fit.
     fitted : Fitted
         That fit.
     entries : tuple of Entry
         Parameters.
     """
 
-    before: At
-    after: At
+    before: tuple[RegionSpectrum, ...]
+    after: tuple[RegionSpectrum, ...]
     fitted: Fitted
     entries: tuple[Entry, ...]
 
     @property
     def regions(self) -> tuple[RegionSpectrum, ...]:
         """Data, and the expectation at the SM by process."""
-        return self.before.regions
+        return self.before
 
     @property
     def problem(self) -> Problem:
@@ -249,11 +234,5 @@ def publication(posed: Sequence[Problem], grids: Sequence[PatchGrid], cl: float)
         {n: (float(best[i]), float(errors[i])) for i, n in enumerate(compiled.names)},
         correlation(compiled.names, matrix),
     )
-    return Publication(
-        _at(first, compiled.inits, prior_covariance(compiled)), _at(first, best, matrix), fitted,
-        tuple(entries),
-    )  # fmt: skip
-
-
-def _at(problem: Problem, point: FloatArray, matrix: FloatArray) -> At:
-    return At(tuple(region_spectra(problem, point)), tuple(total_errors(problem, point, matrix)))
+    after = region_spectra(first, best, matrix)
+    return Publication(tuple(before_fit(first)), tuple(after), fitted, tuple(entries))

@@ -141,8 +141,9 @@ class ContourResult(Result):
         from nuhf.plots import results
 
         said = label or label_of(self, self.parameters)
+        frame = (self.x[0], self.x[-1]), (self.y[0], self.y[-1])
         return results.region(
-            self.parameters, self.units, dict(self.regions), self.best_fit, said, ax
+            self.parameters, self.units, dict(self.regions), self.best_fit, said, ax, frame
         )
 
 

@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 
 from nuhf.couplings import parameters
 from nuhf.couplings.model import MASS_STATES
+from nuhf.errors import InputError
 from nuhf.experiments.expand import expanded
 from nuhf.experiments.region import Prepared
 from nuhf.histfactory import assemble
 from nuhf.rates.signal import check_together, expected
 from nuhf.rates.templates import Axis, bin_columns
 from nuhf.resources import JSON_FORMAT
+from nuhf.stats.histogram import Histogram, HistogramAxis
 from nuhf.stats.result_base import JsonValue, Result
 from nuhf.tables import format_csv, tables_together
 
@@ -46,6 +48,11 @@ class RegionSpectrum:
         Title for people by process.
     signals : tuple of str
         Those of ``expected`` that are signals; empty where nobody asks.
+    counted : bool
+        Whether the data are counts: their variance is the expectation.
+    modes : ndarray or None
+        Changes of the expectation (k, n_bins) that are independent, one standard deviation each;
+        the roots of their sums of squares are its uncertainty. None where it is not known.
     """
 
     experiment: str
@@ -56,10 +63,51 @@ class RegionSpectrum:
     expected: Mapping[str, FloatArray]
     titles: Mapping[str, str]
     signals: tuple[str, ...] = ()
+    counted: bool = True
+    modes: FloatArray | None = None
+
+    def histogram(self, what: str = "data") -> Histogram:
+        """Return counts of the UHI protocol, which ``mplhep.histplot`` and ``hist.Hist`` take.
+
+        Parameters
+        ----------
+        what : str
+            ``data``, ``total`` (the expectation, with its uncertainty if that is known) or a
+            process.
+
+        Raises
+        ------
+        nuhf.errors.InputError
+            If the region has no such process.
+        """
+        shape = [axis.bins for axis in self.axes]
+        variance = None
+        if what == "data":
+            events, variance = self.observed, self.errors**2
+        elif what == "total":
+            events = np.sum(list(self.expected.values()), axis=0)
+            variance = None if self.modes is None else (self.modes**2).sum(axis=0)
+        elif what in self.expected:
+            events = self.expected[what]
+        else:
+            hint = parameters.suggest(what, ["data", "total", *self.expected])
+            raise InputError(f"what = '{what}': {hint}")
+        return Histogram(
+            tuple(HistogramAxis(axis.name, axis.edges) for axis in self.axes),
+            events.reshape(shape),
+            None if variance is None else variance.reshape(shape),
+        )
+
+    @property
+    def uncertainty(self) -> FloatArray | None:
+        """Uncertainty of the total expectation (n_bins,), in events; None where not known."""
+        return None if self.modes is None else np.sqrt((self.modes**2).sum(axis=0))
 
     def columns(self) -> dict[str, list[float]]:
         """Return the region as columns of a table: bin edges, data, error, processes."""
         rows = {"data": self.observed, "error": self.errors, **self.expected}
+        if self.uncertainty is not None:
+            rows["uncertainty"] = self.uncertainty
         return bin_columns(self.axes) | {name: row.tolist() for name, row in rows.items()}
 
 
@@ -155,9 +203,9 @@ class Rates(Result, Mapping[str, Rows]):
 
     def plot(self, ax: "Axes | None" = None) -> "Figure":
         """Draw data and stacked components, a panel per axis; the first one on given axes."""
-        from nuhf.plots import figures
+        from nuhf.plots import spectrum
 
-        return figures.spectra(list(self.regions.values()), self._title, ax)
+        return spectrum.spectra(list(self.regions.values()), self._title, ax)
 
 
 def _events(rows: Rows) -> dict[str, float]:
@@ -217,7 +265,7 @@ def _spectrum(prepared: Prepared, i: int, found: Mapping[str, Rows]) -> RegionSp
     }
     return RegionSpectrum(
         prepared.loaded.experiment.title, region.name, region.axes, region.observed, sigma,
-        found[region.name], {**region.titles, **titles}, tuple(signals),
+        found[region.name], {**region.titles, **titles}, tuple(signals), region.sigma is None,
     )  # fmt: skip
 
 

@@ -150,7 +150,7 @@ def widened(problem: Problem) -> Problem | None:
         return replace(coupling, low=_WIDER * coupling.low, high=_WIDER * coupling.high)
 
     couplings = tuple(wider(coupling) for coupling in problem.description.couplings)
-    if couplings[0] == problem.description.couplings[0] or problem.options.search is not None:
+    if couplings[0] == problem.description.couplings[0] or problem.options.bracket is not None:
         return None
     description = replace(problem.description, couplings=couplings)
     spec = encode.native(description)

@@ -215,7 +215,7 @@ def _common_poi(sources: Sequence[Source], measurement: str | None) -> str:
 def pose_files(source: Workspaces, interest: str | None, options: Options) -> FileProblem:
     """Build model and data of files for one parameter of interest.
 
-    Everything else floats, unless the file or the options fix it; ``profile`` names those that
+    Everything else floats, unless the file or the options fix it; ``profiled`` names those that
     come next after the parameter of interest, such as the second of a contour.
 
     Parameters
@@ -226,7 +226,7 @@ def pose_files(source: Workspaces, interest: str | None, options: Options) -> Fi
         Parameter of interest: a name in the file, or of nuhf's catalogue where the file has it in
         some unit; None for that of the measurement.
     options : Options
-        Choices; ``values`` are parameters held, in base units where nuhf knows them.
+        Choices; ``fixed`` are parameters held, in base units where nuhf knows them.
 
     Raises
     ------
@@ -239,21 +239,21 @@ def pose_files(source: Workspaces, interest: str | None, options: Options) -> Fi
         raise InputError("the convention of the anapole moment is for experiments, not for files")
     content = masked_workspace(source.spec, options.mask)
     model, _ = _loaded(content, source)
-    wanted = [_find(model, name, source) for name in (interest or source.poi, *options.profile)]
+    wanted = [_find(model, name, source) for name in (interest or source.poi, *options.profiled)]
     if interest is None and model.config.param_set(wanted[0]).suggested_fixed_as_bool:
         raise InputError(
             f"{', '.join(source.labels)}: the parameter of interest {wanted[0]} is fixed; "
             f"parameter='{wanted[0]}' makes it free"
         )
-    held = {_find(model, n, source): value for n, value in options.values.items()}
+    held = {_find(model, n, source): value for n, value in options.fixed.items()}
     for name in wanted:
         if name in held or wanted.count(name) > 1:
             raise InputError(f"{name} is named twice: as free, and free or set to a value again")
     known = {name: parameter(name) for name in model.config.par_order}
     fixed: dict[str, float | None] = {n: known[n].to_fit(v) for n, v in held.items()}
-    fixed |= fixed_nuisances(options.fix, model, [*wanted, *held]) if options.fix else {}
+    fixed |= fixed_nuisances(options.fixed_nuisances, model, [*wanted, *held])
     spec = with_fixed(content, fixed, sizes(model))
-    _float(spec, model, wanted, known[wanted[0]], options.search)
+    _float(spec, model, wanted, known[wanted[0]], options.bracket)
     model, data = _loaded(spec, source)
     if not (options.asimov or options.inject):
         _check_start(spec, model, data, source)
@@ -329,7 +329,7 @@ def _float(
     model: pyhf.Model,
     wanted: Sequence[str],
     first: Parameter,
-    search: tuple[float, float] | None,
+    bracket: tuple[float, float] | None,
 ) -> None:
     """Make the parameters of interest free; a range may widen the bounds of a bare number."""
     config = spec["measurements"][0]["config"]
@@ -339,10 +339,10 @@ def _float(
         if name in entries:
             entries[name]["fixed"] = False
     foreign = names.coupling(wanted[0]) is None
-    if search is not None and foreign and search[0] < search[1] and np.isfinite(search).all():
+    if bracket is not None and foreign and bracket[0] < bracket[1] and np.isfinite(bracket).all():
         entry = entries.setdefault(wanted[0], {"name": wanted[0]})
         (low, high), *_ = model.config.param_set(wanted[0]).suggested_bounds
-        ends = [first.to_fit(end) for end in search]
+        ends = [first.to_fit(end) for end in bracket]
         entry["bounds"] = [[min(low, ends[0]), max(high, ends[1])]]
         config["parameters"] = list(entries.values())
 

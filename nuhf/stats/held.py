@@ -56,7 +56,7 @@ def fixed_nuisances(
         matching = fnmatch.filter(nuisances, pattern)
         if not matching:
             hint = parameters.suggest(pattern, nuisances)
-            raise InputError(f"fix: no nuisance '{pattern}'; {hint}")
+            raise InputError(f"fixed_nuisances: no nuisance '{pattern}'; {hint}")
         for name in matching:
             found[name] = _fixed_value(entry, text, name, model) if equals else None
     return found
@@ -66,10 +66,12 @@ def _fixed_value(entry: str, text: str, name: str, model: pyhf.Model) -> float:
     try:
         value = float(text)
     except ValueError:
-        raise InputError(f"fix = {entry}: give NAME or NAME=VALUE with a number") from None
+        raise InputError(
+            f"fixed_nuisances = {entry}: give NAME or NAME=VALUE with a number"
+        ) from None
     for low, high in model.config.param_set(name).suggested_bounds:
         if not low <= value <= high:
-            raise InputError(f"fix = {entry}: {name} is between {low:g} and {high:g}")
+            raise InputError(f"fixed_nuisances = {entry}: {name} is between {low:g} and {high:g}")
     return value
 
 

@@ -76,18 +76,18 @@ class Options:
     ----------
     anapole : str
         Convention of the anapole moment.
-    values : mapping
+    fixed : mapping
         Parameters set to values in base units.
-    profile : tuple of str
+    profiled : tuple of str
         Other couplings left free: names, or ``charges``, ``radii``, ``moments``.
-    fix : tuple of str
+    fixed_nuisances : tuple of str
         Nuisance parameters held: ``NAME`` at its nominal value, ``NAME=VALUE``; the name may
         have wildcards.
     engine : str
         ``compiled`` or ``pyhf``.
     asimov : bool
         Replace the data by the expectation at the SM.
-    search : (float, float) or None
+    bracket : (float, float) or None
         Range of the parameter of interest in base units.
     settings : mapping
         Numbers of the models of couplings, such as ``mediator_mass_mev``.
@@ -98,12 +98,12 @@ class Options:
     """
 
     anapole: str = "standard"
-    values: Mapping[str, float] = field(default_factory=dict)
-    profile: tuple[str, ...] = ()
-    fix: tuple[str, ...] = ()
+    fixed: Mapping[str, float] = field(default_factory=dict)
+    profiled: tuple[str, ...] = ()
+    fixed_nuisances: tuple[str, ...] = ()
     engine: str = "compiled"
     asimov: bool = False
-    search: tuple[float, float] | None = None
+    bracket: tuple[float, float] | None = None
     settings: Mapping[str, float] = field(default_factory=dict)
     inject: Mapping[str, float] = field(default_factory=dict)
     mask: tuple[str, ...] = ()
@@ -112,12 +112,12 @@ class Options:
         """Return the options as plain data for the provenance."""
         content: OptionsRecord = {
             "anapole": self.anapole,
-            "values": dict(self.values),
-            "profile": list(self.profile),
-            "fix": list(self.fix),
+            "values": dict(self.fixed),
+            "profile": list(self.profiled),
+            "fix": list(self.fixed_nuisances),
             "engine": self.engine,
             "asimov": self.asimov,
-            "range": list(self.search) if self.search else None,
+            "range": list(self.bracket) if self.bracket else None,
         }
         if self.settings:
             content["settings"] = dict(self.settings)
@@ -179,7 +179,7 @@ class Problem:
                 found.append(Caveat(twice))
             for other in sorted(set(one.loaded.experiment.may_share) & set(self.names)):
                 found.append(Caveat(f"{one.name} and {other} may share events, counted twice"))
-        moved = (self.parameter.name, *self.profiled, *self.options.values)
+        moved = (self.parameter.name, *self.profiled, *self.options.fixed)
         oscillated = any("tau" in one.flavours for one in self.experiments)
         coherent = any("emu" in one.flavours for one in self.experiments)
         for name in moved:
@@ -202,14 +202,14 @@ class Problem:
     def asked_notes(self, nominal: str) -> tuple[str, ...]:
         """Caveats of the options; ``nominal`` says where Asimov data are without values."""
         found: list[str] = []
-        if self.options.search is not None:
-            low, high = self.options.search
+        if self.options.bracket is not None:
+            low, high = self.options.bracket
             where = f"searched within {low:g} to {high:g} only"
             found.append(Caveat(f"{where}: minima and pieces outside are not seen"))
         if self.options.mask:
             found.append(Caveat(f"left out: {', '.join(self.options.mask)}"))
         if self.options.asimov or self.options.inject:
-            known = {**self.options.values, **self.options.inject}
+            known = {**self.options.fixed, **self.options.inject}
             given = [f"{name} = {value:g}" for name, value in known.items()]
             truth = f"with {', '.join(given)}" if given else nominal
             found.append(Caveat(f"Asimov data: the expectation {truth}, not the measured counts"))
@@ -253,18 +253,18 @@ class Problem:
         """
         coupling = self.description.couplings[0]
         bounded = coupling.low == 0.0
-        if self.options.search is None:
+        if self.options.bracket is None:
             return ScanRange(coupling.low, coupling.high, bounded, self.parameter.show)
-        low, high = self.options.search
+        low, high = self.options.bracket
         if not (np.isfinite([low, high]).all() and low < high):
-            raise InputError(f"search = {low}, {high}: give two numbers, the lower one first")
+            raise InputError(f"bracket = {low}, {high}: give two numbers, the lower one first")
         if bounded and low < 0:
-            raise InputError(f"search: {self.parameter.name} is not below 0, given: {low}")
+            raise InputError(f"bracket: {self.parameter.name} is not below 0, given: {low}")
         widest = [self.parameter.from_fit(end) for end in (coupling.low, coupling.high)]
         margin = 1e-9 * (widest[1] - widest[0])
         if low < widest[0] - margin or high > widest[1] + margin:
             raise InputError(
-                f"search = {low}, {high}: {self.parameter.name} is searched within "
+                f"bracket = {low}, {high}: {self.parameter.name} is searched within "
                 f"{widest[0]:g} to {widest[1]:g}, far beyond any interval"
             )
         ends = [self.parameter.to_fit(end) for end in (low, high)]
@@ -325,7 +325,7 @@ def profile_group(
         If a name is unknown or a group has no other member here.
     """
     if interest in requested:
-        raise InputError(f"profile = {interest}: it is the parameter of interest; name another")
+        raise InputError(f"profiled = {interest}: it is the parameter of interest; name another")
     found: list[str] = []
     groups = list(dict.fromkeys(p.group.name for p in parameters.PARAMETERS.values()))
     for name in requested:
@@ -336,13 +336,13 @@ def profile_group(
                 same = [p for p in analysis.parameters if parameters.get(p).group.name == name]
                 members += analysis.profiled.get(interest, {}).get(name, same)
             if not set(members) - {interest}:
-                raise InputError(f"profile = {name}: no other parameter of this kind here")
+                raise InputError(f"profiled = {name}: no other parameter of this kind here")
             found += members
         elif name in parameters.PARAMETERS:
             found.append(name)
         else:
             allowed = [*groups, *parameters.PARAMETERS]
-            raise InputError(f"profile: unknown '{name}'; {parameters.suggest(name, allowed)}")
+            raise InputError(f"profiled: unknown '{name}'; {parameters.suggest(name, allowed)}")
     return tuple(dict.fromkeys(p for p in found if p != interest))
 
 
@@ -352,7 +352,7 @@ def _injected(
     """Return counts and auxiliary data expected at a truth, which may have more couplings."""
     inject = options.inject
     others = [name for name in inject if name in parameters.PARAMETERS and name not in floated]
-    held = {name: value for name, value in options.values.items() if name not in inject}
+    held = {name: value for name, value in options.fixed.items() if name not in inject}
     description = assemble.describe(experiments, [*floated, *others], held, options.anapole)
     description = masked_description(description, options.mask)
     model, _ = load_model(encode.native(description), validate=False)
@@ -383,20 +383,20 @@ def pose(experiments: Sequence[Prepared], interest: str, options: Options) -> Pr
         For unknown or ineffective parameters, nuisances, conventions or engines.
     """
     parameter = parameters.get(interest)
-    profiled = profile_group(options.profile, interest, experiments)
+    profiled = profile_group(options.profiled, interest, experiments)
     floating = [name for one in experiments for name in one.loaded.analysis.floating]
-    known = {interest, *profiled, *options.values}
+    known = {interest, *profiled, *options.fixed}
     profiled += tuple(dict.fromkeys(name for name in floating if name not in known))
-    experiments = expanded(experiments, [interest, *profiled, *options.values], options.settings)
+    experiments = expanded(experiments, [interest, *profiled, *options.fixed], options.settings)
     description = assemble.describe(
-        experiments, [interest, *profiled], options.values, options.anapole
+        experiments, [interest, *profiled], options.fixed, options.anapole
     )
     description = masked_description(description, options.mask)
     spec = encode.native(description)
     model, data = load_model(spec, validate=False)
-    if options.fix:
+    if options.fixed_nuisances:
         free = {coupling.parameter.fit_name for coupling in description.couplings}
-        spec = with_fixed(spec, fixed_nuisances(options.fix, model, free), sizes(model))
+        spec = with_fixed(spec, fixed_nuisances(options.fixed_nuisances, model, free), sizes(model))
         model, data = load_model(spec, validate=False)
     chosen = engine(options.engine, model)
     if options.asimov:

@@ -13,6 +13,7 @@ from nuhf.couplings.parameters import PARAMETERS
 from nuhf.errors import Caveat
 from nuhf.resources import JSON_FORMAT
 from nuhf.tables import format_csv
+from nuhf.units import UNIT_LABELS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -177,6 +178,10 @@ class Result(ABC):
         """Return the numbers as CSV without comments: ``pandas.read_csv`` takes it as it is."""
         return format_csv(self.columns())
 
+    def to_latex(self) -> str:
+        """Return the numbers as a LaTeX table (``booktabs``), names as symbols."""
+        return format_latex(self.columns())
+
     def commented_csv(self) -> str:
         """Return the numbers as CSV with what they are, and the notes, in comments above."""
         head, *_ = self.lines()
@@ -195,6 +200,38 @@ class Result(ABC):
             f"<pre>{shown}</pre><details><summary>{_number(len(folded))}</summary>"
             f"<ul>{entries}</ul></details>"
         )
+
+
+def format_latex(columns: Mapping[str, Sequence[object]]) -> str:
+    """Format columns as a LaTeX table with the rules of ``booktabs``; numbers with 3 digits."""
+    numeric = [all(isinstance(v, float | int) for v in column) for column in columns.values()]
+    rows = [columns, *zip(*columns.values(), strict=True)]
+    body = [" & ".join(_in_latex(cell) for cell in row) + r" \\" for row in rows]
+    return "\n".join(
+        [
+            rf"\begin{{tabular}}{{{''.join('r' if number else 'l' for number in numeric)}}}",
+            r"\toprule",
+            body[0],
+            r"\midrule",
+            *body[1:],
+            r"\bottomrule",
+            r"\end{tabular}",
+            "",
+        ]
+    )
+
+
+def _in_latex(cell: object) -> str:
+    """Return a number, the symbol of a parameter or a unit, or a text with its signs escaped."""
+    if isinstance(cell, float):
+        digits, _, power = f"{cell:.3g}".partition("e")
+        return rf"${digits} \times 10^{{{int(power)}}}$" if power else f"${digits}$"
+    text = str(cell)
+    if text in PARAMETERS and PARAMETERS[text].symbol:
+        return f"${PARAMETERS[text].symbol}$"
+    if isinstance(cell, str) and cell in UNIT_LABELS:
+        return f"${UNIT_LABELS[cell]}$" if UNIT_LABELS[cell] else ""
+    return "".join(f"\\{sign}" if sign in "_%&#$" else sign for sign in text)
 
 
 def _number(notes: int) -> str:

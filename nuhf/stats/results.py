@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from nuhf.plots.results import Curve
+
 __all__ = [
     "Correlation",
     "CoverageResult",
@@ -192,11 +194,14 @@ class Limits(tuple[LimitResult, ...], Result):
         return {"format": JSON_FORMAT, "results": [result.to_dict() for result in self]}
 
     def plot(self, ax: "Axes | None" = None) -> "Figure":
-        """Draw the pieces of each parameter, a panel each; on given axes, one row each."""
+        """Draw the pieces of each parameter, a panel each; on given axes, one row each.
+
+        Limits of CLs have their expected band behind them.
+        """
         from nuhf.plots import results
 
         bars = [
-            results.Bar(r.parameter, r.unit, r.intervals, r.best_fit, title_of(r), r.cl)
+            results.Bar(r.parameter, r.unit, r.intervals, r.best_fit, title_of(r), r.cl, r.expected)
             for r in self
         ]
         return results.limits(bars, ax)
@@ -434,9 +439,13 @@ class ScanResult(Result):
         from nuhf.plots import results
 
         levels = [cl] if isinstance(cl, float) else list(cl)
-        return results.profile(
-            self.parameter, self.unit, self.values, self.delta, levels, label or label_of(self), ax
-        )
+        return results.profile(self.curve(), levels, label or label_of(self), ax)
+
+    def curve(self, pieces: Sequence[tuple[float, float]] = ()) -> "Curve":
+        """Return what is drawn, with allowed pieces to shade."""
+        from nuhf.plots.results import Curve
+
+        return Curve(self.parameter, self.unit, self.values, self.delta, pieces)
 
 
 def _without_none(

@@ -1,30 +1,79 @@
 """Data and expectation of every region in events, for figures and tables."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nuhf.errors import FitError
 from nuhf.histfactory.describe import PEDESTAL
-from nuhf.likelihood.evaluate import CompiledModel
 from nuhf.rates.templates import Axis
 from nuhf.stats.expected import RegionSpectrum
 from nuhf.stats.problem import Problem
+from nuhf.stats.uncertainties import covariance
 
-__all__ = ["prior_covariance", "region_spectra", "total_errors"]
+__all__ = ["after_fit", "before_fit", "region_spectra"]
 
 FloatArray = NDArray[np.float64]
 
 
-def region_spectra(problem: Problem, point: FloatArray | None = None) -> list[RegionSpectrum]:
+def region_spectra(
+    problem: Problem, point: FloatArray | None = None, matrix: FloatArray | None = None
+) -> list[RegionSpectrum]:
     """Evaluate every region at a point of the parameters, before the fit by default.
 
     Of files the regions are the channels, in counts; their bins have no edges and are numbered.
+
+    Parameters
+    ----------
+    problem : Problem
+        Model and data.
+    point : ndarray, optional
+        Parameters (P,).
+    matrix : ndarray, optional
+        Their covariance (P, P), from which the uncertainty of the expectation follows.
     """
-    chosen = problem.engine.compiled.inits if point is None else point
+    compiled = problem.engine.compiled
+    chosen = compiled.inits if point is None else point
     processes = problem.description.processes
     full = {name: problem.component(name).expected(chosen) for name in processes}
-    return _of_experiments(problem, full) if problem.experiments else _of_files(problem, full)
+    found = _of_experiments(problem, full) if problem.experiments else _of_files(problem, full)
+    if matrix is None:
+        return found
+    variances, directions = np.linalg.eigh(matrix)
+    modes = np.sqrt(np.clip(variances, 0.0, None))[:, np.newaxis] * (
+        directions.T @ compiled.jacobian(chosen)
+    )
+    scale, places = problem.description.scale, problem.description.bins
+    return [
+        replace(region, modes=modes[:, here] / scale[here])
+        for region, here in zip(
+            found, (places[c.name] for c in problem.description.channels), strict=True
+        )
+    ]
+
+
+def before_fit(problem: Problem) -> list[RegionSpectrum]:
+    """Return every region where the parameters start, with the uncertainty of the nuisances."""
+    compiled = problem.engine.compiled
+    variances, constraints = np.zeros(len(compiled.names)), compiled.constraints
+    variances[constraints.normal_param] = constraints.normal_sigma**2
+    variances[constraints.poisson_param] = 1.0 / constraints.poisson_factor
+    variances[compiled.fixed] = 0.0
+    return region_spectra(problem, matrix=np.diag(variances))
+
+
+def after_fit(problem: Problem) -> list[RegionSpectrum]:
+    """Return every region at the best fit, with the uncertainty that the fit leaves.
+
+    Without uncertainty where 2NLL is flat in some direction.
+    """
+    best, _ = problem.profiler().best(np.array([problem.description.couplings[0].init]))
+    try:
+        return region_spectra(problem, best, covariance(problem, best))
+    except FitError:
+        return region_spectra(problem, best)
 
 
 def _of_experiments(problem: Problem, full: Mapping[str, FloatArray]) -> list[RegionSpectrum]:
@@ -47,6 +96,7 @@ def _of_experiments(problem: Problem, full: Mapping[str, FloatArray]) -> list[Re
                 np.sqrt(counts) / channel.scale,
                 {n: np.asarray(row[here] / channel.scale) for n, row in full.items() if n in local},
                 region.titles,
+                counted=bool((channel.scale == 1.0).all()),
             )
         )
     return found
@@ -74,27 +124,3 @@ def _of_files(problem: Problem, full: Mapping[str, FloatArray]) -> list[RegionSp
             )
         )
     return found
-
-
-def prior_covariance(compiled: CompiledModel) -> FloatArray:
-    """Return what the constraints alone say of the parameters, (P, P); 0 for free ones."""
-    variances, constraints = np.zeros(len(compiled.names)), compiled.constraints
-    variances[constraints.normal_param] = constraints.normal_sigma**2
-    variances[constraints.poisson_param] = 1.0 / constraints.poisson_factor
-    variances[compiled.fixed] = 0.0
-    return np.diag(variances)
-
-
-def total_errors(problem: Problem, point: FloatArray, covariance: FloatArray) -> list[FloatArray]:
-    """Return the error of the expectation in every bin of every region, in events.
-
-    Parameters
-    ----------
-    point, covariance : ndarray
-        Parameters (P,) and their covariance (P, P); linear propagation.
-    """
-    slopes = problem.engine.compiled.jacobian(point)
-    variance = np.einsum("pb,pq,qb->b", slopes, covariance, slopes)
-    sigma, places = np.sqrt(np.maximum(variance, 0.0)), problem.description.bins
-    channels = problem.description.channels
-    return [np.asarray(sigma[places[c.name]] / c.scale) for c in channels]

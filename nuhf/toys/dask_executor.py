@@ -19,7 +19,8 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from nuhf.errors import FitError, InputError, NuhfError
-from nuhf.toys.executors import Processes, Result, cores, failure
+from nuhf.parallel import cores
+from nuhf.toys.executors import Processes, Result, failure
 from nuhf.toys.sample import Task, ToySetup
 
 __all__ = ["Dask", "connect", "forget", "same", "work"]

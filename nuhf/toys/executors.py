@@ -26,21 +26,18 @@ from typing import Any, Final, Protocol, Self, TextIO
 import pyhf
 
 from nuhf.errors import FitError, InputError, NuhfError
+from nuhf.parallel import BLAS_THREADS, cores
 from nuhf.toys.checkpoint import Checkpoint, open_checkpoint, task_digest
 from nuhf.toys.runner import Runner, runner
 from nuhf.toys.sample import Task, ToyOptions, ToySetup
 
 __all__ = [
-    "Executor", "Processes", "Progress", "Serial", "Session", "cores", "failure", "session",
+    "Executor", "Processes", "Progress", "Serial", "Session", "failure", "session",
     "worker",
 ]  # fmt: skip
 
 Result = dict[str, Any]
 
-#: Variables that set the number of threads of a BLAS.
-_THREADS: Final = (
-    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
-)  # fmt: skip
 #: How often a block is tried before it is held to be the reason why workers die.
 _ATTEMPTS: Final = 3
 _BACKEND: Final = "pyhf numpy 64b, minuit"
@@ -60,13 +57,6 @@ class Executor(Protocol):
     def close(self) -> None:
         """Free what it holds."""
         ...
-
-
-def cores() -> int:
-    """Return the number of cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def failure(reply: Mapping[str, Any]) -> NuhfError:
@@ -183,7 +173,7 @@ class Processes:
         raise FitError(f"a worker died {_ATTEMPTS} times on the block of toys {task.get('key')}")
 
     def _start(self, number: int) -> "subprocess.Popen[str]":
-        environment = os.environ | dict.fromkeys(_THREADS, "1")
+        environment = os.environ | dict.fromkeys(BLAS_THREADS, "1")
         process = subprocess.Popen(
             [sys.executable, "-P", "-c", _START, *sys.path],
             stdin=subprocess.PIPE,
@@ -404,7 +394,7 @@ def session(setup: ToySetup, options: ToyOptions, asked: Mapping[str, Any]) -> S
 
         return Session(connect(setup, options.scheduler), checkpoint, options.progress)
     jobs = options.jobs or cores()
-    pinned = all(os.environ.get(name) == "1" for name in _THREADS[:3])
+    pinned = all(os.environ.get(name) == "1" for name in BLAS_THREADS[:3])
     numpy_backend = _backend().startswith("pyhf numpy 64b")
     serial = jobs == 1 and pinned and numpy_backend
     executor: Executor = Serial(setup) if serial else Processes(setup, jobs)

@@ -1,0 +1,67 @@
+"""Keywords of toys, and what is refused before anything is built."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from nuhf import questions
+from nuhf.api.arguments import number, whole
+from nuhf.couplings.parameters import suggest
+from nuhf.errors import InputError
+from nuhf.stats.intervals import threshold
+from nuhf.toys.sample import ToyOptions
+
+__all__ = ["ToyChoices", "check"]
+
+
+@dataclass(frozen=True)
+class ToyChoices:
+    """Keywords of toys as given; None is not given."""
+
+    toys: int | None = None
+    seed: int | None = None
+    points: int | None = None
+    jobs: int | None = None
+    scheduler: str | None = None
+    checkpoint: str | Path | None = None
+    progress: TextIO | None = None
+
+    def options(self, default: int | None, method: str = "") -> ToyOptions | None:
+        """Return how toys are made; None without toys.
+
+        Parameters
+        ----------
+        default : int or None
+            Number of toys if none is given; None for no toys.
+        method : str
+            The method that makes no toys, for the message.
+
+        Raises
+        ------
+        InputError
+            If a number is out of range, or an option of toys given where none are made.
+        """
+        given = {key: value for key, value in vars(self).items() if value is not None}
+        toys = default if self.toys is None else whole(self.toys, "toys")
+        if toys is None:
+            for name in ("seed", "jobs", "scheduler", "checkpoint"):
+                if name in given:
+                    hint = f"{method} makes none" if method else "give toys='N', too"
+                    raise InputError(f"{name}: it is for toys; {hint}")
+            return None
+        return ToyOptions(
+            toys,
+            1 if self.seed is None else whole(self.seed, "seed"),
+            40 if self.points is None else whole(self.points, "points"),
+            None if self.jobs is None else whole(self.jobs, "jobs"),
+            None if self.checkpoint is None else Path(self.checkpoint),
+            self.progress,
+            self.scheduler,
+        )
+
+
+def check(cl: float, method: str) -> None:
+    """Refuse a bad confidence level or method before anything is built (`InputError`)."""
+    threshold(number(cl, "cl"))
+    if method not in questions.METHODS:
+        raise InputError(f"unknown method '{method}'; {suggest(str(method), questions.METHODS)}")
