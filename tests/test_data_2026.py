@@ -528,7 +528,7 @@ def test_files_say_what_they_are():
     for folder in ("xenonnt-8b", "xenonnt-s2-only", "conus-plus", "one-number"):
         for path in (DATA / folder).glob("*.csv"):
             head = "".join(s for s in path.read_text().splitlines(True) if s.startswith("#"))
-            assert re.search(r"^# source: (.*arXiv:\d{4}\.\d{5}|definition$)", head, re.M), path
+            assert re.search(r"^# source: (.*@[A-Z]\w+:\d{4}\w+|definition$)", head, re.M), path
             for word in ("derived", "digitised", "substitute"):
                 assert (word in path.name) == (word.upper() in head), path
         assert any("Traps" in s for s in lines(folder))

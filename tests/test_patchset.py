@@ -275,7 +275,7 @@ def test_shipped_patch_set_is_valid_and_holds_the_interval():
     patches.verify(pyhf.Workspace(read[0]))
     assert json.loads((WORKSPACES / "fix_strength.json").read_text()) == FIX_STRENGTH
     values = [patch.values[0] for patch in patches]
-    (found,) = nuhf.limit(NUCLEI, "qnu_mumu")
+    (found,) = nuhf.limit(X, "qnu_mumu")
     assert min(values) * 1e-8 < found.intervals[0][0]
     assert found.intervals[-1][1] < max(values) * 1e-8
 

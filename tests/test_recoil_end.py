@@ -77,7 +77,7 @@ def test_the_share_is_that_of_the_events_lost(tmp_path):
 
 def test_a_curve_that_ends_is_refused_with_what_helps(tmp_path):
     """Fef ends at 4.5 keV, with next to nothing beyond: that may be left out."""
-    curve = 'kind = "lindhard"\nsource = "arXiv:2202.03754: k = 0.162 +- 0.004"\nk = 0.162\n'
+    curve = 'kind = "lindhard"\nsource = "@Bonhomme:2022lcz: k = 0.162 +- 0.004"\nk = 0.162\n'
     changes = [
         (f"{curve}k_error = 0.004\n", 'kind = "library"\nname = "ge-fef"\n'),
         ("quenching.deviations = 1.0", "quenching.scale = 1.01"),

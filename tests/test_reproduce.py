@@ -38,7 +38,8 @@ def paper(monkeypatch, tmp_path):
 
     def make(text):
         path = tmp_path / "demo.toml"
-        path.write_text(f'title = "Demo"\n{text}', encoding="utf-8")
+        head = 'title = "Demo"\nreference = "Khan:2022not"\n'
+        path.write_text(head + text, encoding="utf-8")
         monkeypatch.setattr(published, "list_papers", lambda: {"demo": path})
 
     return make

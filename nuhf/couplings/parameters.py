@@ -116,7 +116,7 @@ PARAMETERS: Final[Mapping[str, Parameter]] = _Lazy(_parameters)
 """Every parameter by name."""
 
 
-_MANY: Final = 24
+_MANY: Final = 30
 _SHOWN: Final = 8
 """Of more names than the first number, a message shows as many as the second, nearest first."""
 
@@ -129,9 +129,8 @@ def suggest(word: str, allowed: Iterable[str]) -> str:
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     if len(names) <= _MANY:
         return f"{hint}allowed: {', '.join(names)}"
-    close = difflib.get_close_matches(word.lower(), folded, n=_SHOWN, cutoff=0.0)
-    others = len(names) - _SHOWN
-    return f"{hint}allowed: {', '.join(folded[n] for n in close)} and {others} more"
+    shown = list(dict.fromkeys([*near, *names]))[:_SHOWN]
+    return f"{hint}allowed: {', '.join(shown)} and {len(names) - _SHOWN} more"
 
 
 def get(name: str) -> Parameter:
