@@ -85,7 +85,8 @@ class Inputs:
     def look_in(self, folder: Path) -> None:
         """Look in a further folder, before the shipped data and after the others."""
         self._folders = tuple(dict.fromkeys([*self._folders, folder]))
-        self._bibliography = None
+        if resources.is_file(folder / bibliography.FILE):
+            self._bibliography = None
 
     def path(self, name: str) -> Path:
         """Return the path of a file (`InputError` if it is nowhere)."""

@@ -221,6 +221,19 @@ def test_a_file_has_its_own_publications_beside_it(tmp_path, cli):
     assert "did you mean Bee:2020abc" in error
 
 
+@pytest.mark.parametrize("name", [X, "darwin-300ty"])
+def test_every_file_is_opened_once(name, monkeypatch):
+    opened, read = [], resources.read_bytes
+
+    def counted(path):
+        opened.append(path)
+        return read(path)
+
+    monkeypatch.setattr(resources, "read_bytes", counted)
+    prepare(load(name))
+    assert len(opened) == len(set(opened)) > 5
+
+
 def test_an_unknown_key_in_a_table_is_refused(tmp_path):
     table = tmp_path / "t.csv"
     table.write_text("# source: @COHERENT:2021xm (release)\nx\n1\n")

@@ -22,7 +22,7 @@ from nuhf.experiments.parts import (
     with_error,
 )
 from nuhf.inputs import Inputs
-from nuhf.rates.templates import Axis
+from nuhf.rates.templates import Axis, bin_columns
 from nuhf.units import DAY
 
 __all__ = ["Bins", "Data", "Observed", "RegionSection", "binned"]
@@ -322,12 +322,10 @@ def row_per_bin(
     rows = next(iter(table.columns.values())).size
     if rows != bins.count:
         raise InputError(f"{table.path}: {rows} rows for the {bins.count} bins of {bins.where}")
-    grids = np.meshgrid(*(np.arange(axis.bins) for axis in bins.axes), indexing="ij")
-    for axis, grid in zip(bins.axes, grids, strict=True):
-        for key, ends in zip(axis.edge_columns, (axis.edges[:-1], axis.edges[1:]), strict=True):
-            wanted = np.asarray(ends)[grid.ravel()]
-            if key in table.columns and np.abs(table[key] - wanted).max() > 1e-6:
-                raise InputError(f"{table.path}: {key} are not the bins of {bins.where}")
+    keys = (key for axis in bins.axes for key in axis.edge_columns)
+    for key, wanted in zip(keys, bin_columns(bins.axes).values(), strict=True):
+        if key in table.columns and np.abs(table[key] - wanted).max() > 1e-6:
+            raise InputError(f"{table.path}: {key} are not the bins of {bins.where}")
     return {column: table[column] for column in columns}
 
 

@@ -1,7 +1,6 @@
 """What is wrong with an experiment file: keys as in TOML, what was given, what is allowed."""
 
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -13,16 +12,13 @@ from pydantic_core import ErrorDetails
 
 from nuhf.couplings.parameters import suggest
 from nuhf.experiments.file import ExperimentFile
-from nuhf.experiments.keys import allowed
+from nuhf.experiments.keys import LONGEST, allowed, shown
 from nuhf.experiments.parts import Part
 
 __all__ = ["in_words"]
 
 _MOST: Final = 5
 """Faults that are told; there may be one per line of the file."""
-
-_LONGEST: Final = 60
-"""Characters of a key or value that are repeated."""
 
 
 def in_words(error: ValidationError, content: Mapping[str, Any]) -> str:
@@ -152,8 +148,8 @@ def _family(annotation: Any) -> type[Part] | None:
 def _key(name: str) -> str:
     """Return a key as in TOML."""
     if re.fullmatch(r"[A-Za-z0-9_-]+", name):
-        return name[:_LONGEST]
-    return json.dumps(name[:_LONGEST])
+        return name[:LONGEST]
+    return json.dumps(name[:LONGEST])
 
 
 def _given(value: Any) -> str:
@@ -161,17 +157,4 @@ def _given(value: Any) -> str:
         return f" is {'a' if value else 'an empty'} table"
     if isinstance(value, tuple | list):
         return f" is a list of {len(value)}"
-    return ": required, not given" if value is None else f" = {_shown(value)}"
-
-
-def _shown(value: Any) -> str:
-    """Return a value as in TOML, or the beginning of it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int) and value.bit_length() > _LONGEST * 3:
-        return f"an integer of {value.bit_length()} bits"
-    if isinstance(value, str) and len(value) > _LONGEST:
-        return f"{value[:_LONGEST]!r}..."
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return repr(value) if isinstance(value, str | int | float) else str(value)
+    return ": required, not given" if value is None else f" = {shown(value)}"

@@ -1,15 +1,18 @@
 """The keys of experiment files, from the JSON schema of the models that check them."""
 
-import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from pydantic import TypeAdapter
 
 from nuhf.experiments.file import ExperimentFile
 
-__all__ = ["Key", "Table", "allowed", "json_schema", "tables"]
+__all__ = ["LONGEST", "Key", "Table", "allowed", "json_schema", "shown", "tables"]
+
+LONGEST: Final = 60
+"""Characters of a key or value that are repeated."""
 
 Schema = Mapping[str, Any]
 
@@ -123,7 +126,7 @@ def _allowed(schema: Schema, known: Schema) -> str:
 def _type(schema: Schema, known: Schema) -> str:
     values = [schema["const"]] if "const" in schema else schema.get("enum")
     if values:
-        return " or ".join(map(_shown, values))
+        return " or ".join(map(shown, values))
     kind = schema.get("type")
     if kind == "array" and "prefixItems" in schema:
         inner = ", ".join(_allowed(item, known) for item in schema["prefixItems"])
@@ -146,9 +149,17 @@ def _type(schema: Schema, known: Schema) -> str:
     return words.get(str(kind), "any value")
 
 
-def _shown(value: object) -> str:
-    """Return a short value as in TOML."""
-    return f"'{value}'" if isinstance(value, str) else json.dumps(value)
+def shown(value: Any) -> str:
+    """Return a value as in TOML, or the beginning of it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int) and value.bit_length() > LONGEST * 3:
+        return f"an integer of {value.bit_length()} bits"
+    if isinstance(value, str) and len(value) > LONGEST:
+        return f"{value[:LONGEST]!r}..."
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return repr(value) if isinstance(value, str | int | float) else str(value)
 
 
 def _size(low: int | None, high: int | None) -> str:
@@ -172,4 +183,4 @@ def _default(schema: Schema, required: bool) -> str:
     if required:
         return "required"
     value = schema.get("default")
-    return "" if value is None or value in ("", [], {}) else _shown(value)
+    return "" if value is None or value in ("", [], {}) else shown(value)

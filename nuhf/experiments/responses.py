@@ -223,11 +223,8 @@ class Response(Part):
     @property
     def time(self) -> ExponentialTimeEfficiency:
         """The efficiency in time."""
-        if self.time_efficiency is None:
-            return ExponentialTimeEfficiency()
-        return ExponentialTimeEfficiency(
-            self.time_efficiency.start_us, self.time_efficiency.rate_per_us
-        )
+        section = self.time_efficiency or TimeEfficiency(start_us=0.0, rate_per_us=0.0)
+        return ExponentialTimeEfficiency(section.start_us, section.rate_per_us)
 
     @abstractmethod
     def built(

@@ -41,21 +41,22 @@ def check(prepared: Prepared) -> Prepared:
         if region.observed.size > MAX_BINS:
             raise InputError(f"{where}: {region.observed.size} bins; at most {MAX_BINS} are taken")
         for what, row in _rows(region):
-            if not np.isfinite(row).all():
-                bin_ = int(np.argmin(np.isfinite(row)))
-                raise InputError(f"{where}: {what} in bin {bin_} is {row[bin_]}, no finite number")
+            _refuse(~np.isfinite(row), f"{where}: {what}", row, ", no finite number")
         if region.sigma is None:
             for what, row in [("observed", region.observed), *region.backgrounds.items()]:
-                if np.any(row < 0):
-                    bin_ = int(np.argmax(row < 0))
-                    raise InputError(f"{where}: {what} in bin {bin_} is {row[bin_]:g}, negative")
+                _refuse(row < 0, f"{where}: {what}", row, ", negative")
             _check_whole(where, prepared, region)
-        elif np.any(region.sigma <= 0):
-            bin_ = int(np.argmax(region.sigma <= 0))
-            raise InputError(f"{where}: the error in bin {bin_} is {region.sigma[bin_]:g}; it must "
-                             "be positive")  # fmt: skip
+        else:
+            sigma = region.sigma
+            _refuse(sigma <= 0, f"{where}: the error", sigma, "; it must be positive")
         _check_processes(where, prepared, region)
     return prepared
+
+
+def _refuse(bad: NDArray[np.bool_], what: str, row: FloatArray, fault: str) -> None:
+    if np.any(bad):
+        bin_ = int(np.argmax(bad))
+        raise InputError(f"{what} in bin {bin_} is {row[bin_]:g}{fault}")
 
 
 def _check_whole(where: str, prepared: Prepared, region: Region) -> None:
@@ -63,12 +64,8 @@ def _check_whole(where: str, prepared: Prepared, region: Region) -> None:
     if any(isinstance(r.data, Asimov) for r in prepared.loaded.experiment.regions.values()):
         return
     off = np.abs(region.observed - np.rint(region.observed)) > _FRACTION
-    if np.any(off):
-        bin_ = int(np.argmax(off))
-        raise InputError(
-            f"{where}: observed in bin {bin_} is {region.observed[bin_]:g}, no whole number; "
-            "statistic 'poisson' needs counts, 'gaussian' takes any number with an error"
-        )
+    words = "statistic 'poisson' needs counts, 'gaussian' takes any number with an error"
+    _refuse(off, f"{where}: observed", region.observed, f", no whole number; {words}")
 
 
 def _check_processes(where: str, prepared: Prepared, region: Region) -> None:
