@@ -208,7 +208,7 @@ def test_phases_are_settings_where_they_act():
     np.testing.assert_allclose(turned.intervals, [(-high, -low)], rtol=1e-7)
     assert "transition_phase_rad = 3.14159" in turned.notes
     with pytest.raises(InputError, match="r2nu_emu and r2nu_etau together would need a phase each"):
-        nuhf.limit("xenonnt-sr0", "r2nu_emu", profile=["r2nu_etau"],
+        nuhf.limit("xenonnt-sr0", "r2nu_emu", profiled=["r2nu_etau"],
                    settings={"transition_phase_rad": 1.0})  # fmt: skip
     for name, chosen in (("coherent-csi-2021", "transition_phase_rad"),
                          ("xenonnt-sr0", "lambda_phase_2_rad")):  # fmt: skip
