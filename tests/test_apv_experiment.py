@@ -73,6 +73,7 @@ def test_combination_with_coherent():
     assert any("UNVERIFIED" in note for note in found.notes)
 
 
+@pytest.mark.slow
 def test_angle_with_coherent_and_a_free_radius():
     # both data see the angle and the radius: neither alone fixes both
     (found,) = nuhf.limit([CSI, NAME], "sin2thetaW", cl=0.6827, profiled=["Rn_CsI"])
@@ -88,6 +89,7 @@ def test_neutrino_couplings_do_not_act_here():
     assert both[0] == pytest.approx(alone[0], abs=1e-12)
 
 
+@pytest.mark.slow
 def test_radii_of_all_flavours_leave_the_angle_to_atoms():
     # alone they are one direction with it; the weak charge knows the angle
     radii = ["r2nu_ee", "r2nu_mumu"]

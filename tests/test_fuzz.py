@@ -323,8 +323,8 @@ IMPOSSIBLE = [
     ("xenonnt-sr0", ("xenon/shape_pb214.csv", "density_per_kev"), at(3, -2.0), "negative"),
     ("xenonnt-sr0", ("electrons/Xe_shells.csv", "edge_kev"), at(0, -2.0), "."),
     # reactor
-    ("dresden-2", (DRESDEN, "acceptance"), at(3, -0.1), "0 to 1"),
-    ("dresden-2", (DRESDEN, "acceptance"), at(3, 1.2), "0 to 1"),
+    ("dresden-2", (DRESDEN, "acceptance"), at(3, -0.1), "is negative"),
+    ("dresden-2", (DRESDEN, "acceptance"), at(3, 1.2), "is above 1"),
     ("dresden-2", (DRESDEN, "n_on"), at(3, -2.0), "negative"),
     ("dresden-2", (DRESDEN, "e_lo_kev_ee"), _swapped, "bin"),
     ("dresden-2", (DRESDEN, "e_hi_kev_ee"), at(3, 40.0), "overlap"),

@@ -337,6 +337,7 @@ def ends_of(parameter, **options):
     return np.ravel(found.intervals)
 
 
+@pytest.mark.slow
 def test_engine_pyhf_gives_the_same_ends(problem_of):
     theirs = ends_of("munu_mu", engine="pyhf", bracket=(0.0, 3e-9))
     np.testing.assert_allclose(theirs, ends_of("munu_mu"), rtol=1e-4)

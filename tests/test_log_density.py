@@ -265,7 +265,9 @@ def test_normal_prior_is_the_same_as_one_more_measurement(mean, sd):
     axis = Axis("x", "x", "1", 0, -50.0, 50.0, 0.0)
     theta = np.array([-0.5, 0.1, 1.3])
     prior = Normal(mean, sd).log(axis, theta, np)
-    np.testing.assert_allclose(np.diff(prior), np.diff(-0.5 * ((theta - mean) / sd) ** 2))
+    np.testing.assert_allclose(
+        np.diff(prior), np.diff(-0.5 * ((theta - mean) / sd) ** 2), atol=1e-12
+    )
 
 
 def test_prior_draws_have_their_distribution():

@@ -40,6 +40,7 @@ def entries(picture, parameter, role):
     return {e.label: e for e in picture.entries if (e.parameter, e.role) == (parameter, role)}
 
 
+@pytest.mark.slow
 def test_every_experiment_with_an_effect_is_there(picture):
     every = set(list_experiments()) - {"apv-cs"} - DARWIN
     beam, solar = BEAM | {"coherent-csi-2017"}, SOLAR | BORON | SHARING
@@ -254,7 +255,7 @@ def test_table_says_what_is_combined_and_how_sure_the_literature_is(picture):
 
 
 def test_command_writes_figure_table_and_json(cli, work, picture, monkeypatch):
-    monkeypatch.setattr(module, "overview", lambda step: picture)
+    monkeypatch.setattr(module, "overview", lambda step, jobs: picture)
     ran = cli("plot", "summary", "-o", "all.png", "--json")
     assert ran.code == 0
     content = json.loads(ran.out)

@@ -209,7 +209,7 @@ def test_held_nuisances_are_not_ranked_and_ranges_are_refused(problem_of, ranked
     assert "flux_sns" not in found.nuisances
     assert len(found.nuisances) == 8
     assert found.error < 0.9 * ranked("norm_cevns")[1].error
-    with pytest.raises(InputError, match="has no keyword 'search'"):
+    with pytest.raises(InputError, match="has no keyword 'bracket'"):
         nuhf.ranking(nuhf.model(X, "qnu_ee"), bracket=(-1e-7, 1e-7))
 
 

@@ -553,9 +553,12 @@ def test_spectrum_of_two_regions(nuclei, cli, work, monkeypatch, figure):
     one, both = (table(Path(f"{n}.csv").read_text(encoding="utf-8")) for n in ("one", "two"))
     assert [row["region"] for row in both] == ["a"] * 44 + ["b"] * 55
     for name in one[0]:
+        # a variation is a factor times a shape, whose mean is that of the region: its slope at 0
+        # is not that of the whole
+        exact = figure == "prefit" and name != "uncertainty"
         np.testing.assert_allclose(
             [float(row[name]) for row in both], [float(row[name]) for row in one],
-            rtol=1e-8 if figure == "prefit" else 0.02, atol=1e-9 if figure == "prefit" else 0.05,
+            rtol=1e-8 if exact else 0.03, atol=1e-9 if exact else 0.05,
         )  # fmt: skip
 
 

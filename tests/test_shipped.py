@@ -298,6 +298,7 @@ def test_profiles_of_every_file_in_plain_pyhf(path, backend, optimizer):
     assert np.abs(difference[inside]).max() < 5e-3
 
 
+@pytest.mark.slow
 def test_a_limit_with_nothing_but_sh_and_pyhf(tmp_path):
     """The shipped script, with a PATH that holds only what it calls, equals nuhf within 1 %."""
     path = tmp_path / "bin"

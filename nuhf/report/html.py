@@ -98,9 +98,11 @@ def report(
     """
     threshold(cl)
     names = names_of(experiments)
-    contents = on_cores(
-        partial(gather, analysis=analysis, cl=cl), names, step, lambda name: name, jobs
-    )
+    if min(jobs, len(names)) > 1:
+        work = partial(gather, analysis=analysis, cl=cl)
+        contents = on_cores(work, names, step, lambda name: name, jobs)
+    else:
+        contents = [gather(name, analysis, cl, step) for name in names]
     sections = [_section(content, cl) for content in contents]
     if len(contents) > 1:
         sections.insert(0, overview(contents, cl))

@@ -240,6 +240,7 @@ def _first_only(svg: str, seen: set[str]) -> str:
         return match[0]
 
     svg = re.sub(r'<clipPath id="([^"]+)">.*?</clipPath>', choose, svg)
+    svg = re.sub(r'<pattern id="([^"]+)".*?</pattern>', choose, svg)
     svg = re.sub(r'<path id="([^"]+)"[^>]*/>', choose, svg)
     return svg.replace("<defs></defs>", "").replace("<defs/>", "")
 

@@ -243,7 +243,7 @@ def pose_files(source: Workspaces, interest: str | None, options: Options) -> Fi
     if interest is None and model.config.param_set(wanted[0]).suggested_fixed_as_bool:
         raise InputError(
             f"{', '.join(source.labels)}: the parameter of interest {wanted[0]} is fixed; "
-            f"parameter='{wanted[0]}' makes it free"
+            f"poi='{wanted[0]}' makes it free"
         )
     held = {_find(model, n, source): value for n, value in options.fixed.items()}
     for name in wanted:
