@@ -59,6 +59,11 @@ UNIT_LABELS: Final = {
 """Base units of couplings in LaTeX."""
 
 
+_SMALLEST: Final = -7
+"""Decimal exponent of the smallest per cent that is written without one."""
+
+
 def percent(fraction: float) -> str:
     """Return a confidence level in per cent with all its digits: 0.9999999 is not 100 %."""
-    return f"{(100 * Decimal(repr(float(fraction)))).normalize():f}"
+    value = (100 * Decimal(repr(float(fraction)))).normalize()
+    return f"{value:f}" if value.adjusted() >= _SMALLEST else f"{value:e}"

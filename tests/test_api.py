@@ -90,6 +90,7 @@ def test_problems_are_posed_once(cli, work, monkeypatch):
 @pytest.mark.parametrize(
     ("fraction", "text"),
     [(0.9, "90"), (0.68, "68"), (0.9999999, "99.99999"), (0.57, "57"), (0.1, "10"), (1e-5, "0.001"),
+     (1e-10, "1e-8"), (2.5e-300, "2.5e-298"),
      (0.6826894921370859, "68.26894921370859"), (np.float64(0.95), "95"), (1 - 2**-53, None)],
 )  # fmt: skip
 def test_percent(fraction, text):

@@ -115,7 +115,7 @@ def _draw_profile(axes: Axes, curve: Curve, levels: Sequence[float], label: str)
         if known is not None and curve.values[0] <= known.offset <= curve.values[-1]:
             axes.axvline(known.offset, color="0.6", lw=0.9, ls=":", zorder=1)
         axes.set_xlim(curve.values[0], curve.values[-1])
-    top = 3.0 * max([0.1, *rises] if rises else [4.0])
+    top = max(3.0 * max(rises, default=4.0), 0.3)
     axes.set_ylim(0.0, top if first else max(top, axes.get_ylim()[1]))
     axes.set_xlabel(_axis_label(curve.parameter, curve.unit))
     axes.set_ylabel(r"$-2\,\Delta\ln L$")
