@@ -10,6 +10,7 @@ Everything is loaded on first use; ``import nuhf`` itself loads nothing else.
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from nuhf.api.build import model, open
     from nuhf.api.catalogue import parameters, rate, reproduce, templates
     from nuhf.api.experiment import Experiment, load
     from nuhf.api.functions import (
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
         ranking,
         scan,
     )
-    from nuhf.api.model import Model, model, open
+    from nuhf.api.model import Model
     from nuhf.bayes.functions import log_density, posterior, simulate
     from nuhf.errors import FitError, InputError, ModelError, NuhfError
     from nuhf.exchange import combine, patchset, publication, validate, workspace
@@ -68,7 +69,8 @@ __all__ = [
 _HOMES: Final = {
     "nuhf.api.catalogue": ("parameters", "rate", "reproduce", "templates"),
     "nuhf.api.experiment": ("Experiment", "load"),
-    "nuhf.api.model": ("Model", "model", "open"),
+    "nuhf.api.build": ("model", "open"),
+    "nuhf.api.model": ("Model",),
     "nuhf.bayes.functions": ("log_density", "posterior", "simulate"),
     "nuhf.errors": ("FitError", "InputError", "ModelError", "NuhfError"),
     "nuhf.exchange": ("combine", "patchset", "publication", "validate", "workspace"),

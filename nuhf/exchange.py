@@ -218,7 +218,7 @@ def patchset(
     nuhf.errors.FitError
         If a range is needed and the interval is not closed.
     """
-    from nuhf.api.model import models
+    from nuhf.api.build import models
     from nuhf.axes import axis
     from nuhf.workspaces import patchset as grids
 
@@ -275,7 +275,7 @@ def publication(
     Per parameter (all of the experiment by default) the interval at ``cl`` and a patch set of
     ``points`` points with the profile on it. Other options as in `patchset`.
     """
-    from nuhf.api.model import models
+    from nuhf.api.build import models
     from nuhf.api.toys import check
     from nuhf.axes import axis
     from nuhf.report import publish

@@ -158,7 +158,7 @@ def problems(names, parameter=(), *, analysis="default", patch=(), measurement=N
     """The problems behind `nuhf.limit`, one per parameter, with the same keywords."""
     from nuhf.api.arguments import names as several
     from nuhf.api.arguments import options
-    from nuhf.api.model import models
+    from nuhf.api.build import models
 
     wanted = several(parameter, "poi")
     return [

@@ -27,7 +27,8 @@ from nuhf.api.arguments import (
     whole,
 )
 from nuhf.api.arguments import names as one_or_more
-from nuhf.api.model import Model, built, models
+from nuhf.api.build import built, models
+from nuhf.api.model import Model
 from nuhf.api.toys import ToyChoices, check
 from nuhf.errors import InputError
 from nuhf.exclusions import ExclusionResult
@@ -35,12 +36,15 @@ from nuhf.exclusions import exclusion as find_exclusion
 from nuhf.stats import ranking as impacts
 from nuhf.stats.contour import ContourResult
 from nuhf.stats.intervals import threshold
+from nuhf.stats.problem import Problem
 from nuhf.stats.ranking import RankingResult
 from nuhf.stats.results import CoverageResult, FitResult, LimitResult, Limits, ScanResult
 from nuhf.toys.coverage import coverage as measure
-from nuhf.toys.feldman_cousins_2d import region
+from nuhf.toys.feldman_cousins_2d import DEFAULT_TOYS, region
+from nuhf.toys.sample import ToyOptions
 
-__all__ = ["contour", "coverage", "exclusion", "fit", "interval", "limit", "ranking", "scan"]
+__all__ = ["contour", "coverage", "exclusion", "fit", "interval", "intervals", "limit",
+           "ranking", "scan"]  # fmt: skip
 
 FloatArray = NDArray[np.float64]
 
@@ -102,7 +106,9 @@ def limit(
     nuhf.errors.FitError
         If an interval cannot be determined.
     """
-    check(cl, method)
+    by_toys = ToyChoices(toys, seed, points, jobs, scheduler, checkpoint, progress).of_interval(
+        cl, method
+    )
     wanted = one_or_more(poi, "poi")
     if poi is not None and not wanted:
         raise InputError("name at least one parameter")
@@ -111,15 +117,24 @@ def limit(
         engine=engine, asimov=asimov, bracket=bracket, settings=settings, inject=inject, mask=mask,
     )  # fmt: skip
     made = models(experiments, wanted, chosen, analysis, patch, measurement)
-    if checkpoint is not None and len(made) > 1:
+    return intervals([one.problem for one in made], cl, method, by_toys)
+
+
+def intervals(
+    problems: Sequence[Problem], cl: float, method: Method, toys: ToyOptions | None
+) -> Limits:
+    """Return the intervals of several parameters, as `interval` does of one.
+
+    Raises
+    ------
+    InputError
+        If a checkpoint is given for several parameters.
+    FitError
+        If an interval cannot be determined.
+    """
+    if toys is not None and toys.checkpoint is not None and len(problems) > 1:
         raise InputError("checkpoint: it is for one parameter; name one")
-    return Limits(
-        interval(
-            one, cl=cl, method=method, toys=toys, seed=seed, points=points, jobs=jobs,
-            scheduler=scheduler, checkpoint=checkpoint, progress=progress,
-        )
-        for one in made
-    )  # fmt: skip
+    return Limits(questions.limit(problem, cl, method, toys) for problem in problems)
 
 
 @in_words
@@ -167,12 +182,9 @@ def interval(
     nuhf.errors.FitError
         If the interval cannot be determined.
     """
-    check(cl, method)
-    if method != "feldman-cousins" and points is not None:
-        raise InputError(f"points: {method} takes none, feldman-cousins does")
-    default = questions.DEFAULT_TOYS if method == "feldman-cousins" else None
-    choices = ToyChoices(toys, seed, points, jobs, scheduler, checkpoint, progress)
-    made = choices.options(default, "" if method == "cls" else method)
+    made = ToyChoices(toys, seed, points, jobs, scheduler, checkpoint, progress).of_interval(
+        cl, method
+    )
     return questions.limit(built(model, bracket), cl, method, made)
 
 
@@ -242,7 +254,7 @@ def contour(
     levels = [cl] if isinstance(cl, int | float) else list(cl)
     for level in levels:
         threshold(number(level, "cl"))
-    toys_by_default = 500 if method == "feldman-cousins" else None
+    toys_by_default = DEFAULT_TOYS if method == "feldman-cousins" else None
     made = ToyChoices(toys, seed, None, jobs, scheduler, checkpoint, progress).options(
         toys_by_default, method
     )

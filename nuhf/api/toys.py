@@ -59,6 +59,21 @@ class ToyChoices:
             self.scheduler,
         )
 
+    def of_interval(self, cl: float, method: str) -> ToyOptions | None:
+        """Return how toys are made for intervals by a method; None without toys.
+
+        Raises
+        ------
+        InputError
+            For a bad confidence level or method, or an option that the method has not.
+        """
+        check(cl, method)
+        constructed = method == "feldman-cousins"
+        if not constructed and self.points is not None:
+            raise InputError(f"points: {method} takes none, feldman-cousins does")
+        default = questions.DEFAULT_TOYS if constructed else None
+        return self.options(default, "" if method == "cls" else method)
+
 
 def check(cl: float, method: str) -> None:
     """Refuse a bad confidence level or method before anything is built (`InputError`)."""

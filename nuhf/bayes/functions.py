@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from nuhf.api.arguments import ModelLike, Names, in_words
 from nuhf.api.arguments import names as one_or_more
-from nuhf.api.model import Model, built
+from nuhf.api.build import built
+from nuhf.api.model import Model
 from nuhf.bayes.posterior import posterior as sample_posterior
 from nuhf.bayes.results import Posterior
 from nuhf.bayes.simulation import Nuisances, Simulation, draw_data

@@ -84,24 +84,18 @@ def limit(
 
     Example:  nuhf limit coherent-csi-2021 -p qnu_mumu -p munu_mu
     """
-    import nuhf
-    from nuhf.api.toys import check
-    from nuhf.stats.results import Limits
+    from nuhf.api.functions import intervals
+    from nuhf.api.toys import ToyChoices
 
-    check(cl, method)
-    toys = options.toy_choices(chosen)
-    quick = toys["toys"] is None and method != "feldman-cousins"
-    with progress.shown("limit", enabled=quick):
+    toys = ToyChoices(points=points, **options.toy_choices(chosen)).of_interval(cl, method)
+    with progress.shown("limit", enabled=toys is None):
         models = options.models(experiments, parameter, **chosen)
-        if toys["checkpoint"] is not None and len(models) > 1:
-            raise InputError("checkpoint: it is for one parameter; name one")
-        found = Limits(
-            nuhf.interval(model, cl=cl, method=method, points=points, **toys) for model in models
-        )
+        problems = [model.problem for model in models]
+        found = intervals(problems, cl, method, toys)
     if output is not None:
         from nuhf.cli import artefacts
 
-        artefacts.write_limits(output, [model.problem for model in models], found)
+        artefacts.write_limits(output, problems, found)
     options.show(found, None, as_json)
 
 

@@ -307,7 +307,7 @@ def models(
     measurement: str | None = None,
 ) -> "list[Model]":
     """Build the models that the common options describe, one per parameter of interest."""
-    from nuhf.api import model
+    from nuhf.api import build
     from nuhf.api.arguments import Anapole, Engine
     from nuhf.api.arguments import options as checked
 
@@ -323,7 +323,7 @@ def models(
         inject=parse_injected(inject),
         mask=mask,
     )
-    return model.models(list(experiments), pois, chosen, analysis, patch, measurement)
+    return build.models(list(experiments), pois, chosen, analysis, patch, measurement)
 
 
 def write(path: Path | None, text: str, said: str = "") -> None:

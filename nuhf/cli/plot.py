@@ -36,7 +36,7 @@ def plot(
     Example:  nuhf plot khan2023 fig5 -o fig5.png
     """
     from nuhf import resources
-    from nuhf.api.model import model
+    from nuhf.api.build import model
     from nuhf.cli import artefacts
     from nuhf.couplings import parameters
     from nuhf.errors import InputError

@@ -47,8 +47,8 @@ _REACH: Final = 1.5
 #: Width of the average over neighbours, in grid cells.
 _WIDTH: Final = 0.7
 _MOST_POINTS: Final = 100
-#: Toys per grid point if nobody says how many.
-_TOYS: Final = 500
+DEFAULT_TOYS: Final = 500
+"""Toys per grid point if nobody says how many."""
 
 
 def region(
@@ -73,7 +73,7 @@ def region(
     if method == "feldman-cousins":
         if window is not None:
             raise InputError("feldman-cousins finds its own window: give none")
-        return feldman_cousins_contour(problem, levels, points, toys or ToyOptions(_TOYS))
+        return feldman_cousins_contour(problem, levels, points, toys or ToyOptions(DEFAULT_TOYS))
     if toys is not None:
         raise InputError("toys: the method delta-chi2 makes none, feldman-cousins does")
     return contour(problem, levels, points, window)
