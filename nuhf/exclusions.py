@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 from nuhf import questions
 from nuhf.errors import InputError
 from nuhf.stats.problem import Problem, pose
-from nuhf.stats.result_base import Provenance, Result, choices, heading, title_of, unit_text
+from nuhf.stats.result_base import (
+    Provenance,
+    Result,
+    choices,
+    heading,
+    title_of,
+    unit_suffix,
+    unit_text,
+)
 from nuhf.stats.results import LimitResult
 from nuhf.units import percent
 
@@ -75,7 +83,7 @@ class ExclusionResult(Result):
 
     def columns(self) -> dict[str, Sequence[object]]:
         """Return one row per allowed piece."""
-        unit = "" if self.unit == "1" else f"_{self.unit}"
+        unit = unit_suffix(self.unit)
         keys = (self.setting, "piece", f"lower{unit}", f"upper{unit}", f"best_fit{unit}")
         rows = [
             (float(at), number, low, high, float(best))

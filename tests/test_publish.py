@@ -91,7 +91,7 @@ def test_numbers(published):
     best = entry.problem.profiler().at(entry.grid.points[:, 0]) - entry.limit.twice_nll_min
     np.testing.assert_allclose(entry.delta, best, atol=1e-8)
     np.testing.assert_allclose(entry.values, entry.grid.points[:, 0] * 1e-8, rtol=1e-12)
-    (region,) = published.regions
+    (region,) = published.before
     assert region.observed.sum() == published.problem.data[: region.observed.size].sum()
     assert set(region.expected) == {"ss", "brn", "nin", "cevns", "eves"}
     assert region.expected["ss"].sum() == pytest.approx(1286.0)
@@ -102,7 +102,7 @@ def test_gaussian_data_are_published_in_events():
     loaded = nuhf.load(X, "khan2023").loaded
     assert found.stem == f"{X}_khan2023"
     assert list(found.archives()) == [f"{X}_khan2023_munu_mu.tar.gz"]
-    (region,) = found.regions
+    (region,) = found.before
     assert np.abs(region.observed).max() < 1e3
     assert loaded.analysis.statistic == "gaussian"
     assert max(row.max() for row in region.expected.values()) < 1e3

@@ -655,7 +655,7 @@ def test_files_of_two_regions(nuclei, two, cli, work):
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # the validator leaves its files open
 def test_publication_of_two_regions(nuclei, two):
     found = nuhf.publication(nuclei, "munu_mu", points=3)
-    assert [region.region for region in found.regions] == ["a", "b"]
+    assert [region.region for region in found.before] == ["a", "b"]
     pytest.importorskip("hepdata_lib")
     yaml = pytest.importorskip("yaml")
     from nuhf.report.hepdata import submission

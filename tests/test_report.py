@@ -67,7 +67,7 @@ def page(text):
 
 
 def test_the_page_stands_alone(text, page):
-    assert len(text.encode()) < 3_000_000 / 9
+    assert len(text.encode()) < 3_000_000 / 10
     addresses = [v for _, a in page.tags for k, v in a.items() if k in ("src", "href")]
     links = [v for v in addresses if v.startswith("http")]
     assert links

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nuhf.errors import ModelError
 from nuhf.resources import JSON_FORMAT
-from nuhf.stats.result_base import JsonValue, Result, plain
+from nuhf.stats.result_base import JsonValue, Result, plain, unit_text
 from nuhf.tables import format_csv
 from nuhf.units import percent
 
@@ -147,7 +147,7 @@ class Posterior(Result):
         lines = [f"{self.title}, posterior, {percent(self.cl)} % highest density"]
         width = max(len(m.parameter) for m in self.marginals)
         for m in self.marginals:
-            unit = "" if m.unit == "1" else f" {m.unit}"
+            unit = unit_text(m.unit)
             pieces = " or ".join(f"[{low:.3g}, {high:.3g}]" for low, high in m.pieces)
             lines += [
                 f"{m.parameter:{width}s}  {pieces}{unit}   (densest in {m.variable})",

@@ -9,14 +9,15 @@ from nuhf.bibliography import Entry
 from nuhf.experiments.region import Prepared
 from nuhf.report.sources import Table, sources
 
-__all__ = ["Citation", "bibtex", "citations", "plain_text"]
+__all__ = ["KINDS", "Citation", "bibtex", "citations", "plain_text"]
 
 _SHOWN: Final = 4
 """How many sources of one table the text shows: an experiment's file has one for each number."""
-_KINDS: Final = {
+KINDS: Final = {
     "experiment": "Experiments", "data": "Data and inputs", "method": "Methods",
     "software": "Programs",
 }  # fmt: skip
+"""Kinds of what is cited, in their order, with their titles."""
 
 
 @dataclass(frozen=True)
@@ -88,13 +89,13 @@ def citations(experiments: Sequence[Prepared], steps: Iterable[str] = ()) -> lis
         if called & entry.when:
             kind = "software" if "package" in entry.fields else "method"
             add(entry, kind, entry.fields.get("why", ""))
-    return sorted(found.values(), key=lambda citation: list(_KINDS).index(citation.kind))
+    return sorted(found.values(), key=lambda citation: list(KINDS).index(citation.kind))
 
 
 def plain_text(found: Sequence[Citation], read: Sequence[Table] = ()) -> str:
     """Return the citations as text, by kind, then the tables that are read."""
     lines: list[str] = []
-    for kind, title in _KINDS.items():
+    for kind, title in KINDS.items():
         members = [citation for citation in found if citation.kind == kind]
         if members:
             lines += ["", f"{title}:"] if lines else [f"{title}:"]

@@ -40,7 +40,7 @@ _ONE_SIGMA: Final = 0.158655
 
 def tables(publication: Publication) -> Iterator[tuple[Any, str]]:
     """Yield the tables (`hepdata_lib.Table`), each with the name of its figure or ""."""
-    several = len(publication.regions) > 1
+    several = len(publication.before) > 1
     words = {"before": "before the fit", "after": "after the fit"}
     for when, regions in (("before", publication.before), ("after", publication.after)):
         for region in regions:

@@ -1,7 +1,7 @@
 """A report as one HTML page that needs nothing else: no network, no other file."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -17,13 +17,13 @@ from nuhf.report.html_blocks import (
     Block,
     Definitions,
     Details,
-    Part,
     Picture,
     Section,
     Table,
     Text,
     count,
     draw,
+    parts,
 )
 from nuhf.report.html_content import Content, Step, gather
 from nuhf.report.html_figures import (
@@ -165,13 +165,11 @@ def _render(
     )
     environment.globals["drawing_of"] = lambda block: drawings[id(block)]
     environment.filters["unbroken"] = _unbroken
-    kinds_of = (
-        ("experiment", "Experiments"), ("data", "Data and inputs"), ("method", "Methods"),
-        ("software", "Programs"),
-    )  # fmt: skip
     page = environment.from_string(text).render(
         sections=sections,
-        citations=[(name, [c for c in citations if c.kind == kind]) for kind, name in kinds_of],
+        citations=[
+            (name, [c for c in citations if c.kind == kind]) for kind, name in cite.KINDS.items()
+        ],
         bibtex=cite.bibtex(citations),
         title=title,
         written=written,
@@ -205,27 +203,20 @@ def _section(content: Content, cl: float) -> Section:
     """Return the section of an experiment; parts without content are left out."""
     one = content.prepared
     found = one.loaded.experiment
-    anchor = found.name
-    makers: dict[str, Callable[[], list[Block]]] = {
-        "Results": lambda: headline(content, cl),
-        "Limits": lambda: limit_tables(content, cl),
-        "Published numbers": lambda: published_table(content),
-        "Data": lambda: _data(content),
-        "Spectra": lambda: _spectra(content),
-        "Fit of the SM strength": lambda: _fit(content),
-        "Likelihood scans": lambda: _scans(content, cl),
-        "Regions of two parameters": lambda: _regions(content),
-        "Signal templates": lambda: [p for r in one.regions for p in template_pictures(r)],
-        "Provenance": lambda: _provenance(content),
+    blocks: dict[str, Sequence[Block]] = {
+        "Results": headline(content, cl),
+        "Limits": limit_tables(content, cl),
+        "Published numbers": published_table(content),
+        "Data": _data(content),
+        "Spectra": _spectra(content),
+        "Fit of the SM strength": _fit(content),
+        "Likelihood scans": _scans(content, cl),
+        "Regions of two parameters": _regions(content),
+        "Signal templates": [p for r in one.regions for p in template_pictures(r)],
+        "Provenance": _provenance(content),
     }
-    parts = []
-    for title, make in makers.items():
-        blocks = make()
-        if blocks:
-            slug = f"{anchor}-{title.lower().replace(' ', '-')}"
-            parts.append(Part(slug, title, tuple(blocks)))
     notes = (*one.loaded.notes, *(f"not computed: {text}" for text in content.failures))
-    return Section(anchor, found.title, "", notes, tuple(parts))
+    return Section(found.name, found.title, "", notes, parts(found.name, blocks))
 
 
 def _data(content: Content) -> list[Block]:

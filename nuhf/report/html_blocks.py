@@ -2,7 +2,7 @@
 
 import re
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import ClassVar, Final
@@ -25,6 +25,7 @@ __all__ = [
     "draw",
     "interval",
     "number",
+    "parts",
     "picture",
     "power",
 ]
@@ -48,7 +49,9 @@ _SHORTER: Final = (
     (r"(translate\(-?\d+\.\d)\d+( -?\d+\.\d)\d+\)(?= (?:scale\(0\.[01]|rotate))", r"\1\2)"),
     (r'(<use href="#m\w+" x="[^"]*" y="[^"]*") style="stroke:#000;stroke-width:0\.8"/>', r"\1/>"),
     (r"(translate\(-?\d+\.\d\d?)\d*( -?\d+\.\d\d?)\d*\)", r"\1\2)"),
-)
+    (r'style="fill:none;stroke:#000;stroke-width:0\.8;stroke-linejoin:miter;stroke-linecap:square"',
+     'class="s"'),
+)  # fmt: skip
 
 _PIXELS_PER_INCH: Final = 88
 _UP: Final = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
@@ -143,6 +146,15 @@ class Section:
     subtitle: str
     notes: tuple[str, ...]
     parts: tuple[Part, ...]
+
+
+def parts(anchor: str, blocks: Mapping[str, Sequence[Block]]) -> tuple[Part, ...]:
+    """Return the parts of a section by their titles; those without content are left out."""
+    return tuple(
+        Part(f"{anchor}-{title.lower().replace(' ', '-')}", title, tuple(made))
+        for title, made in blocks.items()
+        if made
+    )
 
 
 # -------------------------------------------------------------------------------------- figures

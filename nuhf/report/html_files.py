@@ -6,12 +6,12 @@ from nuhf.errors import NuhfError
 from nuhf.report.html_blocks import (
     Block,
     Definitions,
-    Part,
     Section,
     Table,
     count,
     interval,
     number,
+    parts,
     power,
 )
 from nuhf.report.html_content import Fitted, Measured, Step, affordable, fitted, measured
@@ -52,7 +52,7 @@ def file_section(source: Workspaces, wanted: Sequence[str], cl: float, step: Ste
     found, ranked = _fit(problems[0], failures, step)
     intervals = [measured(problem, cl, step) for problem in problems]
     failures += [f"{m.parameter}: {m.failure}" for m in intervals if m.failure]
-    blocks: dict[str, list[Block]] = {
+    blocks: dict[str, Sequence[Block]] = {
         "Results": _results(problems, intervals, cl),
         "Likelihood scans": [
             profile_picture([(m.limit, m.scan)], cl, m.parameter)
@@ -67,12 +67,10 @@ def file_section(source: Workspaces, wanted: Sequence[str], cl: float, step: Ste
             Table("Workspaces", ("file", "SHA-256"), tuple(source.digests.items()), (0, 1))
         ],
     }  # fmt: skip
-    parts = [
-        Part(f"files-{title.lower().replace(' ', '-')}", title, tuple(made))
-        for title, made in blocks.items() if made
-    ]  # fmt: skip
     notes = (*problems[0].notes, *(f"not computed: {text}" for text in failures))
-    return Section("files", ", ".join(source.labels), source.measurement, notes, tuple(parts))
+    return Section(
+        "files", ", ".join(source.labels), source.measurement, notes, parts("files", blocks)
+    )
 
 
 def _fit(

@@ -6,6 +6,7 @@ from nuhf.report.html_blocks import Block, Table, Text, count, number
 from nuhf.report.html_content import Fitted
 from nuhf.report.html_figures import correlation_picture, pull_picture, ranking_picture
 from nuhf.stats.ranking import RankingResult
+from nuhf.stats.result_base import unit_text
 
 __all__ = ["fit_blocks"]
 
@@ -15,7 +16,7 @@ def fit_blocks(fitted: Fitted, ranked: RankingResult | None, remark: str) -> lis
     result, parameter = fitted.result, fitted.problem.parameter
     name = parameter.fit_stem if parameter.squared else parameter.name
     value, error = result.parameters[name]
-    unit = "" if result.units[name] == "1" else f" {result.units[name]}"
+    unit = unit_text(result.units[name])
     quality = result.goodness
     sigma = (result.significance or {}).get("sigma")
     words = (

@@ -11,6 +11,7 @@ from nuhf import questions, resources
 from nuhf.errors import InputError
 from nuhf.stats.expected import RegionSpectrum
 from nuhf.stats.problem import Problem
+from nuhf.stats.result_base import unit_text
 from nuhf.stats.results import Correlation, LimitResult
 from nuhf.stats.spectra import before_fit, region_spectra
 from nuhf.stats.uncertainties import correlation, covariance
@@ -84,11 +85,6 @@ class Publication:
     entries: tuple[Entry, ...]
 
     @property
-    def regions(self) -> tuple[RegionSpectrum, ...]:
-        """Data, and the expectation at the SM by process."""
-        return self.before
-
-    @property
     def problem(self) -> Problem:
         """The first problem, for what all have in common."""
         return self.entries[0].problem
@@ -132,7 +128,7 @@ def encoded(problem: Problem, encoding: str) -> dict[str, object] | None:
 
 def _interval(found: LimitResult) -> str:
     pieces = [f"[{low:.4g}, {high:.4g}]" for low, high in found.intervals]
-    return " or ".join(pieces) + ("" if found.unit == "1" else f" {found.unit}")
+    return " or ".join(pieces) + unit_text(found.unit)
 
 
 def _readme(entry: Entry, workspace: bool) -> str:

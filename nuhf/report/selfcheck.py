@@ -21,6 +21,7 @@ from nuhf.papers.published import list_papers
 from nuhf.rates.templates import TemplateSet, read_templates
 from nuhf.report import shipped
 from nuhf.stats.problem import Options, pose
+from nuhf.stats.result_base import unit_text
 from nuhf.stats.spectra import region_spectra
 
 __all__ = ["GOLDEN", "Finding", "Golden", "check", "versions"]
@@ -247,7 +248,7 @@ def _distance(one: TemplateSet, two: TemplateSet) -> float:
 
 
 def _golden(golden: Golden) -> Finding:
-    unit = "" if golden.unit == "1" else f" {golden.unit}"
+    unit = unit_text(golden.unit)
     try:
         ours = golden.compute()
     except NuhfError as error:

@@ -24,6 +24,7 @@ from nuhf.stats.result_base import (
     label_of,
     lost_note,
     plain,
+    unit_suffix,
     unit_text,
 )
 from nuhf.tables import format_csv
@@ -111,7 +112,7 @@ class ContourResult(Result):
     def columns(self) -> dict[str, Sequence[object]]:
         """Return the points of the boundary lines: level, number of the line, x, y."""
         names = [
-            name if unit == "1" else f"{name}_{unit}"
+            f"{name}{unit_suffix(unit)}"
             for name, unit in zip(self.parameters, self.units, strict=True)
         ]
         rows = [

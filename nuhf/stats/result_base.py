@@ -32,6 +32,7 @@ __all__ = [
     "plain",
     "provenance",
     "title_of",
+    "unit_suffix",
     "unit_text",
 ]
 
@@ -90,6 +91,11 @@ def lost_note(number: int, points: int, consequence: str) -> tuple[str, ...]:
 def unit_text(unit: str) -> str:
     """Return a unit to stand behind a number; "" for the unit 1."""
     return "" if unit == "1" else f" {unit}"
+
+
+def unit_suffix(unit: str) -> str:
+    """Return a unit for the end of a column's name; "" for the unit 1."""
+    return "" if unit == "1" else f"_{unit}"
 
 
 class _Known(Protocol):

@@ -19,6 +19,7 @@ from nuhf.stats.result_base import (
     heading,
     label_of,
     title_of,
+    unit_suffix,
     unit_text,
 )
 from nuhf.tables import format_csv
@@ -360,15 +361,9 @@ class CoverageResult(Result):
         from nuhf.plots import results
 
         return results.coverage(
-            self.parameter,
-            self.unit,
-            self.true,
-            self.coverage,
-            self.error,
-            self.cl,
-            title_of(self),
-            ax,
-        )
+            self.parameter, self.unit, self.true, self.coverage, self.error, self.cl,
+            title_of(self), ax,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -415,9 +410,8 @@ class ScanResult(Result):
 
     def columns(self) -> dict[str, Sequence[object]]:
         """Return the curve; the unit is in the name of the first column."""
-        unit = "" if self.unit == "1" else f"_{self.unit}"
         values, delta = self.values.tolist(), self.delta.tolist()
-        return {f"{self.parameter}{unit}": values, "delta_2nll": delta}
+        return {f"{self.parameter}{unit_suffix(self.unit)}": values, "delta_2nll": delta}
 
     def commented_csv(self) -> str:
         """Return the curve as CSV with what it is, and the notes, in comments above."""
