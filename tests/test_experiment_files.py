@@ -566,11 +566,11 @@ GE_FAULTS = [
     ([("114, 90, 83", "114, 90.5, 83")], "region 'ge_on': observed in bin 1 is 90.5, no whole"),
     ([("114, 90, 83", "114, 90")], "regions.on: 2 values for 3 bins"),
     ([("live_days = 200.0", ACCEPTED)],
-     "regions.on.acceptance: column 'acceptance', bin 1: 1.5 is not in 0 to 1"),
+     "bins.csv: column 'acceptance', row 1: 1.5 is above 1"),
     ([("live_days = 200.0\n", "")], "sources.mine: a source of kind 'reactor' needs live_days of "
      "its region, or an exposure_tonne_year"),
     ([("live_days = 50.0\n", "")],
-     "regions.off: a background of kind 'exponential' needs live_days"),
+     "backgrounds.b_off: its kind needs regions.off.live_days"),
     ([(f"energy_kev_ee = {ON}", BINS), ("0.3,0.4,1.5", "0.3,0.39,1.5")],
      "bins 1 and 2 leave a gap: 0.3 to 0.39, then 0.4 to 0.5"),
     ([(f"energy_kev_ee = {ON}", BINS), ("0.3,0.4,1.5", "0.3,0.41,1.5")],
