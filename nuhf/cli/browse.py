@@ -170,6 +170,7 @@ def show(experiment: str, analysis: str, as_json: bool) -> None:
         click.echo(f"note: {note}")
     for entry in one.loaded.references:
         click.echo(f"reference: {entry.key}: {entry.full}")
+    click.echo(f"publications behind @KEY: nuhf cite {experiment}")
 
 
 def _region_json(region: "Region") -> dict[str, Any]:
