@@ -482,6 +482,19 @@ def test_phases_of_majorana_moments_are_settings():
                                    rtol=5e-5)  # fmt: skip
 
 
+def test_limits_of_majorana_moments_together_depend_on_the_phases():
+    """Orthogonal at a quarter turn."""
+
+    def limit(*profiled, **chosen):
+        (found,) = nuhf.limit("conus-plus", "Lambda_1", profiled=profiled, settings=chosen)
+        return found.intervals[-1][1]
+
+    alone, turned = limit(), limit("Lambda_2", lambda_phase_2_rad=math.pi / 2)
+    assert turned == pytest.approx(alone, rel=1e-5)
+    # least of 0.333 x^2 + 0.689 y^2 - 0.91091 x y over y: 0.0319 x^2
+    assert (alone / limit("Lambda_2")) ** 2 == pytest.approx(0.0319 / 0.333, rel=0.02)
+
+
 def test_moments_of_mass_states_of_a_mixture():
     size = 1e-11
     for state in ("m2", "m3"):
