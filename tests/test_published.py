@@ -1,5 +1,6 @@
 """Published likelihoods: our numbers are those of pyhf, and pyhf's those that it publishes."""
 
+import copy
 import time
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from published_pyhf import MODELS
 
 import nuhf
+from nuhf.errors import ModelError
 from nuhf.likelihood.evaluate import compile_model
 from nuhf.stats.files import read_files
 from nuhf.workspaces.native import load_model
@@ -88,6 +90,18 @@ def test_the_deeper_of_two_minima_is_found(minuit):
     (found,) = nuhf.limit(spec)
     assert found.twice_nll_min == pytest.approx(float(deep[1]), abs=1e-4)
     assert found.best_fit == pytest.approx(deep[0][model.config.poi_index], abs=1e-3)
+
+
+def test_what_is_not_compiled_is_said_and_left_to_pyhf():
+    """A factor per bin on channels of two and three bins, which pyhf reads as nobody means it."""
+    spec = copy.deepcopy(MODELS["2bin_2channel_coupledshapefactor"][0])
+    control = next(c for c in spec["channels"] if c["name"] == "control")
+    control["samples"][0]["data"].append(50.0)
+    next(o for o in spec["observations"] if o["name"] == "control")["data"].append(100.0)
+    with pytest.raises(
+        ModelError, match=r"3 parameters, and a channel with it 2 bins: .* nuhf pyhf"
+    ):
+        nuhf.limit(spec)
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -313,3 +314,15 @@ def test_a_limit_with_nothing_but_sh_and_pyhf(tmp_path):
     )  # fmt: skip
     (ours,) = nuhf.limit(EXPERIMENT, "munu_mu", method="cls")
     assert float(done.stdout) * 1e-18 == pytest.approx(ours.upper_limit**2, rel=0.01)
+
+
+@pytest.mark.slow
+def test_a_limit_in_four_lines_of_python():
+    """The recipe of workspaces/README.md; `upper_limit` ignores its level there."""
+    text = (ROOT / "workspaces" / "README.md").read_text(encoding="utf-8")
+    begin = text.index("    import json, pyhf")
+    lines = textwrap.dedent(text[begin : text.index("level=0.1)", begin) + 10])
+    made = {"open": lambda name: (ROOT / "workspaces" / name).open(encoding="utf-8")}
+    exec(lines, made)
+    (ours,) = nuhf.limit(EXPERIMENT, "munu_mu", method="cls")
+    assert float(made["limit"]) * 1e-18 == pytest.approx(ours.upper_limit**2, rel=5e-3)

@@ -244,10 +244,10 @@ def _gammas(model: pyhf.pdf.Model) -> dict[tuple[str, str], tuple[Gamma, ...]]:
         ]
         params = np.arange(part.start, part.stop)
         own = bins if mtype == "shapefactor" else [np.concatenate(bins)]
-        if any(len(row) != len(params) for row in own):
+        for other in {len(row) for row in own} - {len(params)}:
             raise ModelError(
-                f"{mtype} '{name}' has {len(params)} parameters, and a channel with it "
-                f"{max(map(len, own))} bins: pyhf takes the first parameter for the rest"
+                f"{mtype} '{name}' has {len(params)} parameters, and a channel with it {other} "
+                "bins: pyhf takes the first parameter for the rest"
             )
         out[(mtype, name)] = tuple(_gamma(params, row, config) for row in own)
     return out

@@ -169,7 +169,7 @@ def picture(figure: Figure, alternative: str, caption: str) -> Picture:
 def draw(pictures: Sequence[Picture]) -> list[Drawing]:
     """Turn the figures of a page into markup: SVG, or WebP in too large a page.
 
-    Glyphs, markers and clip paths have names made of their content, so that one definition
+    Glyphs, markers, hatches and clip paths have names made of their content, so that one definition
     serves the whole page, and no name comes twice. The same figures give the same markup: there
     are no dates and no random names.
     """
@@ -254,6 +254,7 @@ def _first_only(svg: str, seen: set[str]) -> str:
     svg = re.sub(r'<clipPath id="([^"]+)">.*?</clipPath>', choose, svg)
     svg = re.sub(r'<pattern id="([^"]+)".*?</pattern>', choose, svg)
     svg = re.sub(r'<path id="([^"]+)"[^>]*/>', choose, svg)
+    svg = re.sub(r'<pattern id="([^"]+)".*?</pattern>', choose, svg)
     return svg.replace("<defs></defs>", "").replace("<defs/>", "")
 
 

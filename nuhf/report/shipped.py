@@ -247,6 +247,18 @@ CLs = 0.1:
 prints it in the unit of the parameter; its square root times 1e-9 mu_B is the limit of the moment.
 `nuhf limit coherent-csi-2021 -p munu_mu --method cls` gives the same.
 
+In Python, too, it takes four lines; `upper_limit` of pyhf 0.7.6 ignores its `level` where no `scan`
+is given, and the function below does not:
+
+    import json, pyhf
+    workspace = pyhf.Workspace(json.load(open("coherent-csi-2021/munu_mu.stock.json")))
+    model = workspace.model()
+    limit, expected = pyhf.infer.intervals.upper_limits.toms748_scan(
+        workspace.data(model), model, 0, 20, level=0.1)
+
+XML (`nuhf pyhf json2xml`) keeps the bounds of a normfactor and loses those of all else: an
+interfering coupling, a normsys here, has pyhf's -5 to 5 when it comes back, in place of its domain.
+
 A charge interferes, so its interval is where the profiled 2NLL is within 2.7055 (90 % CL) of its
 minimum. `PARAMETER.patches` holds the model on a grid: `BkgOnly.json` is the SM, each patch of
 `patchset.json` replaces its sample `signal` by N(theta) - N(SM), and `fix_strength.json` holds

@@ -239,12 +239,7 @@ def pose_files(source: Workspaces, interest: str | None, options: Options) -> Fi
         raise InputError("the convention of the anapole moment is for experiments, not for files")
     content = masked_workspace(source.spec, options.mask)
     model, _ = _loaded(content, source)
-    wanted = [_find(model, name, source) for name in (interest or source.poi, *options.profiled)]
-    if interest is None and model.config.param_set(wanted[0]).suggested_fixed_as_bool:
-        raise InputError(
-            f"{', '.join(source.labels)}: the parameter of interest {wanted[0]} is fixed; "
-            f"poi='{wanted[0]}' makes it free"
-        )
+    wanted = _wanted(model, interest, options.profiled, source)
     held = {_find(model, n, source): value for n, value in options.fixed.items()}
     for name in wanted:
         if name in held or wanted.count(name) > 1:
@@ -257,7 +252,7 @@ def pose_files(source: Workspaces, interest: str | None, options: Options) -> Fi
     model, data = _loaded(spec, source)
     if not (options.asimov or options.inject):
         _check_start(spec, model, data, source)
-    chosen = engine(options.engine, model)
+    chosen = _engine(options.engine, model, source)
     description = _description(spec, chosen, wanted)
     if options.asimov:
         data = chosen.compiled.expected_full(chosen.compiled.inits)
@@ -279,6 +274,27 @@ def _loaded(spec: Json, source: Workspaces) -> tuple[pyhf.Model, FloatArray]:
     except ModelError as error:
         raise ModelError(f"{', '.join(source.labels)}: {error}") from error
     return model, np.asarray(data)
+
+
+def _engine(name: str, model: pyhf.Model, source: Workspaces) -> Engine:
+    try:
+        return engine(name, model)
+    except ModelError as error:
+        labels = ", ".join(source.labels)
+        raise ModelError(f"{labels}: {error}; what pyhf makes of it: nuhf pyhf fit") from error
+
+
+def _wanted(
+    model: pyhf.Model, interest: str | None, profile: Sequence[str], source: Workspaces
+) -> list[str]:
+    """Return the parameters that a question is about, the first of interest."""
+    wanted = [_find(model, name, source) for name in (interest or source.poi, *profile)]
+    if interest is None and model.config.param_set(wanted[0]).suggested_fixed_as_bool:
+        raise InputError(
+            f"{', '.join(source.labels)}: the parameter of interest {wanted[0]} is fixed; "
+            f"poi='{wanted[0]}' makes it free"
+        )
+    return wanted
 
 
 def _check_start(spec: Json, model: pyhf.Model, data: FloatArray, source: Workspaces) -> None:
