@@ -33,6 +33,8 @@ extensions = [
 ]
 exclude_patterns = ["_build", "_experiments", "_tools", "README.md", "examples", "notebooks"]
 default_role = "code"  # what docstrings put into single backquotes are names
+# words of types such as "path", which several classes have as an attribute
+suppress_warnings = ["ref.python"]
 smartquotes = False  # they make a dash of the two hyphens of an option
 html_theme = "furo"
 html_title = f"nuhf {release}"
