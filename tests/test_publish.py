@@ -191,7 +191,8 @@ def _check_guidelines(documents, yaml):
 def test_errors_of_the_expectation_are_those_of_its_nuisances():
     """By the plain twin: every nuisance one standard deviation up, differences in squares."""
     found = exchange.publication(X, "munu_mu", points=3)
-    (errors,) = found.before.errors
+    (before,), (after,) = found.before, found.after
+    errors = before.uncertainty
     problem, step = found.problem, 1e-4
     compiled = problem.engine.compiled
     squares = np.zeros_like(errors)
@@ -203,7 +204,7 @@ def test_errors_of_the_expectation_are_those_of_its_nuisances():
         squares += ((compiled.expected(up) - compiled.expected(compiled.inits)) / step) ** 2
     np.testing.assert_allclose(errors, np.sqrt(squares), rtol=2e-3, atol=1e-9)
     # the fit knows more than the constraints alone
-    assert found.after.errors[0].sum() < errors.sum()
+    assert after.uncertainty.sum() < errors.sum()
 
 
 def test_message_without_the_packages(cli, work, monkeypatch):

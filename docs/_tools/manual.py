@@ -192,7 +192,7 @@ def compared() -> Markdown:
         entries = [tuple(entry.values()) for entry in csv.DictReader(file)]
     for name, analysis, asked, printed, why in entries:
         if asked == "cevns":
-            found = nuhf.fit(name, analysis=analysis)
+            found = nuhf.fit(nuhf.model(name, analysis=analysis))
             counts = [found.counts[key] for key in found.counts if key.startswith("cevns")]
             events, error = sum(one[1] for one in counts), counts[0][2]
             said = {"event": f"{events:.1f} ± {error:.1f} events"}
