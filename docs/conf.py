@@ -2,14 +2,11 @@
 
 import hashlib
 import os
-import re
 import shutil
 import sys
 from importlib import metadata
 from pathlib import Path
 from string import Template
-
-import nbformat
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
@@ -31,8 +28,10 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_manual",
 ]
-exclude_patterns = ["_build", "_experiments", "_tools", "README.md", "examples", "notebooks"]
+exclude_patterns = ["_build", "_experiments", "_tools", "README.md", "examples"]
 default_role = "code"  # what docstrings put into single backquotes are names
+# words of types such as "path", which several classes have as an attribute
+suppress_warnings = ["ref.python"]
 smartquotes = False  # they make a dash of the two hyphens of an option
 html_theme = "furo"
 html_title = f"nuhf {release}"
@@ -128,34 +127,3 @@ def _write_experiment_pages() -> None:
 
 
 _write_experiment_pages()
-
-# ------------------------------------------------------------- a page as a notebook to download
-
-
-def _write_notebook() -> None:
-    """Write ``notebooks/nuhf.ipynb``, the cells and the text of ``jupyter.md``."""
-    _, _, body = (DOCS / "jupyter.md").read_text(encoding="utf-8").partition("\n---\n")
-    cells: list[nbformat.NotebookNode] = []
-    for text, code in re.findall(r"(.*?)(?:^```\{code-cell\}\n(.*?)^```$|\Z)", body, re.M | re.S):
-        text = re.sub(r"^\{download\}.*$", "", text, flags=re.M)
-        text = re.sub(r"\]\(([\w-]+)\.md\)", rf"]({_PUBLISHED}/\1.html)", text).strip()
-        if text:
-            cells.append(nbformat.v4.new_markdown_cell(text))
-        code = re.sub(r"\A---\n.*?\n---\n", "", code, flags=re.S).strip()
-        if code:
-            cells.append(nbformat.v4.new_code_cell(code))
-    for i, cell in enumerate(cells):
-        cell["id"] = f"cell-{i}"  # not random: the same file every time
-    path = DOCS / "notebooks" / "nuhf.ipynb"
-    path.parent.mkdir(exist_ok=True)
-    found = nbformat.v4.new_notebook(cells=cells)
-    found.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    nbformat.validate(found)
-    path.write_text(nbformat.writes(found) + "\n", encoding="utf-8")
-
-
-_PUBLISHED = metadata.metadata("nuhf").get_all("Project-URL", [])
-_PUBLISHED = next(
-    (one.partition(", ")[2] for one in _PUBLISHED if one.startswith("Documentation")), ""
-)
-_write_notebook()

@@ -18,6 +18,17 @@ def _show_shell(app: Sphinx, doctree: nodes.document) -> None:
             block.replace_self(nodes.literal_block(text, text, language="bash"))
 
 
+def _hide_builder(app: Sphinx, doctree: nodes.document, page: str) -> None:
+    """Name the shipped files that a command printed as in the checkout, not where it was built."""
+    root = f"{app.srcdir.parent}/"
+    for block in list(doctree.findall(nodes.literal_block)):
+        text = block.astext()
+        if root in text:
+            text = text.replace(root, "")
+            language = block.get("language", "none")
+            block.replace_self(nodes.literal_block(text, text, language=language))
+
+
 def _keep_bars(app: Sphinx, what: str, name: str, obj, options, lines: list[str]) -> None:
     """Read |x| in a docstring as a modulus, not as a substitution of reStructuredText."""
     for i, line in enumerate(lines):
@@ -48,6 +59,7 @@ def _block(translator, node: nodes.math_block) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect them."""
     app.connect("doctree-read", _show_shell)
+    app.connect("doctree-resolved", _hide_builder)
     app.connect("autodoc-process-docstring", _keep_bars)
     app.connect("sphinx-click-process-description", _show_examples)
     app.add_html_math_renderer("mathml", (_inline, None), (_block, None))
