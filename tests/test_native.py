@@ -171,7 +171,7 @@ def test_other_schema_violations_are_refused(modifier):
 
 @pytest.mark.parametrize("spec", [{}, {"channels": 3}, {"channels": [3]}])
 def test_not_a_workspace_at_all(spec):
-    with pytest.raises(ModelError, match="schema|no workspace: it has no"):
+    with pytest.raises(ModelError, match=r"schema|no workspace: it has no"):
         load_workspace(spec)
 
 
