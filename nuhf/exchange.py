@@ -179,7 +179,7 @@ def workspace(
     within = ends(bracket, "bracket")
     if within is not None:
         description = encode.narrowed(description, *within)
-    return encode.encode(description, encoding)
+    return encode.encode(description, encoding, keep_range=within is not None)
 
 
 @in_words

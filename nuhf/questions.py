@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from nuhf.errors import Caveat, FitError, InputError, OpenRegionError
 from nuhf.stats.cls import Asymptotic, expected_limits, upper_limit
 from nuhf.stats.cross_check import Agreement, second_optimizer
-from nuhf.stats.explore import branches, widened
+from nuhf.stats.explore import branches, region, widened
 from nuhf.stats.goodness import degrees_of_freedom, goodness, poor_note, unconstrained
-from nuhf.stats.intervals import ProfileIntervals, intervals, threshold
+from nuhf.stats.intervals import ProfileIntervals, threshold
 from nuhf.stats.problem import Problem
 from nuhf.stats.result_base import lost_note
 from nuhf.stats.results import FitResult, LimitResult, ScanResult
@@ -42,12 +42,10 @@ _POOR: Final = 0.01
 def _delta_chi2(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitResult:
     if toys is not None:
         raise InputError("toys: the method delta-chi2 makes none, cls and feldman-cousins do")
-    problem = explored(problem)
-    found = _search(problem, cl)
+    problem, found = _search(explored(problem), cl)
     second = second_optimizer(problem, found.best.value, np.ravel(found.pieces))
     if second.deeper.size:
-        problem = replace(problem, seeds=second.deeper)
-        found = _search(problem, cl)
+        problem, found = _search(replace(problem, seeds=second.deeper), cl)
         second = second_optimizer(problem, found.best.value, np.ravel(found.pieces))
     convert = problem.parameter.from_fit
     pieces = tuple((convert(low), convert(high)) for low, high in found.pieces)
@@ -84,6 +82,14 @@ def explored(problem: Problem) -> Problem:
     return replace(problem, seeds=branches(problem.profiler(), problem.span().grid()))
 
 
+def _seeded(problem: Problem, more: FloatArray) -> Problem:
+    """Return the problem with more starts (n, P) of its fits."""
+    if not len(more):
+        return problem
+    seeds = more if problem.seeds is None else np.vstack([problem.seeds, more])
+    return replace(problem, seeds=seeds)
+
+
 def _free_ends(problem: Problem, found: ProfileIntervals) -> list[float]:
     """Ends of an interval that are no physical boundary."""
     span = problem.span()
@@ -91,11 +97,11 @@ def _free_ends(problem: Problem, found: ProfileIntervals) -> list[float]:
     return [end for end in ends if not (span.physical_low and end == span.low)]
 
 
-def _search(problem: Problem, cl: float) -> ProfileIntervals:
-    """Find the interval; errors name the parameter and say what may help."""
+def _search(problem: Problem, cl: float) -> tuple[Problem, ProfileIntervals]:
+    """Find the interval, and what fits it needed; errors name the parameter and say what helps."""
     what = f"{problem.parameter.name} at {percent(cl)} % CL"
     try:
-        return intervals(problem.profiler(), problem.span(), cl)
+        found, starts = region(problem.profiler(), problem.span(), cl)
     except OpenRegionError as error:
         hint = (
             "widen the range or leave it out" if problem.options.bracket else "the data set no end"
@@ -103,6 +109,7 @@ def _search(problem: Problem, cl: float) -> ProfileIntervals:
         raise OpenRegionError(f"{what}: {error}; {hint}") from None
     except FitError as error:
         raise FitError(f"{what}: {error}") from None
+    return _seeded(problem, starts), found
 
 
 def _falling_note(problem: Problem, ends: tuple[float, ...]) -> tuple[str, ...]:

@@ -113,9 +113,7 @@ def _encoding(problem_of):
         spec = encode.stock(description)
         workspace = pyhf.Workspace(spec)  # plain pyhf: its own schema
         model = workspace.model()
-        entry = spec["measurements"][0]["config"]["parameters"][0]
-        unit = description.couplings[0].high / entry["bounds"][0][1]
-        return spec, model, np.asarray(workspace.data(model)), unit
+        return spec, model, np.asarray(workspace.data(model)), encode.stock_unit(description)
 
     return make
 

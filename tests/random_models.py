@@ -12,8 +12,8 @@ import numpy as np
 from nuhf.errors import FitError, OpenRegionError
 from nuhf.likelihood.engines import ModelProfiler, engine
 from nuhf.likelihood.fit import fit
-from nuhf.stats.explore import branches
-from nuhf.stats.intervals import ScanRange, intervals, threshold
+from nuhf.stats.explore import branches, region
+from nuhf.stats.intervals import ScanRange, threshold
 from nuhf.workspaces.native import load_model
 
 THETA = "q_em8"
@@ -120,7 +120,7 @@ def study(number, bent, cl=0.9):
     if len(found_starts):
         profiler = replace(profiler, starts=np.vstack([profiler.starts, found_starts]))
     try:
-        found = intervals(profiler, span, cl)
+        found, _ = region(profiler, span, cl)
     except OpenRegionError as error:
         return SimpleNamespace(why=f"open: {error}", off=0.0, inside=True)
     except FitError as error:

@@ -1157,7 +1157,7 @@ def test_a_fit_at_a_bound_says_so(cli):
     ("arguments", "said"),
     [
         (("lz-ws2022", "-p", "munu_eff"),
-         "munu2_eff_em23: munu_eff^2 in 1e-23 mu_B^2"),
+         "munu2_eff_em22: munu_eff^2 in 1e-22 mu_B^2"),
         ((X, *NUCLEI, "-p", "qnu_ee"), "qnu_ee_em4: qnu_ee in 1e-4 e"),
         ((X, "-p", "qnu_ee", "--encoding", "native"), "qnu_ee_em8: qnu_ee in 1e-8 e"),
         ((X, "-p", "sin2thetaW"), "sin2thetaW_shift_ep2: sin2thetaW - 0.23857 in 1e2"),

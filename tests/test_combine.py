@@ -393,7 +393,7 @@ def test_stock_moments_of_different_units_are_brought_to_one():
         for kind in ("stock", "native")
     )
     assert [spec["measurements"][0]["config"]["poi"] for spec in stock] == [
-        "munu2_e_em18", "munu2_e_em21"
+        "munu2_e_em18", "munu2_e_em20"
     ]  # fmt: skip
     one, two = nuhf.combine(stock), nuhf.combine(native)
     assert one["measurements"][0]["config"]["poi"] == "munu2_e_em18"

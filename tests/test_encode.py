@@ -43,7 +43,13 @@ def test_both_encodings_follow_the_schema(problem_of, stock_of, parameter):
         with pytest.raises(pyhf.exceptions.InvalidSpecification):
             pyhf.Workspace(dict(spec))
     else:
-        assert stock == spec
+        kept = encode.encode(problem_of(parameter).description, "stock", keep_range=True)
+        assert kept == spec
+        (low, high), (_, widest) = (
+            one["measurements"][0]["config"]["parameters"][0]["bounds"][0] for one in (stock, spec)
+        )
+        assert low == 0.0
+        assert high < 0.5 * widest or parameter.startswith("norm_")
 
 
 def test_the_unit_is_in_the_name(problem_of, stock_of):
@@ -400,7 +406,7 @@ def test_a_free_strength_beside_a_coupling_in_the_stock_encoding(prepared):
         "parameters"
     ]
     assert entry == alone
-    unit = description.couplings[0].high / entry["bounds"][0][1]
+    unit = encode.stock_unit(description)
     rng = np.random.default_rng(8)
     for _ in range(10):
         point = {n: rng.normal() for n in native.config.par_order}

@@ -14,8 +14,11 @@ def told(number, result):
     return f"model {number}: 2NLL off by {result.off:.3g}, inside {result.inside}, {result.why}"
 
 
-@pytest.mark.parametrize(("number", "bent"), [(0, False), (1, False), (0, True), (1, True)])
+@pytest.mark.parametrize(
+    ("number", "bent"), [(0, False), (1, False), (0, True), (1, True), (69, True), (76, True)]
+)
 def test_a_few_random_models(number, bent):
+    """In 69 an end, in 76 a place beside one, has a deeper minimum than from nominal nuisances."""
     result = study(number, bent)
     assert not result.why, told(number, result)
     assert result.off < 0.1, told(number, result)

@@ -28,7 +28,7 @@ def study():
 @pytest.mark.parametrize("case", ["munu_e", "munu_eff", "munu_eff-flat", "qnu_ee", "radii"])
 def test_nuts_and_nested_sampling_find_the_same(case):
     """Ends, probabilities of pieces and shares of modes within the statistical errors of both."""
-    pytest.importorskip("dynesty")
+    pytest.importorskip("blackjax")
     pytest.importorskip("numpyro")
     rows = study().rows_of(case, study().CASES[case], 2)
     assert rows

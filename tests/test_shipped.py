@@ -9,17 +9,19 @@ import sys
 import textwrap
 from pathlib import Path
 
+import cabinetry
 import numpy as np
 import pyhf
 import pytest
 from conftest import EXPERIMENT, PARAMETERS, ROOT, problems
 
 import nuhf
+from nuhf import questions
 from nuhf.couplings import parameters
 from nuhf.rates.templates import read_templates
 from nuhf.report import shipped
 from nuhf.stats.cls import Asymptotic
-from nuhf.workspaces import checks
+from nuhf.workspaces import checks, encode
 
 FOLDER = ROOT / "workspaces" / EXPERIMENT
 PYHF = Path(sys.executable).with_name("pyhf")
@@ -275,10 +277,7 @@ def test_profiles_of_every_file_in_plain_pyhf(path, backend, optimizer):
     if (backend, optimizer) == ("numpy", "scipy") and checks.needs_minuit(spec):
         pytest.skip("the file's README says: minuit")
     (problem,) = problems(path.parent.name, path.name.removesuffix(".stock.json"))
-    unit = (
-        problem.description.couplings[0].high
-        / model.config.suggested_bounds()[model.config.poi_index][1]
-    )
+    unit = encode.stock_unit(problem.description)
     near = problem.span().grid(241)
     depth = problem.profiler().at(near)
     near = near[depth - depth.min() < 9.0]
@@ -297,6 +296,31 @@ def test_profiles_of_every_file_in_plain_pyhf(path, backend, optimizer):
     inside = exact - depth.min() < 9.0
     difference = (theirs - theirs[lowest]) - (exact - exact[lowest])
     assert np.abs(difference[inside]).max() < 5e-3
+
+
+PLAIN = [path for path in FILES if path.stem.startswith("munu")]
+
+
+def test_bounds_and_units_suit_the_defaults_of_other_tools():
+    """Limits are 1 to 10 in the unit of the file, bounds 4 to 25 times the limit (cases, F17)."""
+    path = ROOT / "workspaces" / "lz-ws2022" / "munu_eff.stock.json"
+    (entry, *_) = json.loads(path.read_text())["measurements"][0]["config"]["parameters"]
+    (problem,) = problems("lz-ws2022", "munu_eff")
+    fitted = problem.parameter.to_fit(questions.limit(problem, 0.95, "cls").upper_limit)
+    limit = fitted / encode.stock_unit(problem.description)
+    assert 1.0 < limit < 10.0
+    assert 4.0 < entry["bounds"][0][1] / limit < 26.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", PLAIN, ids=[path.parent.name for path in PLAIN])
+def test_the_default_limit_of_cabinetry(path):
+    """``cabinetry.fit.limit`` with nothing but model and data, 95 % CL."""
+    (problem,) = problems(path.parent.name, path.name.removesuffix(".stock.json"))
+    ours = problem.parameter.to_fit(questions.limit(problem, 0.95, "cls").upper_limit)
+    found = cabinetry.fit.limit(*cabinetry.model_utils.model_and_data(json.loads(path.read_text())))
+    unit = encode.stock_unit(problem.description)
+    assert found.observed_limit * unit == pytest.approx(ours, rel=0.02)
 
 
 @pytest.mark.slow

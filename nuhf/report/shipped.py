@@ -64,8 +64,7 @@ def stock_check(problem: Problem, points: int = 241) -> StockCheck:
     profiler = ModelProfiler(
         chosen, data, index, np.atleast_2d(chosen.compiled.inits), ~chosen.compiled.fixed
     )
-    coupling = problem.description.couplings[0]
-    unit = coupling.high / entry["bounds"][0][1]
+    unit = encode.stock_unit(problem.description)
     wide = problem.span().grid(points)
     rough = problem.profiler().at(wide)
     near = wide[rough - rough.min() < _DEPTH]

@@ -12,14 +12,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nuhf.errors import FitError, OpenRegionError
 from nuhf.histfactory.describe import Coupling
 from nuhf.likelihood.engines import ModelProfiler, engine
 from nuhf.likelihood.evaluate import CompiledModel
+from nuhf.stats.intervals import ProfileIntervals, ScanRange, intervals, threshold
 from nuhf.stats.problem import Problem
 from nuhf.workspaces import encode
 from nuhf.workspaces.native import load_model
 
-__all__ = ["branches", "nuisance_starts", "widened"]
+__all__ = ["branches", "nuisance_starts", "region", "widened"]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -35,6 +37,8 @@ _HIGH: Final = 60.0
 """2NLL above the lowest up to which a value may belong to the interval of a deeper branch."""
 _SWEEPS: Final = 6
 _DEEPER: Final = 1e-3
+_UNDERCUT: Final = 0.01
+"""2NLL by which another minimum in the nuisances must be deeper to move an end."""
 _MOST: Final = 4
 _APART: Final = 0.7
 """Nuisances, in standard deviations, from which two solutions are two branches."""
@@ -121,6 +125,51 @@ def branches(profiler: ModelProfiler, values: FloatArray) -> FloatArray:
         if gain[i] > _DEEPER and apart:
             chosen.append(int(i))
     return points[chosen[:_MOST]]
+
+
+def region(
+    profiler: ModelProfiler, span: ScanRange, cl: float
+) -> tuple[ProfileIntervals, FloatArray]:
+    """Return the interval, whose best fit and ends no side of the nuisances undercuts.
+
+    Between the points where `branches` looks, fits from nominal nuisances may fall into either of
+    two minima; then the search is made again with fits from all sides.
+
+    Returns
+    -------
+    found : ProfileIntervals
+    starts : ndarray
+        Starts (n, P) that it needed beside those of the profiler; mostly none.
+
+    Raises
+    ------
+    OpenRegionError, FitError
+        As `nuhf.stats.intervals.intervals`.
+    """
+    starts = nuisance_starts(profiler.engine.compiled, profiler.starts[0], profiler.free)
+    try:
+        found = intervals(profiler, span, cl)
+    except OpenRegionError:
+        raise
+    except FitError:
+        if not len(starts):
+            raise
+    else:
+        ends = np.ravel(found.pieces)
+        values = np.append(ends, found.best.value)
+        heights = np.full(len(values), found.best.twice_nll)
+        heights[:-1] += np.where(np.isin(ends, [span.low, span.high]), np.nan, threshold(cl))
+        deeper = np.zeros(len(values), dtype=bool)
+        if len(starts):
+            sided = replace(profiler, starts=starts)
+            points, lower = sided.fits_at([profiler.index], values[:, np.newaxis])
+            deeper = lower < heights - _UNDERCUT
+        if not deeper.any():
+            return found, starts[:0]
+        starts = np.vstack([points[deeper], starts])
+    return intervals(
+        replace(profiler, starts=np.vstack([profiler.starts, starts])), span, cl
+    ), starts
 
 
 def _where(profiler: ModelProfiler, values: FloatArray) -> FloatArray:
