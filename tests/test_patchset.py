@@ -337,7 +337,7 @@ def three_profiles(name, backend, optimizer):
         workspace = pyhf.Workspace(spec)
         model = workspace.model()
         entry = spec["measurements"][0]["config"]["parameters"][0]
-        unit = problem.description.couplings[0].high / entry["bounds"][0][1]
+        unit = encode.stock_unit(problem.description)
         stock = profile(model, workspace.data(model), grid.points[:, 0] / unit, entry["name"])
         from_grid = []
         for _, point in patched(grid):

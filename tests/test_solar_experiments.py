@@ -483,11 +483,9 @@ def test_nuisances_common_to_experiments():
 @pytest.mark.parametrize("parameter", ["munu_eff", "abs_qnu_emu", "qnu_ee"])
 def test_stock_files_count_in_units_of_order_one(parameter):
     (problem,) = problems("xenonnt-sr0", parameter)
-    spec = encode.stock(problem.description)
-    poi = spec["measurements"][0]["config"]["parameters"][0]
     if parameter != "qnu_ee":
         (found,) = nuhf.limit("xenonnt-sr0", parameter)
-        scale = problem.description.couplings[0].high / poi["bounds"][0][1]
+        scale = encode.stock_unit(problem.description)
         assert 0.1 < problem.parameter.to_fit(found.upper_limit) / scale < 100
     check = stock_check(problem, 61)
     assert check.at_interval < 1e-3

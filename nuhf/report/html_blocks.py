@@ -254,7 +254,6 @@ def _first_only(svg: str, seen: set[str]) -> str:
     svg = re.sub(r'<clipPath id="([^"]+)">.*?</clipPath>', choose, svg)
     svg = re.sub(r'<pattern id="([^"]+)".*?</pattern>', choose, svg)
     svg = re.sub(r'<path id="([^"]+)"[^>]*/>', choose, svg)
-    svg = re.sub(r'<pattern id="([^"]+)".*?</pattern>', choose, svg)
     return svg.replace("<defs></defs>", "").replace("<defs/>", "")
 
 
