@@ -16,6 +16,7 @@ from nuhf.couplings.parameters import PARAMETERS, Parameter
 from nuhf.experiments.signals import Scattering
 from nuhf.report.publish import Entry, Publication
 from nuhf.stats.expected import RegionSpectrum
+from nuhf.stats.intervals import threshold
 from nuhf.units import percent
 
 __all__ = ["tables"]
@@ -228,7 +229,7 @@ def _limits(publication: Publication, entries: Sequence[Entry], name: str) -> An
     table = _table(
         publication, name,
         f"Intervals at {percent(cl)} % CL where the profile of $-2\\ln L$ is within "
-        f"{chi2.ppf(cl, 1):.3f} of its minimum, one row for each piece; all other couplings at the "
+        f"{threshold(cl):.3f} of its minimum, one row for each piece; all other couplings at the "
         "Standard Model. A modulus has an upper limit only.", "Limit",
     )  # fmt: skip
     rows = [

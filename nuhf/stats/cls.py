@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from nuhf.errors import FitError, OpenRegionError
 from nuhf.stats.intervals import Profiler
@@ -56,8 +56,8 @@ class Asymptotic:
         root, root_asimov = np.sqrt(q), np.sqrt(q_asimov)
         beyond = q > q_asimov
         far = np.where(beyond, 2.0 * root_asimov, 1.0)
-        above = norm.sf(np.where(beyond, (q + q_asimov) / far, root))
-        expected = np.where(beyond, norm.sf((q - q_asimov) / far), norm.cdf(root_asimov - root))
+        above = ndtr(-np.where(beyond, (q + q_asimov) / far, root))
+        expected = ndtr(np.where(beyond, (q_asimov - q) / far, root_asimov - root))
         return np.where(expected > 0, above / np.where(expected > 0, expected, 1.0), 0.0)
 
     def expected(self, value: float, pull: float) -> float:
@@ -67,7 +67,7 @@ class Asymptotic:
         data give.
         """
         q = _above(self.asimov, value, self.asimov_minimum[1])
-        return float(norm.sf(np.sqrt(q) - pull) / norm.cdf(pull))
+        return float(ndtr(pull - np.sqrt(q)) / ndtr(pull))
 
 
 def _above(profiler: Profiler, value: float, lowest: float) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2 as chi2_distribution
+from scipy.special import chdtrc
 
 from nuhf.errors import Caveat
 from nuhf.stats.problem import Problem
@@ -16,7 +16,7 @@ def goodness(problem: Problem, lowest: float) -> dict[str, float]:
     """2NLL of the best fit above saturation, degrees of freedom, and the p-value of chi2."""
     saturated = problem.engine.compiled.saturated_twice_nll(problem.data[np.newaxis])[0]
     statistic, degrees = lowest - float(saturated), degrees_of_freedom(problem)
-    p_value = float(chi2_distribution.sf(statistic, degrees))
+    p_value = float(chdtrc(degrees, statistic))
     return {"saturated_2nll": statistic, "degrees": degrees, "p_value": p_value}
 
 

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize.elementwise import find_root
-from scipy.stats import chi2
+from scipy.special import gammaincinv
 
 from nuhf.errors import FitError, InputError, OpenRegionError
 
@@ -108,7 +108,7 @@ class ProfileIntervals:
 
 
 def threshold(cl: float, dimensions: int = 1) -> float:
-    """Return the rise of 2NLL of a confidence level (Wilks), ``chi2.ppf(cl, dimensions)``.
+    """Return the rise of 2NLL of a confidence level (Wilks), the quantile of chi2.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def threshold(cl: float, dimensions: int = 1) -> float:
     if not 0.0 < cl < 1.0:
         hint = f"did you mean {cl / 100:g}?" if 1.0 < cl < 100.0 else "for example 0.9"
         raise InputError(f"confidence level {cl} is not between 0 and 1; {hint}")
-    return float(chi2.ppf(cl, dimensions))
+    return float(2.0 * gammaincinv(0.5 * dimensions, cl))
 
 
 def intervals(

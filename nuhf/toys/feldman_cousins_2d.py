@@ -112,7 +112,7 @@ def feldman_cousins_contour(
     inside = np.where(np.isfinite(base.delta), base.delta, np.inf) <= reach
     values = _values(problem, base, inside)
     shift, lost = _shift(problem, base, values, inside, levels, options)
-    lines = [_lines(base, inside, shift, float(chi2.ppf(level, 2))) for level in levels]
+    lines = [_lines(base, inside, shift, threshold(level, 2)) for level in levels]
     number = int(inside.sum()) * options.toys
     note = (
         f"Feldman-Cousins with {options.toys} toys at each of {int(inside.sum())} grid points, "
