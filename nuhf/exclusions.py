@@ -160,7 +160,7 @@ def exclusion(
 
     @cache
     def seeds(i: int) -> FloatArray | None:
-        return questions.explored(posed(i)).seeds
+        return questions.explored(posed(i))[0].seeds
 
     made: dict[int, LimitResult] = {}
     order = np.argsort(values)

@@ -42,7 +42,8 @@ _POOR: Final = 0.01
 def _delta_chi2(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitResult:
     if toys is not None:
         raise InputError("toys: the method delta-chi2 makes none, cls and feldman-cousins do")
-    problem, found = _search(explored(problem), cl)
+    problem, scan = explored(problem)
+    problem, found = _search(problem, cl, scan)
     second = second_optimizer(problem, found.best.value, np.ravel(found.pieces))
     if second.deeper.size:
         problem, found = _search(replace(problem, seeds=second.deeper), cl)
@@ -75,11 +76,18 @@ def _delta_chi2(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitRe
     )
 
 
-def explored(problem: Problem) -> Problem:
-    """Start all fits on every branch of the nuisances that is deeper somewhere, if not done."""
+def explored(problem: Problem) -> tuple[Problem, FloatArray | None]:
+    """Start all fits on every branch of the nuisances that is deeper somewhere, if not done.
+
+    Returned, too, is 2NLL on the grid of the range, if it was calculated and is still that of the
+    problem.
+    """
     if problem.seeds is not None:
-        return problem
-    return replace(problem, seeds=branches(problem.profiler(), problem.span().grid()))
+        return problem, None
+    profiler, grid = problem.profiler(), problem.span().grid()
+    scan = profiler.at(grid)
+    seeds = branches(profiler, grid, scan)
+    return replace(problem, seeds=seeds), None if len(seeds) else scan
 
 
 def _seeded(problem: Problem, more: FloatArray) -> Problem:
@@ -97,11 +105,13 @@ def _free_ends(problem: Problem, found: ProfileIntervals) -> list[float]:
     return [end for end in ends if not (span.physical_low and end == span.low)]
 
 
-def _search(problem: Problem, cl: float) -> tuple[Problem, ProfileIntervals]:
+def _search(
+    problem: Problem, cl: float, scan: FloatArray | None = None
+) -> tuple[Problem, ProfileIntervals]:
     """Find the interval, and what fits it needed; errors name the parameter and say what helps."""
     what = f"{problem.parameter.name} at {percent(cl)} % CL"
     try:
-        found, starts = region(problem.profiler(), problem.span(), cl)
+        found, starts = region(problem.profiler(), problem.span(), cl, scan)
     except OpenRegionError as error:
         hint = (
             "widen the range or leave it out" if problem.options.bracket else "the data set no end"

@@ -59,9 +59,9 @@ def test_the_record(charge):
 
 
 def test_same_seed_same_result_other_seed_other_toys():
-    first = construct("qnu_mumu", toys=100, points=12, seed=5)
-    assert first.to_dict() == construct("qnu_mumu", toys=100, points=12, seed=5).to_dict()
-    other = construct("qnu_mumu", toys=100, points=12, seed=6)
+    first = construct("qnu_mumu", toys=60, points=8, seed=5)
+    assert first.to_dict() == construct("qnu_mumu", toys=60, points=8, seed=5).to_dict()
+    other = construct("qnu_mumu", toys=60, points=8, seed=6)
     assert other.intervals != first.intervals
     error = np.hypot(np.ravel(first.toys["end_errors"]), np.ravel(other.toys["end_errors"]))
     assert (np.abs(np.ravel(first.intervals) - np.ravel(other.intervals)) < 5 * error).all()
@@ -86,8 +86,8 @@ def test_strength_agrees_with_wilks():
 
 
 def test_other_levels():
-    narrow = construct("qnu_mumu", toys=100, points=12, cl=0.68)
-    wide = construct("qnu_mumu", toys=100, points=12, cl=0.9)
+    narrow = construct("qnu_mumu", toys=80, points=8, cl=0.68)
+    wide = construct("qnu_mumu", toys=80, points=8, cl=0.9)
     assert narrow.intervals[0][1] < wide.intervals[0][1]
 
 
@@ -195,10 +195,10 @@ def test_coverage_command(cli):
 def test_coverage_of_the_construction_and_its_twin():
     """The verdict of every toy is the one of the construction at that value."""
     found = nuhf.coverage(
-        nuhf.model(NUCLEI, "qnu_ee"), true=0.0, method="feldman-cousins", toys=60, inner=250, jobs=1
+        nuhf.model(NUCLEI, "qnu_ee"), true=0.0, method="feldman-cousins", toys=60, inner=150, jobs=1
     )
     assert 0.78 <= found.coverage <= 1.0
-    assert found.inner == 250
+    assert found.inner == 150
     assert found.unconverged == found.inner_unconverged == 0
 
 

@@ -42,7 +42,10 @@ def posed(names, parameter, analysis="default", **options):
     return pose([prepare(load(name, analysis)) for name in names], parameter, Options(**options))
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(k, marks=[pytest.mark.slow] * (k == "combination")) for k in KINDS],
+)
 def problem(request):
     return posed(*KINDS[request.param])
 

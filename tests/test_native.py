@@ -135,11 +135,11 @@ def test_follows_a_change_of_precision():
 
 def test_gradient_at_zero_is_finite_on_jax():
     jax = pytest.importorskip("jax")
-    model, data = load_model(workspace())
+    model, data = load_model(workspace({"one": channel_samples(1.0)}))
     start = np.array(model.config.suggested_init())
     try:
         pyhf.set_backend("jax")
-        gradient = jax.grad(lambda p: model.logpdf(p, data)[0])(start)
+        gradient = jax.jit(jax.grad(lambda p: model.logpdf(p, data)[0]))(start)
     finally:
         pyhf.set_backend("numpy")
     assert np.isfinite(np.asarray(gradient)).all()

@@ -250,6 +250,7 @@ def test_command_and_pyhf_on_its_files(cli, work):
     assert "strength" in plain_pyhf("fit", files[0])
 
 
+@pytest.mark.slow
 def test_the_shell_script_gives_our_limit(tmp_path):
     """As in workspaces/README.md, on a grid of 8 points."""
     from nuhf import resources

@@ -146,6 +146,7 @@ def test_tables_name_their_units_and_are_labelled(page):
     assert all(attrs.get("scope") for attrs in page.all("th"))
 
 
+@pytest.mark.slow
 def test_the_same_inputs_give_the_same_page(text):
     again = html.report([X], written="2026-03-04")
     assert again != text

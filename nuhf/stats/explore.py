@@ -74,7 +74,7 @@ def nuisance_starts(compiled: CompiledModel, start: FloatArray, free: BoolArray)
     return np.array(points) if order else np.zeros((0, len(start)))
 
 
-def branches(profiler: ModelProfiler, values: FloatArray) -> FloatArray:
+def branches(profiler: ModelProfiler, values: FloatArray, heights: FloatArray) -> FloatArray:
     """Return starts (n, P) that lead deeper than the profiler's own ones, the best few.
 
     Parameters
@@ -83,14 +83,16 @@ def branches(profiler: ModelProfiler, values: FloatArray) -> FloatArray:
         The profile of one parameter.
     values : ndarray
         Values (m,) of the parameter, in increasing order, where branches are looked for.
+    heights : ndarray
+        2NLL (m,) of the profiler there.
     """
     compiled, index = profiler.engine.compiled, profiler.index
     starts = nuisance_starts(compiled, profiler.starts[0], profiler.free)
     if not len(starts):
         return starts
-    grid = _where(profiler, values)
-    if not len(grid):
-        return starts[:0]
+    if not np.isfinite(heights).any():
+        return starts[:0]  # no fit converged: whoever asks for the profile says so
+    grid = _where(values[::_THIN], heights[::_THIN])
     points, heights = profiler.fits_at([index], grid[:, np.newaxis])
     nominal = heights.copy()
     sided = replace(profiler, starts=starts)
@@ -128,12 +130,13 @@ def branches(profiler: ModelProfiler, values: FloatArray) -> FloatArray:
 
 
 def region(
-    profiler: ModelProfiler, span: ScanRange, cl: float
+    profiler: ModelProfiler, span: ScanRange, cl: float, scan: FloatArray | None = None
 ) -> tuple[ProfileIntervals, FloatArray]:
     """Return the interval, whose best fit and ends no side of the nuisances undercuts.
 
     Between the points where `branches` looks, fits from nominal nuisances may fall into either of
-    two minima; then the search is made again with fits from all sides.
+    two minima; then the search is made again with fits from all sides. ``scan`` is that of
+    `nuhf.stats.intervals.intervals`.
 
     Returns
     -------
@@ -148,7 +151,7 @@ def region(
     """
     starts = nuisance_starts(profiler.engine.compiled, profiler.starts[0], profiler.free)
     try:
-        found = intervals(profiler, span, cl)
+        found = intervals(profiler, span, cl, scan=scan)
     except OpenRegionError:
         raise
     except FitError:
@@ -172,13 +175,11 @@ def region(
     ), starts
 
 
-def _where(profiler: ModelProfiler, values: FloatArray) -> FloatArray:
-    """Values to look at: everywhere a few, more where the profile is low; none without a fit."""
-    coarse = values[::_THIN]
-    heights = profiler.at(coarse)
-    if not np.isfinite(heights).any():
-        return coarse[:0]  # no fit converged: whoever asks for the profile says so
-    near = np.flatnonzero(heights < heights[np.isfinite(heights)].min() + _HIGH)
+def _where(coarse: FloatArray, heights: FloatArray) -> FloatArray:
+    """Values to look at: everywhere a few, more where the profile is low."""
+    near = np.flatnonzero(heights < np.nanmin(heights, initial=np.inf) + _HIGH)
+    if not len(near):
+        return coarse
     low, high = coarse[max(near[0] - 1, 0)], coarse[min(near[-1] + 1, len(coarse) - 1)]
     return np.union1d(coarse[::_THIN], np.linspace(low, high, _POINTS))
 

@@ -124,7 +124,11 @@ def threshold(cl: float, dimensions: int = 1) -> float:
 
 
 def intervals(
-    profiler: Profiler, span: ScanRange, cl: float, dimensions: int = 1
+    profiler: Profiler,
+    span: ScanRange,
+    cl: float,
+    dimensions: int = 1,
+    scan: FloatArray | None = None,
 ) -> ProfileIntervals:
     """Find the region where 2NLL is within the threshold of its minimum.
 
@@ -138,6 +142,8 @@ def intervals(
         Confidence level.
     dimensions : int
         Degrees of freedom of the threshold; 2 for the extent of a contour.
+    scan : ndarray, optional
+        2NLL of the profiler on ``span.grid()``, where that is known.
 
     Raises
     ------
@@ -149,7 +155,8 @@ def intervals(
     """
     rise = threshold(cl, dimensions)
     grid = span.grid()
-    scan = profiler.at(grid)
+    if scan is None:
+        scan = profiler.at(grid)
     if not np.any(np.isfinite(scan)):
         raise FitError("the likelihood is not defined anywhere in the range of the parameter")
     minima = _minima(profiler, span, grid, scan)
