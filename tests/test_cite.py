@@ -284,12 +284,12 @@ def test_words_of_caution_are_shown(everything):
 
 
 def test_long_lists_of_sources_are_cut_in_the_text_only():
-    table = sources.Table("x.toml", Path("x.toml"), (), tuple(f"s{i}" for i in range(9)))
+    table = sources.SourceFile("x.toml", Path("x.toml"), (), tuple(f"s{i}" for i in range(9)))
     text = cite.plain_text([], [table])
     assert "s3\n      and 5 more: --json" in text
     assert "s4" not in text
     assert table.to_json()["sources"] == list(table.sources)
-    silent = cite.plain_text([], [sources.Table("c.toml", Path("c.toml"), (), ())])
+    silent = cite.plain_text([], [sources.SourceFile("c.toml", Path("c.toml"), (), ())])
     assert "nothing of it is used" in silent
 
 

@@ -14,7 +14,7 @@ from nuhf.errors import InputError, ModelError
 from nuhf.likelihood.engines import ModelProfiler, engine
 from nuhf.stats.intervals import intervals
 from nuhf.workspaces import encode
-from nuhf.workspaces.combine import Choices, Source, combine, combine_files
+from nuhf.workspaces.combine import Choices, NamedWorkspace, combine, combine_files
 from nuhf.workspaces.native import load_model
 from nuhf.workspaces.parts import rescaled, take
 
@@ -294,7 +294,7 @@ def test_rescaling_keeps_mixed_monomials_and_inits(problem_of):
     problem = problem_of("qnu_ee", profiled=("r2nu_ee",))
     spec = copy.deepcopy(encode.native(problem.description))
     spec["measurements"][0]["config"]["parameters"][0]["inits"] = [4.0]
-    part = rescaled(take(Source("A", spec), None), "qnu_ee_em8", "qnu_ee_em10")
+    part = rescaled(take(NamedWorkspace("A", spec), None), "qnu_ee_em8", "qnu_ee_em10")
     assert part.configs["qnu_ee_em10"]["inits"] == pytest.approx([400.0])
     before, _ = load_model(spec)
     config = {"poi": part.poi, "parameters": list(part.configs.values())}
@@ -474,7 +474,7 @@ def test_data_given_twice_are_refused(native):
 
 
 def test_a_channel_of_equal_name_with_other_data_is_renamed():
-    sources = [Source("A", foreign("x")), Source("B", other(foreign("y")))]
+    sources = [NamedWorkspace("A", foreign("x")), NamedWorkspace("B", other(foreign("y")))]
     found = combine(sources, Choices(poi="x"))
     assert [channel["name"] for channel in found.spec["channels"]] == ["SR", "SR_B"]
     assert [entry["data"] for entry in found.spec["observations"]] == [[11.0], [12.0]]
@@ -580,7 +580,7 @@ def test_another_unit_keeps_relative_uncertainties():
         ]}}],
         "version": "1.0.0",
     }  # fmt: skip
-    part = take(Source("one", spec), None)
+    part = take(NamedWorkspace("one", spec), None)
     moved = rescaled(part, name, "qnu_ee_em9")
     before, after = part.channels[0]["samples"], moved.channels[0]["samples"]
     assert after[0]["name"] == "cevns_e_qnu_ee_em9"

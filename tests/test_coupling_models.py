@@ -312,7 +312,7 @@ def test_templates_of_a_heavy_state_equal_a_plain_sum():
     mass, light = 20.0, sns.decay_at_rest()
     physics = Physics(variables=("dipole",), settings={"sterile_mass_mev": mass})
     target = build.nucleus(CS, 1e25, physics)
-    sources = [build.Source(n, s, 1e8, np.ones(1)) for n, s in light.items()]
+    sources = [build.FluxComponent(n, s, 1e8, np.ones(1)) for n, s in light.items()]
     edges = np.array([1e-3, 4e-3, 9e-3, 1.5e-2])
 
     def response(recoil):

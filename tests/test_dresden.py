@@ -151,7 +151,7 @@ def test_electron_scattering_of_the_reference_prediction():
     steps = read_shells("electrons/Ge_shells.csv")
     atoms = 2924.0 / 72.63 * AVOGADRO
     fluence = reactor.fluence_from_flux(source, 4.8e13, DAY)
-    sources = [build.Source("nuebar", source, fluence, np.ones(1))]
+    sources = [build.FluxComponent("nuebar", source, fluence, np.ones(1))]
     targets = [build.electrons(steps, atoms)]
     grid = build.recoil_grid(targets, sources, 0.003 * KEV, 2.3 * KEV)
     label = build.Label("r", "eves", "eves", ())

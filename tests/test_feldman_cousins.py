@@ -9,7 +9,7 @@ from conftest import NUCLEI
 import nuhf
 from nuhf.errors import FitError, InputError
 from nuhf.toys.ends import end_with_error
-from nuhf.toys.feldman_cousins import Points, _verdicts
+from nuhf.toys.feldman_cousins import TestedValues, _verdicts
 
 
 def construct(parameter, **options):
@@ -95,7 +95,9 @@ def points_at(distance, error):
     n = len(distance)
     below = 0.9 + np.asarray(distance, dtype=float)
     zero = np.zeros(n)
-    return Points(np.arange(float(n)), zero, zero, zero, below, np.full(n, error), below < 0.9)
+    return TestedValues(
+        np.arange(float(n)), zero, zero, zero, below, np.full(n, error), below < 0.9
+    )
 
 
 @pytest.mark.parametrize(

@@ -488,7 +488,7 @@ def test_summary_refuses(bound, words):
 def test_parameters_of_other_peoples_files_are_plain_text(tmp_path):
     """Two underscores are no subscript of a subscript: such a name once broke the file."""
     x = np.linspace(-1.0, 1.0, 21)
-    curve = results.Curve("jes_1_up", "1", x, 9 * x**2, [(-0.5, 0.5)])
+    curve = results.DrawnProfile("jes_1_up", "1", x, 9 * x**2, [(-0.5, 0.5)])
     line = np.array([[0.0, -0.5], [0.5, 0.0], [0.0, 0.5], [0.0, -0.5]])
     names = ("jes_1_up", "mu_SIG")
     drawn = [

@@ -26,7 +26,7 @@ from nuhf import resources
 from nuhf.errors import InputError, NuhfError
 from nuhf.filekind import Kind, kind_of
 from nuhf.workspaces import archive as archives
-from nuhf.workspaces.combine import Choices, Source, combine
+from nuhf.workspaces.combine import Choices, NamedWorkspace, combine
 from nuhf.workspaces.native import load_model
 from nuhf.workspaces.validate import validate
 
@@ -290,7 +290,7 @@ def test_equal_names(kind):
                       if kind == "observations" else copy.deepcopy(spec[kind][0]))  # fmt: skip
     assert f"2 {kind} named" in findings(spec, "error")["schema"]
     with pytest.raises(NuhfError, match=f"2 {kind} named"):
-        combine([Source("one", spec), Source("two", base(channel="B"))])
+        combine([NamedWorkspace("one", spec), NamedWorkspace("two", base(channel="B"))])
 
 
 def test_equal_settings():
@@ -534,7 +534,7 @@ def twice_nll(spec, **values):
 
 def test_two_luminosities_are_kept_apart():
     one, two = with_luminosity("A", (55.0,), 0.017), with_luminosity("B", (45.0,), 0.0083)
-    found = combine([Source("one", one), Source("two", two)])
+    found = combine([NamedWorkspace("one", one), NamedWorkspace("two", two)])
     assert any("lumi_two" in note and "0.83 %" in note for note in found.notes)
     for pull in (-2.0, -1.0, 0.5, 1.5):
         both = twice_nll(found.spec, lumi=1 + 0.017 * pull, lumi_two=-pull)
@@ -547,7 +547,7 @@ def test_two_luminosities_are_kept_apart():
 def test_a_fixed_luminosity_becomes_a_constant():
     one = with_luminosity("A", (55.0,), 0.017)
     two = with_luminosity("B", (45.0,), 0.1, True, 2.0)
-    found = combine([Source("one", one), Source("two", two)])
+    found = combine([NamedWorkspace("one", one), NamedWorkspace("two", two)])
     assert "lumi_two" not in json.dumps(found.spec)
     (sample,) = [s for c in found.spec["channels"] if c["name"] == "B"
                  for s in c["samples"] if s["name"] == "b"]  # fmt: skip
@@ -570,13 +570,15 @@ def test_real_pair_of_luminosities_on_the_command_line(cli, work):
 def test_decorrelate():
     one, two = base(channel="A"), base(channel="B", observed=(45.0,))
     choices = Choices(decorrelate=("b", "mu"), poi="mu")
-    found = combine([Source("one", one), Source("two", two)], choices)
+    found = combine([NamedWorkspace("one", one), NamedWorkspace("two", two)], choices)
     assert set(load_model(found.spec)[0].config.par_names) == {"mu", "b", "mu_two", "b_two"}
     both = twice_nll(found.spec, mu=1.3, b=0.4, mu_two=0.2, b_two=-1.0)
     assert both == pytest.approx(twice_nll(one, mu=1.3, b=0.4) + twice_nll(two, mu=0.2, b=-1.0))
     with pytest.raises(InputError, match="decorrelate = c: it is in no file"):
-        combine([Source("one", one), Source("two", two)], Choices(decorrelate=("c",)))
-    lumi = [Source(c, with_luminosity(c, (50.0 + i,), 0.01)) for i, c in enumerate("AB")]
+        combine(
+            [NamedWorkspace("one", one), NamedWorkspace("two", two)], Choices(decorrelate=("c",))
+        )
+    lumi = [NamedWorkspace(c, with_luminosity(c, (50.0 + i,), 0.01)) for i, c in enumerate("AB")]
     assert "lumi_B" not in json.dumps(combine(lumi).spec)
     assert "lumi_B" in json.dumps(combine(lumi, Choices(decorrelate=("lumi",))).spec)
 
@@ -588,7 +590,7 @@ def test_partial_correlations(rho):
     one = base(channel="A", modifiers=[normsys("a", 1.1, 1 / 1.1),
                                        histosys("h", [52.0], [48.0])])  # fmt: skip
     two = base(channel="B", observed=(45.0,), modifiers=[normsys("c", 1.2, 1 / 1.2)])
-    sources = [Source("one", one), Source("two", two)]
+    sources = [NamedWorkspace("one", one), NamedWorkspace("two", two)]
     found = combine(sources, Choices(correlate=(("a", "c", rho),)))
     names = load_model(found.spec)[0].config.par_names
     assert ("c" in names) is (abs(rho) < 1)
@@ -609,7 +611,7 @@ def test_correlations_of_shapes_and_of_one_sample():
     """Both parameters on one sample: their modifiers are merged; histosys mix linearly."""
     shapes = [histosys("a", [52.0], [48.0]), histosys("c", [53.0], [47.0])]
     one, two = base(channel="A", modifiers=shapes), base(channel="B", observed=(45.0,))
-    sources = [Source("one", one), Source("two", two)]
+    sources = [NamedWorkspace("one", one), NamedWorkspace("two", two)]
     found = combine(sources, Choices(correlate=(("a", "c", 0.6),)))
     sample = found.spec["channels"][0]["samples"][1]
     rows = {m["name"]: m["data"] for m in sample["modifiers"]}
@@ -629,7 +631,10 @@ def test_correlations_of_shapes_and_of_one_sample():
 )
 def test_correlations_that_are_none(wanted, words):
     one = base(channel="A", modifiers=[normsys("b"), normsys("c"), normsys("d")])
-    sources = [Source("one", one), Source("two", base(channel="B", observed=(45.0,)))]
+    sources = [
+        NamedWorkspace("one", one),
+        NamedWorkspace("two", base(channel="B", observed=(45.0,))),
+    ]
     with pytest.raises(InputError, match=words):
         combine(sources, Choices(correlate=tuple(wanted)))
 

@@ -720,7 +720,7 @@ def one_line():
     """Templates of the line of the pion in three bins of recoil, and how to sum over the nodes."""
     targets = [build.nucleus(CS, 1e25, Physics())]
     line = sns.decay_at_rest()["numu"]
-    sources = [build.Source("numu", line, 1e12, np.ones(1))]
+    sources = [build.FluxComponent("numu", line, 1e12, np.ones(1))]
     grid = build.recoil_grid(targets, sources, 1e-4)
     steps = np.array([1e-4, 1e-3, 4e-3, 2e-2])
 

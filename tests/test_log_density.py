@@ -23,7 +23,7 @@ from nuhf.likelihood.evaluate import (
     row_weights,
 )
 from nuhf.likelihood.jax_density import log_likelihood
-from nuhf.stats.priors import Axis, Flat, FlatMagnitude, Normal, Tabulated, parse
+from nuhf.stats.priors import CouplingAxis, Flat, FlatMagnitude, Normal, Tabulated, parse
 
 CASES = {
     "interference": (("qnu_ee", "sin2thetaW"), {"sin2thetaW": "normal:0.24,0.02"}),
@@ -218,9 +218,11 @@ def test_nested_samplers_get_the_same_posterior():
 
 
 AXES = {
-    "charge": Axis("qnu_ee", "qnu_ee_em8", "e", 0, -200.0, 150.0, 0.0, scale=1e-8),
-    "angle": Axis("sin2thetaW", "s", "1", 0, -20.0, 30.0, 0.0, scale=1e-2, offset=0.2386),
-    "moment": Axis("munu_e", "munu2_e_em18", "mu_B", 0, 0.0, 20.0, 0.0, scale=1e-18, squared=True),
+    "charge": CouplingAxis("qnu_ee", "qnu_ee_em8", "e", 0, -200.0, 150.0, 0.0, scale=1e-8),
+    "angle": CouplingAxis("sin2thetaW", "s", "1", 0, -20.0, 30.0, 0.0, scale=1e-2, offset=0.2386),
+    "moment": CouplingAxis(
+        "munu_e", "munu2_e_em18", "mu_B", 0, 0.0, 20.0, 0.0, scale=1e-18, squared=True
+    ),
 }
 PRIORS = {
     "flat": lambda size: Flat(),
@@ -262,7 +264,7 @@ def test_priors_are_normalised_and_draw_from_themselves(axis, kind):
 @given(st.floats(-1.0, 1.0), st.floats(0.01, 2.0))
 def test_normal_prior_is_the_same_as_one_more_measurement(mean, sd):
     """A normal prior of an interfering coupling changes logpdf as a constraint term would."""
-    axis = Axis("x", "x", "1", 0, -50.0, 50.0, 0.0)
+    axis = CouplingAxis("x", "x", "1", 0, -50.0, 50.0, 0.0)
     theta = np.array([-0.5, 0.1, 1.3])
     prior = Normal(mean, sd).log(axis, theta, np)
     np.testing.assert_allclose(

@@ -46,7 +46,7 @@ def templates(radii=None, expand=False):
         nuclides = [replace(n, rn_fm=r) for n, r in zip(nuclides, radii, strict=True)]
     targets = [build.nucleus(n, 1e26, Physics(neutron_radius=expand)) for n in nuclides]
     sources = [
-        build.Source(name, spectrum, 1e14, np.ones(1))
+        build.FluxComponent(name, spectrum, 1e14, np.ones(1))
         for name, spectrum in sns.decay_at_rest().items()
     ]
     grid = build.recoil_grid(targets, sources, 1e-3)

@@ -240,7 +240,7 @@ def test_events_per_tonne_year():
             components([name])[name], solar.ConstantSurvival(probability), 0.5
         )
         sources = [
-            build.Source(n, s, fluxes[name].per_cm2_s * YEAR, np.ones(1))
+            build.FluxComponent(n, s, fluxes[name].per_cm2_s * YEAR, np.ones(1))
             for n, s in spectra.items()
         ]
         grid = build.recoil_grid([target], sources, 0.001 * KEV)

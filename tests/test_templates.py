@@ -81,7 +81,7 @@ def setup():
     columns = ["t_lo_us", "t_hi_us", *sns.SPECIES]
     profiles = sns.time_profiles(read_table(find(source.time_table), columns))
     sources = [
-        build.Source(
+        build.FluxComponent(
             name, spectrum, fluence,
             rebin(
                 profiles[name].edges_us,

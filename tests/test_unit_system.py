@@ -660,7 +660,7 @@ def reactor(n, s):
     seconds = 96 * number("units", "DAY")
     fluence = n.reactor.fluence_from_power(2.96, s(205.0, E), 10.39, seconds)
     spectrum = n.library.reactor_spectrum("huber", FUEL, 0.6)
-    sources = [n.build.Source("nuebar", spectrum, fluence, np.ones(1))]
+    sources = [n.build.FluxComponent("nuebar", spectrum, fluence, np.ones(1))]
     edges, curve = s(BINS.value[1:], E), germanium("bonhomme")(n, s)
 
     def response(recoil):
@@ -731,7 +731,7 @@ GOLDEN = "not varied here: golden numbers with units test them (equivalent photo
 DECLARED = "declares what a curve, an efficiency or a smearing has; no code"
 NOT_COVERED = {
     NO_NUMBER: (
-        "reactor_models.Model.total",
+        "reactor_models.ReactorModel.total",
         "reactor_models.Piece.file", "templates.Axis.bins",
         "templates.Axis.column", "templates.Axis.edge_columns",
         "templates.Axis.quantity", "templates.Axis.unit", "templates.TemplateSet.bins",
@@ -749,7 +749,7 @@ NOT_COVERED = {
         "parameters.group_of", "parameters.suggest",
     ),
     GOLDEN: (
-        "build.Rates.fold", "build.rates_of", "build.templates_of", "majorana.ANGLES",
+        "build.RecoilRates.fold", "build.rates_of", "build.templates_of", "majorana.ANGLES",
         "majorana.mixing_matrix", "settings.Physics.photoabsorption",
         "shells.Photoabsorption.__call__", "shells.Photoabsorption.kinks",
         "shells.photoabsorption_of", "solar_states.mass_shares", "solar_states.state_shares",

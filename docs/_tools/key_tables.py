@@ -1,6 +1,6 @@
 """Tables of the keys of experiment files, read off the models that check the files."""
 
-from nuhf.experiments.keys import Key, Table, tables
+from nuhf.experiments.keys import Key, KeyTable, tables
 
 __all__ = ["SECTIONS", "section"]
 
@@ -18,12 +18,12 @@ def section(name: str) -> str:
     return "\n\n".join(_markdown(table) for table in tables() if _section_of(table) == name)
 
 
-def _section_of(table: Table) -> str:
+def _section_of(table: KeyTable) -> str:
     first = table.header.strip("[").partition("]")[0].partition(".")[0]
     return first if first in SECTIONS else "file"
 
 
-def _markdown(table: Table) -> str:
+def _markdown(table: KeyTable) -> str:
     title = f"**`{table.header}`**" if table.header else "**Top of the file**"
     rows = "\n".join(_row(key) for key in table.keys)
     return f"{title}\n\n{table.about}\n\n{_HEADER}\n{rows}"

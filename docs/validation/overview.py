@@ -9,14 +9,14 @@ from io import BytesIO
 
 from PIL import Image
 
-from nuhf.papers.overview import COUPLINGS, STATUS, Entry, Overview, overview
+from nuhf.papers.overview import COUPLINGS, STATUS, Overview, PictureEntry, overview
 
 DOTS_PER_INCH = 100
 SHADES = 64
 """Colours that are kept: text, bars and their blurred edges need no more."""
 
 
-def text(entry: Entry) -> str:
+def text(entry: PictureEntry) -> str:
     """Return all pieces."""
     pieces = (
         f"< {high:.3g}" if low == 0.0 else f"[{low:.3g}, {high:.3g}]"
@@ -25,7 +25,7 @@ def text(entry: Entry) -> str:
     return " ".join(pieces) or entry.source
 
 
-def narrowest(entries: Sequence[Entry]) -> str:
+def narrowest(entries: Sequence[PictureEntry]) -> str:
     """Return the entry with the narrowest hull, and its label."""
     if not entries:
         return ""

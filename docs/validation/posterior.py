@@ -24,7 +24,7 @@ from nuhf.bayes.results import Posterior
 from nuhf.likelihood.evaluate import expected_counts, poisson_twice_nll, row_weights
 from nuhf.stats.log_density import LogDensity
 from nuhf.stats.marginal import Density, densest
-from nuhf.stats.priors import Axis
+from nuhf.stats.priors import CouplingAxis
 from nuhf.tables import format_csv
 
 FloatArray = NDArray[np.float64]
@@ -191,7 +191,7 @@ def binomial(fraction: float, ours: Posterior) -> tuple[float, float]:
 
 
 def quantities(
-    ours: Posterior, axis: Axis, column: int, reference: Reference
+    ours: Posterior, axis: CouplingAxis, column: int, reference: Reference
 ) -> Iterator[Compared]:
     """Ends and probabilities of the pieces of one coupling."""
     found = ours[axis.name]

@@ -13,7 +13,7 @@ from nuhf.stats.intervals import threshold
 from nuhf.stats.knots import Knots, knots_of
 from nuhf.stats.log_density import LogDensity
 from nuhf.stats.marginal import densest, marginal_density, piece_errors
-from nuhf.stats.priors import Axis, Prior
+from nuhf.stats.priors import CouplingAxis, Prior
 from nuhf.stats.space import minima
 
 __all__ = ["posterior"]
@@ -34,7 +34,7 @@ _EDGE: Final = 1e-3
 
 
 def posterior(
-    density: LogDensity, couplings: Sequence[Axis], cl: float, draws: int, seed: int
+    density: LogDensity, couplings: Sequence[CouplingAxis], cl: float, draws: int, seed: int
 ) -> Posterior:
     """Sample a posterior, once along each coupling asked for.
 
@@ -42,7 +42,7 @@ def posterior(
     ----------
     density : LogDensity
         Model, data and priors.
-    couplings : sequence of Axis
+    couplings : sequence of CouplingAxis
         Those whose marginals are wanted; draws and modes are those of the first sample.
     cl : float
         Probability of the regions of highest density.
@@ -97,7 +97,7 @@ def posterior(
     )
 
 
-def _check(axis: Axis, draws: Draws) -> None:
+def _check(axis: CouplingAxis, draws: Draws) -> None:
     if not draws.k_hat <= _LARGEST_K:
         raise FitError(
             f"posterior of {axis.name}: the importance weights are too uneven, Pareto k-hat "
@@ -108,7 +108,7 @@ def _check(axis: Axis, draws: Draws) -> None:
         )
 
 
-def _check_agreement(one: Axis, first: Draws, two: Axis, second: Draws) -> None:
+def _check_agreement(one: CouplingAxis, first: Draws, two: CouplingAxis, second: Draws) -> None:
     (a, da), (b, db) = first.log_evidence, second.log_evidence
     if abs(a - b) > _DISAGREE * np.hypot(da, db) + 0.01:
         raise FitError(
@@ -118,14 +118,14 @@ def _check_agreement(one: Axis, first: Draws, two: Axis, second: Draws) -> None:
         )
 
 
-def _base(axis: Axis, knots: Knots, z: FloatArray) -> FloatArray:
+def _base(axis: CouplingAxis, knots: Knots, z: FloatArray) -> FloatArray:
     """Base values of coordinates along the axis."""
     root = knots.space.root[knots.space.axis]
     return axis.from_fit(np.square(z) if root else z)
 
 
 def _marginal(
-    axis: Axis, prior: Prior, knots: Knots, draws: Draws, cl: float
+    axis: CouplingAxis, prior: Prior, knots: Knots, draws: Draws, cl: float
 ) -> tuple[Marginal, tuple[str, ...]]:
     found = marginal_density(knots, draws)
     pieces = densest(found, cl)
@@ -162,7 +162,7 @@ def _marginal(
     return marginal, _edge_note(axis, marginal)
 
 
-def _edge_note(axis: Axis, marginal: Marginal) -> tuple[str, ...]:
+def _edge_note(axis: CouplingAxis, marginal: Marginal) -> tuple[str, ...]:
     """Say that the prior's range cuts the posterior; a physical bound at zero is no range."""
     low, high = axis.ends
     reached = [

@@ -239,7 +239,7 @@ class Posterior(Result):
         from nuhf.plots import posterior
 
         curves = [
-            posterior.Curve(m.parameter, m.unit, m.values, m.density, m.profile, m.pieces)
+            posterior.DensityCurve(m.parameter, m.unit, m.values, m.density, m.profile, m.pieces)
             for m in self.marginals
         ]
         return posterior.beside_profile(curves, self.cl, self.title, ax)

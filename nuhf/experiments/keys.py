@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from nuhf.experiments.file import ExperimentFile
 
-__all__ = ["LONGEST", "Key", "Table", "allowed", "json_schema", "shown", "tables"]
+__all__ = ["LONGEST", "Key", "KeyTable", "allowed", "json_schema", "shown", "tables"]
 
 LONGEST: Final = 60
 """Characters of a key or value that are repeated."""
@@ -28,7 +28,7 @@ class Key:
 
 
 @dataclass(frozen=True)
-class Table:
+class KeyTable:
     """One table of a file: its header, with NAME where names are free, what it is, its keys."""
 
     header: str
@@ -42,7 +42,7 @@ def json_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-def tables() -> Iterator[Table]:
+def tables() -> Iterator[KeyTable]:
     """Yield the tables of a file, the outermost first."""
     schema = json_schema()
     found = {table.header: table for table in _tables(schema, schema.get("$defs", {}), "", "")}
@@ -55,7 +55,7 @@ def allowed(annotation: Any) -> str:
     return _allowed(schema, schema.get("$defs", {}))
 
 
-def _tables(schema: Schema, known: Schema, header: str, shown: str) -> Iterator[Table]:
+def _tables(schema: Schema, known: Schema, header: str, shown: str) -> Iterator[KeyTable]:
     required = set(schema.get("required", ()))
     properties = schema.get("properties", {})
     keys = [
@@ -64,7 +64,7 @@ def _tables(schema: Schema, known: Schema, header: str, shown: str) -> Iterator[
         for name, entry in properties.items()
         if not (name == "name" and header.endswith(".NAME"))  # the table has it already
     ]  # fmt: skip
-    yield Table(shown, schema.get("description", ""), tuple(keys))
+    yield KeyTable(shown, schema.get("description", ""), tuple(keys))
     for name, entry in properties.items():
         where = f"{header}.{name}" if header else name
         for inner in _options(entry, known):

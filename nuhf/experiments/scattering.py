@@ -121,7 +121,7 @@ class Scene:
         share = self.region.accepted(self.loaded.inputs, self.bins)[:, np.newaxis]
         return lambda recoil: np.asarray(share * response.matrix(recoil))
 
-    def targets(self) -> list[build.Target]:
+    def targets(self) -> list[build.Scatterer]:
         """Return what is hit."""
         loaded, section = self.loaded, self.file.physics
         physics = Physics(
@@ -133,7 +133,7 @@ class Scene:
         )
         return self.signal.targets(loaded.inputs, self.target, physics)
 
-    def sources(self) -> list[build.Source]:
+    def sources(self) -> list[build.FluxComponent]:
         """Return the species, with the accepted share of each in every bin of time."""
         signal, time = self.signal, self.bins.time
         section, where = self.file.sources[signal.source], f"sources.{signal.source}"
@@ -164,7 +164,7 @@ class Scene:
                 with within(f"{self.bins.where}.axes.time_us"):
                     fractions = rebin(edges, arrivals, np.asarray(time.edges))
             sources.append(
-                build.Source(emission.name, emission.spectrum, emission.fluence, fractions)
+                build.FluxComponent(emission.name, emission.spectrum, emission.fluence, fractions)
             )
         return sources
 
@@ -188,7 +188,7 @@ class Scattered:
     """
 
     scene: Scene
-    rates: build.Rates
+    rates: build.RecoilRates
     response: BuiltResponse
     computed: TemplateSet
     templates: TemplateSet
@@ -248,7 +248,7 @@ def scattering_templates(scene: Scene) -> Scattered:
 # ------------------------------------------------------------- ends of the integral
 
 
-def _highest(targets: Sequence[build.Target], sources: Sequence[build.Source]) -> float:
+def _highest(targets: Sequence[build.Scatterer], sources: Sequence[build.FluxComponent]) -> float:
     """Return the largest recoil in MeV that any source gives."""
     return max(
         float(maximum_recoil(np.asarray(source.spectrum.endpoint), target.mass))
@@ -260,8 +260,8 @@ def _highest(targets: Sequence[build.Target], sources: Sequence[build.Source]) -
 def _ends(
     scene: Scene,
     response: BuiltResponse,
-    targets: Sequence[build.Target],
-    sources: Sequence[build.Source],
+    targets: Sequence[build.Scatterer],
+    sources: Sequence[build.FluxComponent],
 ) -> tuple[float, float]:
     """Return where the recoil integral begins and ends, in MeV."""
     section, where = scene.response, f"responses.{scene.signal.response}"
@@ -287,7 +287,7 @@ def _ends(
 def _check_ends(
     scene: Scene,
     response: BuiltResponse,
-    rate: tuple[Sequence[build.Target], Sequence[build.Source]],
+    rate: tuple[Sequence[build.Scatterer], Sequence[build.FluxComponent]],
     made: TemplateSet,
     matrix: build.Response,
     ends: tuple[float, float],

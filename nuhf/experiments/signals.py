@@ -89,7 +89,7 @@ class Scattering(Signal):
         return self.title or self.heading_default
 
     @abstractmethod
-    def targets(self, inputs: Inputs, target: Target, physics: Physics) -> list[build.Target]:
+    def targets(self, inputs: Inputs, target: Target, physics: Physics) -> list[build.Scatterer]:
         """Return what is hit (`InputError` if something of it is unknown)."""
 
     @abstractmethod
@@ -127,7 +127,7 @@ class Nuclei(Scattering):
     interaction_name: ClassVar[str] = "cevns"
     heading_default: ClassVar[str] = "CEvNS"
 
-    def targets(self, inputs: Inputs, target: Target, physics: Physics) -> list[build.Target]:
+    def targets(self, inputs: Inputs, target: Target, physics: Physics) -> list[build.Scatterer]:
         """Return the nuclides."""
         return [
             build.nucleus(nuclide, number, physics)
@@ -154,7 +154,7 @@ class Electrons(Scattering):
     interaction_name: ClassVar[str] = "eves"
     heading_default: ClassVar[str] = "EvES"
 
-    def targets(self, inputs: Inputs, target: Target, physics: Physics) -> list[build.Target]:
+    def targets(self, inputs: Inputs, target: Target, physics: Physics) -> list[build.Scatterer]:
         """Return the electrons of each element."""
         if physics.couplings.scheme != "tree":
             raise InputError(

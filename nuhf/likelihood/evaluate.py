@@ -25,10 +25,10 @@ from scipy.special import gammaln, xlogy
 from nuhf.errors import InputError
 from nuhf.likelihood.tables import (
     Array,
+    BinFactors,
     BoolArray,
     Constraints,
     FloatArray,
-    Gamma,
     IntArray,
     Tables,
     build_tables,
@@ -159,9 +159,9 @@ def weights(tables: Tables, theta: FloatArray) -> Weights:
 
 
 def gamma_product(
-    gammas: tuple[Gamma, ...],
+    gammas: tuple[BinFactors, ...],
     theta: Array,
-    skip: tuple[Gamma, ...] = (),
+    skip: tuple[BinFactors, ...] = (),
     xp: ModuleType = np,
 ) -> Array:
     """Product [B, bins] of the per-bin factors at ``theta`` [B, P], without those in ``skip``."""

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 
 from nuhf.errors import InputError
 from nuhf.likelihood.evaluate import CompiledModel
-from nuhf.likelihood.newton import Problem, derivatives, minimise, select
+from nuhf.likelihood.newton import Batch, derivatives, minimise, select
 from nuhf.likelihood.objective import objective, prepare
 from nuhf.likelihood.tables import BoolArray, FloatArray, IntArray
 
@@ -124,7 +124,7 @@ def _fit_chunks(
     with np.errstate(all="ignore"):
         for first in range(0, batch, CHUNK):
             index = np.arange(first, min(first + CHUNK, batch))
-            problem = Problem(compiled, prepared.take(index), selected, lower, upper)
+            problem = Batch(compiled, prepared.take(index), selected, lower, upper)
             parts.append(minimise(problem, theta[index], tolerance, max_iterations))
 
     def joined(name: str) -> FloatArray:

@@ -17,10 +17,10 @@ from nuhf.likelihood.evaluate import (
     jacobian_rows,
     weights,
 )
-from nuhf.likelihood.objective import Data, objective, slopes
+from nuhf.likelihood.objective import FitData, objective, slopes
 from nuhf.likelihood.tables import BoolArray, FloatArray, IntArray
 
-__all__ = ["Free", "Problem", "State", "derivatives", "minimise", "select"]
+__all__ = ["Batch", "FreeParameters", "State", "derivatives", "minimise", "select"]
 
 #: Expected decrease of 2NLL below which the exact Hessian replaces the Fisher information.
 NEWTON_BELOW = 10.0
@@ -35,7 +35,7 @@ ESCAPE_GAIN = 1e-9
 
 
 @dataclass(frozen=True)
-class Free:
+class FreeParameters:
     """The free parameters, and the second derivatives that concern only them."""
 
     index: IntArray
@@ -48,7 +48,7 @@ class Free:
     cols: IntArray
 
 
-def select(model: CompiledModel, free: BoolArray) -> Free:
+def select(model: CompiledModel, free: BoolArray) -> FreeParameters:
     """Index tables for the parameters where ``free`` [P] is true."""
     index = np.flatnonzero(free)
     position = np.full(len(free), -1)
@@ -59,7 +59,9 @@ def select(model: CompiledModel, free: BoolArray) -> Free:
     # The targets are sorted: one segment per pair of parameters.
     starts = np.flatnonzero(np.diff(p * (1 + len(index)) + q, prepend=-1))
     factor = t.factor[keep][:, None]
-    return Free(index, position, t.left[keep], t.right[keep], factor, starts, p[starts], q[starts])
+    return FreeParameters(
+        index, position, t.left[keep], t.right[keep], factor, starts, p[starts], q[starts]
+    )
 
 
 def _second(
@@ -68,7 +70,7 @@ def _second(
     at: Weights,
     pull: FloatArray,
     parts: list[FloatArray],
-    free: Free,
+    free: FreeParameters,
 ) -> FloatArray:
     """Sum over bins of pull times the second derivatives of the expectation, [B, F, F]."""
     tables = model.tables
@@ -96,7 +98,7 @@ def _second_gammas(
     at: Weights,
     pull: FloatArray,
     parts: list[FloatArray],
-    free: Free,
+    free: FreeParameters,
     out: FloatArray,
 ) -> None:
     """Add the second derivatives that involve per-bin factors to ``out`` [B, F, F]."""
@@ -124,9 +126,9 @@ def derivatives(
     model: CompiledModel,
     theta: FloatArray,
     lam: FloatArray,
-    data: Data,
+    data: FitData,
     exact: BoolArray,
-    free: Free,
+    free: FreeParameters,
 ) -> tuple[FloatArray, FloatArray]:
     """Gradient [B, F] and Hessian [B, F, F] of 2NLL; the expected one where not ``exact``."""
     at = weights(model.tables, np.ascontiguousarray(theta.T))
@@ -225,12 +227,12 @@ class State:
 
 
 @dataclass(frozen=True)
-class Problem:
+class Batch:
     """Model, data and free parameters of a chunk of fits, with the bounds [F] of the latter."""
 
     model: CompiledModel
-    data: Data
-    free: Free
+    data: FitData
+    free: FreeParameters
     lower: FloatArray
     upper: FloatArray
 
@@ -244,7 +246,7 @@ class Problem:
 
 
 def _line_search(
-    problem: Problem, state: State, work: IntArray, gradient: FloatArray, step: FloatArray
+    problem: Batch, state: State, work: IntArray, gradient: FloatArray, step: FloatArray
 ) -> tuple[BoolArray, BoolArray]:
     """Halve the steps until each goes downhill; returns (moved, moved by the full step)."""
     moved, full = np.zeros(len(work), bool), np.zeros(len(work), bool)
@@ -269,7 +271,7 @@ def _line_search(
     return moved, full
 
 
-def _escape(problem: Problem, state: State, work: IntArray, vector: FloatArray) -> BoolArray:
+def _escape(problem: Batch, state: State, work: IntArray, vector: FloatArray) -> BoolArray:
     """Leave saddle points along +-vector [B, F]; True where a lower point was found."""
     origin, start = state.theta[work], state.value[work]
     for length in (3.0, 1.0, 0.3, 0.1, 0.01):
@@ -283,7 +285,7 @@ def _escape(problem: Problem, state: State, work: IntArray, vector: FloatArray) 
     return np.asarray(state.value[work] < start)
 
 
-def _confirm(problem: Problem, state: State, work: IntArray, step: _Step) -> BoolArray:
+def _confirm(problem: Batch, state: State, work: IntArray, step: _Step) -> BoolArray:
     """Mark stationary points as converged unless they were saddles; True where they were."""
     low, vector = _lowest_curvature(step.system)
     left = low < -1e-6
@@ -294,7 +296,7 @@ def _confirm(problem: Problem, state: State, work: IntArray, step: _Step) -> Boo
     return left
 
 
-def _iterate(problem: Problem, state: State, work: IntArray, tolerance: float) -> IntArray:
+def _iterate(problem: Batch, state: State, work: IntArray, tolerance: float) -> IntArray:
     """One iteration of the fits ``work``; returns those that go on."""
     exact, free = state.exact[work], problem.free
     gradient, hessian = derivatives(
@@ -332,7 +334,7 @@ def _iterate(problem: Problem, state: State, work: IntArray, tolerance: float) -
     return np.asarray(work[~done & (damp < DAMP_MAX)])
 
 
-def minimise(problem: Problem, theta: FloatArray, tolerance: float, max_iterations: int) -> State:
+def minimise(problem: Batch, theta: FloatArray, tolerance: float, max_iterations: int) -> State:
     """Run the fits from ``theta`` [B, P] until each converged, failed or ran out of steps."""
     batch = len(theta)
     value, lam = objective(problem.model, theta, problem.data)

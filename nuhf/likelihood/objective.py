@@ -7,7 +7,7 @@ import numpy as np
 from nuhf.likelihood.evaluate import CompiledModel, expected_counts, row_weights
 from nuhf.likelihood.tables import FloatArray, IntArray
 
-__all__ = ["Data", "objective", "prepare", "slopes"]
+__all__ = ["FitData", "objective", "prepare", "slopes"]
 
 #: Of its counts, the expectation of a bin below which log is continued by its parabola.
 EDGE = 1e-6
@@ -16,7 +16,7 @@ WALL = 1e6
 
 
 @dataclass(frozen=True)
-class Data:
+class FitData:
     """Data of B fits, or of all of them (first axis 1), for likelihood ratios to saturation."""
 
     n: FloatArray
@@ -26,21 +26,21 @@ class Data:
     noise: FloatArray
     constant: FloatArray
 
-    def take(self, index: IntArray) -> "Data":
+    def take(self, index: IntArray) -> "FitData":
         """Data of the fits ``index``."""
         if len(self.n) == 1:
             return self
-        return Data(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
+        return FitData(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
 
 
-def prepare(model: CompiledModel, data: FloatArray) -> Data:
+def prepare(model: CompiledModel, data: FloatArray) -> FitData:
     """What the fits need of ``data`` [B, n_main + n_aux]."""
     c = model.constraints
     n, aux = data[:, : model.n_main], data[:, model.n_main :]
     counts = np.concatenate([n, aux[:, c.poisson_aux]], axis=1)
     noise = np.finfo(float).eps * (1.0 + counts.sum(axis=1))
     inverse = 1.0 / np.where(n > 0, n, 1.0)
-    return Data(
+    return FitData(
         n,
         inverse,
         aux[:, c.normal_aux],
@@ -92,7 +92,9 @@ def slopes(n: FloatArray, lam: FloatArray) -> tuple[FloatArray, FloatArray, Floa
     )
 
 
-def objective(model: CompiledModel, theta: FloatArray, data: Data) -> tuple[FloatArray, FloatArray]:
+def objective(
+    model: CompiledModel, theta: FloatArray, data: FitData
+) -> tuple[FloatArray, FloatArray]:
     """2NLL above saturation [B] and expected counts [B, bins] at ``theta`` [B, P]."""
     c = model.constraints
     rows = row_weights(model.tables, np.ascontiguousarray(theta.T))

@@ -17,7 +17,7 @@ from nuhf.errors import ModelError
 if TYPE_CHECKING:
     from jax import Array as JaxArray
 
-__all__ = ["Array", "Constraints", "Curvatures", "Gamma", "Slopes", "Tables", "build_tables"]
+__all__ = ["Array", "BinFactors", "Constraints", "Curvatures", "Slopes", "Tables", "build_tables"]
 
 FloatArray = NDArray[np.float64]
 Array = TypeVar("Array", FloatArray, "JaxArray")
@@ -39,7 +39,7 @@ CODE4 = np.array(
 
 
 @dataclass(frozen=True)
-class Gamma:
+class BinFactors:
     """Per-bin factors of a staterror, shapesys or shapefactor: parameter k multiplies bin k.
 
     ``of_bin`` has the parameter of every bin of the model, one past the last where there is none.
@@ -108,7 +108,7 @@ class Tables:
     cell_start: IntArray
     group_start: tuple[int, ...]
     matrix: FloatArray
-    gammas: tuple[tuple[Gamma, ...], ...]
+    gammas: tuple[tuple[BinFactors, ...], ...]
     slopes: tuple[Slopes, ...]
     curvatures: Curvatures
 
@@ -222,7 +222,7 @@ def _samples(
                 yield _Cell(tuple(gammas), tuple(sorted(mono.items())), tuple(norms)), placed
 
 
-def _gammas(model: pyhf.pdf.Model) -> dict[tuple[str, str], tuple[Gamma, ...]]:
+def _gammas(model: pyhf.pdf.Model) -> dict[tuple[str, str], tuple[BinFactors, ...]]:
     """Parameters and bins of every factor per bin, of a shapefactor one entry for each channel.
 
     Channels share the parameters of a shapefactor, bin by bin; the others have their own.
@@ -253,10 +253,10 @@ def _gammas(model: pyhf.pdf.Model) -> dict[tuple[str, str], tuple[Gamma, ...]]:
     return out
 
 
-def _gamma(params: IntArray, bins: IntArray, config: Any) -> Gamma:
+def _gamma(params: IntArray, bins: IntArray, config: Any) -> BinFactors:
     of_bin = np.full(config.nmaindata, config.npars)
     of_bin[bins] = params
-    return Gamma(params, bins, of_bin)
+    return BinFactors(params, bins, of_bin)
 
 
 def _constraints(config: Any) -> Constraints:
@@ -333,7 +333,7 @@ def _states(
 
 def _tables(
     cells: dict[_Cell, dict[_RowKey, FloatArray]],
-    gammas: dict[tuple[str, str], tuple[Gamma, ...]],
+    gammas: dict[tuple[str, str], tuple[BinFactors, ...]],
     n_params: int,
 ) -> Tables:
     norm_ids: dict[tuple[int, float, float], int] = {}

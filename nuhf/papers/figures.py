@@ -20,7 +20,7 @@ from nuhf.papers.figures_schema import (
     Profiles,
     RegionPanel,
     Regions,
-    Spectrum,
+    SpectrumFigure,
     parse_figure,
 )
 from nuhf.papers.figures_spectra import draw_spectra
@@ -144,7 +144,9 @@ def _profiles_of(spec: Regions) -> Profiles:
     )  # fmt: skip
 
 
-def _spectrum(spec: Spectrum, bench: arrays.Bench, where: str, heading: str) -> tuple[Figure, str]:
+def _spectrum(
+    spec: SpectrumFigure, bench: arrays.Bench, where: str, heading: str
+) -> tuple[Figure, str]:
     parts, notes = arrays.spectrum_parts(spec, bench, where)
     comments = [
         *_head(heading, notes),

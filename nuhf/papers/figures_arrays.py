@@ -23,7 +23,7 @@ from nuhf.papers.figures_schema import (
     Profiles,
     RegionCurve,
     Regions,
-    Spectrum,
+    SpectrumFigure,
 )
 from nuhf.papers.figures_spectra import Spectra, SpectrumLine
 from nuhf.papers.published import PublishedRow
@@ -353,7 +353,9 @@ def region_panels(
     return panels, _notes(problems)
 
 
-def spectrum_parts(figure: Spectrum, bench: Bench, where: str) -> tuple[list[Spectra], list[str]]:
+def spectrum_parts(
+    figure: SpectrumFigure, bench: Bench, where: str
+) -> tuple[list[Spectra], list[str]]:
     """Compute data, components and lines, one entry per axis that is drawn.
 
     Raises
@@ -396,7 +398,7 @@ def _axis_names(problems: Sequence[Problem]) -> set[str]:
 
 
 def _spectrum(
-    line: Line, figure: Spectrum, name: str, bench: Bench, where: str
+    line: Line, figure: SpectrumFigure, name: str, bench: Bench, where: str
 ) -> tuple[list[RegionSpectrum], Problem]:
     with _told(where):
         choice = Choice(

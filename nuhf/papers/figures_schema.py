@@ -22,7 +22,7 @@ __all__ = [
     "RegionCurve",
     "RegionPanel",
     "Regions",
-    "Spectrum",
+    "SpectrumFigure",
     "parse_figure",
 ]
 
@@ -156,7 +156,7 @@ class Line(_Section):
     style: LineStyle = "solid"
 
 
-class Spectrum(_Section):
+class SpectrumFigure(_Section):
     """Data of experiments with their components, and lines over them."""
 
     kind: Literal["spectrum"]
@@ -181,12 +181,12 @@ class FunctionFigure(_Section):
     function: str
 
 
-FigureSpec = Profiles | Regions | Spectrum | FunctionFigure
+FigureSpec = Profiles | Regions | SpectrumFigure | FunctionFigure
 
 _KINDS: Final[Mapping[str, type[FigureSpec]]] = {
     "profiles": Profiles,
     "regions": Regions,
-    "spectrum": Spectrum,
+    "spectrum": SpectrumFigure,
     "function": FunctionFigure,
 }
 

@@ -24,7 +24,7 @@ from nuhf.stats.result_base import plain
 from nuhf.tables import format_csv
 from nuhf.units import percent
 
-__all__ = ["COUPLINGS", "STATUS", "Entry", "Overview", "overview", "read_literature"]
+__all__ = ["COUPLINGS", "STATUS", "Overview", "PictureEntry", "overview", "read_literature"]
 
 COMBINED: Final = "all combined"
 _CL: Final = 0.9
@@ -51,7 +51,7 @@ _Task = tuple[str, str, str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
-class Entry:
+class PictureEntry:
     """A bound on one coupling.
 
     Attributes
@@ -93,7 +93,7 @@ class Entry:
 class Overview:
     """All bounds, and what must be known about them."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[PictureEntry, ...]
     notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -142,11 +142,11 @@ class Overview:
         return text
 
 
-def _bound(entry: Entry) -> Bound:
+def _bound(entry: PictureEntry) -> Bound:
     return Bound(entry.parameter, entry.label, entry.intervals, entry.role)
 
 
-def read_literature() -> list[Entry]:
+def read_literature() -> list[PictureEntry]:
     """Read ``data/literature.toml``.
 
     Raises
@@ -172,7 +172,7 @@ def read_literature() -> list[Entry]:
         parameter = parameters.get(content["parameter"])
         source = inputs.bibliography.in_words(content["source"])
         found.append(
-            Entry(parameter.name, parameter.unit, STATUS[status], content["experiment"], (),
+            PictureEntry(parameter.name, parameter.unit, STATUS[status], content["experiment"], (),
                   content["cl"], ((low, high),), source, status, content["checked_in"],
                   content.get("note", ""), content["process"])
         )  # fmt: skip
@@ -249,7 +249,7 @@ def _tasks(parameter: Parameter, experiments: Sequence[Prepared]) -> list[_Task]
     return [*found, *((name, e.name, "future", (e.name,)) for e in seen if _is_future(e))]
 
 
-def _fit(task: _Task) -> Entry:
+def _fit(task: _Task) -> PictureEntry:
     name, label, role, names = task
     parameter, failure = parameters.get(name), ""
     intervals: tuple[tuple[float, float], ...] = ()
@@ -258,10 +258,10 @@ def _fit(task: _Task) -> Entry:
         intervals = questions.limit(problem, _CL, "delta-chi2").intervals
     except FitError as error:
         failure = str(error)
-    return Entry(parameter.name, parameter.unit, role, label, names, _CL, intervals, failure)
+    return PictureEntry(parameter.name, parameter.unit, role, label, names, _CL, intervals, failure)
 
 
-def _notes(experiments: Sequence[Prepared], quoted: Sequence[Entry]) -> tuple[str, ...]:
+def _notes(experiments: Sequence[Prepared], quoted: Sequence[PictureEntry]) -> tuple[str, ...]:
     excluded = [
         f"{one.name} is not in the combination: its events are among those of {other}"
         for one in experiments

@@ -16,8 +16,8 @@ from nuhf.physics.reactor_models import (
     CAPTURES,
     ISOTOPES,
     MODELS,
-    Model,
     Piece,
+    ReactorModel,
     add,
     piece_spectrum,
 )
@@ -42,7 +42,7 @@ FloatArray = NDArray[np.float64]
 _SUM_TOLERANCE: Final = 1e-6
 
 
-def model(name: str) -> Model:
+def model(name: str) -> ReactorModel:
     """Look a model up by its name (`InputError` if unknown)."""
     if name not in MODELS:
         raise InputError(f"unknown reactor model '{name}'; allowed: {', '.join(MODELS)}")

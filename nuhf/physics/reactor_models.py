@@ -27,7 +27,7 @@ from nuhf.errors import InputError
 from nuhf.physics.spectra import Spectrum, histogram_spectrum
 from nuhf.tables import Table
 
-__all__ = ["CAPTURES", "ISOTOPES", "MODELS", "Model", "Piece", "add", "piece_spectrum"]
+__all__ = ["CAPTURES", "ISOTOPES", "MODELS", "Piece", "ReactorModel", "add", "piece_spectrum"]
 
 FloatArray = NDArray[np.float64]
 
@@ -71,7 +71,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Model:
+class ReactorModel:
     """A named spectrum.
 
     Attributes
@@ -101,12 +101,12 @@ _CONVERTED: Final = ("u235", "pu239", "pu241")
 _BELOW_2_MEV: Final = Piece("points", "vogel_engel1989")
 _TO_9_MEV: Final = "the fitted exponentials, valid from 2 to 8 MeV, are extrapolated to 9 MeV"
 
-MODELS: Final[Mapping[str, Model]] = {
-    "mueller": Model(
+MODELS: Final[Mapping[str, ReactorModel]] = {
+    "mueller": ReactorModel(
         f"{_MUELLER}, Table VI; below 2 MeV: {_VOGEL}, Table II",
         (_BELOW_2_MEV, Piece("exponential", "mueller2011")),
     ),
-    "huber": Model(
+    "huber": ReactorModel(
         f"{_HUBER}, Table III; 238U: {_MUELLER}, Table VI; below 2 MeV: {_VOGEL}, Table II",
         (
             _BELOW_2_MEV,
@@ -114,7 +114,7 @@ MODELS: Final[Mapping[str, Model]] = {
             Piece("exponential", "mueller2011", ("u238",)),
         ),
     ),
-    "mueller-extrapolated-9mev": Model(
+    "mueller-extrapolated-9mev": ReactorModel(
         f"{_MUELLER}, Table VI, up to 9 MeV as in A. N. Khan, arXiv:2203.08892; below 2 MeV: "
         f"{_VOGEL}, Table II",
         (
@@ -123,7 +123,7 @@ MODELS: Final[Mapping[str, Model]] = {
         ),
         _TO_9_MEV,
     ),
-    "huber-extrapolated-9mev": Model(
+    "huber-extrapolated-9mev": ReactorModel(
         f"{_HUBER}, Table III; 238U: {_MUELLER}, Table VI, both up to 9 MeV; below 2 MeV: "
         f"{_VOGEL}, Table II",
         (
@@ -133,16 +133,20 @@ MODELS: Final[Mapping[str, Model]] = {
         ),
         _TO_9_MEV,
     ),
-    "vogel-engel": Model(
+    "vogel-engel": ReactorModel(
         f"{_VOGEL}, Table II, below 2 MeV; {_MUELLER}, Tables III to V, above",
         (_BELOW_2_MEV, Piece("falling", "mueller2011")),
     ),
-    "kopeikin2012": Model(
+    "kopeikin2012": ReactorModel(
         "V. I. Kopeikin, Phys. Atom. Nucl. 75, 143 (2012), Table 3",
         (Piece("falling", "kopeikin2012", ("total",)),),
     ),
-    "bestiole2023": Model("L. Perisse et al., arXiv:2304.14992", (Piece("bins", "bestiole2023"),)),
-    "estienne2019": Model("M. Estienne et al., arXiv:1904.09358", (Piece("bins", "estienne2019"),)),
+    "bestiole2023": ReactorModel(
+        "L. Perisse et al., arXiv:2304.14992", (Piece("bins", "bestiole2023"),)
+    ),
+    "estienne2019": ReactorModel(
+        "M. Estienne et al., arXiv:1904.09358", (Piece("bins", "estienne2019"),)
+    ),
 }
 """Models by name. No model but ``kopeikin2012`` holds the antineutrinos after captures.
 The Mueller and Huber fits start at 2 MeV."""

@@ -14,7 +14,7 @@ from scipy.ndimage import gaussian_filter
 from nuhf.plots.figures import _axis_label, _exponent, _figure, _plain_axes, figure_and_axes
 from nuhf.units import percent
 
-__all__ = ["Curve", "beside_profile", "corner", "counts"]
+__all__ = ["DensityCurve", "beside_profile", "corner", "counts"]
 
 FloatArray = NDArray[np.float64]
 
@@ -26,7 +26,7 @@ _BINS: Final = 48
 
 
 @dataclass(frozen=True)
-class Curve:
+class DensityCurve:
     """What a panel shows: one coupling's posterior and profile, relative to their maxima.
 
     Attributes
@@ -48,7 +48,7 @@ class Curve:
 
 
 def beside_profile(
-    curves: Sequence[Curve], cl: float, title: str = "", ax: Axes | None = None
+    curves: Sequence[DensityCurve], cl: float, title: str = "", ax: Axes | None = None
 ) -> Figure:
     """Draw each posterior with its region of highest density beside its profile likelihood.
 
@@ -73,7 +73,7 @@ def beside_profile(
     return figure
 
 
-def _panel(axes: Axes, curve: Curve, cl: float) -> None:
+def _panel(axes: Axes, curve: DensityCurve, cl: float) -> None:
     exponent = _exponent(curve.values[curve.density > _VISIBLE])
     x = curve.values / 10.0**exponent
     visible = np.flatnonzero(np.maximum(curve.density, curve.profile) > _VISIBLE)

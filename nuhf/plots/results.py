@@ -27,7 +27,16 @@ from nuhf.plots.figures import (
 )
 from nuhf.units import percent
 
-__all__ = ["Bar", "Curve", "coverage", "exclusion", "limits", "profile", "profiles", "region"]
+__all__ = [
+    "Bar",
+    "DrawnProfile",
+    "coverage",
+    "exclusion",
+    "limits",
+    "profile",
+    "profiles",
+    "region",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -62,7 +71,7 @@ def _titled(axes: Axes, given: Axes | None, title: str) -> None:
 
 
 @dataclass(frozen=True)
-class Curve:
+class DrawnProfile:
     """A profile of 2NLL: values and rises (n,), allowed pieces, all in the base unit."""
 
     parameter: str
@@ -73,7 +82,7 @@ class Curve:
 
 
 def profile(
-    curve: Curve,
+    curve: DrawnProfile,
     levels: Sequence[float],
     label: str,
     ax: Axes | None = None,
@@ -86,7 +95,7 @@ def profile(
     return figure
 
 
-def profiles(curves: Sequence[Curve], cl: float, title: str = "") -> Figure:
+def profiles(curves: Sequence[DrawnProfile], cl: float, title: str = "") -> Figure:
     """Draw profiles of 2NLL, one panel each."""
     columns = min(len(curves), 3)
     rows = -(-len(curves) // columns)
@@ -101,7 +110,7 @@ def profiles(curves: Sequence[Curve], cl: float, title: str = "") -> Figure:
     return figure
 
 
-def _draw_profile(axes: Axes, curve: Curve, levels: Sequence[float], label: str) -> None:
+def _draw_profile(axes: Axes, curve: DrawnProfile, levels: Sequence[float], label: str) -> None:
     rises = [float(chi2.ppf(cl, 1)) for cl in levels]
     first = not axes.lines
     (line,) = axes.plot(curve.values, curve.delta, label=label)

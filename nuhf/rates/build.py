@@ -23,12 +23,12 @@ from nuhf.rates.templates import Axis, TemplateSet
 from nuhf.units import KEV
 
 __all__ = [
+    "FluxComponent",
     "Kernel",
     "Label",
-    "Rates",
+    "RecoilRates",
     "Response",
-    "Source",
-    "Target",
+    "Scatterer",
     "electrons",
     "nucleus",
     "rates_of",
@@ -54,7 +54,7 @@ _RATIO: Final = 1.25
 
 
 @dataclass(frozen=True)
-class Target:
+class Scatterer:
     """What is hit: a nuclide, or the electrons of an element.
 
     Attributes
@@ -86,7 +86,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Source:
+class FluxComponent:
     """One neutrino species.
 
     Attributes
@@ -107,7 +107,7 @@ class Source:
     time_fractions: FloatArray
 
 
-def nucleus(nuclide: Nuclide, number: float, physics: Physics) -> Target:
+def nucleus(nuclide: Nuclide, number: float, physics: Physics) -> Scatterer:
     """Return a nuclide as a target of coherent scattering.
 
     With ``physics.neutron_radius`` the templates are expanded in powers of its neutron radius.
@@ -124,7 +124,7 @@ def nucleus(nuclide: Nuclide, number: float, physics: Physics) -> Target:
 
     expanded = physics.neutron_radius
     reference = {f"x_{nuclide.name}": nuclide.rn_fm - REFERENCE_FM} if expanded else {}
-    return Target(nuclide.mass, number, kernel, reference=reference, ends=_ends(physics))
+    return Scatterer(nuclide.mass, number, kernel, reference=reference, ends=_ends(physics))
 
 
 def electrons(
@@ -133,7 +133,7 @@ def electrons(
     physics: Physics = eves.ELECTRONS,
     correction: AtomicCorrection | None = None,
     photoabsorption: Photoabsorption | None = None,
-) -> Target:
+) -> Scatterer:
     """Return the electrons of an element as a target of elastic scattering.
 
     Parameters
@@ -166,7 +166,7 @@ def electrons(
     kinks = [*shells.kinks, *(correction.kinks if correction is not None else ())]
     kinks += list(photoabsorption.kinks) if photoabsorption is not None else []
     lowest = correction.tabulated_range[0] if correction is not None else 0.0
-    return Target(
+    return Scatterer(
         ELECTRON_MASS,
         atoms,
         kernel,
@@ -191,8 +191,8 @@ def _ends(physics: Physics) -> Ends:
 
 
 def recoil_grid(
-    targets: Sequence[Target],
-    sources: Sequence[Source],
+    targets: Sequence[Scatterer],
+    sources: Sequence[FluxComponent],
     recoil_min: float,
     recoil_max: float = np.inf,
     refine: int = 1,
@@ -251,8 +251,8 @@ class Label:
 
 def template_set(
     label: Label,
-    targets: Sequence[Target],
-    sources: Sequence[Source],
+    targets: Sequence[Scatterer],
+    sources: Sequence[FluxComponent],
     response: Response,
     grid: Grid,
 ) -> TemplateSet:
@@ -279,7 +279,7 @@ def template_set(
 
 
 @dataclass(frozen=True)
-class Rates:
+class RecoilRates:
     """Recoils per MeV before any detector, on the nodes of a grid.
 
     Attributes
@@ -310,10 +310,12 @@ class Rates:
         return _outer((self.events * self.grid.fine) @ matrix.T, self.rows, self.times)
 
 
-def rates_of(targets: Sequence[Target], sources: Sequence[Source], grid: Grid) -> Rates:
+def rates_of(
+    targets: Sequence[Scatterer], sources: Sequence[FluxComponent], grid: Grid
+) -> RecoilRates:
     """Return what the sources give on the targets, whatever detects the recoils."""
     names, events = _rates(grid.nodes, targets, sources)
-    return Rates(
+    return RecoilRates(
         grid,
         tuple((source.name, name) for source in sources for name in names),
         events,
@@ -323,7 +325,7 @@ def rates_of(targets: Sequence[Target], sources: Sequence[Source], grid: Grid) -
     )
 
 
-def templates_of(label: Label, rates: Rates, response: Response) -> TemplateSet:
+def templates_of(label: Label, rates: RecoilRates, response: Response) -> TemplateSet:
     """Return the templates of rates that are there already; as `template_set`."""
     grid = rates.grid
     matrix = response(grid.nodes)
@@ -344,7 +346,7 @@ def templates_of(label: Label, rates: Rates, response: Response) -> TemplateSet:
 
 
 def _rates(
-    recoil: FloatArray, targets: Sequence[Target], sources: Sequence[Source]
+    recoil: FloatArray, targets: Sequence[Scatterer], sources: Sequence[FluxComponent]
 ) -> tuple[tuple[str, ...], FloatArray]:
     """Names of the monomials, and events per MeV, (n_sources * n_monomials, n_recoil)."""
     found: list[dict[str, FloatArray]] = []

@@ -7,7 +7,7 @@ from typing import Any, Final
 from nuhf import bibliography
 from nuhf.bibliography import Entry
 from nuhf.experiments.region import Prepared
-from nuhf.report.sources import Table, sources
+from nuhf.report.sources import SourceFile, sources
 
 __all__ = ["KINDS", "Citation", "bibtex", "citations", "plain_text"]
 
@@ -92,7 +92,7 @@ def citations(experiments: Sequence[Prepared], steps: Iterable[str] = ()) -> lis
     return sorted(found.values(), key=lambda citation: list(KINDS).index(citation.kind))
 
 
-def plain_text(found: Sequence[Citation], read: Sequence[Table] = ()) -> str:
+def plain_text(found: Sequence[Citation], read: Sequence[SourceFile] = ()) -> str:
     """Return the citations as text, by kind, then the tables that are read."""
     lines: list[str] = []
     for kind, title in KINDS.items():

@@ -120,7 +120,7 @@ def _figures(publication: Publication) -> Iterator[tuple[str, Figure]]:
         yield f"spectrum_{when}", spectrum.spectra(regions)
     for entry in publication.entries:
         name, limit = entry.problem.parameter.name, entry.limit
-        curve = results.Curve(name, limit.unit, entry.values, entry.delta)
+        curve = results.DrawnProfile(name, limit.unit, entry.values, entry.delta)
         yield f"profile_{name}", results.profile(curve, [limit.cl], limit.experiments[0])
 
 

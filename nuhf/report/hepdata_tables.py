@@ -14,7 +14,7 @@ from scipy.stats import chi2
 
 from nuhf.couplings.parameters import PARAMETERS, Parameter
 from nuhf.experiments.signals import Scattering
-from nuhf.report.publish import Entry, Publication
+from nuhf.report.publish import Publication, PublishedParameter
 from nuhf.stats.expected import RegionSpectrum
 from nuhf.stats.intervals import threshold
 from nuhf.units import percent
@@ -223,7 +223,7 @@ def _correlation(publication: Publication) -> Any:
     return table
 
 
-def _limits(publication: Publication, entries: Sequence[Entry], name: str) -> Any:
+def _limits(publication: Publication, entries: Sequence[PublishedParameter], name: str) -> Any:
     """One row per piece of an interval; a modulus has an upper limit, written with ``<``."""
     cl = entries[0].limit.cl
     table = _table(
@@ -255,7 +255,7 @@ def _limits(publication: Publication, entries: Sequence[Entry], name: str) -> An
     return table
 
 
-def _profile(publication: Publication, entry: Entry) -> Any:
+def _profile(publication: Publication, entry: PublishedParameter) -> Any:
     parameter = entry.problem.parameter
     known = PARAMETERS.get(parameter.name, parameter)
     table = _table(

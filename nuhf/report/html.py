@@ -17,10 +17,10 @@ from nuhf.report.html_blocks import (
     Block,
     Definitions,
     Details,
+    PageSection,
     Picture,
-    Section,
-    Table,
     Text,
+    TextTable,
     count,
     draw,
     parts,
@@ -151,7 +151,7 @@ def report_files(
 
 
 def _render(
-    sections: Sequence[Section],
+    sections: Sequence[PageSection],
     citations: Sequence[cite.Citation],
     title: str,
     written: str,
@@ -199,7 +199,7 @@ def _pictures(blocks: Sequence[Block]) -> list[Picture]:
 # ------------------------------------------------------------------------------- one experiment
 
 
-def _section(content: Content, cl: float) -> Section:
+def _section(content: Content, cl: float) -> PageSection:
     """Return the section of an experiment; parts without content are left out."""
     one = content.prepared
     found = one.loaded.experiment
@@ -216,7 +216,7 @@ def _section(content: Content, cl: float) -> Section:
         "Provenance": _provenance(content),
     }
     notes = (*one.loaded.notes, *(f"not computed: {text}" for text in content.failures))
-    return Section(found.name, found.title, "", notes, parts(found.name, blocks))
+    return PageSection(found.name, found.title, "", notes, parts(found.name, blocks))
 
 
 def _data(content: Content) -> list[Block]:
@@ -233,7 +233,7 @@ def _data(content: Content) -> list[Block]:
         rows.append((region.name, bins, count(float(region.observed.sum())), count(background),
                      details))  # fmt: skip
     blocks: list[Block] = [
-        Table("Regions", ("region", "bins", "observed [events]", "background [events]", "also"),
+        TextTable("Regions", ("region", "bins", "observed [events]", "background [events]", "also"),
               tuple(rows), (0, 1, 4)),
     ]  # fmt: skip
     if one.loaded.nuisances:
@@ -241,14 +241,14 @@ def _data(content: Content) -> list[Block]:
     return blocks
 
 
-def _nuisances(content: Content) -> Table:
+def _nuisances(content: Content) -> TextTable:
     loaded = content.prepared.loaded
     rows = [
         (nuisance.name, *nuisance.words, loaded.inputs.bibliography.in_words(nuisance.source))
         for nuisance in loaded.nuisances
     ]
     header = ("nuisance", "size (1 standard deviation)", "acts on", "source")
-    return Table("Nuisance parameters", header, tuple(rows), (0, 1, 2, 3))
+    return TextTable("Nuisance parameters", header, tuple(rows), (0, 1, 2, 3))
 
 
 def _spectra(content: Content) -> list[Block]:
@@ -301,7 +301,7 @@ def _provenance(content: Content) -> list[Block]:
         ("options", options),
     )
     digests = tuple(given.get("digests", {}).items())
-    table = Table("Input files", ("file", "SHA-256"), digests, (0, 1))
+    table = TextTable("Input files", ("file", "SHA-256"), digests, (0, 1))
     return [
         Definitions(tuple((name, text) for name, text in rows if text)),
         Details(f"SHA-256 of the {len(digests)} input files", (table,)),

@@ -16,11 +16,11 @@ __all__ = [
     "Definitions",
     "Details",
     "Drawing",
-    "Part",
+    "PagePart",
+    "PageSection",
     "Picture",
-    "Section",
-    "Table",
     "Text",
+    "TextTable",
     "count",
     "draw",
     "interval",
@@ -97,7 +97,7 @@ class Drawing:
 
 
 @dataclass(frozen=True)
-class Table:
+class TextTable:
     """A table of texts; ``words`` are the columns (from 0) that hold words, not numbers."""
 
     kind: ClassVar[str] = "table"
@@ -125,11 +125,11 @@ class Details:
     text: str = ""
 
 
-Block = Text | Picture | Table | Definitions | Details
+Block = Text | Picture | TextTable | Definitions | Details
 
 
 @dataclass(frozen=True)
-class Part:
+class PagePart:
     """A part of a section with its anchor and heading."""
 
     anchor: str
@@ -138,20 +138,20 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Section:
+class PageSection:
     """A section: an experiment, or what belongs to all of them."""
 
     anchor: str
     title: str
     subtitle: str
     notes: tuple[str, ...]
-    parts: tuple[Part, ...]
+    parts: tuple[PagePart, ...]
 
 
-def parts(anchor: str, blocks: Mapping[str, Sequence[Block]]) -> tuple[Part, ...]:
+def parts(anchor: str, blocks: Mapping[str, Sequence[Block]]) -> tuple[PagePart, ...]:
     """Return the parts of a section by their titles; those without content are left out."""
     return tuple(
-        Part(f"{anchor}-{title.lower().replace(' ', '-')}", title, tuple(made))
+        PagePart(f"{anchor}-{title.lower().replace(' ', '-')}", title, tuple(made))
         for title, made in blocks.items()
         if made
     )

@@ -21,8 +21,8 @@ from nuhf.stats.spectra import after_fit, before_fit
 
 __all__ = [
     "Content",
-    "Fitted",
-    "Measured",
+    "MeasuredParameter",
+    "StrengthFit",
     "affordable",
     "fitted",
     "gather",
@@ -42,7 +42,7 @@ _AFFORDABLE: Final = 60_000
 
 
 @dataclass(frozen=True)
-class Fitted:
+class StrengthFit:
     """The fit of the SM strength and the spectra before and after it."""
 
     problem: Problem
@@ -52,7 +52,7 @@ class Fitted:
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredParameter:
     """One parameter: interval and profile, or why there is none."""
 
     parameter: str
@@ -69,11 +69,11 @@ class Content:
     ----------
     prepared : Prepared
         Regions and inputs.
-    fitted : Fitted or None
+    fitted : StrengthFit or None
         None if its model has no strength to fit; ``failures`` says why.
     ranked : RankingResult or None
         None if it would take long.
-    measured : tuple of Measured
+    measured : tuple of MeasuredParameter
         All parameters of the analysis.
     contours : tuple of ContourResult
         Up to two.
@@ -86,9 +86,9 @@ class Content:
     """
 
     prepared: Prepared
-    fitted: Fitted | None
+    fitted: StrengthFit | None
     ranked: RankingResult | None
-    measured: tuple[Measured, ...]
+    measured: tuple[MeasuredParameter, ...]
     contours: tuple[ContourResult, ...]
     published: tuple[Comparison, ...]
     failures: tuple[str, ...]
@@ -133,10 +133,10 @@ def gather(name: str, analysis: str, cl: float, step: Step = lambda text: None) 
     )  # fmt: skip
 
 
-def fitted(problem: Problem) -> Fitted:
+def fitted(problem: Problem) -> StrengthFit:
     """Return a fit with the spectra before and after it."""
     result = questions.fit(problem)
-    return Fitted(problem, result, before_fit(problem), after_fit(problem))
+    return StrengthFit(problem, result, before_fit(problem), after_fit(problem))
 
 
 def affordable(problem: Problem) -> bool:
@@ -146,24 +146,26 @@ def affordable(problem: Problem) -> bool:
     return floating > 0 and cells * floating <= _AFFORDABLE
 
 
-def measure(experiments: Sequence[Prepared], parameter: str, cl: float, step: Step) -> Measured:
+def measure(
+    experiments: Sequence[Prepared], parameter: str, cl: float, step: Step
+) -> MeasuredParameter:
     """Return interval and profile of a parameter, others at the SM."""
     try:
         problem = pose(experiments, parameter, Options())
     except NuhfError as error:
-        return Measured(parameter, failure=str(error))
+        return MeasuredParameter(parameter, failure=str(error))
     return measured(problem, cl, step)
 
 
-def measured(problem: Problem, cl: float, step: Step) -> Measured:
+def measured(problem: Problem, cl: float, step: Step) -> MeasuredParameter:
     """Return interval and profile of the parameter of interest."""
     parameter = problem.parameter.name
     step(f"{' + '.join(problem.names)}: {parameter}")
     try:
         found = questions.limit(problem, cl, _METHOD)
-        return Measured(parameter, found, questions.scan(problem, _POINTS, found))
+        return MeasuredParameter(parameter, found, questions.scan(problem, _POINTS, found))
     except NuhfError as error:
-        return Measured(parameter, failure=str(error))
+        return MeasuredParameter(parameter, failure=str(error))
 
 
 def _pairs(names: Sequence[str]) -> list[tuple[str, str]]:

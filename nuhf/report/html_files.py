@@ -6,15 +6,22 @@ from nuhf.errors import NuhfError
 from nuhf.report.html_blocks import (
     Block,
     Definitions,
-    Section,
-    Table,
+    PageSection,
+    TextTable,
     count,
     interval,
     number,
     parts,
     power,
 )
-from nuhf.report.html_content import Fitted, Measured, Step, affordable, fitted, measured
+from nuhf.report.html_content import (
+    MeasuredParameter,
+    Step,
+    StrengthFit,
+    affordable,
+    fitted,
+    measured,
+)
 from nuhf.report.html_figures import profile_picture, spectrum_picture
 from nuhf.report.html_fit import fit_blocks
 from nuhf.stats.files import FileProblem, Workspaces, pose_files
@@ -25,7 +32,7 @@ from nuhf.units import percent
 __all__ = ["file_section"]
 
 
-def file_section(source: Workspaces, wanted: Sequence[str], cl: float, step: Step) -> Section:
+def file_section(source: Workspaces, wanted: Sequence[str], cl: float, step: Step) -> PageSection:
     """Return the section of one measurement: fit, intervals, spectra, ranking, provenance.
 
     Parameters
@@ -64,18 +71,18 @@ def file_section(source: Workspaces, wanted: Sequence[str], cl: float, step: Ste
         ] if found else [],
         "Fit": fit_blocks(found, ranked, "") if found else [],
         "Provenance": [
-            Table("Workspaces", ("file", "SHA-256"), tuple(source.digests.items()), (0, 1))
+            TextTable("Workspaces", ("file", "SHA-256"), tuple(source.digests.items()), (0, 1))
         ],
     }  # fmt: skip
     notes = (*problems[0].notes, *(f"not computed: {text}" for text in failures))
-    return Section(
+    return PageSection(
         "files", ", ".join(source.labels), source.measurement, notes, parts("files", blocks)
     )
 
 
 def _fit(
     problem: FileProblem, failures: list[str], step: Step
-) -> tuple[Fitted | None, RankingResult | None]:
+) -> tuple[StrengthFit | None, RankingResult | None]:
     found = None
     try:
         found = fitted(problem)
@@ -88,7 +95,7 @@ def _fit(
 
 
 def _results(
-    problems: Sequence[FileProblem], intervals: Sequence[Measured], cl: float
+    problems: Sequence[FileProblem], intervals: Sequence[MeasuredParameter], cl: float
 ) -> list[Block]:
     channels = problems[0].description.channels
     bins = sum(channel.observed.size for channel in channels)
@@ -107,4 +114,4 @@ def _results(
     )  # fmt: skip
     header = ("parameter", "interval", "best fit", "unit")
     title = f"Intervals at {percent(cl)} % CL"
-    return [Definitions(tuple(rows)), Table(title, header, found, (0, 3))]
+    return [Definitions(tuple(rows)), TextTable(title, header, found, (0, 3))]

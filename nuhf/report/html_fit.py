@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from nuhf.report.html_blocks import Block, Table, Text, count, number
-from nuhf.report.html_content import Fitted
+from nuhf.report.html_blocks import Block, Text, TextTable, count, number
+from nuhf.report.html_content import StrengthFit
 from nuhf.report.html_figures import correlation_picture, pull_picture, ranking_picture
 from nuhf.stats.ranking import RankingResult
 from nuhf.stats.result_base import unit_text
@@ -11,7 +11,7 @@ from nuhf.stats.result_base import unit_text
 __all__ = ["fit_blocks"]
 
 
-def fit_blocks(fitted: Fitted, ranked: RankingResult | None, remark: str) -> list[Block]:
+def fit_blocks(fitted: StrengthFit, ranked: RankingResult | None, remark: str) -> list[Block]:
     """Return what a fit found; ``remark`` stands behind the value of its parameter."""
     result, parameter = fitted.result, fitted.problem.parameter
     name = parameter.fit_stem if parameter.squared else parameter.name
@@ -30,7 +30,7 @@ def fit_blocks(fitted: Fitted, ranked: RankingResult | None, remark: str) -> lis
         for process, (before, after, deviation) in result.counts.items()
     ]
     header = ("process", "expected [events]", "fitted [events]", "error [events]")
-    blocks: list[Block] = [Text(words), Table("Events by process", header, tuple(rows))]
+    blocks: list[Block] = [Text(words), TextTable("Events by process", header, tuple(rows))]
     pulled = [n for n, unit in result.units.items() if unit == "sigma"]
     if pulled:
         blocks.append(pull_picture(result, pulled))

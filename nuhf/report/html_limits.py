@@ -12,16 +12,16 @@ from nuhf.report.html_blocks import (
     Block,
     Definitions,
     Details,
-    Part,
-    Section,
-    Table,
+    PagePart,
+    PageSection,
     Text,
+    TextTable,
     count,
     interval,
     number,
     power,
 )
-from nuhf.report.html_content import Content, Fitted, Measured, Step, measure
+from nuhf.report.html_content import Content, MeasuredParameter, Step, StrengthFit, measure
 from nuhf.report.html_figures import profile_picture
 from nuhf.units import percent
 
@@ -36,7 +36,7 @@ def kinds(names: Sequence[str]) -> dict[str, list[str]]:
     return found
 
 
-def _ends(measured: Sequence[Measured]) -> list[float]:
+def _ends(measured: Sequence[MeasuredParameter]) -> list[float]:
     return [end for m in measured if m.limit for piece in m.limit.intervals for end in piece]
 
 
@@ -76,11 +76,11 @@ def headline(content: Content, cl: float) -> list[Block]:
     ]
     header = ("parameter", "interval", "best fit", "unit")
     title = f"Intervals at {percent(cl)} % CL"
-    table: list[Block] = [Table(title, header, tuple(rows), (0, 3))] if rows else []
+    table: list[Block] = [TextTable(title, header, tuple(rows), (0, 3))] if rows else []
     return [Definitions(tuple(found)), *table]
 
 
-def _signal(fitted: Fitted) -> str:
+def _signal(fitted: StrengthFit) -> str:
     """Events of the SM signal before and after the fit of its strength, with its significance."""
     result, name = fitted.result, fitted.problem.parameter.name
     signal = [
@@ -97,14 +97,14 @@ def _signal(fitted: Fitted) -> str:
     )
 
 
-def _quoted(measured: Sequence[Measured]) -> tuple[float, str]:
+def _quoted(measured: Sequence[MeasuredParameter]) -> tuple[float, str]:
     """Scale and unit in which the intervals of a kind of parameter are quoted."""
     parameter = parameters.get(measured[0].parameter)
     found = exponent(parameter.group, _ends(measured))
     return 10.0**found, power(found, parameter.unit)
 
 
-def _headline_rows(measured: Sequence[Measured]) -> list[tuple[str, ...]]:
+def _headline_rows(measured: Sequence[MeasuredParameter]) -> list[tuple[str, ...]]:
     scale, unit = _quoted(measured)
     return [
         (m.parameter, interval(m.limit.intervals, scale), number(m.limit.best_fit / scale), unit)
@@ -132,11 +132,13 @@ def limit_tables(content: Content, cl: float) -> list[Block]:
         rows = [_limit_row(content, m, cl, scale) for m in members]
         header = ["parameter", f"interval [{unit}]", f"published [{unit}]"]
         header += [f"interval [{base}]"] if scale != 1.0 else []
-        blocks.append(Table(f"{title}, {level}", tuple(header), tuple(rows), (0, 2)))
+        blocks.append(TextTable(f"{title}, {level}", tuple(header), tuple(rows), (0, 2)))
     return blocks
 
 
-def _limit_row(content: Content, one: Measured, cl: float, scale: float) -> tuple[str, ...]:
+def _limit_row(
+    content: Content, one: MeasuredParameter, cl: float, scale: float
+) -> tuple[str, ...]:
     published = _published_text(content, one.parameter, cl, scale)
     if one.limit is None:
         return (one.parameter, "not determined", published, *(["—"] if scale != 1.0 else []))
@@ -164,7 +166,7 @@ def published_table(content: Content) -> list[Block]:
               "difference [% of width]",              "verdict")  # fmt: skip
     for paper, found in by_paper.items():
         rows = tuple(_comparison_row(one) for one in found)
-        blocks.append(Table(f"{paper}: {read_title(paper)}", header, rows, (0, 1, 2, 7)))
+        blocks.append(TextTable(f"{paper}: {read_title(paper)}", header, rows, (0, 1, 2, 7)))
         reasons = [
             Text(f"{c.row.where}, {c.row.parameter}: {c.row.reason}"
                  + (f" Check: {c.row.check}" if c.row.check else ""))
@@ -196,7 +198,7 @@ def _comparison_row(one: Comparison) -> tuple[str, ...]:
 # ------------------------------------------------------------------------- several experiments
 
 
-def overview(contents: Sequence[Content], cl: float) -> Section:
+def overview(contents: Sequence[Content], cl: float) -> PageSection:
     """Return the intervals of all experiments side by side."""
     names = list(dict.fromkeys(m.parameter for c in contents for m in c.measured))
     tables: list[Block] = []
@@ -211,13 +213,13 @@ def overview(contents: Sequence[Content], cl: float) -> Section:
                         rows.append((name, content.prepared.name, interval(one.limit.intervals),
                                      number(one.limit.best_fit)))  # fmt: skip
         header = ("parameter", "experiment", f"interval [{unit}]", f"best fit [{unit}]")
-        tables.append(Table(f"{title}, {percent(cl)} % CL", header, tuple(rows), (0, 1)))
-    part = Part("overview-limits", "Limits of all experiments", tuple(tables))
+        tables.append(TextTable(f"{title}, {percent(cl)} % CL", header, tuple(rows), (0, 1)))
+    part = PagePart("overview-limits", "Limits of all experiments", tuple(tables))
     subtitle = "One parameter at a time, the others at the SM, nuisances profiled."
-    return Section("overview", "Overview", subtitle, (), (part,))
+    return PageSection("overview", "Overview", subtitle, (), (part,))
 
 
-def together(contents: Sequence[Content], cl: float, step: Step) -> Section:
+def together(contents: Sequence[Content], cl: float, step: Step) -> PageSection:
     """Fit the experiments together in every parameter that more than one of them has."""
     every = [m.parameter for c in contents for m in c.measured if m.limit]
     shared = [name for name in dict.fromkeys(every) if every.count(name) > 1]
@@ -237,12 +239,14 @@ def together(contents: Sequence[Content], cl: float, step: Step) -> Section:
         )  # fmt: skip
         if rows:
             header = ("parameter", f"interval [{unit}]", f"best fit [{unit}]")
-            blocks.append(Table(f"{title}, {percent(cl)} % CL, combined", header, rows))
+            blocks.append(TextTable(f"{title}, {percent(cl)} % CL, combined", header, rows))
             pairs = [(m.limit, m.scan) for m in found if m.limit and m.scan]
             blocks.append(profile_picture(pairs, cl, f"{title}, combined"))
-            parts.append(Part(f"together-{title.lower().replace(' ', '-')}", title, tuple(blocks)))
+            parts.append(
+                PagePart(f"together-{title.lower().replace(' ', '-')}", title, tuple(blocks))
+            )
     names_text = ", ".join(c.prepared.name for c in contents)
     notes = tuple(dict.fromkeys(n for c in contents for n in c.prepared.loaded.notes))
     notes += tuple(f"not computed: {text}" for text in failures)
     subtitle = f"{names_text}; nuisances of the same name are one nuisance."
-    return Section("together", "Combination", subtitle, notes, tuple(parts))
+    return PageSection("together", "Combination", subtitle, notes, tuple(parts))

@@ -20,13 +20,13 @@ from nuhf.workspaces import encode
 from nuhf.workspaces.archive import pack
 from nuhf.workspaces.patchset import PatchGrid
 
-__all__ = ["Entry", "Fitted", "Publication", "publication"]
+__all__ = ["NuisanceFit", "Publication", "PublishedParameter", "publication"]
 
 FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Entry:
+class PublishedParameter:
     """One parameter.
 
     Attributes
@@ -49,7 +49,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Fitted:
+class NuisanceFit:
     """The fit of the first parameter with all nuisances.
 
     Attributes
@@ -73,16 +73,16 @@ class Publication:
     before, after : tuple of RegionSpectrum
         Data and expectation with its uncertainty: at the SM with nominal nuisances, and at the
         best fit.
-    fitted : Fitted
+    fitted : NuisanceFit
         That fit.
-    entries : tuple of Entry
+    entries : tuple of PublishedParameter
         Parameters.
     """
 
     before: tuple[RegionSpectrum, ...]
     after: tuple[RegionSpectrum, ...]
-    fitted: Fitted
-    entries: tuple[Entry, ...]
+    fitted: NuisanceFit
+    entries: tuple[PublishedParameter, ...]
 
     @property
     def problem(self) -> Problem:
@@ -108,7 +108,7 @@ class Publication:
         }
 
 
-def _files(entry: Entry) -> dict[str, bytes]:
+def _files(entry: PublishedParameter) -> dict[str, bytes]:
     found = {"BkgOnly.json": entry.grid.background, "patchset.json": entry.grid.patchset}
     workspace = encoded(entry.problem, "stock")
     if workspace is not None:
@@ -131,7 +131,7 @@ def _interval(found: LimitResult) -> str:
     return " or ".join(pieces) + unit_text(found.unit)
 
 
-def _readme(entry: Entry, workspace: bool) -> str:
+def _readme(entry: PublishedParameter, workspace: bool) -> str:
     problem, found = entry.problem, entry.limit
     parameter = problem.parameter
     experiment = problem.experiments[0].loaded.experiment
@@ -220,13 +220,15 @@ def publication(posed: Sequence[Problem], grids: Sequence[PatchGrid], cl: float)
         limit = questions.limit(problem, cl, "delta-chi2")
         heights = problem.profiler().at(grid.points[:, 0])
         values = np.array([problem.parameter.from_fit(float(x)) for x in grid.points[:, 0]])
-        entries.append(Entry(problem, limit, grid, values, heights - limit.twice_nll_min))
+        entries.append(
+            PublishedParameter(problem, limit, grid, values, heights - limit.twice_nll_min)
+        )
     first, compiled = posed[0], posed[0].engine.compiled
     start = np.array([first.parameter.to_fit(entries[0].limit.best_fit)])
     best, _ = first.profiler().best(start)
     matrix = covariance(first, best)
     errors = np.sqrt(np.clip(np.diag(matrix), 0.0, None))
-    fitted = Fitted(
+    fitted = NuisanceFit(
         {n: (float(best[i]), float(errors[i])) for i, n in enumerate(compiled.names)},
         correlation(compiled.names, matrix),
     )

@@ -24,7 +24,7 @@ from nuhf.stats.problem import Options, pose
 from nuhf.stats.result_base import unit_text
 from nuhf.stats.spectra import region_spectra
 
-__all__ = ["GOLDEN", "Finding", "Golden", "check", "versions"]
+__all__ = ["GOLDEN", "CheckLine", "Golden", "check", "versions"]
 
 _PACKAGES: Final = (
     "nuhf", "pyhf", "numpy", "scipy", "iminuit", "cabinetry", "matplotlib", "click", "pydantic",
@@ -36,7 +36,7 @@ _RTOL: Final = 1e-9
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckLine:
     """One check.
 
     Attributes
@@ -133,40 +133,40 @@ def versions() -> dict[str, str]:
     return found
 
 
-def check() -> Iterator[Finding]:
+def check() -> Iterator[CheckLine]:
     """Yield one finding after the other: versions, data, templates, golden numbers.
 
     Data: the files of an installed wheel have the SHA-256 that pip keeps of them, and the inputs
     of every analysis those in its shipped templates. Templates: one experiment is computed again.
     """
     for name, found in versions().items():
-        yield Finding("version", name, bool(found), found or "is not installed")
+        yield CheckLine("version", name, bool(found), found or "is not installed")
     yield from _folders()
     for name in list_experiments():
         try:
             yield from _data(name)
         except NuhfError as error:
-            yield Finding("data", name, False, str(error))
+            yield CheckLine("data", name, False, str(error))
     yield _rebuilt(_EXPERIMENT)
     _csi.cache_clear()  # files may have changed since an earlier check
     for golden in GOLDEN:
         yield _golden(golden)
 
 
-def _folders() -> Iterator[Finding]:
+def _folders() -> Iterator[CheckLine]:
     for folder in ("data", "templates", "workspaces"):
         try:
             path = resources.shipped(folder)
         except NuhfError as error:
-            yield Finding("data", folder, False, str(error))
+            yield CheckLine("data", folder, False, str(error))
         else:
-            yield Finding("data", folder, True, str(path))
+            yield CheckLine("data", folder, True, str(path))
     yield _record()
     papers = len(list_papers())
-    yield Finding("data", "published numbers", papers > 0, f"{papers} papers")
+    yield CheckLine("data", "published numbers", papers > 0, f"{papers} papers")
 
 
-def _record() -> Finding:
+def _record() -> CheckLine:
     """Compare the files of an installed wheel with the SHA-256 that its RECORD has of them."""
     package = Path(__file__).resolve().parent.parent
     try:
@@ -184,7 +184,7 @@ def _record() -> Finding:
     text = f"{len(recorded)} files as in the wheel" if recorded else "no wheel: ask git status"
     if changed:
         text = f"changed since nuhf was installed: {', '.join(changed)}"
-    return Finding("data", "installed files", not changed, text)
+    return CheckLine("data", "installed files", not changed, text)
 
 
 def _digest_as_kept(path: Path) -> str:
@@ -196,13 +196,13 @@ def _template_file(name: str, analysis: str) -> Path:
     return resources.shipped("templates") / name / f"{analysis}.json"
 
 
-def _data(name: str) -> Iterator[Finding]:
+def _data(name: str) -> Iterator[CheckLine]:
     """Compare the inputs of every analysis with the digests in its shipped templates."""
     for analysis in load(name).experiment.analyses:
         subject = f"{name} ({analysis})"
         path = _template_file(name, analysis)
         if not path.is_file():
-            yield Finding("data", subject, False, f"{path} is missing: run nuhf regenerate")
+            yield CheckLine("data", subject, False, f"{path} is missing: run nuhf regenerate")
             continue
         loaded = load(name, analysis)
         digests = resources.read_json(path).get("digests", {})
@@ -214,23 +214,23 @@ def _data(name: str) -> Iterator[Finding]:
         text = f"{len(digests)} files as when the templates were made"
         if changed:
             text = f"changed since the templates were made: {', '.join(changed)}"
-        yield Finding("data", subject, bool(digests) and not changed, text)
+        yield CheckLine("data", subject, bool(digests) and not changed, text)
 
 
-def _rebuilt(name: str) -> Finding:
+def _rebuilt(name: str) -> CheckLine:
     """Compute the templates of an experiment and compare them with the shipped ones."""
     try:
         kept = read_templates(_template_file(name, "default"))
         fresh = shipped.templates_of(name, "default")[1]
         if [(t.region, t.process) for t in kept] != [(t.region, t.process) for t in fresh]:
-            return Finding("templates", name, False, "other regions or processes than shipped")
+            return CheckLine("templates", name, False, "other regions or processes than shipped")
         worst = max(_distance(a, b) for a, b in zip(kept, fresh, strict=True))
     except NuhfError as error:
-        return Finding("templates", name, False, str(error))
+        return CheckLine("templates", name, False, str(error))
     except (KeyError, ValueError) as error:
-        return Finding("templates", name, False, f"other sources or bins than shipped: {error}")
+        return CheckLine("templates", name, False, f"other sources or bins than shipped: {error}")
     text = f"computed again: largest difference {worst:.1g} of the largest bin, allowed {_RTOL:g}"
-    return Finding("templates", name, worst <= _RTOL, text)
+    return CheckLine("templates", name, worst <= _RTOL, text)
 
 
 def _distance(one: TemplateSet, two: TemplateSet) -> float:
@@ -247,15 +247,15 @@ def _distance(one: TemplateSet, two: TemplateSet) -> float:
     return worst
 
 
-def _golden(golden: Golden) -> Finding:
+def _golden(golden: Golden) -> CheckLine:
     unit = unit_text(golden.unit)
     try:
         ours = golden.compute()
     except NuhfError as error:
-        return Finding("golden number", golden.name, False, str(error))
+        return CheckLine("golden number", golden.name, False, str(error))
     distance = abs(ours / golden.expected - 1.0)
     text = (
         f"{ours:.6g}{unit}, expected {golden.expected:g} within {100 * golden.tolerance:g} % "
         f"({golden.origin})"
     )
-    return Finding("golden number", golden.name, distance <= golden.tolerance, text)
+    return CheckLine("golden number", golden.name, distance <= golden.tolerance, text)

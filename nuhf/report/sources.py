@@ -9,11 +9,11 @@ from nuhf.experiments.region import Prepared
 from nuhf.inputs import CARE, care_words, nested_sources
 from nuhf.papers.published import list_papers, read_reference
 
-__all__ = ["CARE", "Table", "sources", "tables"]
+__all__ = ["CARE", "SourceFile", "sources", "tables"]
 
 
 @dataclass(frozen=True)
-class Table:
+class SourceFile:
     """A file that an experiment reads.
 
     Attributes
@@ -43,7 +43,7 @@ class Table:
         }
 
 
-def tables(experiments: Sequence[Prepared]) -> list[Table]:
+def tables(experiments: Sequence[Prepared]) -> list[SourceFile]:
     """Return all files that these experiments read, each once, in the order of reading."""
     texts: dict[str, dict[str, None]] = {}
     names: dict[str, set[str]] = {}
@@ -56,7 +56,7 @@ def tables(experiments: Sequence[Prepared]) -> list[Table]:
             names.setdefault(name, {name}).update(() if own else record.entries)
             paths[name] = record.path
     return [
-        Table(name, paths[name], care_words([*names[name], *found]), tuple(found))
+        SourceFile(name, paths[name], care_words([*names[name], *found]), tuple(found))
         for name, found in texts.items()
     ]
 

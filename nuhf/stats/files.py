@@ -22,7 +22,7 @@ from nuhf.stats.problem import Options, Problem
 from nuhf.stats.result_base import Provenance, provenance
 from nuhf.workspaces import names
 from nuhf.workspaces.checks import lengths
-from nuhf.workspaces.combine import Choices, Source, combine
+from nuhf.workspaces.combine import Choices, NamedWorkspace, combine
 from nuhf.workspaces.native import load_model
 from nuhf.workspaces.parts import take
 from nuhf.workspaces.patches import owner, patched_by, point_of
@@ -149,7 +149,7 @@ def read_files(
         spec = dict(sources[0].spec)
         for patch in patches:
             spec = _patched(spec, patch)
-        sources = [Source(sources[0].label, spec)]
+        sources = [NamedWorkspace(sources[0].label, spec)]
     labels = tuple(source.label for source in sources)
     if len(sources) > 1:
         combined = combine(sources, Choices(measurement, _common_poi(sources, measurement)))
@@ -174,7 +174,7 @@ def read_files(
     return Workspaces(content, labels, (), {labels[0]: pyhf.utils.digest(content)}, awaited)
 
 
-def _source(file: File, index: int) -> Source:
+def _source(file: File, index: int) -> NamedWorkspace:
     content: Any
     if isinstance(file, Mapping):
         content, label = dict(file), f"workspace_{index + 1}"
@@ -188,7 +188,7 @@ def _source(file: File, index: int) -> Source:
         elif json_kind(content) is Kind.PATCH:
             hint = "; it is a patch: give its workspace, and this as a patch"
         raise InputError(f"{label}: not a workspace, it has no 'channels'{hint}")
-    return Source(label, content)
+    return NamedWorkspace(label, content)
 
 
 def _patched(spec: Json, patch: str) -> Json:
@@ -207,7 +207,7 @@ def _patched(spec: Json, patch: str) -> Json:
         raise InputError(f"{patch}: the patch does not fit the workspace: {error}") from None
 
 
-def _common_poi(sources: Sequence[Source], measurement: str | None) -> str:
+def _common_poi(sources: Sequence[NamedWorkspace], measurement: str | None) -> str:
     """Return a POI for `combine`, which needs one; any will do, as questions name their own."""
     return take(sources[0], measurement).poi
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from nuhf.errors import FitError
 from nuhf.stats.intervals import ScanRange
 from nuhf.stats.log_density import LogDensity
-from nuhf.stats.priors import Axis
+from nuhf.stats.priors import CouplingAxis
 from nuhf.stats.space import (
-    Minimum,
+    JointMinimum,
     Space,
     curvature,
     minima,
@@ -269,7 +269,7 @@ def _cells(knots: Knots, level: FloatArray) -> list[tuple[float, float]]:
     return found
 
 
-def knots_of(density: LogDensity, axis: Axis) -> Knots:
+def knots_of(density: LogDensity, axis: CouplingAxis) -> Knots:
     """Fit at knots along a coupling: coarsely over its range, then where the density is.
 
     Raises
@@ -298,5 +298,5 @@ def knots_of(density: LogDensity, axis: Axis) -> Knots:
     return _beside(found) if len(density.axes) > 1 else found
 
 
-def _sd(minimum: Minimum, index: int) -> float:
+def _sd(minimum: JointMinimum, index: int) -> float:
     return float(np.sqrt(minimum.covariance[index, index]))

@@ -18,7 +18,7 @@ from nuhf.couplings.parameters import Parameter
 from nuhf.errors import InputError
 from nuhf.likelihood.evaluate import CompiledModel, poisson_twice_nll
 from nuhf.likelihood.jax_density import import_jax, log_likelihood
-from nuhf.stats.priors import Axis, Prior, priors_of
+from nuhf.stats.priors import CouplingAxis, Prior, priors_of
 from nuhf.stats.problem import Problem
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class LogDensity:
         Counts and auxiliary data.
     free : ndarray of bool
         Which of the P parameters of the model float.
-    axes : tuple of Axis
+    axes : tuple of CouplingAxis
         The couplings among them.
     priors : tuple of Prior
         One for each coupling.
@@ -60,7 +60,7 @@ class LogDensity:
     compiled: CompiledModel
     data: FloatArray
     free: BoolArray
-    axes: tuple[Axis, ...]
+    axes: tuple[CouplingAxis, ...]
     priors: tuple[Prior, ...]
     regions: Mapping[str, int]
     notes: tuple[str, ...]
@@ -86,7 +86,7 @@ class LogDensity:
         low, high = self.bounds.T
         return np.clip(start, low + 1e-3 * (high - low), high - 1e-3 * (high - low))
 
-    def columns(self, axes: Sequence[Axis] | None = None) -> list[int]:
+    def columns(self, axes: Sequence[CouplingAxis] | None = None) -> list[int]:
         """Return the positions of the couplings among the free parameters."""
         place = np.cumsum(self.free) - 1
         return [int(place[axis.index]) for axis in (self.axes if axes is None else axes)]
@@ -214,8 +214,10 @@ class LogDensity:
         return out
 
 
-def _axis(parameter: Parameter, index: int, low: float, high: float, initial: float) -> Axis:
-    return Axis(
+def _axis(
+    parameter: Parameter, index: int, low: float, high: float, initial: float
+) -> CouplingAxis:
+    return CouplingAxis(
         parameter.name, parameter.fit_name, parameter.unit, index, low, high, initial,
         parameter.scale, parameter.offset, parameter.squared,
     )  # fmt: skip

@@ -20,7 +20,16 @@ from nuhf import tables
 from nuhf.errors import InputError
 from nuhf.likelihood.tables import Array, FloatArray
 
-__all__ = ["Axis", "Flat", "FlatMagnitude", "Normal", "Prior", "Tabulated", "parse", "priors_of"]
+__all__ = [
+    "CouplingAxis",
+    "Flat",
+    "FlatMagnitude",
+    "Normal",
+    "Prior",
+    "Tabulated",
+    "parse",
+    "priors_of",
+]
 
 _NEAREST: Final = 1e-12
 """Smallest square, as a fraction of its range, at which a density in |x| is evaluated: at zero
@@ -28,7 +37,7 @@ itself it is infinite (and integrable)."""
 
 
 @dataclass(frozen=True)
-class Axis:
+class CouplingAxis:
     """A coupling of a density and how its fit parameter stands for it.
 
     Attributes
@@ -80,15 +89,15 @@ class Prior(Protocol):
         """Whether a squared coupling is smooth in its root: the density is one in |x|."""
         ...
 
-    def log(self, axis: Axis, theta: Array, xp: ModuleType) -> Array:
+    def log(self, axis: CouplingAxis, theta: Array, xp: ModuleType) -> Array:
         """Log density in the fit parameter ``theta`` (...), with numpy or jax.numpy as ``xp``."""
         ...
 
-    def slope(self, axis: Axis, theta: FloatArray) -> FloatArray:
+    def slope(self, axis: CouplingAxis, theta: FloatArray) -> FloatArray:
         """Derivative (...) of the log density by the fit parameter (...)."""
         ...
 
-    def quantile(self, axis: Axis, u: FloatArray) -> FloatArray:
+    def quantile(self, axis: CouplingAxis, u: FloatArray) -> FloatArray:
         """Fit parameters (...) at the cumulative probabilities ``u`` (...)."""
         ...
 
@@ -106,16 +115,16 @@ class Flat:
         """False: flat in the square."""
         return False
 
-    def log(self, axis: Axis, theta: Array, xp: ModuleType) -> Array:
+    def log(self, axis: CouplingAxis, theta: Array, xp: ModuleType) -> Array:
         """Log density in the fit parameter."""
         constant: Array = 0.0 * theta - np.log(axis.high - axis.low)
         return constant
 
-    def slope(self, axis: Axis, theta: FloatArray) -> FloatArray:
+    def slope(self, axis: CouplingAxis, theta: FloatArray) -> FloatArray:
         """Return zero."""
         return np.zeros_like(theta)
 
-    def quantile(self, axis: Axis, u: FloatArray) -> FloatArray:
+    def quantile(self, axis: CouplingAxis, u: FloatArray) -> FloatArray:
         """Fit parameters at cumulative probabilities."""
         return axis.low + (axis.high - axis.low) * u
 
@@ -134,7 +143,7 @@ class _InBaseUnit(ABC):
         """True: the density is one in |x|."""
         return True
 
-    def log(self, axis: Axis, theta: Array, xp: ModuleType) -> Array:
+    def log(self, axis: CouplingAxis, theta: Array, xp: ModuleType) -> Array:
         """Log density in the fit parameter, Jacobian included."""
         low, high = axis.ends
         size = float(np.diff(self._cdf(np.array([low, high])))[0])
@@ -150,7 +159,7 @@ class _InBaseUnit(ABC):
         squared: Array = self._log(xp.sqrt(axis.scale * inside), xp) - 0.5 * xp.log(inside)
         return squared + float(np.log(0.5 * np.sqrt(axis.scale) / size))
 
-    def slope(self, axis: Axis, theta: FloatArray) -> FloatArray:
+    def slope(self, axis: CouplingAxis, theta: FloatArray) -> FloatArray:
         """Derivative of the log density by the fit parameter."""
         if not axis.squared:
             return axis.scale * self._slope(theta * axis.scale + axis.offset)
@@ -159,7 +168,7 @@ class _InBaseUnit(ABC):
         slope = self._slope(root) * axis.scale / (2.0 * root) - 0.5 / inside
         return np.where(theta < inside, 0.0, slope)
 
-    def quantile(self, axis: Axis, u: FloatArray) -> FloatArray:
+    def quantile(self, axis: CouplingAxis, u: FloatArray) -> FloatArray:
         """Fit parameters at cumulative probabilities."""
         low, high = self._cdf(np.array(axis.ends))
         return axis.to_fit(np.clip(self._inverse(low + (high - low) * u), *axis.ends))
@@ -329,7 +338,9 @@ def parse(text: str) -> Prior:
     )
 
 
-def priors_of(axes: Sequence[Axis], given: Mapping[str, "Prior | str"] | None) -> tuple[Prior, ...]:
+def priors_of(
+    axes: Sequence[CouplingAxis], given: Mapping[str, "Prior | str"] | None
+) -> tuple[Prior, ...]:
     """Return the prior of every coupling, flat where none is named.
 
     Raises

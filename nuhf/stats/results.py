@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from nuhf.plots.results import Curve
+    from nuhf.plots.results import DrawnProfile
 
 __all__ = [
     "Correlation",
@@ -435,11 +435,11 @@ class ScanResult(Result):
         levels = [cl] if isinstance(cl, float) else list(cl)
         return results.profile(self.curve(), levels, label or label_of(self), ax)
 
-    def curve(self, pieces: Sequence[tuple[float, float]] = ()) -> "Curve":
+    def curve(self, pieces: Sequence[tuple[float, float]] = ()) -> "DrawnProfile":
         """Return what is drawn, with allowed pieces to shade."""
-        from nuhf.plots.results import Curve
+        from nuhf.plots.results import DrawnProfile
 
-        return Curve(self.parameter, self.unit, self.values, self.delta, pieces)
+        return DrawnProfile(self.parameter, self.unit, self.values, self.delta, pieces)
 
 
 def _without_none(

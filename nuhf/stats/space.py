@@ -15,9 +15,9 @@ from nuhf.likelihood.fit import fit
 from nuhf.likelihood.newton import derivatives, select
 from nuhf.likelihood.objective import objective, prepare
 from nuhf.stats.log_density import LogDensity
-from nuhf.stats.priors import Axis, Normal
+from nuhf.stats.priors import CouplingAxis, Normal
 
-__all__ = ["Minimum", "Space", "curvature", "minima", "partial_fits", "positive", "space_of"]
+__all__ = ["JointMinimum", "Space", "curvature", "minima", "partial_fits", "positive", "space_of"]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -76,7 +76,7 @@ class Space:
         return np.asarray(self.density.logpdf(near) + jacobian.sum(axis=-1))
 
 
-def space_of(density: LogDensity, axis: Axis) -> Space:
+def space_of(density: LogDensity, axis: CouplingAxis) -> Space:
     """Return the coordinates of a density for draws along an axis."""
     columns = density.columns()
     root = np.zeros(int(density.free.sum()), dtype=bool)
@@ -150,7 +150,7 @@ def positive(space: Space, precision: FloatArray, which: IntArray) -> FloatArray
 
 
 @dataclass(frozen=True)
-class Minimum:
+class JointMinimum:
     """A minimum in all free parameters.
 
     Attributes
@@ -171,7 +171,7 @@ class Minimum:
     rise: float
 
 
-def minima(space: Space, starts: FloatArray) -> tuple[Minimum, ...]:
+def minima(space: Space, starts: FloatArray) -> tuple[JointMinimum, ...]:
     """Free fits from points (S, P): the different minima, deepest first.
 
     Minima less than a standard deviation apart in the couplings count as one.
@@ -187,10 +187,10 @@ def minima(space: Space, starts: FloatArray) -> tuple[Minimum, ...]:
     points, heights, precision = points[usable], heights[usable], precision[usable]
     covariance = np.linalg.inv(positive(space, precision, np.arange(space.root.size)))
     z, columns = space.z(points[:, space.density.free]), space.density.columns()
-    kept: list[Minimum] = []
+    kept: list[JointMinimum] = []
     for i, matrix in enumerate(covariance):
         block = np.linalg.inv(matrix[np.ix_(columns, columns)])
         apart = (z[i, columns] - other.z[columns] for other in kept)
         if all(d @ block @ d > 1.0 for d in apart):
-            kept.append(Minimum(points[i], z[i], matrix, float(heights[i] - heights[0])))
+            kept.append(JointMinimum(points[i], z[i], matrix, float(heights[i] - heights[0])))
     return tuple(kept)

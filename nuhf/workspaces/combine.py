@@ -19,11 +19,19 @@ from nuhf.filekind import Kind, kind_of
 from nuhf.workspaces import names
 from nuhf.workspaces.correlations import apart, correlated, luminosities_apart, shared
 from nuhf.workspaces.native import load_model
-from nuhf.workspaces.parts import PER_BIN, Part, Source, free_name, renamed, rescaled, take
+from nuhf.workspaces.parts import (
+    PER_BIN,
+    NamedWorkspace,
+    ReducedWorkspace,
+    free_name,
+    renamed,
+    rescaled,
+    take,
+)
 from nuhf.workspaces.patches import owner, patched_by, point_of
 from nuhf.workspaces.start import idle_poi
 
-__all__ = ["Choices", "Combined", "Source", "combine", "combine_files"]
+__all__ = ["Choices", "Combined", "NamedWorkspace", "combine", "combine_files"]
 
 Json = dict[str, Any]
 
@@ -95,7 +103,7 @@ def combine_files(
     ModelError
         If a file is no valid workspace.
     """
-    sources: list[Source] = []
+    sources: list[NamedWorkspace] = []
     for i, given in enumerate(files):
         if isinstance(given, Mapping):
             stem, spec = f"workspace_{i + 1}", given
@@ -104,7 +112,7 @@ def combine_files(
             stem = re.sub(r"[^A-Za-z0-9]+", "_", path.name.removesuffix(".json")).strip("_")
             spec = _of_kind(path, Kind.WORKSPACE)
         label = free_name(stem or "workspace", {source.label for source in sources})
-        sources.append(Source(label, spec))
+        sources.append(NamedWorkspace(label, spec))
     for patch in patches:
         sources = _patched(sources, Path(patch))
     for patchset, point in points:
@@ -121,7 +129,7 @@ def _of_kind(path: Path, wanted: Kind) -> Any:
     return resources.parse_json(resources.as_text(content, str(path)), str(path))
 
 
-def _patched(sources: Sequence[Source], path: Path) -> list[Source]:
+def _patched(sources: Sequence[NamedWorkspace], path: Path) -> list[NamedWorkspace]:
     """Apply a patch to the workspace it belongs to: the one that is background only."""
     patch = _of_kind(path, Kind.PATCH)
     bare = [s for s in sources if all(idle_poi(s.spec, m) for m in s.spec["measurements"])]
@@ -139,7 +147,7 @@ def _patched(sources: Sequence[Source], path: Path) -> list[Source]:
     return [replace(s, spec=spec) if s is candidates[0] else s for s in sources]
 
 
-def _pointed(sources: Sequence[Source], path: Path, point: str) -> list[Source]:
+def _pointed(sources: Sequence[NamedWorkspace], path: Path, point: str) -> list[NamedWorkspace]:
     """Apply one point of a patch set to the workspace that its digest names."""
     patchset = _of_kind(path, Kind.PATCH_SET)
     index = owner(patchset, [source.spec for source in sources], str(path))
@@ -147,12 +155,14 @@ def _pointed(sources: Sequence[Source], path: Path, point: str) -> list[Source]:
     return [replace(s, spec=spec) if i == index else s for i, s in enumerate(sources)]
 
 
-def combine(sources: Sequence[Source], choices: Choices = _DEFAULT, least: int = 2) -> Combined:
+def combine(
+    sources: Sequence[NamedWorkspace], choices: Choices = _DEFAULT, least: int = 2
+) -> Combined:
     """Combine workspaces into one with a single, complete measurement.
 
     Parameters
     ----------
-    sources : sequence of Source
+    sources : sequence of NamedWorkspace
         Two or more workspaces, native or stock, ours or not; they are not changed.
     choices : Choices
         Measurement, parameter of interest, correlations.
@@ -199,7 +209,9 @@ def combine(sources: Sequence[Source], choices: Choices = _DEFAULT, least: int =
     return Combined(spec, tuple(notes))
 
 
-def _one_unit(parts: Sequence[Part], poi: str | None, notes: list[str]) -> list[Part]:
+def _one_unit(
+    parts: Sequence[ReducedWorkspace], poi: str | None, notes: list[str]
+) -> list[ReducedWorkspace]:
     """Bring our monomials of one stem to one unit; refuse any other change of unit."""
     done = list(parts)
     for variants in _units(parts):
@@ -213,7 +225,7 @@ def _one_unit(parts: Sequence[Part], poi: str | None, notes: list[str]) -> list[
     return done
 
 
-def _units(parts: Sequence[Part]) -> list[list[str]]:
+def _units(parts: Sequence[ReducedWorkspace]) -> list[list[str]]:
     """Names that differ in nothing but their unit, for every stem with more than one."""
     found: dict[str, list[str]] = {}
     for name in dict.fromkeys(name for part in parts for name in part.kinds):
@@ -222,7 +234,7 @@ def _units(parts: Sequence[Part]) -> list[list[str]]:
     return [variants for variants in several if _same_quantity(parts, variants)]
 
 
-def _same_quantity(parts: Sequence[Part], variants: Sequence[str]) -> bool:
+def _same_quantity(parts: Sequence[ReducedWorkspace], variants: Sequence[str]) -> bool:
     """A stem of the catalogue; or names that all have a unit, each file with one of them."""
     if names.coupling(variants[0]) is not None:
         return True
@@ -230,7 +242,7 @@ def _same_quantity(parts: Sequence[Part], variants: Sequence[str]) -> bool:
     return apart and all(names.split_unit(name)[1] for name in variants)
 
 
-def _scalable(part: Part, variants: Sequence[str]) -> bool:
+def _scalable(part: ReducedWorkspace, variants: Sequence[str]) -> bool:
     """Tell whether at most one of the names is used, and only on our monomials."""
     return len(set(part.kinds) & set(variants)) < 2 and all(
         names.is_monomial(sample["name"], modifier)
@@ -239,7 +251,7 @@ def _scalable(part: Part, variants: Sequence[str]) -> bool:
     )
 
 
-def _wrong_unit(parts: Sequence[Part], variants: Sequence[str]) -> str:
+def _wrong_unit(parts: Sequence[ReducedWorkspace], variants: Sequence[str]) -> str:
     uses = "; ".join(
         f"'{name}' in {part.label}" for part in parts for name in variants if name in part.kinds
     )
@@ -258,7 +270,7 @@ def _wrong_unit(parts: Sequence[Part], variants: Sequence[str]) -> str:
     return f"one parameter in two units: {uses}; {advice}"
 
 
-def _written_by_us(part: Part, variants: Sequence[str]) -> bool:
+def _written_by_us(part: ReducedWorkspace, variants: Sequence[str]) -> bool:
     """Tell whether the names are, in this file, on nothing but samples named as our signals."""
     return all(
         names.process(channel, sample["name"]) != sample["name"]
@@ -267,9 +279,9 @@ def _written_by_us(part: Part, variants: Sequence[str]) -> bool:
     )
 
 
-def _rename(parts: Sequence[Part], notes: list[str]) -> list[Part]:
+def _rename(parts: Sequence[ReducedWorkspace], notes: list[str]) -> list[ReducedWorkspace]:
     """Give channels and per-bin parameters that collide with an earlier file a new name."""
-    done: list[Part] = []
+    done: list[ReducedWorkspace] = []
     taken = {name for part in parts for name in (*part.observations, *part.kinds)}
     for part in parts:
         channels: dict[str, str] = {}
@@ -304,7 +316,7 @@ def _same_data(channel: str, one: str, other: str) -> str:
     )
 
 
-def _compare_definitions(parts: Sequence[Part]) -> None:
+def _compare_definitions(parts: Sequence[ReducedWorkspace]) -> None:
     """Refuse equal names with different definitions."""
     for name in dict.fromkeys(name for part in parts for name in part.kinds):
         owners = [part for part in parts if name in part.kinds]
@@ -326,7 +338,9 @@ def _compare_definitions(parts: Sequence[Part]) -> None:
                 )
 
 
-def _differences(name: str, one: Part, two: Part) -> list[tuple[str, Any, Any]]:
+def _differences(
+    name: str, one: ReducedWorkspace, two: ReducedWorkspace
+) -> list[tuple[str, Any, Any]]:
     """Return (setting, value, value) where two uses of a name are not the same parameter."""
     first, second = one.settings(name), two.settings(name)
     keys = ["fixed", "auxdata", "sigmas", "factors"]
@@ -348,7 +362,7 @@ def _floats(value: Any) -> Any:
     return value if value is None else float(value)
 
 
-def _parameters(parts: Sequence[Part], poi: str) -> list[Json]:
+def _parameters(parts: Sequence[ReducedWorkspace], poi: str) -> list[Json]:
     """Return the settings of all parameters that have any, the parameter of interest first."""
     wanted = [poi, *(part.poi for part in parts), *(n for part in parts for n in part.configs)]
     found = []
@@ -381,7 +395,7 @@ def _common(name: str, bounds: Sequence[list[list[float]]]) -> list[list[float]]
     return found
 
 
-def _poi(parts: Sequence[Part], poi: str | None) -> str:
+def _poi(parts: Sequence[ReducedWorkspace], poi: str | None) -> str:
     candidates = list(dict.fromkeys(part.poi for part in parts if part.poi))
     if poi is None:
         if len(candidates) > 1:
@@ -399,7 +413,7 @@ def _poi(parts: Sequence[Part], poi: str | None) -> str:
     return poi
 
 
-def _suspect_equal_data(parts: Sequence[Part], notes: list[str]) -> None:
+def _suspect_equal_data(parts: Sequence[ReducedWorkspace], notes: list[str]) -> None:
     """Note channels of different name with equal counts: perhaps the same data."""
     seen: dict[tuple[float, ...], str] = {}
     for part in parts:

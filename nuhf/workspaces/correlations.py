@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nuhf.couplings.parameters import suggest
 from nuhf.errors import InputError
-from nuhf.workspaces.parts import LUMI, PER_BIN, Part, free_name, renamed, scale_sample
+from nuhf.workspaces.parts import LUMI, PER_BIN, ReducedWorkspace, free_name, renamed, scale_sample
 
 __all__ = ["apart", "correlated", "luminosities_apart", "shared"]
 
@@ -21,9 +21,9 @@ _ORDER: Final = ("free", LUMI, "constrained")
 _LUMI: Final = "lumi"
 
 
-def shared(parts: Sequence[Part]) -> Iterator[str]:
+def shared(parts: Sequence[ReducedWorkspace]) -> Iterator[str]:
     """Say which parameters of several files became one, the free ones first."""
-    owners: dict[str, list[Part]] = {}
+    owners: dict[str, list[ReducedWorkspace]] = {}
     for part in parts:
         for name in part.kinds:
             owners.setdefault(name, []).append(part)
@@ -40,7 +40,9 @@ def shared(parts: Sequence[Part]) -> Iterator[str]:
         yield f"{one} of all files now, {kind}: {', '.join(sorted(found[kind]))}"
 
 
-def luminosities_apart(parts: Sequence[Part], notes: list[str]) -> list[Part]:
+def luminosities_apart(
+    parts: Sequence[ReducedWorkspace], notes: list[str]
+) -> list[ReducedWorkspace]:
     """Give files whose luminosity differs from that of the first an own parameter for it.
 
     The name of a luminosity is fixed by pyhf's schema: two of them cannot be told apart.
@@ -55,7 +57,9 @@ def luminosities_apart(parts: Sequence[Part], notes: list[str]) -> list[Part]:
     return done
 
 
-def apart(parts: Sequence[Part], wanted: Sequence[str], notes: list[str]) -> list[Part]:
+def apart(
+    parts: Sequence[ReducedWorkspace], wanted: Sequence[str], notes: list[str]
+) -> list[ReducedWorkspace]:
     """Keep parameters of equal name apart: all files but the first get an own one.
 
     Raises
@@ -83,13 +87,13 @@ def apart(parts: Sequence[Part], wanted: Sequence[str], notes: list[str]) -> lis
     return done
 
 
-def _luminosity(part: Part) -> tuple[Any, ...]:
+def _luminosity(part: ReducedWorkspace) -> tuple[Any, ...]:
     setting = part.settings(_LUMI)
     fixed = bool(setting.get("fixed"))
     return fixed, *(tuple(map(float, setting[key])) for key in ("inits", "auxdata", "sigmas"))
 
 
-def _own_luminosity(part: Part, taken: set[str], notes: list[str]) -> Part:
+def _own_luminosity(part: ReducedWorkspace, taken: set[str], notes: list[str]) -> ReducedWorkspace:
     """Return a part whose luminosity is a normsys of an own name; a constant if it is fixed."""
     fixed, (start, *_), (centre, *_), (width, *_) = _luminosity(part)
     new = free_name(f"{_LUMI}_{part.label}", taken)
@@ -117,8 +121,8 @@ def _own_luminosity(part: Part, taken: set[str], notes: list[str]) -> Part:
 
 
 def correlated(
-    parts: Sequence[Part], wanted: Sequence[tuple[str, str, float]], notes: list[str]
-) -> list[Part]:
+    parts: Sequence[ReducedWorkspace], wanted: Sequence[tuple[str, str, float]], notes: list[str]
+) -> list[ReducedWorkspace]:
     """Correlate constrained parameters by mixing independent ones.
 
     With the Cholesky factor L of the correlation matrix a parameter i becomes the sum of L_ij u_j
@@ -157,7 +161,7 @@ def correlated(
     ]
 
 
-def _constrained(parts: Sequence[Part], name: str) -> None:
+def _constrained(parts: Sequence[ReducedWorkspace], name: str) -> None:
     owners = [part for part in parts if name in part.kinds]
     if not owners:
         known = [n for part in parts for n in part.kinds if part.kind(n) == "constrained"]
@@ -195,7 +199,7 @@ def _cholesky(matrix: FloatArray) -> FloatArray | None:
     return factor
 
 
-def _mixed(part: Part, involved: Sequence[str], factor: FloatArray) -> Part:
+def _mixed(part: ReducedWorkspace, involved: Sequence[str], factor: FloatArray) -> ReducedWorkspace:
     content = copy.deepcopy(part.channels)
     for channel in content:
         for sample in channel["samples"]:

@@ -13,7 +13,15 @@ from nuhf.workspaces.native import load_workspace
 from nuhf.workspaces.start import idle_poi
 
 __all__ = [
-    "LUMI", "PER_BIN", "Part", "Source", "free_name", "renamed", "rescaled", "scale_sample", "take",
+    "LUMI",
+    "PER_BIN",
+    "NamedWorkspace",
+    "ReducedWorkspace",
+    "free_name",
+    "renamed",
+    "rescaled",
+    "scale_sample",
+    "take",
 ]  # fmt: skip
 
 Json = dict[str, Any]
@@ -44,7 +52,7 @@ _DEFAULTS: Final[Mapping[str, Json]] = {
 
 
 @dataclass(frozen=True)
-class Source:
+class NamedWorkspace:
     """A workspace with the name it has in messages and in renamed channels."""
 
     label: str
@@ -52,7 +60,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Part:
+class ReducedWorkspace:
     """A workspace reduced to one measurement; ``configs`` are its settings by parameter."""
 
     label: str
@@ -76,7 +84,7 @@ class Part:
         return {**_DEFAULTS.get(self.kind(name), {}), **self.configs.get(name, {"name": name})}
 
 
-def take(source: Source, measurement: str | None) -> Part:
+def take(source: NamedWorkspace, measurement: str | None) -> ReducedWorkspace:
     """Validate a workspace and take one measurement of it.
 
     Raises
@@ -115,10 +123,12 @@ def take(source: Source, measurement: str | None) -> Part:
             f"'{chosen['name']}' acts on no sample"
         )
     data = {channel: observed[channel] for channel in channels}
-    return Part(source.label, spec["channels"], data, chosen["name"], poi, configs)
+    return ReducedWorkspace(source.label, spec["channels"], data, chosen["name"], poi, configs)
 
 
-def renamed(part: Part, channels: Mapping[str, str], parameters: Mapping[str, str]) -> Part:
+def renamed(
+    part: ReducedWorkspace, channels: Mapping[str, str], parameters: Mapping[str, str]
+) -> ReducedWorkspace:
     """Return a part with other names of channels and parameters."""
     content = copy.deepcopy(part.channels)
     for _, _, modifier in names.modifiers(content):
@@ -128,10 +138,12 @@ def renamed(part: Part, channels: Mapping[str, str], parameters: Mapping[str, st
     configs = {parameters.get(n, n): {**c, "name": parameters.get(n, n)}
                for n, c in part.configs.items()}  # fmt: skip
     data = {channels.get(name, name): counts for name, counts in part.observations.items()}
-    return Part(part.label, content, data, part.title, parameters.get(part.poi, part.poi), configs)
+    return ReducedWorkspace(
+        part.label, content, data, part.title, parameters.get(part.poi, part.poi), configs
+    )
 
 
-def rescaled(part: Part, name: str, target: str) -> Part:
+def rescaled(part: ReducedWorkspace, name: str, target: str) -> ReducedWorkspace:
     """Count a parameter in another unit: theta = s theta', monomials of degree n times s^n."""
     size = 10.0 ** (names.split_unit(target)[1] - names.split_unit(name)[1])
     content = copy.deepcopy(part.channels)
@@ -150,7 +162,7 @@ def rescaled(part: Part, name: str, target: str) -> Part:
     config["inits"] = [value / size for value in config["inits"]]
     config["bounds"] = [[value / size for value in pair] for pair in config["bounds"]]
     configs = {n: config if n == name else c for n, c in {name: {}, **part.configs}.items()}
-    scaled = Part(part.label, content, part.observations, part.title, part.poi, configs)
+    scaled = ReducedWorkspace(part.label, content, part.observations, part.title, part.poi, configs)
     return renamed(scaled, {}, {name: target})
 
 
