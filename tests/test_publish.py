@@ -130,7 +130,7 @@ def test_submission_passes_the_validator(work):
     names = [document["name"] for document in documents[1:]]
     assert names == [
         "Spectrum before the fit", "Spectrum after the fit", "Parameters of the fit",
-        "Correlation matrix", "Limits magnetic moments", "Limits millicharges",
+        "Correlation matrix", "Limits on magnetic moments", "Limits on millicharges",
         "Profile munu_mu", "Profile qnu_ee",
     ]  # fmt: skip
     spectrum = yaml.safe_load(text("out/submission/spectrum_before_the_fit.yaml"))
@@ -138,7 +138,7 @@ def test_submission_passes_the_validator(work):
     first = spectrum["independent_variables"][0]["values"][0]
     assert first == {"low": 0.0, "high": 8.0}
     (found,) = nuhf.limit(X, "munu_mu")
-    limits = yaml.safe_load(text("out/submission/limits_magnetic_moments.yaml"))
+    limits = yaml.safe_load(text("out/submission/limits_on_magnetic_moments.yaml"))
     lower, upper = (column["values"][0]["value"] for column in limits["dependent_variables"][1:])
     assert (lower, upper[0]) == ("-", "<")
     assert float(upper[1:]) == pytest.approx(found.upper_limit, rel=1e-3)

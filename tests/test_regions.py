@@ -665,7 +665,8 @@ def test_publication_of_two_regions(nuclei, two):
     names = [document["name"] for document in documents[1:]]
     assert names == [
         *(f"Spectrum {when} the fit {region}" for when in ("before", "after") for region in "ab"),
-        "Parameters of the fit", "Correlation matrix", "Limits magnetic moments", "Profile munu_mu",
+        "Parameters of the fit", "Correlation matrix", "Limits on magnetic moments",
+        "Profile munu_mu",
     ]  # fmt: skip
     content = yaml.safe_load(files[f"submission/{documents[2]['data_file']}"])
     assert len(content["dependent_variables"][0]["values"]) == 55

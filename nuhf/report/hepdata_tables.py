@@ -1,7 +1,7 @@
 """Tables of a HEPData submission: spectra, the fit, limits, profiles; held against its guidelines.
 
 Source of the rules: hepdata-submission.readthedocs.io (headers with LaTeX and units, no LaTeX in
-keywords, one table for one kind of number, a one-sided limit as ``<``). docs/hepdata.md lists them.
+keywords, one table for one kind of number, a one-sided limit as ``<``). docs/publish.md lists them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -52,7 +52,7 @@ def tables(publication: Publication) -> Iterator[tuple[Any, str]]:
         yield _correlation(publication), ""
     for group in dict.fromkeys(e.problem.parameter.group for e in publication.entries):
         chosen = [e for e in publication.entries if e.problem.parameter.group == group]
-        yield _limits(publication, chosen, f"Limits {group.title.lower()}"), ""
+        yield _limits(publication, chosen, f"Limits on {group.title.lower()}"), ""
     for entry in publication.entries:
         name = entry.problem.parameter.name
         yield _profile(publication, entry), f"profile_{name}"
@@ -209,9 +209,11 @@ def _nuisances(publication: Publication) -> Any:
 
 def _correlation(publication: Publication) -> Any:
     found = publication.fitted.correlation
+    free = _symbol(publication.entries[0].problem.parameter)
     table = _table(
         publication, "Correlation matrix",
-        "Correlations of the parameters of the fit; 0 for what is at a bound.", "Correlation",
+        f"Correlations of the parameters of the fit in which {free} is free; 0 for what is at a "
+        "bound.", "Correlation",
     )  # fmt: skip
     names, matrix = found["names"], np.asarray(found["matrix"])
     first = [one for one in names for _ in names]
@@ -260,8 +262,8 @@ def _profile(publication: Publication, entry: PublishedParameter) -> Any:
     known = PARAMETERS.get(parameter.name, parameter)
     table = _table(
         publication, f"Profile {parameter.name}",
-        f"$-2\\ln L$ above its minimum for the {known.meaning}, minimised over all nuisance "
-        "parameters, at the points of the patch set.", "-2LN(L)",
+        f"$-2\\ln L$ above its minimum as a function of {_symbol(parameter)} ({known.meaning}), "
+        "minimised over all nuisance parameters, at the points of the patch set.", "-2LN(L)",
     )  # fmt: skip
     rows = [float(x) for x in entry.values]
     unit = parameter.unit

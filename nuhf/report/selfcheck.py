@@ -114,7 +114,7 @@ GOLDEN: Final = (
         324.397, 1e-3, _csi_events,
     ),
     Golden(
-        "upper limit of munu_mu, 90 % CL, COHERENT CsI 2021", "mu_B",
+        "upper limit of munu_mu, 90 % CL, COHERENT CsI 2021, nuclei alone", "mu_B",
         "second implementation with its own likelihood and minimiser, same file",
         1.7025e-9, 1e-3, _moment_limit,
     ),
