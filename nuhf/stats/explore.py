@@ -21,7 +21,7 @@ from nuhf.stats.problem import Problem
 from nuhf.workspaces import encode
 from nuhf.workspaces.native import load_model
 
-__all__ = ["branches", "nuisance_starts", "region", "widened"]
+__all__ = ["branches", "deeper", "explored", "nuisance_starts", "region", "widened"]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -125,6 +125,19 @@ def branches(profiler: ModelProfiler, values: FloatArray) -> FloatArray:
         if gain[i] > _DEEPER and apart:
             chosen.append(int(i))
     return points[chosen[:_MOST]]
+
+
+def deeper(problem: Problem, profiler: ModelProfiler) -> FloatArray:
+    """Return the starts of `branches` in the range of a problem, found with compiled fits."""
+    compiled = replace(profiler, engine=engine("compiled", problem.engine.model))
+    return branches(compiled, problem.span().grid())
+
+
+def explored(problem: Problem) -> Problem:
+    """Start all fits on every branch of the nuisances that is deeper somewhere, if not done."""
+    if problem.seeds is not None:
+        return problem
+    return replace(problem, seeds=deeper(problem, problem.profiler()))
 
 
 def region(
