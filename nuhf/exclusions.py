@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nuhf import questions
 from nuhf.errors import InputError
+from nuhf.stats.explore import explored
 from nuhf.stats.problem import Problem, pose
 from nuhf.stats.result_base import (
     Provenance,
@@ -160,7 +161,7 @@ def exclusion(
 
     @cache
     def seeds(i: int) -> FloatArray | None:
-        return questions.explored(posed(i))[0].seeds
+        return explored(posed(i)).seeds
 
     made: dict[int, LimitResult] = {}
     order = np.argsort(values)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from nuhf.errors import Caveat, FitError, InputError, OpenRegionError
 from nuhf.stats.cls import Asymptotic, expected_limits, upper_limit
 from nuhf.stats.cross_check import Agreement, second_optimizer
-from nuhf.stats.explore import branches, region, widened
+from nuhf.stats.explore import deeper, explored, region, widened
 from nuhf.stats.goodness import degrees_of_freedom, goodness, poor_note, unconstrained
 from nuhf.stats.intervals import ProfileIntervals, threshold
 from nuhf.stats.problem import Problem
@@ -42,7 +42,10 @@ _POOR: Final = 0.01
 def _delta_chi2(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitResult:
     if toys is not None:
         raise InputError("toys: the method delta-chi2 makes none, cls and feldman-cousins do")
-    problem, scan = explored(problem)
+    scan = problem.profiler().at(problem.span().grid()) if problem.seeds is None else None
+    problem = explored(problem, scan)
+    if problem.seeds is not None and len(problem.seeds):
+        scan = None  # with more starts it may be lower
     problem, found = _search(problem, cl, scan)
     second = second_optimizer(problem, found.best.value, np.ravel(found.pieces))
     if second.deeper.size:
@@ -74,20 +77,6 @@ def _delta_chi2(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitRe
         ),
         second=second,
     )
-
-
-def explored(problem: Problem) -> tuple[Problem, FloatArray | None]:
-    """Start all fits on every branch of the nuisances that is deeper somewhere, if not done.
-
-    Returned, too, is 2NLL on the grid of the range, if it was calculated and is still that of the
-    problem.
-    """
-    if problem.seeds is not None:
-        return problem, None
-    profiler, grid = problem.profiler(), problem.span().grid()
-    scan = profiler.at(grid)
-    seeds = branches(profiler, grid, scan)
-    return replace(problem, seeds=seeds), None if len(seeds) else scan
 
 
 def _seeded(problem: Problem, more: FloatArray) -> Problem:
@@ -184,6 +173,7 @@ def _cls(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitResult:
 
 def _asymptotic(problem: Problem, high: float) -> tuple[Asymptotic, float]:
     """CLs of the data, and their lowest 2NLL."""
+    problem = explored(problem)
     profiler = problem.profiler()
     seeds = np.array([0.0, 0.02, 0.2]) * high
     best, lowest = profiler.best(seeds)
@@ -196,6 +186,8 @@ def _asymptotic(problem: Problem, high: float) -> tuple[Asymptotic, float]:
         raise FitError(f"no fit without a signal converged ({problem.engine.optimizer})")
     null = points[int(np.argmin(heights))]
     asimov = problem.profiler(problem.engine.compiled.expected_full(null))
+    # other data, other branches; their own parameters fit them best
+    asimov = replace(asimov, starts=np.vstack([asimov.starts, null, deeper(problem, asimov)]))
     best_asimov, lowest_asimov = asimov.best(seeds)
     minimum = float(best[profiler.index]), lowest
     minimum_asimov = float(best_asimov[profiler.index]), lowest_asimov
@@ -312,6 +304,7 @@ def scan(problem: Problem, points: int, found: LimitResult | None = None) -> Sca
     """
     if not 2 <= points <= 100_000:
         raise InputError(f"points = {points}: between 2 and 100000 are possible")
+    problem = explored(problem)
     low, high = _scan_ends(problem, found)
     values = np.linspace(low, high, points)
     profiler = problem.profiler()
@@ -369,6 +362,7 @@ def fit(problem: Problem, toys: ToyOptions | None = None) -> FitResult:
     """
     if toys is not None:
         check_engine(problem)
+    problem = explored(problem)
     compiled, profiler = problem.engine.compiled, problem.profiler()
     coupling = problem.description.couplings[0]
     span = coupling.high - coupling.low

@@ -116,7 +116,7 @@ def study(number, bent, cl=0.9):
     profiler = profiler_of(chosen, data)
     span = ScanRange(-60.0, 60.0)
     grid = span.grid()
-    found_starts = branches(profiler, grid, profiler.at(grid))
+    found_starts = branches(profiler, grid)
     if len(found_starts):
         profiler = replace(profiler, starts=np.vstack([profiler.starts, found_starts]))
     try:

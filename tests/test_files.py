@@ -12,11 +12,12 @@ import pytest
 from conftest import EXPERIMENT as X
 from conftest import ROOT, problems
 from random_workspaces import random_workspace
+from scipy.stats import norm
 
 import nuhf
 from nuhf.errors import FitError, InputError, ModelError, NuhfError
 from nuhf.likelihood.evaluate import compile_model
-from nuhf.likelihood.fit import refit_with_pyhf
+from nuhf.likelihood.fit import fit, refit_with_pyhf
 from nuhf.stats.intervals import threshold
 from nuhf.workspaces.native import load_model
 
@@ -76,6 +77,58 @@ def test_profiles_and_limits_of_random_workspaces_are_those_of_pyhf_and_minuit(s
         held[poi], at[poi] = True, end
         height = refit_with_pyhf(model, data, at, held, tolerance=1e-4).twice_nll[0]
         assert height - lowest == pytest.approx(threshold(0.9), abs=2e-4)
+
+
+class Deepest:
+    """Profiles of a file from 60 random starts: what every search for minima must find."""
+
+    def __init__(self, spec):
+        self.data = load_model(spec)[1]
+        self.compiled = compiled = compile_model(load_model(spec)[0])
+        size = np.where(compiled.inits == 0.0, 1.5, 0.3)
+        starts = compiled.inits + size * np.random.default_rng(5).normal(size=(60, size.size))
+        starts = np.clip(np.where(compiled.fixed, compiled.inits, starts), *compiled.bounds.T)
+        self.starts = np.vstack([compiled.inits, starts])
+
+    def __call__(self, value=None, data=None):
+        starts, free, poi = self.starts.copy(), ~self.compiled.fixed, self.compiled.poi_index
+        if value is not None:
+            free[poi], starts[:, poi] = False, value
+        rows = np.tile(self.data if data is None else data, (len(starts), 1))
+        done = fit(self.compiled, rows, starts=starts, free=free)
+        best = int(np.argmin(np.where(done.converged, done.twice_nll, np.inf)))
+        return done.parameters[best], done.twice_nll[best]
+
+
+def test_no_question_stops_in_a_shallower_minimum():
+    """Two minima in the nuisances: from the nominal ones alone a scan is up to 0.18 too high."""
+    spec = random_workspace(16)
+    deepest = Deepest(spec)
+    _, lowest = deepest()
+    assert nuhf.fit(spec).twice_nll == pytest.approx(lowest, abs=1e-4)
+    found = nuhf.scan(spec, bracket=(0.5, 2.0), points=4)
+    heights = [deepest(value)[1] - lowest for value in found.values]
+    np.testing.assert_allclose(found.delta - found.delta.min(), heights - min(heights), atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [16, 21, 29])
+def test_cls_has_the_deepest_minima_of_data_and_of_asimov_data(seed):
+    """The limits were up to 43 % off when only the branches of the nominal nuisances were fitted.
+
+    arXiv:1007.1727, eqs 62 to 66.
+    """
+    spec = random_workspace(seed)
+    deepest = Deepest(spec)
+    (found,) = nuhf.limit(spec, cl=0.95, method="cls")
+    asimov = deepest.compiled.expected_full(deepest(0.0)[0])
+    q, q_asimov = (
+        deepest(found.upper_limit, data)[1] - deepest(None, data)[1] for data in (None, asimov)
+    )
+    root, root_asimov = np.sqrt([q, q_asimov])
+    far = (q + q_asimov) / (2 * root_asimov), (q - q_asimov) / (2 * root_asimov)
+    above, expected = norm.sf(far if q > q_asimov else (root, root - root_asimov))
+    assert above / expected == pytest.approx(0.05, rel=1e-4)
 
 
 def plain_pyhf(spec):

@@ -29,8 +29,7 @@ def test_branches_of_the_nuisances_are_found():
     """Model 13: from nominal nuisances the profile is up to 8 too high beside the minimum."""
     chosen, data, _ = model(13, True)
     profiler = profiler_of(chosen, data)
-    grid = ScanRange(-60.0, 60.0).grid()
-    found = branches(profiler, grid, profiler.at(grid))
+    found = branches(profiler, ScanRange(-60.0, 60.0).grid())
     assert 1 <= len(found) <= 4
     values = np.linspace(-1.5, -0.5, 6)
     reference = brute(profiler, values, np.random.default_rng(2))

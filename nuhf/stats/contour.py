@@ -13,6 +13,7 @@ from scipy.optimize import minimize
 from nuhf.errors import InputError
 from nuhf.likelihood.engines import ModelProfiler
 from nuhf.resources import JSON_FORMAT
+from nuhf.stats.explore import explored
 from nuhf.stats.intervals import ScanRange, intervals, threshold
 from nuhf.stats.problem import Problem
 from nuhf.stats.result_base import (
@@ -214,6 +215,7 @@ def contour(
         raise InputError(f"points = {points}: between 10 and 400 are possible")
     levels = sorted(set(levels))
     rises = [threshold(cl, 2) for cl in levels]
+    problem = explored(problem)
     couplings = problem.description.couplings[:2]
     compiled = problem.engine.compiled
     first, second = (c.parameter for c in couplings)

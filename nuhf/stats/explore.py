@@ -21,7 +21,7 @@ from nuhf.stats.problem import Problem
 from nuhf.workspaces import encode
 from nuhf.workspaces.native import load_model
 
-__all__ = ["branches", "nuisance_starts", "region", "widened"]
+__all__ = ["branches", "deeper", "explored", "nuisance_starts", "region", "widened"]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -74,7 +74,9 @@ def nuisance_starts(compiled: CompiledModel, start: FloatArray, free: BoolArray)
     return np.array(points) if order else np.zeros((0, len(start)))
 
 
-def branches(profiler: ModelProfiler, values: FloatArray, heights: FloatArray) -> FloatArray:
+def branches(
+    profiler: ModelProfiler, values: FloatArray, scan: FloatArray | None = None
+) -> FloatArray:
     """Return starts (n, P) that lead deeper than the profiler's own ones, the best few.
 
     Parameters
@@ -83,16 +85,18 @@ def branches(profiler: ModelProfiler, values: FloatArray, heights: FloatArray) -
         The profile of one parameter.
     values : ndarray
         Values (m,) of the parameter, in increasing order, where branches are looked for.
-    heights : ndarray
-        2NLL (m,) of the profiler there.
+    scan : ndarray, optional
+        2NLL (m,) of the profiler there, where that is known.
     """
     compiled, index = profiler.engine.compiled, profiler.index
     starts = nuisance_starts(compiled, profiler.starts[0], profiler.free)
     if not len(starts):
         return starts
+    coarse = values[::_THIN]
+    heights = profiler.at(coarse) if scan is None else scan[::_THIN]
     if not np.isfinite(heights).any():
         return starts[:0]  # no fit converged: whoever asks for the profile says so
-    grid = _where(values[::_THIN], heights[::_THIN])
+    grid = _where(coarse, heights)
     points, heights = profiler.fits_at([index], grid[:, np.newaxis])
     nominal = heights.copy()
     sided = replace(profiler, starts=starts)
@@ -127,6 +131,22 @@ def branches(profiler: ModelProfiler, values: FloatArray, heights: FloatArray) -
         if gain[i] > _DEEPER and apart:
             chosen.append(int(i))
     return points[chosen[:_MOST]]
+
+
+def deeper(problem: Problem, profiler: ModelProfiler, scan: FloatArray | None = None) -> FloatArray:
+    """Return the starts of `branches` in the range of a problem, found with compiled fits."""
+    compiled = replace(profiler, engine=engine("compiled", problem.engine.model))
+    return branches(compiled, problem.span().grid(), scan)
+
+
+def explored(problem: Problem, scan: FloatArray | None = None) -> Problem:
+    """Start all fits on every branch of the nuisances that is deeper somewhere, if not done.
+
+    ``scan`` is 2NLL on the grid of the range, where that is known.
+    """
+    if problem.seeds is not None:
+        return problem
+    return replace(problem, seeds=deeper(problem, problem.profiler(), scan))
 
 
 def region(

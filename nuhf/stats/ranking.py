@@ -13,6 +13,7 @@ from iminuit import Minuit
 from numpy.typing import NDArray
 
 from nuhf.errors import FitError, InputError
+from nuhf.stats.explore import explored
 from nuhf.stats.impacts import breakdown, impacts, widths
 from nuhf.stats.intervals import threshold
 from nuhf.stats.problem import Problem
@@ -254,6 +255,7 @@ def ranking(problem: Problem, cl: float = 0.9) -> RankingResult:
         If a fit fails.
     """
     threshold(cl)
+    problem = explored(problem)
     return _cabinetry_s(problem) if problem.options.engine == "pyhf" else _ours(problem, cl)
 
 
