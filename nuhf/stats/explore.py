@@ -135,8 +135,9 @@ def branches(
 
 def deeper(problem: Problem, profiler: ModelProfiler, scan: FloatArray | None = None) -> FloatArray:
     """Return the starts of `branches` in the range of a problem, found with compiled fits."""
-    compiled = replace(profiler, engine=engine("compiled", problem.engine.model))
-    return branches(compiled, problem.span().grid(), scan)
+    if problem.options.engine != "compiled":
+        profiler = replace(profiler, engine=engine("compiled", problem.engine.model))
+    return branches(profiler, problem.span().grid(), scan)
 
 
 def explored(problem: Problem, scan: FloatArray | None = None) -> Problem:
