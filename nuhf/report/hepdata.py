@@ -204,12 +204,12 @@ def _abstract(publication: Publication) -> str:
     words = [f"{e.problem.parameter.meaning} ({e.problem.parameter.name})"
              for e in publication.entries]  # fmt: skip
     sources = "; ".join(entry.text for entry in loaded.references)
+    sources = f", from data and inputs of: {sources}" if sources else ""
     caveats = [str(note) for note in publication.notes if isinstance(note, Caveat)]
     return " ".join(
         [
             f"{loaded.experiment.title}. Likelihoods, intervals and profiles of the "
-            f"{', '.join(words)}, analysis '{publication.problem.analysis}', from data and inputs "
-            f"of: {sources}.",
+            f"{', '.join(words)}, analysis '{publication.problem.analysis}'{sources}.",
             *(f"Note: {note}." for note in caveats),
             "All notes are in README.md.",
         ]
@@ -224,13 +224,14 @@ def _readme(publication: Publication) -> str:
         for name in publication.archives()
     ]
     versions = publication.entries[0].limit.provenance["versions"]
+    cite = " Please cite:" if loaded.references else ""
     return "\n".join(
         [
             f"# {_title(publication)}", "", _abstract(publication), "", "Files:", "", *files,
             "* `*.hs3.json`: the same likelihoods as HS3, which RooFit and pyhs3 read",
             "* `submission.yaml` and the files that it names: tables and figures for HEPData", "",
             "The observed counts were released by their authors, whose licence holds for them; all "
-            "else is in the public domain (CC0). Please cite:", "",
+            f"else is in the public domain (CC0).{cite}", "",
             *(f"* {entry.full}" for entry in loaded.references), "",
             "Notes:", "", *(f"* {note}" for note in publication.notes), "",
             f"Made with {', '.join(f'{name} {text}' for name, text in versions.items())}.", "",
