@@ -1,5 +1,6 @@
 """The generated files of the repository: up to date, and of use to plain pyhf."""
 
+import io
 import json
 import os
 import re
@@ -346,7 +347,7 @@ def test_a_limit_in_four_lines_of_python():
     text = (ROOT / "workspaces" / "README.md").read_text(encoding="utf-8")
     begin = text.index("    import json, pyhf")
     lines = textwrap.dedent(text[begin : text.index("level=0.1)", begin) + 10])
-    made = {"open": lambda name: (ROOT / "workspaces" / name).open(encoding="utf-8")}
+    made = {"open": lambda name: io.StringIO((ROOT / "workspaces" / name).read_text())}
     exec(lines, made)
     (ours,) = nuhf.limit(EXPERIMENT, "munu_mu", method="cls")
     assert float(made["limit"]) * 1e-18 == pytest.approx(ours.upper_limit**2, rel=5e-3)
