@@ -259,6 +259,8 @@ SAID = [
     (changed(lambda s: s["channels"][0]["samples"][1]["data"].append(1.0)), "2 values for 1 bins"),
     (changed(lambda s: s["measurements"].pop()), "does not follow the pyhf schema"),
     (changed(lambda s: s["measurements"][0]["config"].update(poi="zz")), "acts on no sample"),
+    (changed(lambda s: s["channels"][0]["samples"].append({"name": "c", "data": 99 * [0.1]})),
+     "'modifiers' is a required property"),
     (base(modifiers=[normsys("b", 1.1, -0.9)]), "factors must be positive"),
     (base(modifiers=[normsys(), {"name": "b", "type": "normfactor", "data": None}]),
      "cannot build this model"),
@@ -277,6 +279,7 @@ def test_what_validate_knows_limit_says_in_one_line(cli, work, content, words):
     assert (ran.out, ran.err.count("\n")) == ("", 1)
     assert ran.err.startswith("nuhf: bad.json: ")
     assert words in ran.err
+    assert len(ran.err) < 500  # no whole samples in it
 
 
 def test_an_empty_bin_with_nothing_in_it_is_fine():

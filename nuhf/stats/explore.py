@@ -62,7 +62,8 @@ def nuisance_starts(compiled: CompiledModel, start: FloatArray, free: BoolArray)
     expected = compiled.expected(shifted)
     nominal = np.maximum(expected[0], 1.0)
     bend = expected[1::2] + expected[2::2] - 2.0 * expected[0]
-    size = np.nan_to_num((bend**2 / nominal).sum(axis=1))
+    with np.errstate(over="ignore"):  # beyond all numbers: bent
+        size = np.nan_to_num((bend**2 / nominal).sum(axis=1))
     order = [k for k in np.argsort(-size)[:_SIDED] if size[k] > _BENT]
     points = []
     for sides in product(_SIDES, repeat=len(order)):

@@ -320,9 +320,11 @@ def _one_sided(
     visible = (np.abs(up) > _VISIBLE * np.abs(nominal)) & (
         np.abs(down) > _VISIBLE * np.abs(nominal)
     )
-    bins = np.flatnonzero((up * down > 0) & visible)
+    bins = np.flatnonzero((np.sign(up) == np.sign(down)) & visible)
     sums = np.array([up.sum(), down.sum()])
-    if np.prod(sums) > 0 and np.abs(sums).min() > 0.1 * _VISIBLE * abs(float(nominal.sum())):
+    if np.prod(np.sign(sums)) > 0 and np.abs(sums).min() > 0.1 * _VISIBLE * abs(
+        float(nominal.sum())
+    ):
         percent = 100 * sums / float(nominal.sum())
         message = (
             "up and down change the total in the same direction, "

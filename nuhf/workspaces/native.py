@@ -45,6 +45,9 @@ FloatArray = NDArray[np.float64]
 #: Largest exponent: the neutron-radius templates need degree 8.
 MAX_EXPONENT = 8
 
+_SHOWN = 300
+"""Characters of pyhf's words on a fault; the sample with it may be part of them."""
+
 #: Interpolation of normsys and histosys; pyhf's own defaults, written down because exactness
 #: at alpha = 0 and +-1 and the linearity of symmetric histosys rest on them.
 INTERPOLATION: Mapping[str, Mapping[str, str]] = {
@@ -270,7 +273,9 @@ def _explain(spec: Mapping[str, Any], error: Exception) -> str:
                     )
     except (AttributeError, KeyError, TypeError):
         pass  # Not even shaped like a workspace: pyhf's own words are the better ones.
-    return f"the specification does not follow the pyhf schema: {error}"
+    text = str(error)
+    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]} ..."
+    return f"the specification does not follow the pyhf schema: {shown}"
 
 
 def load_workspace(spec: Mapping[str, Any], validate: bool = True) -> pyhf.Workspace:
