@@ -110,6 +110,14 @@ def brute(profiler, values, rng, starts=8):
     return lowest
 
 
+def is_open(profiler, span, cl):
+    """Whether brute force accepts an end of the range, too."""
+    values = np.append(span.grid(31), profiler.minima(span.grid(7))[0])
+    heights = brute(profiler, values, np.random.default_rng(1))
+    ends = brute(profiler, np.array([span.low, span.high]), np.random.default_rng(2))
+    return bool(ends.min() <= min(heights.min(), ends.min()) + threshold(cl))
+
+
 def study(number, bent, cl=0.9):
     """Compare one model: the reason it has no interval, or how far 2NLL is off."""
     chosen, data, _ = model(number, bent)
@@ -122,7 +130,7 @@ def study(number, bent, cl=0.9):
     try:
         found, _ = region(profiler, span, cl)
     except OpenRegionError as error:
-        return SimpleNamespace(why=f"open: {error}", off=0.0, inside=True)
+        return SimpleNamespace(why=f"open: {error}", off=0.0, inside=is_open(profiler, span, cl))
     except FitError as error:
         return SimpleNamespace(why=str(error), off=0.0, inside=True)
     rng = np.random.default_rng(number)
@@ -133,6 +141,10 @@ def study(number, bent, cl=0.9):
     dense = np.concatenate([ends, [m.value for m in found.minima], around])
     heights = brute(profiler, dense, rng)
     level = found.best.twice_nll + threshold(cl)
+    above = np.flatnonzero(heights[: len(ends)] > level + 0.1)
+    if len(above):  # it may be brute force that missed the deepest minimum
+        more = brute(profiler, ends[above], rng, starts=40)
+        heights[above] = np.minimum(heights[above], more)
     off_ends = np.abs(heights[: len(ends)] - level).max()
     off_best = max(found.best.twice_nll - heights.min(), 0.0)
     accepted = heights <= level - 0.1

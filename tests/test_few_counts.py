@@ -271,5 +271,6 @@ def test_pulls_of_toys_over_50_seeds(tmp_path, monkeypatch, counts, expected, ex
     """Where the probability has steps the end does not scatter as a Gaussian: 68 % within one."""
     ends, errors = pulls(tmp_path, monkeypatch, counts, expected, 50, 2000, 40)
     pull = (ends - exact) / errors
+    print(f"ends {ends.min():.3f} to {ends.max():.3f}, pulls {pull.mean():.2f} +- {pull.std():.2f}")
     assert (np.abs(pull) < 1).mean() > 0.6
     assert (np.abs(pull) < 3).mean() > 0.95

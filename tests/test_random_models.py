@@ -52,11 +52,11 @@ def test_linear_nuisances_cost_nothing():
 @pytest.mark.slow
 @pytest.mark.parametrize(("bent", "number"), [(False, 540), (True, 200)])
 def test_the_study(bent, number):
-    """No wrong interval, at most 1 % without one, and those open in the whole range."""
+    """No wrong interval; none at all only if brute force finds the region open, or in 1 %."""
     made = {n: study(n, bent) for n in range(number)}
     wrong = [told(n, r) for n, r in made.items() if r.off > 0.1 or not r.inside]
     without = [told(n, r) for n, r in made.items() if r.why]
-    assert len(wrong) <= (1 if bent else 0), "\n".join(wrong)
-    # a region that reaches the end of the widest range is no fault of the search
+    assert not wrong, "\n".join(wrong)
+    # that a region reaches the end of the range is held against brute force, too
     failed = [text for text in without if "it reaches" not in text]
     assert len(failed) <= number // 100, "\n".join(failed)

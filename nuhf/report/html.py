@@ -10,7 +10,7 @@ from jinja2 import Environment, StrictUndefined
 
 from nuhf import resources
 from nuhf.bibliography import package_version
-from nuhf.experiments.catalogue import list_experiments
+from nuhf.experiments.catalogue import list_experiments, load
 from nuhf.parallel import on_cores
 from nuhf.report import cite
 from nuhf.report.html_blocks import (
@@ -98,6 +98,8 @@ def report(
     """
     threshold(cl)
     names = names_of(experiments)
+    for name in names:  # what is no experiment is refused before any work
+        load(name, analysis)
     if min(jobs, len(names)) > 1:
         work = partial(gather, analysis=analysis, cl=cl)
         contents = on_cores(work, names, step, lambda name: name, jobs)
