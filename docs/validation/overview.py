@@ -91,12 +91,13 @@ def table(found: Overview) -> str:
 
 def short_table(found: Overview) -> str:
     """Return the table of README.md."""
-    rows = ["| coupling | unit | narrowest experiment | expected | literature |",
+    rows = ["| coupling | unit | all combined | narrowest experiment | literature |",
             "|---|---|---|---|---|"]  # fmt: skip
     for name in OF_ONE_FLAVOUR:
         best = chosen(found, name)
-        cells = " | ".join(cell(best[kind]) for kind in ("ours", "future", "literature"))
-        rows.append(f"| `{name}` | {best['ours'][0].unit} | {cells} |")
+        (combined,) = best["combined"]
+        cells = " | ".join(cell(best[kind]) for kind in ("ours", "literature"))
+        rows.append(f"| `{name}` | {combined.unit} | {text(combined)} | {cells} |")
     return "\n".join(rows)
 
 
