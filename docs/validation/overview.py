@@ -95,9 +95,9 @@ def short_table(found: Overview) -> str:
             "|---|---|---|---|---|"]  # fmt: skip
     for name in OF_ONE_FLAVOUR:
         best = chosen(found, name)
-        (combined,) = best["combined"]
+        combined = "".join(map(text, best["combined"]))
         cells = " | ".join(cell(best[kind]) for kind in ("ours", "literature"))
-        rows.append(f"| `{name}` | {combined.unit} | {text(combined)} | {cells} |")
+        rows.append(f"| `{name}` | {best['ours'][0].unit} | {combined} | {cells} |")
     return "\n".join(rows)
 
 
