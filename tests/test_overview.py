@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from importlib.util import module_from_spec, spec_from_file_location
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from nuhf.experiments.catalogue import list_experiments
 from nuhf.papers import overview as module
 from nuhf.papers.overview import COUPLINGS, STATUS, Overview, overview, read_literature
 
+DOCS = Path(__file__).parents[1] / "docs"
 SOLAR = {"lz-ws2022", "lz-ws2024", "pandax-4t-run0", "pandax-4t-run1", "xenonnt-sr0"}
 BEAM = {"coherent-csi-2021", "coherent-lar-2020"}
 REACTOR = {"conus-plus", "dresden-2"}
@@ -142,14 +144,49 @@ def test_effective_moments_are_those_of_solar_neutrinos():
     assert 1.0 - (common / mu) ** 2 - (common / tau) ** 2 == pytest.approx(0.55, abs=0.03)
 
 
-def test_page_counts_the_bounds_and_its_picture_is_small():
-    docs = Path(__file__).parents[1] / "docs"
-    text = (docs / "validation" / "overview.md").read_text(encoding="utf-8")
+@pytest.fixture(scope="module")
+def page():
+    """``docs/validation/overview.py`` as a module."""
+    spec = spec_from_file_location("overview_page", DOCS / "validation" / "overview.py")
+    script = module_from_spec(spec)
+    spec.loader.exec_module(script)
+    return script
+
+
+def test_committed_bounds_are_those_we_find(picture, page):
+    """Bounds of three couplings, one of each kind, by experiment; the CSV has ten digits."""
+    committed = {(e.parameter, e.label): e for e in page.read().entries}
+    assert {name for name, _ in committed} >= set(page.OF_ONE_FLAVOUR)
+    for found in (e for e in picture.entries if e.role != "combined"):
+        stored = committed[found.parameter, found.label]
+        width = found.intervals[-1][1] - found.intervals[0][0]
+        np.testing.assert_allclose(stored.intervals, found.intervals, rtol=0, atol=1e-3 * width)
+        assert (stored.role, stored.experiments, stored.status, stored.cl, stored.unit) == (
+            found.role, found.experiments, found.status, found.cl, found.unit
+        )  # fmt: skip
+
+
+def test_table_of_the_readme_is_made_of_the_committed_bounds(page):
+    readme = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    assert f"\n\n{page.short_table(page.read())}\n\n" in readme
+
+
+def test_figure_of_the_readme_has_the_bounds_of_its_table(page):
+    figure = page.short_figure(page.read())
+    drawn = [ln.get_gid() for axes in figure.axes for ln in axes.lines if ln.get_gid()]
+    assert len(figure.axes) == 3
+    assert drawn.count("ours") >= len(page.OF_ONE_FLAVOUR)
+    assert "unverified" not in drawn
+
+
+def test_page_counts_the_bounds_and_its_pictures_are_small():
+    text = (DOCS / "validation" / "overview.md").read_text(encoding="utf-8")
     found = read_literature()
     assert f"Of the {len(found)} bounds" in text
     for status in STATUS:
         assert f"* {sum(e.status == status for e in found)} are `{status}`" in text
-    assert (docs / "images" / "summary.png").stat().st_size <= 150_000
+    for name in ("summary.png", "best.png"):
+        assert (DOCS / "images" / name).stat().st_size <= 150_000
 
 
 BOUND = (

@@ -249,7 +249,8 @@ class RegionSection(Section):
     axes: dict[Name, Edges | TableEdges] = Field(
         min_length=1,
         description="Bin edges by axis, the unit in its name (`energy_kev_ee`, `energy_kev`, "
-        "`photoelectrons`, `time_us`); time is the last. Edges, or a table that has them",
+        "`energy_kev_nr`, `photoelectrons`, `electrons`, `time_us`); time is the last. Edges, or a "
+        "table that has them",
     )
     data: Data = Field(description="What was seen")
     live_days: Positive | None = Field(None, description="Live time, days")

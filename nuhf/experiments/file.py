@@ -61,7 +61,9 @@ class NormNuisance(Nuisance):
         description="One standard deviation as a fraction: 0.1 is 10 %"
     )
     processes: tuple[Name, ...] = Field(
-        min_length=1, description="Signals and backgrounds that it scales"
+        min_length=1,
+        description="Signals and backgrounds that it scales; for the flux of one reaction of the "
+        "Sun, a signal with these `components`",
     )
 
     @model_validator(mode="after")
