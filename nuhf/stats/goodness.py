@@ -16,7 +16,8 @@ def goodness(problem: Problem, lowest: float) -> dict[str, float]:
     """2NLL of the best fit above saturation, degrees of freedom, and the p-value of chi2."""
     saturated = problem.engine.compiled.saturated_twice_nll(problem.data[np.newaxis])[0]
     statistic, degrees = lowest - float(saturated), degrees_of_freedom(problem)
-    p_value = float(chdtrc(degrees, statistic))
+    # Asimov data differ from saturation by rounding only, on either side
+    p_value = float(chdtrc(degrees, max(statistic, 0.0))) if degrees > 0 else np.nan
     return {"saturated_2nll": statistic, "degrees": degrees, "p_value": p_value}
 
 
