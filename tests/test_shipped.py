@@ -320,8 +320,12 @@ def test_bounds_and_units_suit_the_defaults_of_other_tools():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", PLAIN, ids=[path.parent.name for path in PLAIN])
-def test_the_default_limit_of_cabinetry(path):
+def test_the_default_limit_of_cabinetry(path, request):
     """``cabinetry.fit.limit`` with nothing but model and data, 95 % CL."""
+    if path.parent.name == "xenonnt-8b":
+        reason = "minuit stops with NaN at the bound of munu^2, ten times the limit"
+        fails = pytest.mark.xfail(raises=pyhf.exceptions.FailedMinimization, reason=reason)
+        request.applymarker(fails)
     (problem,) = problems(path.parent.name, path.name.removesuffix(".stock.json"))
     ours = problem.parameter.to_fit(questions.limit(problem, 0.95, "cls").upper_limit)
     found = cabinetry.fit.limit(*cabinetry.model_utils.model_and_data(json.loads(path.read_text())))
