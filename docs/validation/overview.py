@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from nuhf.papers.overview import COUPLINGS, STATUS, Overview, PictureEntry, overview
+from nuhf.parallel import cores
 from nuhf.plots.summary import Bound, summary
 
 HERE = Path(__file__).parent
@@ -123,7 +124,7 @@ def draw(figure: Figure, path: Path) -> None:
 def main() -> None:
     """Fit if asked to, draw, print."""
     if "--fit" in sys.argv[1:]:
-        fitted = overview(step=lambda words: print(words, file=sys.stderr))
+        fitted = overview(step=lambda words: print(words, file=sys.stderr), jobs=cores())
         BOUNDS.write_text(fitted.to_csv(), encoding="utf-8")
         draw(fitted.figure(), IMAGES / "summary.png")
         print(table(fitted), end="\n\n")

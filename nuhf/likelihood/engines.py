@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nuhf.errors import FitError, InputError
 from nuhf.likelihood.evaluate import CompiledModel, compile_model
-from nuhf.likelihood.fit import fit, refit_with_pyhf
+from nuhf.likelihood.fit import fit, refit_with_minuit, refit_with_pyhf
 
 __all__ = ["ENGINES", "CompiledEngine", "Engine", "ModelProfiler", "PyhfEngine", "engine"]
 
@@ -22,8 +22,6 @@ ENGINES: Final = ("compiled", "pyhf")
 _FAR: Final = 1e4
 """2NLL above the lowest of a batch from which a fit that stopped at the edge of the domain, where a
 bin expects nothing, is near enough: it is in no region, and pyhf would take minutes over it."""
-_EDMS: Final = 3.0
-"""Estimated distances to the minimum that are taken off first."""
 
 
 class Engine(Protocol):
@@ -53,7 +51,7 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class CompiledEngine:
-    """The compiled likelihood; fits that do not converge are repeated with pyhf and minuit."""
+    """The compiled likelihood; fits that do not converge are repeated with minuit, then in pyhf."""
 
     model: pyhf.pdf.Model
     compiled: CompiledModel
@@ -69,11 +67,13 @@ class CompiledEngine:
         """Fit from starts (n, P), as a batch; what is far above the rest need not converge."""
         done = fit(self.compiled, data, starts=starts, free=free)
         parameters, heights = done.parameters.copy(), done.twice_nll.copy()
-        lowest = heights[done.converged].min(initial=np.inf)
-        far = heights - _EDMS * np.abs(done.edm) > lowest + _FAR
-        for i in np.flatnonzero(~done.converged & ~far):
-            again = refit_with_pyhf(self.model, data, starts[i], ~free)
-            if not again.converged[0]:
+        far = heights[done.converged].min(initial=np.inf) + _FAR
+        for i in np.flatnonzero(~done.converged):
+            again = refit_with_minuit(self.compiled, data, starts[i], ~free)
+            high = again.twice_nll[0] > far or heights[i] > far
+            if not again.converged[0] and not high:
+                again = refit_with_pyhf(self.model, data, starts[i], ~free)
+            if not again.converged[0] and not high:
                 heights[i] = np.inf
             elif not heights[i] <= again.twice_nll[0]:
                 parameters[i], heights[i] = again.parameters[0], again.twice_nll[0]
