@@ -201,6 +201,7 @@ print(json.dumps(found[0].to_dict()))
 """
 
 
+@pytest.mark.slow
 def test_kill_9_of_the_parent_then_resume(tmp_path):
     """A script without a main guard: workers do not import it."""
     script = tmp_path / "script.py"

@@ -9,7 +9,7 @@ from conftest import NUCLEI
 import nuhf
 from nuhf.errors import FitError, InputError
 from nuhf.toys.ends import end_with_error
-from nuhf.toys.feldman_cousins import TestedValues, _verdicts
+from nuhf.toys.feldman_cousins import ScannedValues, _verdicts
 
 
 def construct(parameter, **options):
@@ -85,6 +85,7 @@ def test_strength_agrees_with_wilks():
     assert (np.abs(np.ravel(found.intervals) - np.ravel(wilks.intervals)) < 4 * errors).all()
 
 
+@pytest.mark.slow
 def test_other_levels():
     narrow = construct("qnu_mumu", toys=80, points=8, cl=0.68)
     wide = construct("qnu_mumu", toys=80, points=8, cl=0.9)
@@ -95,7 +96,7 @@ def points_at(distance, error):
     n = len(distance)
     below = 0.9 + np.asarray(distance, dtype=float)
     zero = np.zeros(n)
-    return TestedValues(
+    return ScannedValues(
         np.arange(float(n)), zero, zero, zero, below, np.full(n, error), below < 0.9
     )
 
@@ -194,6 +195,7 @@ def test_coverage_command(cli):
     assert "90 % CL, delta-chi2: covers" in ran.out
 
 
+@pytest.mark.slow
 def test_coverage_of_the_construction_and_its_twin():
     """The verdict of every toy is the one of the construction at that value."""
     found = nuhf.coverage(

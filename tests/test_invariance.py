@@ -30,6 +30,7 @@ KINDS = {
     "measurement": (["apv-cs"], "sin2thetaW"),
     "combination": (["coherent-csi-2021", "coherent-lar-2020"], "r2nu_ee"),
 }
+LONG = ("combination", "spallation, moment")
 #: of an interval, relative to its width: 1e-6 of the likelihood, root finding to 1e-7
 EXACT = 2e-5
 
@@ -44,7 +45,7 @@ def posed(names, parameter, analysis="default", **options):
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(k, marks=[pytest.mark.slow] * (k == "combination")) for k in KINDS],
+    params=[pytest.param(k, marks=[pytest.mark.slow] * (k in LONG)) for k in KINDS],
 )
 def problem(request):
     return posed(*KINDS[request.param])

@@ -158,6 +158,7 @@ def test_the_compiled_engine_equals_pyhf_with_a_free_factor(free):
         assert compiled.twice_nll(point, problem.data) == pytest.approx(theirs, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_limits_of_the_engines_agree_with_a_free_factor(free):
     fix = ("qf_csi_syst0", "qf_csi_syst1", "eff_coherent_csi_2021", "ff_csi")
     (ours,) = nuhf.limit(free, "munu_mu", fixed_nuisances=fix)

@@ -159,6 +159,7 @@ def test_steps_are_told(steps):
     assert f"{X}: munu_e" in steps
 
 
+@pytest.mark.slow
 def test_several_experiments_are_compared_and_combined(toml_text, tmp_path, monkeypatch):
     other = tmp_path / "heavier.toml"
     changed = toml_text.replace(f'name = "{X}"', 'name = "heavier"')

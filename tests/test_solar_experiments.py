@@ -431,6 +431,7 @@ def test_free_electrons_are_the_limit_of_large_energies(changed):
     assert ratio[1] > 54 / 45
 
 
+@pytest.mark.slow
 def test_grids_twice_as_fine_change_no_limit(changed, monkeypatch):
     """The issue allows 0.3 %."""
     asked = [("munu_eff", ()), ("qnu_ee", ("charges",)), ("abs_r2nu_mutau", ("radii",))]

@@ -219,6 +219,7 @@ def test_the_deeper_of_two_fits_counts(charge, work, monkeypatch):
 # ------------------------------------------------------------------------------- questions
 
 
+@pytest.mark.slow
 def test_toys_agree_with_asymptotic_cls():
     """munu_mu: the limits agree within the toys' error, far from any second minimum."""
     (asymptotic,) = nuhf.limit(EXPERIMENT, "munu_mu", method="cls")

@@ -37,7 +37,7 @@ from nuhf.toys.sample import (
     probability_below,
 )
 
-__all__ = ["Construction", "TestedValues", "construct", "feldman_cousins"]
+__all__ = ["Construction", "ScannedValues", "construct", "feldman_cousins"]
 
 FloatArray = NDArray[np.float64]
 
@@ -55,7 +55,7 @@ _NOISE: Final = 2.0
 
 
 @dataclass(frozen=True)
-class TestedValues:
+class ScannedValues:
     """Tested values in the fit parameter, in increasing order, (n,) each.
 
     Attributes
@@ -93,7 +93,7 @@ class Construction:
         Accepted intervals.
     errors : tuple of (float, float)
         Statistical errors of their ends (0 at a physical boundary).
-    tested : TestedValues
+    tested : ScannedValues
         The critical values behind them.
     unconverged : int
         Toys without a converged fit, left out.
@@ -106,7 +106,7 @@ class Construction:
     found: ProfileIntervals
     pieces: tuple[tuple[float, float], ...]
     errors: tuple[tuple[float, float], ...]
-    tested: TestedValues
+    tested: ScannedValues
     unconverged: int
     toys: int
     merged: int
@@ -132,7 +132,7 @@ class _Tester:
         """Return t of the data at one value."""
         return float(self.data(np.array([[value]]))[1][0])
 
-    def test(self, values: FloatArray) -> tuple[TestedValues, int]:
+    def test(self, values: FloatArray) -> tuple[ScannedValues, int]:
         """Test values (n,), and count the toys lost."""
         parameters, t = self.data(values[:, np.newaxis])
         tasks: list[Task] = []
@@ -152,7 +152,7 @@ class _Tester:
             inside = t[i] <= critical[0] + TIE
             rows.append((*critical, *probability_below(toys, float(t[i])), inside))
         columns = [np.asarray(column) for column in zip(*rows, strict=True)]
-        return TestedValues(values, t, *columns), lost
+        return ScannedValues(values, t, *columns), lost
 
     def below(
         self, groups: Sequence[FloatArray], first: int
@@ -350,7 +350,7 @@ def _summed(problem: Problem, cl: float) -> tuple[Construction, str] | None:
     values = np.unique(np.concatenate([np.linspace(pieces[0][0], pieces[-1][1], 41), *pieces]))
     t, below, critical = made.statistic(values)[:, 0], made.below(values), made.critical(values, cl)
     zero = np.zeros_like(values)
-    tested = TestedValues(values, t, critical, zero, below, zero, t <= critical + TIE)
+    tested = ScannedValues(values, t, critical, zero, below, zero, t <= critical + TIE)
     return (
         Construction(
             found=intervals(profiler, span, cl),
@@ -401,7 +401,7 @@ def _shrink(
     return float(fine[max(inside[0] - 1, 0)]), float(fine[min(inside[-1] + 1, 100)])
 
 
-def _verdicts(tested: TestedValues, cl: float) -> tuple[NDArray[np.bool_], int]:
+def _verdicts(tested: ScannedValues, cl: float) -> tuple[NDArray[np.bool_], int]:
     """Accepted values (n,), and how many were turned round.
 
     A run of equal verdicts within the noise, between two of the other kind, is no piece of its
