@@ -764,6 +764,7 @@ def test_a_file_may_state_settings(tmp_path):
     assert other.upper_limit > 1.5 * given.upper_limit
 
 
+@pytest.mark.slow
 def test_workspaces_of_a_mediator_combine(tmp_path):
     files = []
     for name in (CSI, "coherent-lar-2020"):

@@ -77,6 +77,7 @@ def test_a_bound_at_zero():
     assert 0.7 * wilks.upper_limit < found.upper_limit < wilks.upper_limit
 
 
+@pytest.mark.slow
 def test_strength_agrees_with_wilks():
     """norm_cevns at 0.93 +- 0.15 is far from everything."""
     (wilks,) = nuhf.limit(NUCLEI, "norm_cevns")

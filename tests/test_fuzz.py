@@ -1,6 +1,6 @@
 """Whatever is fed to nuhf: one readable line, no traceback, no hang, nothing written elsewhere.
 
-`fuzzing` makes and judges the cases. The ordinary run takes 400; the nox session ``fuzz`` sets
+`fuzzing` makes and judges the cases. The ordinary run takes 240; the nox session ``fuzz`` sets
 ``NUHF_FUZZ=50000``, and ``NUHF_FUZZ_FIRST`` to go on elsewhere.
 """
 
@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from nuhf import resources, tables
 from nuhf.errors import InputError
 
-CASES = int(os.environ.get("NUHF_FUZZ", "400"))
+CASES = int(os.environ.get("NUHF_FUZZ", "240"))
 FIRST = int(os.environ.get("NUHF_FUZZ_FIRST", "0"))
 BLOCKS = 8
 

@@ -96,7 +96,9 @@ def test_killed_at_any_time_the_file_is_the_old_or_the_new_one(tmp_path, number)
     assert number != signal.SIGINT or seen["leftover"] <= max(KILLS // 50, 1)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM, signal.SIGKILL]
+)
 def test_a_command_killed_at_any_time_leaves_the_old_or_the_new_file(tmp_path, number):
     """A command of a second or so, killed from its first import to after its end."""
     command = (

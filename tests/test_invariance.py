@@ -30,7 +30,7 @@ KINDS = {
     "measurement": (["apv-cs"], "sin2thetaW"),
     "combination": (["coherent-csi-2021", "coherent-lar-2020"], "r2nu_ee"),
 }
-LONG = ("combination", "spallation, moment")
+LONG = ("combination", "spallation", "spallation, moment")
 #: of an interval, relative to its width: 1e-6 of the likelihood, root finding to 1e-7
 EXACT = 2e-5
 
