@@ -16,9 +16,9 @@ from nuhf.stats.result_base import (
     Provenance,
     Result,
     choices,
+    column_suffix,
     heading,
     title_of,
-    unit_suffix,
     unit_text,
 )
 from nuhf.stats.results import LimitResult
@@ -84,7 +84,7 @@ class ExclusionResult(Result):
 
     def columns(self) -> dict[str, Sequence[object]]:
         """Return one row per allowed piece."""
-        unit = unit_suffix(self.unit)
+        unit = column_suffix(self.unit)
         keys = (self.setting, "piece", f"lower{unit}", f"upper{unit}", f"best_fit{unit}")
         rows = [
             (float(at), number, low, high, float(best))

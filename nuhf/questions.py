@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from nuhf.errors import Caveat, FitError, InputError, OpenRegionError
 from nuhf.stats.cls import Asymptotic, expected_limits, upper_limit
 from nuhf.stats.cross_check import Agreement, second_optimizer
-from nuhf.stats.explore import deeper, explored, region, widened
+from nuhf.stats.explore import deeper_starts, explored, region, widened
 from nuhf.stats.goodness import degrees_of_freedom, goodness, poor_note, unconstrained
 from nuhf.stats.intervals import ProfileIntervals, threshold
 from nuhf.stats.problem import Problem
@@ -187,7 +187,9 @@ def _asymptotic(problem: Problem, high: float) -> tuple[Asymptotic, float]:
     null = points[int(np.argmin(heights))]
     asimov = problem.profiler(problem.engine.compiled.expected_full(null))
     # other data, other branches; their own parameters fit them best
-    asimov = replace(asimov, starts=np.vstack([asimov.starts, null, deeper(problem, asimov)]))
+    asimov = replace(
+        asimov, starts=np.vstack([asimov.starts, null, deeper_starts(problem, asimov)])
+    )
     best_asimov, lowest_asimov = asimov.best(seeds)
     minimum = float(best[profiler.index]), lowest
     minimum_asimov = float(best_asimov[profiler.index]), lowest_asimov

@@ -16,11 +16,11 @@ from nuhf.papers.figures_draw import draw_profiles, draw_regions
 from nuhf.papers.figures_schema import (
     FigureSpec,
     FunctionFigure,
+    Histograms,
     ProfileCurve,
     Profiles,
     RegionPanel,
     Regions,
-    SpectrumFigure,
     parse_figure,
 )
 from nuhf.papers.figures_spectra import draw_spectra
@@ -145,7 +145,7 @@ def _profiles_of(spec: Regions) -> Profiles:
 
 
 def _spectrum(
-    spec: SpectrumFigure, bench: arrays.Bench, where: str, heading: str
+    spec: Histograms, bench: arrays.Bench, where: str, heading: str
 ) -> tuple[Figure, str]:
     parts, notes = arrays.spectrum_parts(spec, bench, where)
     comments = [

@@ -17,13 +17,13 @@ from nuhf.experiments.region import Prepared
 from nuhf.papers.figures_draw import Level, Profile, RegionSet
 from nuhf.papers.figures_schema import (
     Choice,
+    Histograms,
     Line,
     ProfileCurve,
     ProfilePanel,
     Profiles,
     RegionCurve,
     Regions,
-    SpectrumFigure,
 )
 from nuhf.papers.figures_spectra import Spectra, SpectrumLine
 from nuhf.papers.published import PublishedRow
@@ -353,9 +353,7 @@ def region_panels(
     return panels, _notes(problems)
 
 
-def spectrum_parts(
-    figure: SpectrumFigure, bench: Bench, where: str
-) -> tuple[list[Spectra], list[str]]:
+def spectrum_parts(figure: Histograms, bench: Bench, where: str) -> tuple[list[Spectra], list[str]]:
     """Compute data, components and lines, one entry per axis that is drawn.
 
     Raises
@@ -398,7 +396,7 @@ def _axis_names(problems: Sequence[Problem]) -> set[str]:
 
 
 def _spectrum(
-    line: Line, figure: SpectrumFigure, name: str, bench: Bench, where: str
+    line: Line, figure: Histograms, name: str, bench: Bench, where: str
 ) -> tuple[list[RegionSpectrum], Problem]:
     with _told(where):
         choice = Choice(

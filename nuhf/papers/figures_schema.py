@@ -15,6 +15,7 @@ __all__ = [
     "Choice",
     "FigureSpec",
     "FunctionFigure",
+    "Histograms",
     "Line",
     "ProfileCurve",
     "ProfilePanel",
@@ -22,7 +23,6 @@ __all__ = [
     "RegionCurve",
     "RegionPanel",
     "Regions",
-    "SpectrumFigure",
     "parse_figure",
 ]
 
@@ -156,7 +156,7 @@ class Line(_Section):
     style: LineStyle = "solid"
 
 
-class SpectrumFigure(_Section):
+class Histograms(_Section):
     """Data of experiments with their components, and lines over them."""
 
     kind: Literal["spectrum"]
@@ -181,12 +181,12 @@ class FunctionFigure(_Section):
     function: str
 
 
-FigureSpec = Profiles | Regions | SpectrumFigure | FunctionFigure
+FigureSpec = Profiles | Regions | Histograms | FunctionFigure
 
 _KINDS: Final[Mapping[str, type[FigureSpec]]] = {
     "profiles": Profiles,
     "regions": Regions,
-    "spectrum": SpectrumFigure,
+    "spectrum": Histograms,
     "function": FunctionFigure,
 }
 

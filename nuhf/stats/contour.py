@@ -21,11 +21,11 @@ from nuhf.stats.result_base import (
     Provenance,
     Result,
     choices,
+    column_suffix,
     heading,
     label_of,
     lost_note,
     plain,
-    unit_suffix,
     unit_text,
 )
 from nuhf.tables import format_csv
@@ -113,7 +113,7 @@ class ContourResult(Result):
     def columns(self) -> dict[str, Sequence[object]]:
         """Return the points of the boundary lines: level, number of the line, x, y."""
         names = [
-            f"{name}{unit_suffix(unit)}"
+            f"{name}{column_suffix(unit)}"
             for name, unit in zip(self.parameters, self.units, strict=True)
         ]
         rows = [

@@ -21,7 +21,7 @@ from nuhf.stats.problem import Problem
 from nuhf.workspaces import encode
 from nuhf.workspaces.native import load_model
 
-__all__ = ["branches", "deeper", "explored", "nuisance_starts", "region", "widened"]
+__all__ = ["branches", "deeper_starts", "explored", "nuisance_starts", "region", "widened"]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -134,7 +134,9 @@ def branches(
     return points[chosen[:_MOST]]
 
 
-def deeper(problem: Problem, profiler: ModelProfiler, scan: FloatArray | None = None) -> FloatArray:
+def deeper_starts(
+    problem: Problem, profiler: ModelProfiler, scan: FloatArray | None = None
+) -> FloatArray:
     """Return the starts of `branches` in the range of a problem, found with compiled fits."""
     if problem.options.engine != "compiled":
         profiler = replace(profiler, engine=engine("compiled", problem.engine.model))
@@ -148,7 +150,7 @@ def explored(problem: Problem, scan: FloatArray | None = None) -> Problem:
     """
     if problem.seeds is not None:
         return problem
-    return replace(problem, seeds=deeper(problem, problem.profiler(), scan))
+    return replace(problem, seeds=deeper_starts(problem, problem.profiler(), scan))
 
 
 def region(

@@ -25,6 +25,7 @@ __all__ = [
     "Provenance",
     "Result",
     "choices",
+    "column_suffix",
     "heading",
     "label_of",
     "lost_note",
@@ -32,7 +33,6 @@ __all__ = [
     "plain",
     "provenance",
     "title_of",
-    "unit_suffix",
     "unit_text",
 ]
 
@@ -93,7 +93,7 @@ def unit_text(unit: str) -> str:
     return "" if unit == "1" else f" {unit}"
 
 
-def unit_suffix(unit: str) -> str:
+def column_suffix(unit: str) -> str:
     """Return a unit for the end of a column's name; "" for the unit 1."""
     return "" if unit == "1" else f"_{unit}"
 

@@ -16,10 +16,10 @@ from nuhf.stats.result_base import (
     Provenance,
     Result,
     choices,
+    column_suffix,
     heading,
     label_of,
     title_of,
-    unit_suffix,
     unit_text,
 )
 from nuhf.tables import format_csv
@@ -411,7 +411,7 @@ class ScanResult(Result):
     def columns(self) -> dict[str, Sequence[object]]:
         """Return the curve; the unit is in the name of the first column."""
         values, delta = self.values.tolist(), self.delta.tolist()
-        return {f"{self.parameter}{unit_suffix(self.unit)}": values, "delta_2nll": delta}
+        return {f"{self.parameter}{column_suffix(self.unit)}": values, "delta_2nll": delta}
 
     def commented_csv(self) -> str:
         """Return the curve as CSV with what it is, and the notes, in comments above."""
