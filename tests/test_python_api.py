@@ -276,6 +276,8 @@ def test_the_command_prints_the_same(cli, results):
         (lambda m: nuhf.fit(m, "munu_e"), r"fit\(\): too many positional arguments"),
         (lambda m: nuhf.scan(m, points=2.5), "points = 2.5: give a whole number"),
         (lambda m: nuhf.scan(m, points=1), "points = 1: between 2 and"),
+        (lambda m: nuhf.scan(m, points=10**400), "points = 1000.*: too large for a number"),
+        (lambda m: nuhf.scan(m, points=float("inf")), "points = inf: give a whole number"),
         (lambda m: m.expected({"nope": 1.0}), "no parameter 'nope' in this model"),
         (lambda m: m.twice_nll({"flux_sns": 99.0}), "flux_sns = 99: it is between"),
         (lambda m: m.workspace("xml"), "unknown encoding 'xml'"),

@@ -321,11 +321,10 @@ def _one_sided(
         np.abs(down) > _VISIBLE * np.abs(nominal)
     )
     bins = np.flatnonzero((np.sign(up) == np.sign(down)) & visible)
-    sums = np.array([up.sum(), down.sum()])
-    if np.prod(np.sign(sums)) > 0 and np.abs(sums).min() > 0.1 * _VISIBLE * abs(
-        float(nominal.sum())
-    ):
-        percent = 100 * sums / float(nominal.sum())
+    sums, total = np.array([up.sum(), down.sum()]), float(nominal.sum())
+    least = 0.1 * _VISIBLE * abs(total)
+    if total and np.prod(np.sign(sums)) > 0 and np.abs(sums).min() > least:
+        percent = 100 * sums / total
         message = (
             "up and down change the total in the same direction, "
             f"{percent[0]:+.2g} % and {percent[1]:+.2g} %"
