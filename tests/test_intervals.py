@@ -188,6 +188,25 @@ def test_infinite_on_one_side():
     assert found.lost == (ScanRange(-20.0, 20.0).grid() < -0.5).sum()
 
 
+def test_an_end_that_no_second_look_finds_has_a_place():
+    """Fits that converged in the scan and not again: "near nan", and a warning from scipy."""
+    curve = Curve(parabola(0.0))
+
+    class Fickle:
+        looks = 0
+
+        def at(self, values):
+            self.looks += 1
+            good = (self.looks == 1) | (np.abs(values) < 1.0)
+            return np.where(good, curve.at(values), np.inf)
+
+        def minima(self, starts):
+            return curve.minima(starts)
+
+    with pytest.raises(FitError, match=r"an end of the region is near -1\.7.*no fit converges"):
+        intervals(Fickle(), ScanRange(-5.0, 5.0), 0.9)
+
+
 # A gap between two pieces is seen if the grid has a point in it; the barrier must stand out.
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(
