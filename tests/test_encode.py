@@ -14,7 +14,7 @@ from nuhf.errors import InputError, ModelError
 from nuhf.experiments.catalogue import list_experiments, load
 from nuhf.experiments.prepare import prepare
 from nuhf.histfactory import assemble
-from nuhf.likelihood.engines import ModelProfiler, engine
+from nuhf.likelihood.engines import ModelProfiler, Reference, engine
 from nuhf.rates.signal import flavour_polynomial
 from nuhf.stats.problem import Options, pose
 from nuhf.workspaces import encode
@@ -435,7 +435,7 @@ def test_powers_above_two_have_no_stock_form(prepared):
 
 def profiler_of(spec):
     model, data = load_model(spec)
-    chosen = engine("compiled", model)
+    chosen = engine("compiled", Reference.of(model))
     name = spec["measurements"][0]["config"]["poi"]
     return ModelProfiler(
         chosen, data, chosen.compiled.index(name), np.atleast_2d(chosen.compiled.inits),

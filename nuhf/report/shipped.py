@@ -13,7 +13,7 @@ from nuhf.couplings import parameters
 from nuhf.experiments import catalogue
 from nuhf.experiments.prepare import prepare
 from nuhf.experiments.region import Prepared
-from nuhf.likelihood.engines import ModelProfiler, engine
+from nuhf.likelihood.engines import ModelProfiler, Reference, engine
 from nuhf.rates.signal import asked_for
 from nuhf.rates.templates import DIGITS, TemplateSet, to_json
 from nuhf.report import shell
@@ -58,7 +58,7 @@ def stock_check(problem: Problem, points: int = 241) -> StockCheck:
     """Compare the profiles of both encodings over the whole range of the parameter."""
     spec = encode.stock(problem.description)
     model, data = load_model(spec)
-    chosen = engine("compiled", model)
+    chosen = engine("compiled", Reference.of(model))
     entry = spec["measurements"][0]["config"]["parameters"][0]
     index = chosen.compiled.index(entry["name"])
     profiler = ModelProfiler(

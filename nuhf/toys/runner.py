@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import pyhf
 
 from nuhf.errors import InputError
-from nuhf.likelihood.evaluate import CompiledModel, compile_model
+from nuhf.likelihood.engines import Reference
+from nuhf.likelihood.evaluate import CompiledModel, compile_layout
 from nuhf.likelihood.fit import BatchFit, best_of, refit_with_pyhf
 from nuhf.toys.sample import (
     TIE,
@@ -26,7 +26,6 @@ from nuhf.toys.sample import (
     plain,
     sample,
 )
-from nuhf.workspaces.native import load_model
 
 __all__ = ["Runner", "runner", "running"]
 
@@ -44,8 +43,8 @@ class Runner:
 
     Attributes
     ----------
-    model : pyhf.pdf.Model
-        The reference, for fits that do not converge.
+    reference : Reference
+        The model; that of pyhf is for fits that do not converge.
     compiled : CompiledModel
         The same, compiled.
     free : ndarray of bool, shape (P,)
@@ -56,7 +55,7 @@ class Runner:
         Further starts of free fits.
     """
 
-    model: pyhf.pdf.Model
+    reference: Reference
     compiled: CompiledModel
     free: BoolArray
     indices: list[int]
@@ -145,7 +144,7 @@ class Runner:
         for i in np.flatnonzero(~converged):
             start = starts[found.start[i]]
             point = start if start.ndim == 1 else start[i]
-            again = refit_with_pyhf(self.model, data[i], point, ~free)
+            again = refit_with_pyhf(self.reference.model, data[i], point, ~free)
             converged[i] = again.converged[0]
             if converged[i] and not heights[i] <= again.twice_nll[0]:
                 parameters[i], heights[i] = again.parameters[0], again.twice_nll[0]
@@ -260,15 +259,18 @@ class Runner:
 
 def runner(setup: Mapping[str, Any]) -> Runner:
     """Build a `Runner` from the plain data of a `ToySetup`."""
+    from nuhf.workspaces.native import load_model  # here: limits without toys do without pyhf
+
     model, _ = load_model(dict(setup["spec"]))
-    return running(model, compile_model(model), setup)
+    reference = Reference.of(model)
+    return running(reference, compile_layout(reference.layout), setup)
 
 
-def running(model: pyhf.pdf.Model, compiled: CompiledModel, setup: Mapping[str, Any]) -> Runner:
+def running(reference: Reference, compiled: CompiledModel, setup: Mapping[str, Any]) -> Runner:
     """Make a `Runner` of a model that is there already, the one of ``setup["spec"]``."""
     couplings = [int(i) for i in setup["couplings"]]
     return Runner(
-        model=model,
+        reference=reference,
         compiled=compiled,
         free=np.asarray(setup["free"], dtype=bool),
         indices=[int(i) for i in setup["indices"]],

@@ -4,8 +4,6 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-import pyhf
-
 from nuhf.errors import ModelError
 
 __all__ = ["MAX_BINS", "places", "refuse_content", "refuse_shape", "refuse_version"]
@@ -24,6 +22,8 @@ def places(spec: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def refuse_version(content: Mapping[str, Any]) -> None:
     """Refuse a version without a schema: pyhf makes a path of it (`ModelError`)."""
+    import pyhf  # here: the checks of content do without
+
     version = content.get("version")
     looks_like_one = isinstance(version, str) and re.fullmatch(r"\d+\.\d+\.\d+", version)
     if not (looks_like_one and (pyhf.schema.path / str(version)).is_dir()):
