@@ -39,6 +39,8 @@ def fresh(tmp_path_factory):
 
 def same(ours, theirs, where):
     """Numbers to 1e-9 of themselves, all else exactly, key order included."""
+    if isinstance(theirs, list) and ours == theirs:  # mostly so, and looked at quickly
+        return
     if isinstance(theirs, dict):
         assert list(ours) == list(theirs), where
         for key in theirs:
