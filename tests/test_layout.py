@@ -52,3 +52,10 @@ def test_names_that_mean_two_things_are_refused():
     modifiers[-1]["type"] = "lumi"
     with pytest.raises(ModelError, match="has type 'lumi'; the native encoding knows"):
         native_layout(spec)
+
+
+def test_a_parameter_of_interest_that_nothing_depends_on_is_refused():
+    spec = nuhf.model("dresden-2", "munu_e").workspace("native")
+    spec["measurements"][0]["config"]["poi"] = "qnu_ee"
+    with pytest.raises(ModelError, match="nothing depends on the parameter of interest 'qnu_ee'"):
+        native_layout(spec)

@@ -195,7 +195,8 @@ def native_layout(spec: Json) -> Layout:
     Raises
     ------
     ModelError
-        If it has a modifier that nuhf does not encode.
+        If it has a modifier that nuhf does not encode, one name has two meanings, or nothing
+        depends on the parameter of interest.
     """
     config = spec["measurements"][0]["config"]
     settings = {entry["name"]: entry for entry in config["parameters"]}
@@ -210,13 +211,15 @@ def native_layout(spec: Json) -> Layout:
     for name in sorted(pulled & factors):
         raise ModelError(f"parameter '{name}' is a nuisance with a constraint and a free factor")
     order = dict.fromkeys(name for kind in _NATIVE for name in found[kind])
+    if config["poi"] not in order:
+        raise ModelError(f"nothing depends on the parameter of interest '{config['poi']}'")
     sets = tuple(_native_set(name, name in pulled, settings.get(name, {})) for name in order)
     return Layout(
         content=spec["channels"],
         bins=dict(sorted((c["name"], len(c["samples"][0]["data"])) for c in spec["channels"])),
         sets=sets,
         auxdata_order=tuple(one.name for one in sets if one.constraint != "none"),
-        poi=config["poi"] or None,
+        poi=config["poi"],
     )
 
 
