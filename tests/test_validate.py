@@ -279,6 +279,14 @@ def test_suspicious_uncertainties(modifiers, check, words):
     assert validate(simple(modifiers)).ok
 
 
+def test_an_uncertainty_of_nothing_is_given_in_events():
+    spec = simple([HISTOSYS("a", [0.5, 1.0], [0.5, 0.5])], background=(0.0, 0.0))
+    (message,) = (
+        m for (check, _), m in found(spec, "warning").items() if check == "same-direction"
+    )
+    assert "+1.5 events of 0 and +1 events of 0" in message
+
+
 @pytest.mark.parametrize(
     "modifiers",
     [

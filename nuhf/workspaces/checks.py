@@ -325,10 +325,11 @@ def _one_sided(
     if np.prod(np.sign(sums)) > 0 and np.abs(sums).min() > 0.1 * _VISIBLE * abs(
         float(nominal.sum())
     ):
-        percent = 100 * sums / float(nominal.sum())
+        total = float(nominal.sum())
+        change, unit = (100 * sums / total, "%") if total else (sums, "events of 0")
         message = (
             "up and down change the total in the same direction, "
-            f"{percent[0]:+.2g} % and {percent[1]:+.2g} %"
+            f"{change[0]:+.2g} {unit} and {change[1]:+.2g} {unit}"
         )
         yield Finding("warning", "same-direction", where, message)
     elif bins.size:
