@@ -275,6 +275,8 @@ def test_the_command_prints_the_same(cli, results):
         (lambda m: nuhf.fit(m, fixed={"munu_e": 0.0}), r"fit\(\) has no keyword 'fixed'"),
         (lambda m: nuhf.fit(m, "munu_e"), r"fit\(\): too many positional arguments"),
         (lambda m: nuhf.scan(m, points=2.5), "points = 2.5: give a whole number"),
+        (lambda m: nuhf.scan(m, points=float("inf")), "points = inf: give a whole number"),
+        (lambda m: nuhf.scan(m, points=10**400), "0 ...: too large"),
         (lambda m: nuhf.scan(m, points=1), "points = 1: between 2 and"),
         (lambda m: m.expected({"nope": 1.0}), "no parameter 'nope' in this model"),
         (lambda m: m.twice_nll({"flux_sns": 99.0}), "flux_sns = 99: it is between"),

@@ -105,12 +105,15 @@ def number(given: float, what: str) -> float:
     """Return a number as a float (`InputError` for anything else)."""
     if isinstance(given, bool) or not isinstance(given, Real):
         raise InputError(f"{what} = {_short(given)}: give a number")
-    return float(given)
+    try:
+        return float(given)
+    except OverflowError:
+        raise InputError(f"{what} = {_short(given)}: too large") from None
 
 
 def whole(given: int, what: str) -> int:
     """Return a whole number (`InputError` for anything else)."""
-    if isinstance(given, bool) or not isinstance(given, Real) or float(given) != int(given):
+    if not number(given, what).is_integer():
         raise InputError(f"{what} = {_short(given)}: give a whole number")
     return int(given)
 
