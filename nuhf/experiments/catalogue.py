@@ -126,11 +126,15 @@ class Loaded:
         notes = (self.experiment.sources[s.source].note for s in self._scattering())
         yield from dict.fromkeys(note for note in notes if note)
 
+    @property
+    def asimov(self) -> bool:
+        """Whether the file has the expectation of a region of the analysis in place of data."""
+        regions = self.experiment.regions
+        return any(isinstance(regions[n].data, Asimov) for n in self.analysis.regions or regions)
+
     def _expected(self) -> Iterator[str]:
         """Say that the file holds no measurement."""
-        regions = self.experiment.regions
-        chosen = self.analysis.regions or tuple(regions)
-        if any(isinstance(regions[name].data, Asimov) for name in chosen):
+        if self.asimov:
             given = [f"{name} = {value:g}" for name, value in self.analysis.reference.items()]
             truth = f"with {', '.join(given)}" if given else "at the SM"
             yield Caveat(f"Asimov data: the file has the expectation {truth}, no measurement")
