@@ -196,14 +196,19 @@ class Problem:
             if joins and oscillated:
                 real = _REAL if entry.interferes else _MODULUS
                 found.append(f"{name}: {real if coherent else _INCOHERENT}")
-            if entry.group.name == "radii" and entry.interferes:
-                schemes = {one.loaded.experiment.physics.couplings for one in self.experiments}
-                found += [_radius_note(entry, scheme) for scheme in sorted(schemes)]
+            found += self.radius_notes(entry)
         used = {**self.options.settings}
         for one in self.experiments:
             used |= one.loaded.settings
         found += [Caveat(f"{name} = {value:g}") for name, value in used.items()]
         return tuple(dict.fromkeys([*found, *self.asked_notes("at the SM")]))
+
+    def radius_notes(self, entry: Parameter) -> list[str]:
+        """Say of a charge radius whether it is the total one; nothing of other parameters."""
+        if entry.group.name != "radii" or not entry.interferes:
+            return []
+        schemes = {one.loaded.experiment.physics.couplings for one in self.experiments}
+        return [_radius_note(entry, scheme) for scheme in sorted(schemes)]
 
     def asked_notes(self, nominal: str) -> tuple[str, ...]:
         """Caveats of the options; ``nominal`` says where Asimov data are without values."""
