@@ -146,7 +146,8 @@ def json_kind(content: Any) -> Kind:
     about = content.get("metadata")
     if "distributions" in content or (isinstance(about, Mapping) and "hs3_version" in about):
         return Kind.HS3
-    return Kind.RESULT if "provenance" in content or "results" in content else Kind.JSON
+    ours = "format" in content and ("provenance" in content or "results" in content)
+    return Kind.RESULT if ours else Kind.JSON
 
 
 def _toml(text: str) -> Kind | None:

@@ -21,7 +21,7 @@ def _shape(name, lo, hi):
     return _factor("histosys", name, {"lo_data": lo, "hi_data": hi})
 
 
-def _workspace(channels, parameters=(), poi="mu"):
+def workspace(channels, parameters=(), poi="mu"):
     """Make a workspace of ``{channel: (observed, {sample: (counts, *modifiers)})}``."""
     return {
         "channels": [
@@ -51,14 +51,14 @@ LUMI = _factor("lumi", "lumi")
 #: workspace, and the published observed CLs at mu = 1 (q)
 MODELS = {
     "1bin_shapesys": (
-        _workspace({"singlechannel": ([55.0], {
+        workspace({"singlechannel": ([55.0], {
             "signal": ([10.0], MU),
             "background": ([50.0], _factor("shapesys", "uncorr_bkguncrt", [7.0])),
         })}),
         0.4541865416107029,
     ),
     "1bin_lumi": (
-        _workspace({"channel1": ([120.0], {
+        workspace({"channel1": ([120.0], {
             "signal": ([20.0], MU),
             "background1": ([100.0], LUMI),
             "background2": ([0.0], LUMI),
@@ -66,21 +66,21 @@ MODELS = {
         None,  # its data are those of another model there
     ),
     "1bin_normsys": (
-        _workspace({"singlechannel": ([120.0, 180.0], {
+        workspace({"singlechannel": ([120.0, 180.0], {
             "signal": ([30.0, 95.0], MU),
             "background": ([100.0, 150.0], _norm("bkg_norm", 0.90, 1.10)),
         })}),
         0.0006735317023683173,
     ),
     "2bin_histosys": (
-        _workspace({"singlechannel": ([120.0, 180.0], {
+        workspace({"singlechannel": ([120.0, 180.0], {
             "signal": ([30.0, 95.0], MU),
             "background": ([100.0, 150.0], _shape("bkg_norm", [98.0, 100.0], [102.0, 190.0])),
         })}),
         0.1001463460725534,
     ),
     "2bin_2channel": (
-        _workspace({
+        workspace({
             "signal": ([110.0, 155.0], {
                 "signal": ([10.0, 35.0], MU),
                 "background": ([100.0, 150.0],
@@ -94,7 +94,7 @@ MODELS = {
         0.056332621064982304,
     ),
     "2bin_2channel_couplednorm": (
-        _workspace({
+        workspace({
             "signal": ([105.0, 220.0], {
                 "signal": ([10.0, 35.0], MU),
                 "bkg1": ([100.0, 100.0], _norm("coupled_normsys", 0.9, 1.1)),
@@ -107,7 +107,7 @@ MODELS = {
         0.5906228034705155,
     ),
     "2bin_2channel_coupledhisto": (
-        _workspace({
+        workspace({
             "signal": ([170.0, 220.0], {
                 "signal": ([30.0, 35.0], MU),
                 "bkg1": ([100.0, 100.0], _shape("coupled_histosys", [90.0, 90.0], [110.0, 110.0])),
@@ -121,7 +121,7 @@ MODELS = {
         0.07967400132261188,
     ),
     "2bin_2channel_coupledshapefactor": (
-        _workspace({
+        workspace({
             "signal": ([220.0, 230.0], {
                 "signal": ([20.0, 20.0], MU),
                 "bkg1": ([100.0, 70.0], _factor("shapefactor", "coupled_shapefactor")),
@@ -133,7 +133,7 @@ MODELS = {
         0.5421679124909312,
     ),
     "GaussExample": (
-        _workspace(
+        workspace(
             {"channel1": ([122.0, 112.0], {
                 "signal": ([20.0, 10.0], _norm("syst1", 0.95, 1.05),
                            _factor("normfactor", "SigXsecOverSM")),

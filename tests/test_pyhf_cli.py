@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pyhf
 import pytest
 from pyhf.modifiers import histfactory_set
@@ -254,3 +255,32 @@ def test_causes_are_named_where_they_are_known(cli, files):
     ran = cli("pyhf", "fit", "list.json")
     assert ran.code == 1
     assert "list.json: JSON, but no pyhf file, not a pyhf workspace" in ran.err
+
+
+@pytest.mark.filterwarnings("default")
+def test_what_xml_keeps_of_a_coupling(cli, work):
+    """An interfering one comes back with -5 to 5 for its domain, as README says; a grid whole."""
+    stock = json.loads((WORKSPACES.parent / "conus-plus" / "qnu_ee.stock.json").read_text())
+    grid = WORKSPACES / "qnu_mumu.patches"
+    points = pyhf.PatchSet(json.loads((grid / "patchset.json").read_text()))
+    whole = points.apply(json.loads((grid / "BkgOnly.json").read_text()), points.patches[-1].name)
+    models = {}
+    for name, spec in (("stock", stock), ("grid", whole)):
+        (work / f"{name}.json").write_text(json.dumps(spec))
+        (work / name).mkdir()
+        ran = cli("pyhf", "json2xml", f"{name}.json", "--output-dir", name)
+        assert ran.code == 0, ran.err
+        ran = cli("pyhf", "xml2json", f"{name}/FitConfig.xml", "--basedir", ".", "--hide-progress",
+                  "--output-file", f"{name}.back.json")  # fmt: skip
+        assert ran.code == 0, ran.err
+        back = json.loads((work / f"{name}.back.json").read_text())
+        models[name] = [pyhf.Workspace(content).model() for content in (spec, back)]
+    bounds = {
+        name: [m.config.suggested_bounds()[m.config.poi_index] for m in pair]
+        for name, pair in models.items()
+    }
+    assert bounds["stock"][0] != (-5.0, 5.0)
+    assert bounds["stock"][1] == (-5.0, 5.0)
+    assert bounds["grid"][0] == bounds["grid"][1]
+    rows = [m.expected_actualdata(m.config.suggested_init()) for m in models["grid"]]
+    np.testing.assert_allclose(rows[1], rows[0], rtol=1e-6)

@@ -49,6 +49,14 @@ def test_linear_nuisances_cost_nothing():
     assert len(nuisance_starts(compiled, compiled.inits, free)) == 0
 
 
+def test_where_no_fit_converges_the_region_is_open():
+    """Model 186: two bins, 0 and 3 counts; 2NLL never rises by more than 2.36 on either side."""
+    result = study(186, True)
+    assert result.why
+    assert result.open
+    assert "nan" not in result.why
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("bent", "number"), [(False, 540), (True, 200)])
 def test_the_study(bent, number):
@@ -57,6 +65,6 @@ def test_the_study(bent, number):
     wrong = [told(n, r) for n, r in made.items() if r.off > 0.1 or not r.inside]
     without = [told(n, r) for n, r in made.items() if r.why]
     assert not wrong, "\n".join(wrong)
-    # that a region reaches the end of the range is held against brute force, too
-    failed = [text for text in without if "it reaches" not in text]
+    print(f"{len(without)} of {number} without an interval", *without, sep="\n")
+    failed = [told(n, r) for n, r in made.items() if r.why and not r.open]
     assert len(failed) <= number // 100, "\n".join(failed)

@@ -11,6 +11,8 @@ from nuhf import questions
 from nuhf.errors import InputError, OpenRegionError
 from nuhf.stats import explore
 
+LIGHT = "conus-plus"
+
 
 @pytest.mark.parametrize(
     ("options", "words"),
@@ -37,12 +39,23 @@ def test_one_name_is_a_list_of_one():
     assert one.options.fixed_nuisances == ("flux_sns",)
 
 
-def test_a_csv_file_has_csv(cli, work):
-    assert cli("rate", EXPERIMENT, "-o", "rate.csv").code == 0
-    text = (work / "rate.csv").read_text()
-    rows = [row for row in csv.reader(io.StringIO(text)) if not row[0].startswith("#")]
-    assert len({len(row) for row in rows}) == 1
-    assert len(rows) > 50
+@pytest.mark.parametrize(
+    ("command", "name", "rows"),
+    [
+        (("rate", EXPERIMENT, "-o", "rate.csv"), "rate.csv", 50),
+        (("scan", LIGHT, "-p", "munu_e", "--points", "9", "-o", "scan.csv"), "scan.csv", 10),
+        (("limit", LIGHT, "-p", "munu_e", "-o", "limits"), "limits/limits.csv", 2),
+        (("fit", LIGHT, "-o", "fit"), "fit/fit.csv", 2),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else None,
+)
+def test_a_csv_file_has_csv(cli, work, command, name, rows):
+    """A header, then rows as long as it: what ``pandas.read_csv`` takes without arguments."""
+    assert cli(*command).code == 0
+    header, *table = csv.reader(io.StringIO((work / name).read_text()))
+    assert not header[0].startswith("#")
+    assert {len(row) for row in table} == {len(header)}
+    assert len(table) + 1 >= rows
 
 
 @pytest.mark.parametrize("method", ["delta-chi2", "cls"])

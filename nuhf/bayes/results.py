@@ -191,15 +191,11 @@ class Posterior(Result):
             columns["profile_likelihood"] += m.profile.tolist()
         return dict(columns)
 
-    def commented_csv(self) -> str:
-        """Return the curves as CSV with the table and the notes in comments above."""
-        return format_csv(self.columns(), [*self.lines(), *(f"note: {n}" for n in self.notes)])
-
     def draws_to_csv(self) -> str:
-        """Return all draws as CSV: weight, couplings in base units, nuisances."""
+        """Return all draws as CSV: weights that add up to 1, couplings in base units, nuisances."""
         columns = {"weight": self.weights.tolist()}
         columns |= {name: self.draws[:, i].tolist() for i, name in enumerate(self.names)}
-        return format_csv(columns, [self.title, "weights add up to 1"])
+        return format_csv(columns)
 
     def resample(self, number: int | None = None, seed: int = 1) -> FloatArray:
         """Return draws of equal weight (number, N), by systematic resampling, shuffled.

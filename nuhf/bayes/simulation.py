@@ -131,7 +131,7 @@ class Simulation:
             for b, row in enumerate(self.region(name).T):
                 columns[f"{name}_{b}"] = row.tolist()
         columns |= {f"auxiliary_{i}": row.tolist() for i, row in enumerate(self.auxiliary.T)}
-        return format_csv(columns, [self.title, *(f"note: {note}" for note in self.notes)])
+        return format_csv(columns)
 
     def save(self, path: str | Path) -> None:
         """Write ``.npz`` (arrays by the names of the attributes) or ``.csv``, atomically.

@@ -13,7 +13,7 @@ from nuhf.plots import results
 from nuhf.plots import spectrum as drawing
 from nuhf.questions import scan as scan_problem
 from nuhf.stats.problem import Problem, pose
-from nuhf.stats.result_base import choices, heading, title_of
+from nuhf.stats.result_base import title_of
 from nuhf.stats.results import FitResult, Limits
 from nuhf.stats.spectra import after_fit, before_fit
 from nuhf.tables import format_csv, tables_together
@@ -58,9 +58,7 @@ def write_limits(folder: Path, problems: Sequence[Problem], found: Limits) -> No
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file; -o of this command names a folder")
     resources.write_json(folder / "limits.json", found.to_dict())
-    head = f"limits: {heading(found)}{choices(found)}"
-    comments = [head, *(f"note: {note}" for note in found.notes)]
-    resources.write_text(folder / "limits.csv", format_csv(found.columns(), comments))
+    resources.write_text(folder / "limits.csv", found.to_csv())
     resources.write_text(folder / "limits.tex", found.to_latex())
     curves = []
     for problem, result in zip(problems, found, strict=True):
@@ -84,11 +82,7 @@ def write_limits(folder: Path, problems: Sequence[Problem], found: Limits) -> No
 def write_fit(folder: Path, problem: Problem, found: FitResult) -> None:
     """Write a fit as JSON and CSV, with the fitted spectrum."""
     resources.write_json(folder / "fit.json", found.to_dict())
-    comments = [
-        f"fit of {found.parameter}: {heading(found)}",
-        *(f"note: {note}" for note in found.notes),
-    ]
-    resources.write_text(folder / "fit.csv", format_csv(found.columns(), comments))
+    resources.write_text(folder / "fit.csv", found.to_csv())
     _write_spectrum(folder / "spectrum.png", problem)
     for name in ("fit.json", "fit.csv", "spectrum.png"):
         options.say(folder / name)
@@ -108,9 +102,8 @@ def spectrum(problem: Problem, fitted: bool = True) -> "tuple[Figure, str]":
     free = "SM strength" if strength else parameter.name
     what = f"data and best fit, {free} free" if fitted else "data and expectation before the fit"
     figure = drawing.spectra(regions, f"{regions[0].experiment}: {what}")
-    notes = (f"note: {note}" for note in problem.notes)
     columns = tables_together([(region.region, region.columns()) for region in regions])
-    return figure, format_csv(columns, [f"{problem.names[0]}: {what}", *notes])
+    return figure, format_csv(columns)
 
 
 def _write_spectrum(path: Path, problem: Problem, strength: bool = False) -> None:

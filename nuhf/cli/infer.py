@@ -158,7 +158,7 @@ def scan(
         (model,) = options.models(experiments, [parameter], **chosen)
         found = nuhf.scan(model, points=121 if points is None else points, cl=cl)
     if output is not None:
-        artefacts.write_figures(output, found.commented_csv(), lambda: {"": found.plot(cl=cl)})
+        artefacts.write_figures(output, found.to_csv(), lambda: {"": found.plot(cl=cl)})
     options.show(found, output, as_json)
 
 
@@ -185,7 +185,7 @@ def _exclusion(
     (model,) = options.models(experiments, [parameter], **chosen)
     found = nuhf.exclusion(model, over, values, cl=cl)
     if output is not None:
-        artefacts.write_figures(output, found.commented_csv(), lambda: {"": found.plot()})
+        artefacts.write_figures(output, found.to_csv(), lambda: {"": found.plot()})
     options.show(found, output, as_json)
 
 
@@ -241,7 +241,7 @@ def contour(
             window=(window[:2], window[2:]) if window else None, **toys,
         )  # fmt: skip
     if output is not None:
-        artefacts.write_figures(output, found.commented_csv(), lambda: {"": found.plot()})
+        artefacts.write_figures(output, found.to_csv(), lambda: {"": found.plot()})
     options.show(found, output, as_json)
 
 

@@ -69,7 +69,7 @@ def posterior(
     if output is not None:
         from nuhf.cli import artefacts
 
-        artefacts.write_figures(output, found.commented_csv(), lambda: _figures(found))
+        artefacts.write_figures(output, found.to_csv(), lambda: _figures(found))
     if save_draws is not None:
         options.write(save_draws, found.draws_to_csv())
     options.show(found, output, as_json)

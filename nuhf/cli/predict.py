@@ -55,7 +55,7 @@ def rate(
     if as_json:
         options.write(output, resources.dump_json(found.to_dict()))
     else:
-        options.write(output, found.commented_csv() if bins else f"{found.table()}\n")
+        options.write(output, found.to_csv() if bins else f"{found.table()}\n")
 
 
 @options.command()

@@ -47,7 +47,7 @@ def ranking(
     if output is not None:
         artefacts.write_figures(
             output,
-            found.commented_csv(),
+            found.to_csv(),
             lambda: {
                 "": found.plot(),
                 "_pulls": found.plot_pulls(),

@@ -306,7 +306,7 @@ def _check_ends(
     stated = section.recoil_min_kev is not None and low > max(t.lowest for t in rate[0])
     kept = sum(float(m["1"].sum()) for m in made.nominal.values())
 
-    def lost(edge: float, span: tuple[float, float], known: bool) -> float:
+    def lost(edge: float, span: tuple[float, float], known: build.Response | None) -> float:
         at_edge = matrix(np.array([edge]))
         if float(at_edge.sum()) <= _COUNTED:
             return 0.0
@@ -315,19 +315,23 @@ def _check_ends(
             return np.repeat(at_edge, recoil.size, axis=1)
 
         grid = build.recoil_grid(*rate, *span)
-        templates = build.rates_of(*rate, grid).fold((matrix if known else beyond)(grid.nodes))
+        templates = build.rates_of(*rate, grid).fold((known or beyond)(grid.nodes))
         cut = sum(float(m["1"].sum()) for m in templates.values())
         return cut / (cut + kept) if cut > 0 else 0.0
 
     where = f"responses.{scene.signal.response}"
     if high < _highest(*rate) and section.recoil_max_kev is not None:
-        share = lost(high, (high, np.inf), last >= _highest(*rate))
+        share = lost(high, (high, np.inf), matrix if last >= _highest(*rate) else None)
         _refuse(where, "recoil_max_kev", high, share, last >= _highest(*rate))
-    if stated or table_begins:
+    if stated or table_begins or response.start > 0:
         known = first < low * _FURTHER
         begin = max(low * _FURTHER, *(target.lowest for target in rate[0]))
-        share = lost(low, (begin, low), known)
+        # the ionisation of one pair taken for the threshold of the analysis cuts, too
+        whole = scene.accepted(scene.built()) if response.start > 0 else matrix
+        share = lost(low, (begin, low), whole if known else None)
         name = "recoil_min_kev" if not table_begins else "the start of its quenching"
+        if response.start > (section.recoil_min_kev or 0.0) * KEV:
+            name = "the recoil of ionisation_min_kev_ee"
         _refuse(where, name, low, share, known)
 
 

@@ -27,7 +27,6 @@ from nuhf.stats.result_base import (
     plain,
     unit_text,
 )
-from nuhf.tables import format_csv
 from nuhf.units import percent
 
 if TYPE_CHECKING:
@@ -123,16 +122,6 @@ class ContourResult(Result):
         ]
         keys = ("cl", "line", *names)
         return {key: [row[i] for row in rows] for i, key in enumerate(keys)}
-
-    def commented_csv(self) -> str:
-        """Return the lines as CSV with what they are, and the notes, in comments above."""
-        best = zip(self.best_fit, self.units, strict=True)
-        comments = [
-            f"regions: {heading(self)}, 2 degrees of freedom",
-            "best fit " + ", ".join(f"{value:.6g} {unit}" for value, unit in best),
-            *(f"note: {note}" for note in self.notes),
-        ]
-        return format_csv(self.columns(), comments)
 
     def plot(self, ax: "Axes | None" = None, *, label: str | None = None) -> "Figure":
         """Draw the regions and the best fit; several results overlay on given axes.

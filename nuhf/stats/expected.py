@@ -18,7 +18,7 @@ from nuhf.rates.templates import Axis, bin_columns
 from nuhf.resources import JSON_FORMAT
 from nuhf.stats.histogram import Histogram, HistogramAxis
 from nuhf.stats.result_base import JsonValue, Result
-from nuhf.tables import format_csv, tables_together
+from nuhf.tables import tables_together
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -180,13 +180,6 @@ class Rates(Result, Mapping[str, Rows]):
             numbers = {key: row.tolist() for key, row in rows.items()}
             parts.append((name, bin_columns(region.axes) | numbers))
         return dict(tables_together(parts))
-
-    def commented_csv(self) -> str:
-        """Return the bins as CSV with what they are in comments above."""
-        given = ", ".join(f"{name}={value:g}" for name, value in self.couplings.items())
-        comments = ["expected events per bin", f"values: {given or 'SM'}"]
-        comments += ["sm_: the same at the SM"] if self.standard else []
-        return format_csv(self.columns(), comments)
 
     def to_dict(self) -> dict[str, JsonValue]:
         """Return plain data: what the command prints as JSON."""

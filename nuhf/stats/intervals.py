@@ -23,6 +23,8 @@ FloatArray = NDArray[np.float64]
 _ZOOMS: Final = 3
 _POINTS: Final = 121
 _TOLERANCE: Final = 1e-6
+_NO_FIT: Final = 1e10
+"""What 2NLL is taken for where no fit converges: root finding goes on from there, not from inf."""
 _STEP: Final = 0.05
 """Distance in 2NLL from the threshold at an end beyond which it is no crossing but a step."""
 
@@ -169,7 +171,7 @@ def intervals(
         heights = np.concatenate([heights, profiler.at(peaks)])
     heights = heights - best.twice_nll - rise
     order = np.argsort(points, kind="stable")
-    points, heights = points[order], np.where(np.isfinite(heights), heights, 1e10)[order]
+    points, heights = points[order], np.where(np.isfinite(heights), heights, _NO_FIT)[order]
     pieces = _pieces(profiler, span, points, heights, best.twice_nll + rise)
     lost = int((~np.isfinite(scan)).sum())
     return ProfileIntervals(best, minima, pieces, lost, scan.size, _falling(span, scan))
@@ -234,15 +236,21 @@ def _pieces(
             f"the region is not closed inside {span}: it reaches {span.show(end)}"
         )
     change = np.flatnonzero(inside[1:] != inside[:-1])
+
+    def above(x: FloatArray) -> FloatArray:
+        rise = profiler.at(np.ravel(x)).reshape(np.shape(x)) - level
+        return np.where(np.isfinite(rise), rise, _NO_FIT)
+
     root = find_root(
-        lambda x: profiler.at(np.ravel(x)).reshape(np.shape(x)) - level,
+        above,
         (points[change], points[change + 1]),
         tolerances={"xrtol": 1e-7, "xatol": 1e-9 * (span.high - span.low)},
     )
     # at a step of the profile root finding succeeds, too: on the edge of where fits fail
     step = ~(np.abs(root.f_x) < _STEP)
     if step.any():
-        place = float(root.x[int(np.argmax(step))])
+        # without a sign change at a second look there is no root, but the place is known
+        place = float(np.where(np.isfinite(root.x), root.x, points[change])[int(np.argmax(step))])
         raise FitError(
             f"an end of the region is near {span.show(place)}, where no fit converges or the "
             "likelihood is not defined"

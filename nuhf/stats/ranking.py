@@ -19,7 +19,6 @@ from nuhf.stats.intervals import threshold
 from nuhf.stats.problem import Problem
 from nuhf.stats.result_base import Provenance, Result, choices, heading, title_of, unit_text
 from nuhf.stats.uncertainties import at_bounds, correlation, covariance
-from nuhf.tables import format_csv
 from nuhf.units import percent
 
 if TYPE_CHECKING:
@@ -165,18 +164,6 @@ class RankingResult(Result):
             arrays[f"{end}_down"] = self.end_shifts[:, 1, k]
         columns: dict[str, Sequence[object]] = {"nuisance": self.nuisances, "kind": self.kinds}
         return columns | {name: row.tolist() for name, row in arrays.items()}
-
-    def commented_csv(self) -> str:
-        """Return the ranking as CSV with what it is, and the notes, in comments above."""
-        unit = unit_text(self.unit)
-        comments = [
-            f"impacts on {self.quantity}{unit}: {heading(self)}, {self.optimizer}",
-            f"best fit {self.best_fit:.6g} +- {self.error:.6g}{unit}",
-            "value and error: of the constrained in sigma of their constraint, of the free as "
-            "fitted",
-            *(f"note: {note}" for note in self.notes),
-        ]
-        return format_csv(self.columns(), comments)
 
     @property
     def _free(self) -> list[str]:

@@ -188,11 +188,6 @@ class Result(ABC):
         """Return the numbers as a LaTeX table (``booktabs``), names as symbols."""
         return format_latex(self.columns())
 
-    def commented_csv(self) -> str:
-        """Return the numbers as CSV with what they are, and the notes, in comments above."""
-        head, *_ = self.lines()
-        return format_csv(self.columns(), [head, *(f"note: {note}" for note in self.notes)])
-
     def __str__(self) -> str:
         return "\n".join([*self.lines(), *_noted(self.caveats, self.notes, ".notes")])
 

@@ -22,7 +22,6 @@ from nuhf.stats.result_base import (
     title_of,
     unit_text,
 )
-from nuhf.tables import format_csv
 from nuhf.units import percent
 
 if TYPE_CHECKING:
@@ -412,12 +411,6 @@ class ScanResult(Result):
         """Return the curve; the unit is in the name of the first column."""
         values, delta = self.values.tolist(), self.delta.tolist()
         return {f"{self.parameter}{column_suffix(self.unit)}": values, "delta_2nll": delta}
-
-    def commented_csv(self) -> str:
-        """Return the curve as CSV with what it is, and the notes, in comments above."""
-        head = f"profile of {self.parameter}: {heading(self)}{choices(self)}"
-        best = f"best fit {self.best_fit:.6g} {self.unit}; delta_2nll is 2NLL above the minimum"
-        return format_csv(self.columns(), [head, best, *(f"note: {n}" for n in self.notes)])
 
     def plot(
         self,
