@@ -21,12 +21,12 @@ from nuhf.stats.mask import masked_workspace
 from nuhf.stats.problem import Options, Problem
 from nuhf.stats.result_base import Provenance, provenance
 from nuhf.workspaces import names
-from nuhf.workspaces.checks import lengths
+from nuhf.workspaces.checks import fit_findings, lengths
 from nuhf.workspaces.combine import Choices, NamedWorkspace, combine
 from nuhf.workspaces.native import load_model
 from nuhf.workspaces.parts import take
 from nuhf.workspaces.patches import owner, patched_by, point_of
-from nuhf.workspaces.start import bin_errors, idle_poi, start_findings
+from nuhf.workspaces.start import idle_poi
 
 __all__ = [
     "File",
@@ -250,7 +250,7 @@ def pose_files(source: Workspaces, interest: str | None, options: Options) -> Fi
     spec = with_fixed(content, fixed, sizes(model))
     _float(spec, model, wanted, known[wanted[0]], options.bracket)
     model, data = _loaded(spec, source)
-    if not (options.asimov or options.inject):
+    if not options.inject:
         _check_start(spec, model, data, source)
     chosen = _engine(options.engine, model, source)
     description = _description(spec, chosen, wanted)
@@ -299,9 +299,7 @@ def _wanted(
 
 def _check_start(spec: Json, model: pyhf.Model, data: FloatArray, source: Workspaces) -> None:
     """Refuse what no fit can work on, as `nuhf.validate` does (`ModelError`)."""
-    found = list(start_findings(spec["measurements"][0], spec, model, data))
-    for channel in spec["channels"]:
-        found += bin_errors(channel)
+    found = fit_findings(spec["measurements"][0], spec, model, data)
     worst = next((finding for finding in found if finding.severity == "error"), None)
     if worst is not None:
         labels = ", ".join(source.labels)
