@@ -23,12 +23,12 @@ from nuhf.stats.mask import masked_workspace
 from nuhf.stats.problem import Options, Problem
 from nuhf.stats.result_base import Provenance, provenance
 from nuhf.workspaces import names
-from nuhf.workspaces.checks import lengths
+from nuhf.workspaces.checks import fit_findings, lengths
 from nuhf.workspaces.combine import Choices, NamedWorkspace, combine
 from nuhf.workspaces.native import load_model
 from nuhf.workspaces.parts import take
 from nuhf.workspaces.patches import owner, patched_by, point_of
-from nuhf.workspaces.start import bin_errors, idle_poi, start_findings
+from nuhf.workspaces.start import idle_poi
 
 __all__ = [
     "File",
@@ -263,7 +263,7 @@ def pose_files(source: Workspaces, interest: str | None, options: Options) -> Fi
     spec = with_fixed(content, fixed, layout.sizes)
     _float(spec, layout, wanted, known[wanted[0]], options.bracket)
     model, data = _loaded(spec, source)
-    if not (options.asimov or options.inject):
+    if not options.inject:
         _check_start(spec, model, data, source)
     with _compiling(source):
         chosen = engine(options.engine, Reference.of(model))
@@ -315,9 +315,7 @@ def _wanted(
 
 def _check_start(spec: Json, model: pyhf.Model, data: FloatArray, source: Workspaces) -> None:
     """Refuse what no fit can work on, as `nuhf.validate` does (`ModelError`)."""
-    found = list(start_findings(spec["measurements"][0], spec, model, data))
-    for channel in spec["channels"]:
-        found += bin_errors(channel)
+    found = fit_findings(spec["measurements"][0], spec, model, data)
     worst = next((finding for finding in found if finding.severity == "error"), None)
     if worst is not None:
         labels = ", ".join(source.labels)

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from nuhf.couplings.parameters import PARAMETERS
 from nuhf.errors import NuhfError
 from nuhf.histfactory.describe import PEDESTAL
+from nuhf.likelihood.evaluate import ROUNDING
 from nuhf.workspaces import names
-from nuhf.workspaces.findings import Finding, Severity, number_findings
+from nuhf.workspaces.findings import Finding, number_findings
 from nuhf.workspaces.native import load_model, load_workspace
 from nuhf.workspaces.start import bin_errors, patched_later, start_findings
 
-__all__ = ["facts", "lengths", "needs_minuit", "workspace_findings"]
+__all__ = ["facts", "fit_findings", "lengths", "needs_minuit", "workspace_findings"]
 
 FloatArray = NDArray[np.float64]
 Json = Mapping[str, Any]
@@ -72,14 +73,13 @@ def workspace_findings(spec: Json) -> list[Finding]:
             message = f"pyhf cannot build this model: {error!r}"
             found.append(Finding("error", "model", where, message))
             continue
-        found += start_findings(entry, whole, model, data)
+        found += fit_findings(entry, whole, model, data)
         points = _poi_points(model)
         key = (str(model.config.poi_name), tuple(points))
         if key not in seen:
             seen.add(key)
             found += _negative_totals(spec, model, points)
             found += _without_background(spec, model.config.poi_name)
-    found += _names(spec)
     if needs_minuit(spec):
         message = (
             "so many counts that the rounding of 2NLL spoils the slopes of pyhf's default "
@@ -88,8 +88,20 @@ def workspace_findings(spec: Json) -> list[Finding]:
         found.append(Finding("info", "optimizer", "workspace", message))
     for channel in spec["channels"]:
         found += _uncertainties(channel)
-        found += bin_errors(channel)
     return list(dict.fromkeys(found))
+
+
+def fit_findings(
+    entry: Json, spec: Json, model: pyhf.pdf.Model, data: FloatArray
+) -> Iterator[Finding]:
+    """Yield what fits and their parameters stumble over: all that can be an error in a model.
+
+    Questions refuse a file with an error among these, so that their verdict is that of `validate`.
+    """
+    yield from start_findings(entry, spec, model, data)
+    yield from _names(spec)
+    for channel in spec["channels"]:
+        yield from bin_errors(channel)
 
 
 def needs_minuit(spec: Json) -> bool:
@@ -151,9 +163,9 @@ def _by_sample(model: pyhf.pdf.Model, points: FloatArray) -> FloatArray:
 def _negative_totals(spec: Json, model: pyhf.pdf.Model, points: FloatArray) -> Iterator[Finding]:
     """Negative expectations inside the bounds of the POI.
 
-    An error for our channels, and for a process of ours in a channel of counts: its samples are
-    monomials, which may be negative one by one. A warning for others: bounds such as -5 to 5 are
-    common, and fits stay where the expectation is positive; at its start `likelihood` sees to it.
+    Of a process of ours as a whole, whose monomials may be negative one by one. A warning, for
+    bounds such as -5 to 5 are common, and fits take the end of the possible for a boundary; at its
+    start `likelihood` sees to it.
     """
     counts = _by_sample(model, points)
     index = {name: i for i, name in enumerate(model.config.samples)}
@@ -166,9 +178,7 @@ def _negative_totals(spec: Json, model: pyhf.pdf.Model, points: FloatArray) -> I
             groups.setdefault(process, []).append(index[sample["name"]])
         everything = [i for rows in groups.values() for i in rows]
         region = counts[:, :, bins]
-        scale = float(np.abs(region[:, everything].sum(axis=1)).max())
-        severity: Severity = "error" if mine else "warning"
-        total = _lowest(severity, "sum of all samples", region[:, everything], scale, model, points)
+        total = _lowest("sum of all samples", region[:, everything], model, points)
         if total is not None:
             yield _in_channel(channel, total)
             continue
@@ -176,7 +186,7 @@ def _negative_totals(spec: Json, model: pyhf.pdf.Model, points: FloatArray) -> I
             continue  # parts of a measured number, such as a weak charge, have any sign
         for process, rows in groups.items():
             what = f"{'process' if mine else 'sample'} {process}"
-            found = _lowest(severity, what, region[:, rows], scale, model, points)
+            found = _lowest(what, region[:, rows], model, points)
             if found is not None:
                 yield _in_channel(channel, found)
 
@@ -187,16 +197,11 @@ def _in_channel(channel: Json, found: Finding) -> Finding:
 
 
 def _lowest(
-    severity: Severity,
-    where: str,
-    parts: FloatArray,
-    scale: float,
-    model: pyhf.pdf.Model,
-    points: FloatArray,
+    where: str, parts: FloatArray, model: pyhf.pdf.Model, points: FloatArray
 ) -> Finding | None:
     """Report the most negative sum of parts (n_points, n_parts, n_bins), if it is not rounding."""
     total = parts.sum(axis=1)
-    rounding = 1e-12 * np.abs(parts).sum(axis=1) + 1e-9 * scale
+    rounding = 1e-12 * np.abs(parts).sum(axis=1) + ROUNDING
     below = total < -rounding
     if not below.any():
         return None
@@ -210,7 +215,7 @@ def _lowest(
     )
     if poi:
         message += f" inside the bounds of {poi}: narrow the bounds"
-    return Finding(severity, "negative-total", where, message)
+    return Finding("warning", "negative-total", where, message)
 
 
 def _bins(bins: NDArray[np.intp], of: int) -> str:
@@ -310,7 +315,7 @@ def _uncertainties(channel: Json) -> Iterator[Finding]:
             yield from _one_sided(where, effect.nominal, up, down)
         largest = max(up.sum(), down.sum(), key=abs)
         if total > 0 and abs(largest) > _LARGE * total * (1 + 1e-9):
-            message = f"changes the normalisation by {100 * largest / total:+.0f} %"
+            message = f"changes the normalisation by {100 * largest / total:+.3g} %"
             yield Finding("warning", "large", where, message)
 
 
