@@ -324,6 +324,18 @@ def test_equal_settings():
         ([], "has no settings for the parameter 'lumi'"),
         ([{"name": "lumi", "auxdata": [1.0]}], "too few settings (sigmas is missing)"),
         ([{"name": "lumi", "auxdata": [1.0], "sigmas": [0.1], "inits": [1.0]}], "bounds"),
+        (
+            [
+                {
+                    "name": "lumi",
+                    "auxdata": [1.0],
+                    "sigmas": [0.1, 0.2],
+                    "inits": [1.0],
+                    "bounds": [[0.5, 1.5]],
+                }
+            ],
+            "2 values of sigmas",
+        ),
     ],
 )
 def test_a_luminosity_without_settings(settings, words):

@@ -325,3 +325,14 @@ def test_free_factors_near_either_end_of_their_range(monkeypatch):
                         (factor.high - 0.05, True)):  # fmt: skip
         best[compiled.index(factor.name)] = value
         assert module._at_end(problem, best) == ((factor.name,) if near else ())
+
+
+def test_a_reactor_with_one_nuisance_is_ranked():
+    """cabinetry's fit of it "failed: Optimization terminated successfully"; by hand: 16.9 %."""
+    found = nuhf.ranking(nuhf.model("conus-plus", "norm_cevns", asimov=True))
+    assert found.nuisances == ("prediction_conus_plus",)
+    assert found.best_fit == pytest.approx(1.0, abs=1e-3)
+    # strength x prediction is what the data fix: 1/1.169 - 1 and 1/(1 - 0.169) - 1
+    columns = found.columns()
+    assert columns["postfit_up"][0] == pytest.approx(1 / 1.169 - 1, abs=0.01)
+    assert columns["postfit_down"][0] == pytest.approx(1 / (1 - 0.169) - 1, abs=0.01)

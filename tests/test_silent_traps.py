@@ -2,6 +2,7 @@
 
 import csv
 import io
+import time
 
 import pytest
 from conftest import EXPERIMENT, problems
@@ -82,3 +83,29 @@ def test_a_model_that_ends_is_not_widened():
 def test_a_range_that_was_asked_for_is_kept(tmp_path):
     with pytest.raises(OpenRegionError, match="widen the range"):
         nuhf.limit(EXPERIMENT, "norm_cevns", bracket=(0.9, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("axes", "words"),
+    [
+        ("photoelectrons = [8.0, 8.0001], time_us = [0, 1]", "a bin edge cuts the cell 8 to 9"),
+        ("photoelectrons = [1000, 2000], time_us = [0, 1]", "bins 1000 to 2000 reach beyond"),
+        ("photoelectrons = [8, 12], time_us = [-5, 0]", "time_us: bins -5 to 0 reach beyond"),
+    ],
+)
+def test_bins_that_cannot_be_are_named(tmp_path, axes, words):
+    """They ended with numpy's \"invalid value encountered in divide\"."""
+    path = tmp_path / "bins.toml"
+    head = f'format = 2\nextends = "{EXPERIMENT}"\nname = "bins"\n'
+    path.write_text(f"{head}[regions.main]\naxes = {{ {axes} }}\n")
+    with pytest.raises(InputError, match=words) as caught:
+        nuhf.rate(str(path))
+    assert "bins.toml: " in str(caught.value)
+
+
+def test_a_fit_of_two_experiments_takes_seconds():
+    """It took 222 s of work; 0.8 s where this was written."""
+    begin = time.process_time()
+    found = nuhf.fit(nuhf.model([EXPERIMENT, "dresden-2"], "munu_e"))
+    assert time.process_time() - begin < 30.0
+    assert found.status == "converged"

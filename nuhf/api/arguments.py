@@ -108,7 +108,7 @@ def number(given: float, what: str) -> float:
     try:
         return float(given)
     except OverflowError:
-        raise InputError(f"{what} = {_short(given)}: too large") from None
+        raise InputError(f"{what} = {_short(given)}: too large for a number") from None
 
 
 def whole(given: int, what: str) -> int:

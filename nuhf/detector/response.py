@@ -1,6 +1,7 @@
 """Quadrature in a signal, and rebinning of histograms."""
 
 import itertools
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ __all__ = [
 ]
 
 FloatArray = NDArray[np.float64]
+
+_MOST: Final = 1_000_000
+"""Panels of the quadrature in a signal."""
 
 
 def signal_nodes(
@@ -44,13 +48,15 @@ def signal_nodes(
     Raises
     ------
     InputError
-        If all bins are below the threshold.
+        If all bins are below the threshold, or too wide for the step.
     """
     if not threshold < edges[-1]:
         raise InputError(
             f"the efficiency is zero below {threshold:g}, and the bins end at {edges[-1]:g}"
         )
     low = max(float(edges[0]), threshold)
+    if (edges[-1] - low) / step > _MOST:
+        raise InputError(f"the bins end at {edges[-1]:g}: more than {_MOST} steps of {step:g}")
     inner = np.array([]) if cuts is None else cuts[(cuts > low) & (cuts < edges[-1])]
     kept = np.unique(np.concatenate([edges[edges > low], inner, [low]]))
     pieces = [

@@ -132,17 +132,17 @@ def _refuse_lumi(spec: Mapping[str, Any]) -> None:
         return
     for measurement in spec["measurements"]:
         settings = {entry["name"]: entry for entry in measurement["config"]["parameters"]}
-        missing = [key for key in wanted if settings.get("lumi", {}).get(key) is None]
-        if missing:
-            some = (
-                f"too few settings ({missing[0]} is missing)"
-                if "lumi" in settings
-                else "no settings"
-            )
+        given = settings.get("lumi", {})
+        missing = [key for key in wanted if given.get(key) is None]
+        wrong = [key for key in wanted if key not in missing and len(given[key]) != 1]
+        if missing or wrong:
+            some = f"too few settings ({missing[0]} is missing)" if missing else (
+                f"{len(given[wrong[0]])} values of {wrong[0]}")  # fmt: skip
+            some = some if given else "no settings"
             raise ModelError(
                 f"channel '{channel}' uses the luminosity, and measurement "
                 f"'{measurement['name']}' has {some} for the parameter 'lumi': needs "
-                f"{', '.join(wanted)}"
+                f"{', '.join(wanted)}, one of each"
             )
 
 
