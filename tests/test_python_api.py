@@ -275,8 +275,6 @@ def test_the_command_prints_the_same(cli, results):
         (lambda m: nuhf.fit(m, fixed={"munu_e": 0.0}), r"fit\(\) has no keyword 'fixed'"),
         (lambda m: nuhf.fit(m, "munu_e"), r"fit\(\): too many positional arguments"),
         (lambda m: nuhf.scan(m, points=2.5), "points = 2.5: give a whole number"),
-        (lambda m: nuhf.scan(m, points=float("inf")), "points = inf: give a whole number"),
-        (lambda m: nuhf.scan(m, points=10**400), "0 ...: too large for a number"),
         (lambda m: nuhf.scan(m, points=1), "points = 1: between 2 and"),
         (lambda m: nuhf.scan(m, points=10**400), "points = 1000.*: too large for a number"),
         (lambda m: nuhf.scan(m, points=float("inf")), "points = inf: give a whole number"),
