@@ -14,6 +14,7 @@ from independent_2026 import NATURAL, Flux, boron8, cevns, eves, line, nucleus, 
 from scipy.special import expit, ndtr
 from scipy.stats import poisson
 
+import nuhf
 from nuhf import constants as c
 from nuhf.errors import Caveat, InputError
 from nuhf.experiments import catalogue
@@ -375,6 +376,64 @@ def test_errors_of_single_bins_and_their_covariance(tmp_path):
             varied = sum(rows["1"] for rows in signal.varied[name, "up"].values())
             total += np.outer(varied / nominal - 1, varied / nominal - 1)
     assert total == pytest.approx(matrix, abs=1e-9)
+
+
+def pair(tmp_path, *correlations):
+    """Three nuisances on the same signal, correlated or not."""
+    text = text_of("csi-electrons")
+    for name, size in (("one", 0.05), ("two", 0.1)):
+        text += f'\n[nuisances.{name}]\nkind = "norm"\nsize = {size}\nprocesses = ["cevns"]\n'
+    text += '\n[nuisances.qf_csi]\nkind = "variation"\n'
+    text += "up.responses.nuclear.quenching.scale = 1.01\n"
+    text += "down.responses.nuclear.quenching.scale = 0.99\n"
+    for names, matrix in correlations:
+        text += f"\n[[analyses.default.correlations]]\nnames = {names}\nmatrix = {matrix}\n"
+    return nuhf.load(write(tmp_path, "pair", text))
+
+
+@pytest.mark.parametrize("rho", [0.5, -0.5, 1.0])
+def test_nuisances_are_correlated_in_part(tmp_path, rho):
+    """A norm of 5 % and one of 10 % on the same events, as if both were pulled together."""
+    plain, mixed = (
+        nuhf.model(pair(tmp_path, *groups), "munu_e", analysis="cevns-only")
+        for groups in ((), [(["one", "two"], [[1.0, rho], [rho, 1.0]])])
+    )
+    for u, v in ((0.3, 0.0), (0.0, 0.5), (-0.4, 0.2)):
+        rest = {"two": v} if abs(rho) < 1 else {}
+        values = {"one": u, "two": rho * u + np.sqrt(1 - rho**2) * v * bool(rest)}
+        ours, theirs = (
+            model.expected(at)["csi_electrons"]["cevns"]
+            for model, at in ((mixed, {"one": u, **rest}), (plain, values))
+        )
+        # code4 inside one standard deviation is no exact power
+        np.testing.assert_allclose(ours, theirs, rtol=2e-3)
+    assert ("two" in {p.name for p in mixed.parameters}) is (abs(rho) < 1)
+
+
+def test_a_shape_is_correlated_with_a_norm(tmp_path):
+    """The shape moves by its weight times its shift, to either side."""
+    group = (["one", "qf_csi"], [[1.0, -0.6], [-0.6, 1.0]])
+    plain, mixed = (nuhf.model(pair(tmp_path, *groups), "munu_e") for groups in ((), (group,)))
+    nominal = plain.expected()["csi_electrons"]["cevns"]
+    for u, v in ((0.0, 0.5), (0.0, -0.5), (0.4, 0.3)):
+        ours = mixed.expected({"one": u, "qf_csi": v})["csi_electrons"]["cevns"] - nominal
+        theirs = plain.expected({"one": u, "qf_csi": -0.6 * u + 0.8 * v})
+        shift = theirs["csi_electrons"]["cevns"] - nominal
+        np.testing.assert_allclose(ours, shift, atol=0.03 * np.abs(shift).max())
+
+
+@pytest.mark.parametrize(
+    ("names", "matrix", "words"),
+    [
+        (["one", "three"], [[1.0, 0.5], [0.5, 1.0]], "'three' is no constrained nuisance"),
+        (["one", "two"], [[1.0, 0.5], [0.4, 1.0]], "symmetric, with 1 on the diagonal"),
+        (["one", "two"], [[1.0, 0.5]], "2 x 2"),
+        (["one", "two"], [[1.0, 1.5], [1.5, 1.0]], "no such matrix is possible"),
+    ],
+)
+def test_correlations_that_are_none(tmp_path, names, matrix, words):
+    with pytest.raises(InputError, match=words):
+        nuhf.model(pair(tmp_path, (names, matrix)), "munu_e")
 
 
 # ----------------------------------------------------------------------------- traps

@@ -189,6 +189,21 @@ def _leaves(changes: Mapping[str, Any], path: str = "") -> Iterator[str]:
 # ----------------------------------------------------------------------- analyses
 
 
+class Correlation(Section):
+    """Nuisances of kind norm, variation, shift or error that are correlated in part."""
+
+    names: tuple[Name, ...] = Field(min_length=2, description="Nuisances of the analysis")
+    matrix: tuple[tuple[Finite, ...], ...] = Field(description="Their correlation matrix, by row")
+
+    @model_validator(mode="after")
+    def _a_matrix(self) -> Self:
+        rows, n = self.matrix, len(self.names)
+        square = {len(rows), *map(len, rows)} == {n} and rows == tuple(zip(*rows, strict=True))
+        if not square or any(rows[i][i] != 1.0 for i in range(n)):
+            raise ValueError(f"matrix: {n} x {n}, symmetric, with 1 on the diagonal")
+        return self
+
+
 class Analysis(Section):
     """One way to analyse the data.
 
@@ -217,6 +232,7 @@ class Analysis(Section):
     changes: dict[str, Any] = Field(
         default_factory=dict, description="Other values of keys of the file, by table"
     )
+    correlations: tuple[Correlation, ...] = Field((), description="Correlations of nuisances")
     parameters: tuple[str, ...] = Field(
         min_length=1,
         description="What `nuhf limit` gives when no parameter is named (`nuhf list parameters`)",

@@ -11,8 +11,9 @@ from nuhf.couplings.model import MASS_STATES
 from nuhf.couplings.parameters import Parameter
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import Loaded
-from nuhf.experiments.file import FreeNuisance, NormNuisance
+from nuhf.experiments.file import BinNuisance, FreeNuisance, NormNuisance
 from nuhf.experiments.region import Prepared, Region
+from nuhf.histfactory.correlate import correlated
 from nuhf.histfactory.describe import (
     Channel,
     Description,
@@ -205,6 +206,24 @@ def refuse_absurd(
         )
 
 
+def _correlations(experiments: Sequence[Prepared]) -> dict[tuple[str, ...], FloatArray]:
+    """Matrices of all analyses by names; those of two analyses are one if they are equal."""
+    found: dict[tuple[str, ...], FloatArray] = {}
+    for one in experiments:
+        known = {
+            n.name for n in one.loaded.nuisances if not isinstance(n, FreeNuisance | BinNuisance)
+        }
+        for group in one.loaded.analysis.correlations:
+            where = f"{one.name}: analyses.{one.loaded.analysis_name}.correlations"
+            if wrong := [name for name in group.names if name not in known]:
+                hint = parameters.suggest(wrong[0], sorted(known))
+                raise InputError(f"{where}: '{wrong[0]}' is no constrained nuisance; {hint}")
+            matrix = np.array(group.matrix)
+            if not np.array_equal(found.setdefault(group.names, matrix), matrix):
+                raise InputError(f"{where}: another matrix than in another experiment")
+    return found
+
+
 def _held(made: Channel, region: Region, free: Sequence[Parameter]) -> list[FloatArray]:
     """Events of the parts of the signal that no free coupling multiplies; strengths are at one."""
     processes = {templates.process for templates in region.signals}
@@ -272,7 +291,8 @@ def describe(
     title = "_".join(f"{one.name}_{one.loaded.analysis_name}" for one in experiments)
     return Description(
         title.replace("-", "_"),
-        tuple(sorted(channels, key=lambda c: c.name)),  # as pyhf orders the bins
+        # as pyhf orders the bins
+        tuple(sorted(correlated(channels, _correlations(experiments)), key=lambda c: c.name)),
         couplings(free, channels, starts, _limits(experiments)),
         _free(experiments),
     )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nuhf.couplings.parameters import suggest
 from nuhf.errors import InputError
+from nuhf.histfactory.correlate import lower_factor
 from nuhf.workspaces.parts import LUMI, PER_BIN, ReducedWorkspace, free_name, renamed, scale_sample
 
 __all__ = ["apart", "correlated", "luminosities_apart", "shared"]
@@ -148,7 +149,7 @@ def correlated(
             )
         i, j = involved.index(a), involved.index(b)
         matrix[i, j] = matrix[j, i] = value
-    factor = _cholesky(matrix)
+    factor = lower_factor(matrix)
     if factor is None:
         text = ", ".join(f"{a} {b} {value:g}" for a, b, value in wanted)
         raise InputError(f"correlate: no such correlations are possible together: {text}")
@@ -179,24 +180,6 @@ def _constrained(parts: Sequence[ReducedWorkspace], name: str) -> None:
             raise InputError(
                 f"correlate = {name}: it is fixed, or not constrained around 0, in {part.label}"
             )
-
-
-def _cholesky(matrix: FloatArray) -> FloatArray | None:
-    """Lower factor (n, n) of a correlation matrix, which may be singular; None if it is none."""
-    size = len(matrix)
-    factor = np.zeros_like(matrix)
-    for i in range(size):
-        for j in range(i + 1):
-            rest = matrix[i, j] - factor[i, :j] @ factor[j, :j]
-            if i == j:
-                if rest < -1e-9:
-                    return None
-                factor[i, i] = np.sqrt(max(rest, 0.0))
-            elif factor[j, j] > 1e-6:
-                factor[i, j] = rest / factor[j, j]
-            elif abs(rest) > 1e-6:
-                return None
-    return factor
 
 
 def _mixed(part: ReducedWorkspace, involved: Sequence[str], factor: FloatArray) -> ReducedWorkspace:

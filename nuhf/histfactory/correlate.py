@@ -1,0 +1,98 @@
+"""Nuisances that are correlated in part: mixtures of independent ones."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nuhf.errors import InputError
+from nuhf.histfactory.describe import Channel, Norm, Sample, Shape
+
+__all__ = ["correlated", "lower_factor"]
+
+FloatArray = NDArray[np.float64]
+T = TypeVar("T")
+Mixture = Mapping[str, Mapping[str, float]]
+"""Weights of the independent parameters, by the nuisance that is their sum."""
+
+
+def lower_factor(matrix: FloatArray) -> FloatArray | None:
+    """Lower factor (n, n) of a correlation matrix, which may be singular; None if it is none."""
+    size = len(matrix)
+    factor = np.zeros_like(matrix)
+    for i in range(size):
+        for j in range(i + 1):
+            rest = matrix[i, j] - factor[i, :j] @ factor[j, :j]
+            if i == j:
+                if rest < -1e-9:
+                    return None
+                factor[i, i] = np.sqrt(max(rest, 0.0))
+            elif factor[j, j] > 1e-6:
+                factor[i, j] = rest / factor[j, j]
+            elif abs(rest) > 1e-6:
+                return None
+    return factor
+
+
+def correlated(
+    channels: Sequence[Channel], wanted: Mapping[tuple[str, ...], FloatArray]
+) -> list[Channel]:
+    """Correlate nuisances by mixing independent ones.
+
+    With the Cholesky factor L of the matrix nuisance i is the sum of L_ij u_j of independent
+    parameters u_j: the first keeps its meaning, u_j has the name of nuisance j. A factor is taken
+    to the power of L_ij, a shape moves by L_ij times its shift.
+
+    Parameters
+    ----------
+    channels : sequence of Channel
+        Where they act.
+    wanted : mapping
+        Correlation matrix (n, n) of each group of n nuisances, by their names.
+
+    Raises
+    ------
+    InputError
+        If a matrix is none of correlations, or a nuisance is in two groups.
+    """
+    mixture: dict[str, dict[str, float]] = {}
+    for names, matrix in wanted.items():
+        factor = lower_factor(matrix)
+        if factor is None:
+            raise InputError(f"correlations of {', '.join(names)}: no such matrix is possible")
+        for name, row in zip(names, factor, strict=True):
+            if name in mixture:
+                raise InputError(f"correlations: '{name}' is in two groups; put them together")
+            weights = zip(names, row.tolist(), strict=True)
+            mixture[name] = {other: weight for other, weight in weights if abs(weight) > 1e-12}
+    if not mixture:
+        return list(channels)
+    return [
+        replace(one, samples=tuple(_mixed(sample, mixture) for sample in one.samples))
+        for one in channels
+    ]
+
+
+def _mixed(sample: Sample, mixture: Mixture) -> Sample:
+    norms: dict[str, Norm] = {}
+    for name, norm in sample.norms.items():
+        for other, weight, up, down in _moved(mixture, name, norm.up, norm.down):
+            old = norms.get(other, Norm(1.0, 1.0))
+            norms[other] = Norm(old.up * up**weight, old.down * down**weight)
+    shapes: dict[str, Shape] = {}
+    nominal = sample.counts
+    for name, shape in sample.shapes.items():
+        for other, weight, row, mirrored in _moved(mixture, name, shape.up, shape.down):
+            before = shapes.get(other, Shape(nominal, nominal))
+            shapes[other] = Shape(
+                before.up + weight * (row - nominal), before.down + weight * (mirrored - nominal)
+            )
+    return replace(sample, norms=norms, shapes=shapes)
+
+
+def _moved(mixture: Mixture, name: str, up: T, down: T) -> Iterator[tuple[str, float, T, T]]:
+    """Yield the parts of a nuisance, how large they are, and what they do up and down."""
+    for other, weight in mixture.get(name, {name: 1.0}).items():
+        yield (other, weight, up, down) if weight > 0 else (other, -weight, down, up)
