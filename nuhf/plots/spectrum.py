@@ -15,6 +15,7 @@ from nuhf.plots.figures import (
     axis_texts,
     component_colours,
     figure_and_axes,
+    wrapped,
 )
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def spectra(regions: Sequence["RegionSpectrum"], title: str = "", ax: Axes | Non
         figure.legend(list(entries.values()), list(entries), loc="outside lower center",
                       ncols=max(2, int(width / 2.0)), frameon=False, fontsize="small")  # fmt: skip
     if title:
-        figure.suptitle(title, fontsize="medium")
+        figure.suptitle(wrapped(title, figure), fontsize="medium")
     return figure
 
 
