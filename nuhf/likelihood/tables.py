@@ -157,8 +157,10 @@ def build_tables(
         merged = cells.setdefault(cell, {})
         for key, row in rows.items():
             merged[key] = merged[key] + row if key in merged else row
-    if not cells:
+    if not cells and samples is None:
         raise ModelError("every sample is zero in every bin: nothing to compile")
+    if not cells:
+        cells[_Cell((), (), ())] = {(0, -1): np.zeros(sum(layout.bins.values()))}
     return _tables(cells, _gammas(layout), len(layout.names)), _constraints(layout)
 
 

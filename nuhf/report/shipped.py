@@ -255,8 +255,9 @@ is given, and the function below does not:
     limit, expected = pyhf.infer.intervals.upper_limits.toms748_scan(
         workspace.data(model), model, 0, 20, level=0.1)
 
-The free fit of a moment starts at its bound 0, where minuit's step vanishes: it may stay there,
-0.02 in 2NLL too high (coherent-csi-2021, munu_e); scipy, and fits at a fixed value, do not.
+The initial value of a moment is not its bound 0, where minuit's step vanishes and free fits may
+stay, but a thousandth of the upper one: 0.025 of its error. What is expected at the initial values
+holds that little of a moment; nuhf reads it as 0.
 
 XML (`nuhf pyhf json2xml`) keeps the bounds of a normfactor and loses those of all else: an
 interfering coupling, a normsys here, has pyhf's -5 to 5 when it comes back, in place of its domain.

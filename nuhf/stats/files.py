@@ -360,13 +360,20 @@ def _float(
     first: Parameter,
     bracket: tuple[float, float] | None,
 ) -> None:
-    """Make the parameters of interest free; a range may widen the bounds of a bare number."""
+    """Make the parameters of interest free; a range may widen the bounds of a bare number.
+
+    A square of ours begins at the SM: stock files start it beside its bound, for other optimizers.
+    """
     config = spec["measurements"][0]["config"]
     config["poi"] = wanted[0]
     entries = {entry["name"]: entry for entry in config["parameters"]}
     for name in wanted:
         if name in entries:
             entries[name]["fixed"] = False
+    for name, entry in entries.items():
+        known = names.coupling(name)
+        if known is not None and known.squared and not entry.get("fixed"):
+            entry["inits"] = [max(entry.get("bounds", [[0.0]])[0][0], 0.0)]
     foreign = names.coupling(wanted[0]) is None
     if bracket is not None and foreign and bracket[0] < bracket[1] and np.isfinite(bracket).all():
         entry = entries.setdefault(wanted[0], {"name": wanted[0]})
