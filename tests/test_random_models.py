@@ -49,6 +49,7 @@ def test_linear_nuisances_cost_nothing():
     assert len(nuisance_starts(compiled, compiled.inits, free)) == 0
 
 
+@pytest.mark.slow
 def test_where_no_fit_converges_the_region_is_open():
     """Model 186: two bins, 0 and 3 counts; 2NLL never rises by more than 2.36 on either side."""
     result = study(186, True)
