@@ -83,6 +83,13 @@ def test_band_is_the_error_of_the_nuisances(model, region):
     assert list(one.columns())[-1] == "uncertainty"
 
 
+def test_an_expectation_is_not_called_data(model):
+    for asimov, word in ((False, "data"), (True, "Asimov data")):
+        figure = model.replace(asimov=asimov).expected().plot()
+        legends = figure.axes[0].get_legend().get_texts()
+        assert word in [text.get_text() for text in legends]
+
+
 def test_residuals_are_below_each_panel(model, region):
     figure = model.expected().plot()
     energy, time, below, _ = figure.axes

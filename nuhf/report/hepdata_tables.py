@@ -165,7 +165,7 @@ def _spectrum(publication: Publication, region: RegionSpectrum, name: str, when:
         "errors are those of the fit"
     )
     observed = "Observed events" if counts else "Events after subtraction of backgrounds"
-    if publication.problem.experiments[0].loaded.asimov:
+    if region.asimov:
         observed = "Asimov data (expected events, no measurement)"
     table = _table(
         publication, name, f"{observed} and expected events in bins, {point}. "
