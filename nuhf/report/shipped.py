@@ -216,7 +216,8 @@ hold alpha at 0 first (below).
 The domain of a file is the range of its parameter, as in its `bounds`; `nuhf workspace --range`
 narrows it. Differences of 2NLL from the native file, profiled, minimum subtracted; and the
 optimizer that pyhf needs: with the counts of DARWIN the rounding of 2NLL stops pyhf's default,
-scipy with numpy, too high (native files as well), and `--optimizer minuit` does not mind.
+scipy with numpy, too high (native files as well), and `--optimizer minuit` does not mind. With jax
+pyhf puts minuit to its coarsest strategy, which fails for dresden-2: `--optconf strategy=1`.
 
 | experiment | parameter | POI of the stock file | domain | 2NLL < 9 | 2NLL < 25 | optimizer |
 |---|---|---|---|---|---|---|
