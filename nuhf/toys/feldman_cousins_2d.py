@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from nuhf.errors import FitError, InputError
 from nuhf.stats.contour import ContourResult, contour
+from nuhf.stats.explore import explored
 from nuhf.stats.intervals import intervals, threshold
 from nuhf.stats.problem import Problem
 from nuhf.toys.executors import session
@@ -104,6 +105,7 @@ def feldman_cousins_contour(
     levels = sorted(set(levels))
     if not 10 <= points <= _MOST_POINTS:
         raise InputError(f"points = {points}: between 10 and {_MOST_POINTS} are possible with toys")
+    problem = explored(problem)
     reach = _REACH * threshold(levels[-1], 2)
     # this level only sets the grid's range
     base = contour(problem, [-float(np.expm1(-reach / 2))], points)

@@ -49,9 +49,9 @@ class Runner:
         The same, compiled.
     free : ndarray of bool, shape (P,)
         Parameters that float in a free fit.
-    indices, couplings : list of int
-        Parameters of interest, and all couplings.
-    seeds : ndarray, shape (S, len(couplings))
+    indices, started : list of int
+        Parameters of interest, and what further starts have values of.
+    seeds : ndarray, shape (S, len(started))
         Further starts of free fits.
     """
 
@@ -59,7 +59,7 @@ class Runner:
     compiled: CompiledModel
     free: BoolArray
     indices: list[int]
-    couplings: list[int]
+    started: list[int]
     seeds: FloatArray
 
     def __call__(self, task: Task) -> dict[str, Any]:
@@ -112,7 +112,7 @@ class Runner:
         at = truth.copy()
         at[self.indices] = values
         starts = at[np.newaxis]
-        if len(self.couplings) > len(self.indices):
+        if len(self.started) > len(self.indices):
             starts = np.concatenate([starts, self._seeded(truth)])
             starts[:, self.indices] = values
         fixed = self._settled(data, best_of(self.compiled, data, starts, free=held), starts, held)
@@ -130,9 +130,9 @@ class Runner:
         return t, fixed.parameters, lowest.parameters
 
     def _seeded(self, truth: FloatArray) -> FloatArray:
-        """Return starts (S, P): the true nuisances with the seeds' couplings."""
+        """Return starts (S, P): the true nuisances with the values of the seeds."""
         starts = np.repeat(truth[np.newaxis], len(self.seeds), axis=0)
-        starts[:, self.couplings] = self.seeds
+        starts[:, self.started] = self.seeds
         return starts
 
     def _settled(
@@ -180,15 +180,15 @@ class Runner:
             # the toys' own parameters make them possible, so that this is finite
             rows.append((t, np.exp(np.minimum(0.5 * (at_truth - there), _HEAVIEST))))
         good = np.all([np.isfinite(t) for t, _ in rows], axis=0)
-        observed = np.asarray(task["observed"], dtype=float)
+        weights = np.array([w[good] for _, w in rows])
+        t = np.array([t[good] for t, _ in rows])
+        below = t < np.asarray(task["observed"], dtype=float)[:, np.newaxis] - TIE
         return {
             "lost": int((~good).sum()),
-            "sum": [float(w[good].sum()) for _, w in rows],
-            "square": [float(np.square(w[good]).sum()) for _, w in rows],
-            "below": [
-                float(w[good & (t < limit - TIE)].sum())
-                for (t, w), limit in zip(rows, observed, strict=True)
-            ],
+            "sum": weights.sum(axis=1).tolist(),
+            "square": (weights**2).sum(axis=1).tolist(),
+            "below": (weights * below).sum(axis=1).tolist(),
+            "square_below": (weights**2 * below).sum(axis=1).tolist(),
         }
 
     def _ratio(
@@ -201,7 +201,7 @@ class Runner:
         held = self.free.copy()
         held[self.indices] = False
         starts = near[np.newaxis].copy()
-        if len(self.couplings) > len(self.indices):
+        if len(self.started) > len(self.indices):
             seeded = self._seeded(near[0])[:, np.newaxis]
             starts = np.concatenate([starts, np.broadcast_to(seeded, (len(seeded), *near.shape))])
         starts[:, :, self.indices] = values
@@ -268,12 +268,12 @@ def runner(setup: Mapping[str, Any]) -> Runner:
 
 def running(reference: Reference, compiled: CompiledModel, setup: Mapping[str, Any]) -> Runner:
     """Make a `Runner` of a model that is there already, the one of ``setup["spec"]``."""
-    couplings = [int(i) for i in setup["couplings"]]
+    started = [int(i) for i in setup["started"]]
     return Runner(
         reference=reference,
         compiled=compiled,
         free=np.asarray(setup["free"], dtype=bool),
         indices=[int(i) for i in setup["indices"]],
-        couplings=couplings,
-        seeds=np.asarray(setup["seeds"], dtype=float).reshape(-1, len(couplings)),
+        started=started,
+        seeds=np.asarray(setup["seeds"], dtype=float).reshape(-1, len(started)),
     )
