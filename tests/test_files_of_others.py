@@ -265,8 +265,6 @@ SAID = [
      "'modifiers' is a required property"),
     (base(modifiers=[normsys("b", 1.1, -0.9)]), "factors must be positive"),
     (base(modifiers=[normsys("b", 1.1, 1e300)]), "lo = 1e+300, too far from 1 to compute with"),
-    (changed(lambda s: s["channels"][0]["samples"][0].update(name="cevns_e")),
-     "channel SR, parameter mu: never call a parameter mu"),
     (base(modifiers=[normsys(), {"name": "b", "type": "normfactor", "data": None}]),
      "cannot build this model"),
     (base(modifiers=[LUMI]), "has no settings for the parameter 'lumi'"),
@@ -274,6 +272,15 @@ SAID = [
     (patchset(background()), "it is a patch set"),
     (PATCH, "it is a patch: give its workspace"),
 ]  # fmt: skip
+
+
+def test_a_name_that_is_wrong_beside_other_files_only_is_no_reason_to_refuse_a_limit(cli, work):
+    spec = changed(lambda s: s["channels"][0]["samples"][0].update(name="cevns_e"))
+    (work / "named.json").write_text(json.dumps(spec))
+    said = cli("validate", "named.json")
+    assert said.code == 1
+    assert "channel SR, parameter mu: never call a parameter mu" in said.out
+    assert cli("limit", "named.json").code == 0
 
 
 @pytest.mark.parametrize(("content", "words"), SAID)

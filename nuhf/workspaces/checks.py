@@ -86,6 +86,7 @@ def workspace_findings(spec: Json) -> list[Finding]:
             "optimizer, scipy with numpy, which stops too high: use --optimizer minuit"
         )
         found.append(Finding("info", "optimizer", "workspace", message))
+    found += _forbidden(spec)
     for channel in spec["channels"]:
         found += _uncertainties(channel)
     return list(dict.fromkeys(found))
@@ -94,12 +95,13 @@ def workspace_findings(spec: Json) -> list[Finding]:
 def fit_findings(
     entry: Json, spec: Json, model: pyhf.pdf.Model, data: FloatArray
 ) -> Iterator[Finding]:
-    """Yield what fits and their parameters stumble over: all that can be an error in a model.
+    """Yield what fits and their parameters stumble over: what can be an error in a model.
 
-    Questions refuse a file with an error among these, so that their verdict is that of `validate`.
+    Questions refuse a file with an error among these, so that their verdict is that of `validate`,
+    which also looks at names that are wrong beside other files only.
     """
     yield from start_findings(entry, spec, model, data)
-    yield from _names(spec)
+    yield from _units(spec)
     for channel in spec["channels"]:
         yield from bin_errors(channel)
 
@@ -223,29 +225,34 @@ def _bins(bins: NDArray[np.intp], of: int) -> str:
     return f"{bins.size} of {of} bins ({shown})"
 
 
-def _names(spec: Json) -> Iterator[Finding]:
-    """Names in our channels that are forbidden, or lack their unit."""
-    seen = set()
-    for channel in spec["channels"]:
-        if not names.ours(channel):
-            continue
+def _own_names(spec: Json) -> dict[str, str]:
+    """Parameters in our channels, and where each is met first, in words."""
+    found: dict[str, str] = {}
+    for channel in filter(names.ours, spec["channels"]):
         for _, _, modifier in names.modifiers([channel]):
-            name = modifier["name"]
-            if name in seen:
-                continue
-            seen.add(name)
-            where = f"channel {channel['name']}, parameter {name}"
-            if name in names.FORBIDDEN:
-                message = (
-                    f"never call a parameter {', '.join(names.FORBIDDEN)}: other people's "
-                    "workspaces do, and an equal name means full correlation"
-                )
-                yield Finding("error", "name", where, message)
-                continue
-            known = names.coupling(name) or PARAMETERS.get(name)
-            if known and known.exponent and names.split_unit(name)[1] == 0:
-                message = f"no unit in the name; write it as in {known.fit_name}"
-                yield Finding("error", "unit", where, message)
+            where = f"channel {channel['name']}, parameter {modifier['name']}"
+            found.setdefault(modifier["name"], where)
+    return found
+
+
+def _forbidden(spec: Json) -> Iterator[Finding]:
+    """Names in our channels that other people's workspaces have."""
+    for name, where in _own_names(spec).items():
+        if name in names.FORBIDDEN:
+            message = (
+                f"never call a parameter {', '.join(names.FORBIDDEN)}: other people's "
+                "workspaces do, and an equal name means full correlation"
+            )
+            yield Finding("error", "name", where, message)
+
+
+def _units(spec: Json) -> Iterator[Finding]:
+    """Names in our channels that lack their unit."""
+    for name, where in _own_names(spec).items():
+        known = names.coupling(name) or PARAMETERS.get(name)
+        if known and known.exponent and names.split_unit(name)[1] == 0:
+            message = f"no unit in the name; write it as in {known.fit_name}"
+            yield Finding("error", "unit", where, message)
 
 
 @dataclass(frozen=True)
