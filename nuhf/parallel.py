@@ -1,14 +1,14 @@
 """The same work on many things in processes of this machine; each has one BLAS thread."""
 
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from nuhf.errors import FitError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 __all__ = ["BLAS_THREADS", "cores", "on_cores"]
 
@@ -61,6 +61,8 @@ def on_cores(
             step(told(task))
             found.append(work(task))
         return found
+    from concurrent.futures.process import BrokenProcessPool
+
     done: dict[int, R] = {}
     for _ in range(_ATTEMPTS):
         missing = [i for i in range(len(tasks)) if i not in done]
@@ -80,6 +82,10 @@ def _run(
     done: dict[int, R],
     finished: Callable[[int], None],
 ) -> None:
+    # here, not above: the command line needs BLAS_THREADS, and starts without these
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+
     given = {name: os.environ.get(name) for name in BLAS_THREADS}
     os.environ.update(dict.fromkeys(BLAS_THREADS, "1"))  # before numpy is loaded there
     context = multiprocessing.get_context("spawn")

@@ -385,6 +385,7 @@ def sources():
     )  # fmt: skip
     _SOURCES["tables"] = _tables()
     resources.shipped("data")
+    exchange.validate([FOREIGN])  # loads what opens sockets while it is imported (urllib3)
     return _SOURCES
 
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from nuhf.errors import FitError, OpenRegionError
-from nuhf.likelihood.engines import ModelProfiler, engine
+from nuhf.likelihood.engines import ModelProfiler, Reference, engine
 from nuhf.likelihood.fit import fit
 from nuhf.stats.explore import branches, region
 from nuhf.stats.intervals import ScanRange, threshold
@@ -71,7 +71,7 @@ def model(number, bent):
         "version": "1.0.0",
     }
     made, data = load_model(spec)
-    chosen = engine("compiled", made)
+    chosen = engine("compiled", Reference.of(made))
     compiled = chosen.compiled
     truth = compiled.inits.copy()
     while True:

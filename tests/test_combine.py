@@ -11,7 +11,7 @@ from conftest import problems
 
 import nuhf
 from nuhf.errors import InputError, ModelError
-from nuhf.likelihood.engines import ModelProfiler, engine
+from nuhf.likelihood.engines import ModelProfiler, Reference, engine
 from nuhf.stats.intervals import intervals
 from nuhf.workspaces import encode
 from nuhf.workspaces.combine import Choices, NamedWorkspace, combine, combine_files
@@ -25,7 +25,7 @@ QNU = np.array([-15.0, -5.0, 0.0, 3.0, 20.0, 50.0, 80.0])
 
 def profiler(spec, poi=None, measurement=None):
     model, data = load_model(spec, measurement)
-    chosen = engine("compiled", model)
+    chosen = engine("compiled", Reference.of(model))
     index = chosen.compiled.index(poi or model.config.poi_name)
     starts = np.atleast_2d(chosen.compiled.inits)
     return ModelProfiler(chosen, data, index, starts, ~chosen.compiled.fixed)

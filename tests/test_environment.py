@@ -105,7 +105,10 @@ def test_a_name_that_is_no_utf8(tmp_path):
     json.loads(ran.stdout.decode("utf-8"))
 
 
-@pytest.mark.parametrize("home", [None, "", "/proc/nowhere", "/proc"])
+@pytest.mark.parametrize(
+    "home", [None, *(pytest.param(home, marks=pytest.mark.slow) for home in ("", "/proc/nowhere")),
+             "/proc"],
+)  # fmt: skip
 def test_no_home(tmp_path, usual, home):
     gone = dict.fromkeys(("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "MPLCONFIGDIR"))
     ran = nuhf(*LIMIT, folder=tmp_path, HOME=home, **gone)

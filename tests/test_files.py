@@ -178,6 +178,26 @@ def test_a_region_that_a_file_does_not_close_is_called_open():
         nuhf.limit(spec)
 
 
+def test_a_sample_without_events_has_none_in_the_fit():
+    spec = atlas_style.workspace()
+    for channel in spec["channels"]:
+        zeros = [0.0] * len(channel["samples"][0]["data"])
+        channel["samples"].append({"name": "none", "data": zeros, "modifiers": []})
+    assert nuhf.fit(spec).counts["none"] == (0.0, 0.0, 0.0)
+
+
+def test_a_moment_of_a_stock_file_is_at_the_sm_unless_injected(problem_of):
+    """Its start beside the bound is for optimizers: Asimov data are those of the experiment."""
+    path = ROOT / "workspaces" / X / "munu_mu.stock.json"
+    (entry,) = json.loads(path.read_text())["measurements"][0]["config"]["parameters"]
+    assert entry["inits"][0] > 0
+    (ours,), (theirs,) = (
+        problems(name, parameter, asimov=True)
+        for name, parameter in ((X, "munu_mu"), (str(path), None))
+    )
+    np.testing.assert_allclose(theirs.data, ours.data, rtol=1e-8)
+
+
 def test_the_fit_of_a_file_is_drawn(cli, work):
     """Its spectra are those of its channels, in counts per bin."""
     (work / "w.json").write_text(json.dumps(random_workspace(1)))

@@ -222,6 +222,8 @@ NO_FIT = [
     (base((1, 0), (2, 0), (3, 1), [histosys("b", [2.1, 0.2], [1.9, 0.0])]), "likelihood",
      "nothing is expected at the initial values: channel SR bin 1"),
     (base((0,), (-5,), (3,)), "likelihood", "initial values"),
+    (base((1, 0), (2, -1.5e-5), (3, 0)), "likelihood",
+     "expects -1.5e-05 events at the initial values, and less than zero is impossible: channel SR"),
     (base(parameters=[{"name": "mu", "inits": [20], "bounds": [[0, 10]]}]), "start",
      "starts at 20, outside its bounds 0 to 10"),
     (base(parameters=[{"name": "b", "inits": [7]}]), "start", "b starts at 7"),
@@ -239,7 +241,7 @@ NO_FIT = [
 @pytest.mark.parametrize(("spec", "check", "words"), NO_FIT)
 def test_no_fit_can_work_on_these(spec, check, words):
     assert words in findings(spec, "error")[check]
-    if check == "likelihood":
+    if check == "likelihood" and "less than zero" not in words:  # pyhf rewards that
         model, data = load_model(spec)
         with np.errstate(all="ignore"):
             assert not np.isfinite(model.logpdf(model.config.suggested_init(), data)).all()
@@ -262,6 +264,7 @@ SAID = [
     (changed(lambda s: s["channels"][0]["samples"].append({"name": "c", "data": 99 * [0.1]})),
      "'modifiers' is a required property"),
     (base(modifiers=[normsys("b", 1.1, -0.9)]), "factors must be positive"),
+    (base(modifiers=[normsys("b", 1.1, 1e300)]), "lo = 1e+300, too far from 1 to compute with"),
     (base(modifiers=[normsys(), {"name": "b", "type": "normfactor", "data": None}]),
      "cannot build this model"),
     (base(modifiers=[LUMI]), "has no settings for the parameter 'lumi'"),
@@ -269,6 +272,15 @@ SAID = [
     (patchset(background()), "it is a patch set"),
     (PATCH, "it is a patch: give its workspace"),
 ]  # fmt: skip
+
+
+def test_a_name_that_is_wrong_beside_other_files_only_is_no_reason_to_refuse_a_limit(cli, work):
+    spec = changed(lambda s: s["channels"][0]["samples"][0].update(name="cevns_e"))
+    (work / "named.json").write_text(json.dumps(spec))
+    said = cli("validate", "named.json")
+    assert said.code == 1
+    assert "channel SR, parameter mu: never call a parameter mu" in said.out
+    assert cli("limit", "named.json").code == 0
 
 
 @pytest.mark.parametrize(("content", "words"), SAID)
@@ -282,8 +294,20 @@ def test_what_validate_knows_limit_says_in_one_line(cli, work, content, words):
     assert len(ran.err) < 500  # no whole samples in it
 
 
-def test_an_empty_bin_with_nothing_in_it_is_fine():
-    assert validate(base((1, 0), (2, 0), (3, 0))).ok
+@pytest.mark.parametrize("least", [0, -9e-6])
+def test_an_empty_bin_with_nothing_in_it_is_fine(least):
+    """Down to what counts as zero in the likelihood."""
+    assert validate(base((1, 0), (2, least), (3, 0))).ok
+    (found,) = nuhf.limit(base((1, 0), (2, least), (3, 0)))
+    assert found.upper_limit == pytest.approx(nuhf.limit(base((1,), (2,), (3,)))[0].upper_limit)
+
+
+def test_steep_factors_of_a_narrow_parameter_are_taken():
+    """As in stock files, where a coupling ends at 0.02 of its unit."""
+    narrow = [{"name": "b", "bounds": [[-0.02, 0.02]]}]
+    spec = base(modifiers=[normsys("b", 1e60, 1e60)], parameters=narrow)
+    assert validate(spec).ok
+    assert nuhf.limit(spec)[0].upper_limit > 0
 
 
 @pytest.mark.parametrize("kind", ["observations", "measurements", "channels"])

@@ -16,7 +16,7 @@ from scipy.stats import poisson
 
 import nuhf
 from nuhf import constants as c
-from nuhf.errors import InputError
+from nuhf.errors import Caveat, InputError
 from nuhf.experiments import catalogue
 from nuhf.experiments.prepare import prepare
 from nuhf.rates.signal import expected
@@ -488,3 +488,17 @@ def test_sensitivities_need_no_invented_counts():
     (region,) = one.regions
     total = sum(region.backgrounds.values()) + events(one, "cevns") + events(one, "eves")
     assert region.observed == pytest.approx(total, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "truth"),
+    [
+        (EXAMPLES / "silicon-reactor.toml", "at the SM"),
+        ("darwin-30ty", "with r2nu_ee = -8.3e-33"),
+        (EXAMPLES / "made-up-csi.toml", None),
+    ],
+)
+def test_a_file_without_a_measurement_says_so(name, truth):
+    said = [n for n in catalogue.load(str(name)).notes if "Asimov data" in n]
+    assert len(said) == (truth is not None)
+    assert all(isinstance(n, Caveat) and truth in n for n in said)

@@ -12,7 +12,7 @@ from nuhf.errors import FitError
 from nuhf.experiments.catalogue import list_experiments, load
 from nuhf.experiments.prepare import prepare
 from nuhf.histfactory.describe import Coupling, Sample, Shape
-from nuhf.likelihood.engines import CompiledEngine, engine
+from nuhf.likelihood.engines import CompiledEngine, Reference, engine
 from nuhf.likelihood.fit import refit_with_pyhf
 from nuhf.rates import build
 from nuhf.stats.problem import Options, pose
@@ -56,7 +56,7 @@ def rewritten(problem, description):
     spec = encode.native(description)
     model, data = load_model(spec)
     return replace(
-        problem, description=description, spec=spec, engine=engine("compiled", model),
+        problem, description=description, spec=spec, engine=engine("compiled", Reference.of(model)),
         data=np.asarray(data),
     )  # fmt: skip
 
@@ -226,7 +226,7 @@ class Failing(CompiledEngine):
 
 def failing(problem, fails):
     old = problem.engine
-    return replace(problem, engine=Failing(old.model, old.compiled, fails))
+    return replace(problem, engine=Failing(old.reference, old.compiled, fails))
 
 
 @pytest.fixture(scope="module")
@@ -348,7 +348,7 @@ def test_another_minimum_is_said():
     assert "higher by 0.082" in note
     profiler = problem.profiler()
     best, lowest = profiler.best(np.array([problem.parameter.to_fit(found.best_fit)]))
-    again = refit_with_pyhf(problem.engine.model, problem.data, best, ~profiler.free)
+    again = refit_with_pyhf(problem.engine.reference.model, problem.data, best, ~profiler.free)
     assert again.twice_nll[0] == pytest.approx(lowest, abs=1e-6)
     assert lowest == pytest.approx(found.twice_nll_min, abs=1e-6)
 
@@ -365,7 +365,7 @@ class Wrong(CompiledEngine):
 
 def test_a_fit_that_is_not_the_deepest_is_said(moment):
     old = moment.engine
-    wrong = replace(moment, engine=Wrong(old.model, old.compiled))
+    wrong = replace(moment, engine=Wrong(old.reference, old.compiled))
     found = questions.limit(wrong, 0.9, "delta-chi2")
     assert found.second_optimizer["difference_2nll"] < -0.1
     assert sum("finds 2NLL lower by" in note for note in found.notes) == 3
@@ -385,7 +385,7 @@ class Rolling(CompiledEngine):
 
 def test_what_only_the_second_optimizer_finds_is_used(moment):
     old = moment.engine
-    rolling = replace(moment, engine=Rolling(old.model, old.compiled))
+    rolling = replace(moment, engine=Rolling(old.reference, old.compiled))
     found, right = (questions.limit(p, 0.9, "delta-chi2") for p in (rolling, moment))
     assert found.upper_limit == pytest.approx(right.upper_limit, rel=1e-5)
     assert abs(found.second_optimizer["difference_2nll"]) < 1e-3

@@ -167,7 +167,8 @@ def test_start_of_the_integral_moves_the_angle(tmp_path):
     best = []
     for start in (1e-6, 0.05):
         path = tmp_path / "start.toml"
-        path.write_text(text.replace("min_kev_ee = 0.00296", f"min_kev_ee = {start}"))
+        cut = f"min_kev_ee = {start}\ncut_recoils = true"
+        path.write_text(text.replace("min_kev_ee = 0.00296", cut))
         (found,) = nuhf.limit(
             str(path), "sin2thetaW", analysis="khan2022-lindhard", fixed_nuisances=PULL
         )

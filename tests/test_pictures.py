@@ -51,6 +51,16 @@ def test_a_hole_is_not_filled_and_lines_close_along_the_frame():
     assert Path(outside).contains_points([(0.1, 0.1), (1.5, 0.1)]).tolist() == [False, True]
 
 
+def test_titles_of_many_experiments_are_not_cut():
+    names = "coherent-csi-2021, coherent-lar-2020, xenonnt-sr0, dresden-2 (default)"
+    figure = results.region(("a", "b"), ("1", "1"), {0.9: [np.eye(2)]}, (0.5, 0.5), names)
+    figure.draw_without_rendering()
+    title = figure.axes[0].title
+    assert title.get_text().split() == names.split()
+    box = title.get_window_extent()
+    assert figure.bbox.x0 <= box.x0 <= box.x1 <= figure.bbox.x1
+
+
 def test_regions_of_moments_hold_the_origin_and_the_best_fit(model):
     found = nuhf.contour(model, "munu_e", cl=0.9, points=12)
     path = filled(found.plot())
@@ -71,6 +81,13 @@ def test_band_is_the_error_of_the_nuisances(model, region):
     total = [np.sqrt((r.modes.sum(axis=1) ** 2).sum()) for r in (region, fitted)]
     assert total[1] < total[0]  # the data know more
     assert list(one.columns())[-1] == "uncertainty"
+
+
+def test_an_expectation_is_not_called_data(model):
+    for asimov, word in ((False, "data"), (True, "Asimov data")):
+        figure = model.replace(asimov=asimov).expected().plot()
+        legends = figure.axes[0].get_legend().get_texts()
+        assert word in [text.get_text() for text in legends]
 
 
 def test_residuals_are_below_each_panel(model, region):

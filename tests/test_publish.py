@@ -167,10 +167,16 @@ def _check_head(head):
 
 def _check_guidelines(documents, yaml):
     """What the validator does not look at: docs/publish.md has the list."""
+    observables = {"Spectrum": ["N"], "Correlation": ["CORR"], "Limits": ["CLS"]}
     for table in documents[1:]:
         assert len(table["name"]) <= 64
         keywords = {one["name"]: one["values"] for one in table["keywords"]}
-        assert {"reactions", "observables", "phrases"} <= set(keywords)
+        assert {"reactions", "phrases"} <= set(keywords)
+        # words of HEPData's own list only
+        assert keywords.get("observables") == observables.get(table["name"].split()[0])
+        charge = "qnu" in table["name"] or "millicharges" in table["name"]
+        assert not (charge and "Magnetic moments" in keywords["phrases"])
+        assert ("A modulus" in table["description"]) == ("magnetic moments" in table["name"])
         assert not any("$" in str(value) for values in keywords.values() for value in values)
         assert "NUMU NUCLEUS --> NUMU NUCLEUS" in keywords["reactions"]
         images = [one["location"] for one in table.get("additional_resources", ())]
@@ -186,6 +192,21 @@ def _check_guidelines(documents, yaml):
             assert any(row["errors"] for row in total["values"])
             assert data["header"]["units"] == "events"
         assert "nuhf" not in json.dumps([table, content])
+
+
+def test_radii_have_their_convention_and_expectations_are_no_counts():
+    from nuhf.report import hepdata, hepdata_tables
+
+    pytest.importorskip("hepdata_lib")
+    file = Path(__file__).parents[1] / "docs" / "examples" / "silicon-reactor.toml"
+    found = exchange.publication(str(file), "r2nu_ee", points=3)
+    tables = {table.name: table for table, _ in hepdata_tables.tables(found)}
+    for name in ("Limits on charge radii", "Profile r2nu_ee"):
+        assert "r2nu_ee is the total charge radius" in tables[name].description
+    assert "Asimov data" in tables["Spectrum before the fit"].description
+    readme = hepdata.beside(found)["README.md"].decode()
+    assert "Asimov data" in readme
+    assert "All of this is in the public domain" in readme
 
 
 def test_errors_of_the_expectation_are_those_of_its_nuisances():

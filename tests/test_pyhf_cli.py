@@ -257,7 +257,9 @@ def test_causes_are_named_where_they_are_known(cli, files):
     assert "list.json: JSON, but no pyhf file, not a pyhf workspace" in ran.err
 
 
-@pytest.mark.filterwarnings("default")
+@pytest.mark.filterwarnings(
+    "default", r"ignore:jsonschema\.RefResolver is deprecated:DeprecationWarning"
+)
 def test_what_xml_keeps_of_a_coupling(cli, work):
     """An interfering one comes back with -5 to 5 for its domain, as README says; a grid whole."""
     stock = json.loads((WORKSPACES.parent / "conus-plus" / "qnu_ee.stock.json").read_text())

@@ -255,6 +255,7 @@ def test_the_command_prints_the_same(cli, results):
         (lambda m: nuhf.model(NAME, "munu_mu", fix="flux_sns"), r"model\(\) has no keyword 'fix'"),
         (lambda m: nuhf.limit(), r"limit\(\): missing a required argument: 'experiments'"),
         (lambda m: nuhf.limit(3), "3: give an experiment by name"),
+        (lambda m: nuhf.limit(m), r"nuhf.interval\(model\) is for models"),
         (lambda m: nuhf.limit(NAME, 3), "poi = 3: give a name"),
         (lambda m: nuhf.limit(NAME, "munu_mu", cl="0.9"), "cl = '0.9': give a number"),
         (lambda m: nuhf.limit(NAME, "munu_mu", fixed={"munu_e": "1e-9"}),

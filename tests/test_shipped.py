@@ -39,6 +39,8 @@ def fresh(tmp_path_factory):
 
 def same(ours, theirs, where):
     """Numbers to 1e-9 of themselves, all else exactly, key order included."""
+    if isinstance(theirs, list) and ours == theirs:  # mostly so, and looked at quickly
+        return
     if isinstance(theirs, dict):
         assert list(ours) == list(theirs), where
         for key in theirs:
@@ -173,11 +175,6 @@ def check_fit(unit_of, parameter, optimizer):
     entry = json.loads(stock(parameter).read_text())["measurements"][0]["config"]
     (best,) = found["mle_parameters"][entry["poi"]]
     (ours,) = nuhf.limit(EXPERIMENT, parameter)
-    if parameters.get(parameter).squared and optimizer == "minuit":
-        # it starts at the bound 0 and may stay there, as the README says; never lower than ours
-        native = nuhf.open(str(stock(parameter)))
-        assert -1e-3 < found["twice_nll"] - nuhf.fit(native).twice_nll < 0.03
-        return
     minima = [value**2 if parameters.get(parameter).squared else value
               for value, _ in ours.minima]  # fmt: skip
     offset = parameters.get(parameter).offset
@@ -262,11 +259,12 @@ FILES = sorted((ROOT / "workspaces").glob("*/*.stock.json"))
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("backend", "optimizer"), [("numpy", "scipy"), ("numpy", "minuit"), ("jax", "scipy")]
+    ("backend", "optimizer"),
+    [("numpy", "scipy"), ("numpy", "minuit"), ("jax", "scipy"), ("jax", "minuit")],
 )
 @pytest.mark.parametrize("path", FILES, ids=[f"{p.parent.name}-{p.stem}" for p in FILES])
 def test_profiles_of_every_file_in_plain_pyhf(path, backend, optimizer):
-    """Within 5e-3 of the native model where 2NLL < 9, and nothing negative at the SM."""
+    """Within 5e-3 of the native model where 2NLL < 9, free fit too; nothing negative at the SM."""
     if backend == "jax":
         pytest.importorskip("jax")
     spec = json.loads(path.read_text())
@@ -276,6 +274,7 @@ def test_profiles_of_every_file_in_plain_pyhf(path, backend, optimizer):
     start = model.config.suggested_init()
     start[model.config.poi_index] = 0.0
     for sample in spec["channels"][0]["samples"]:
+        assert any(sample["data"])
         counted = path.parent.name != "apv-cs"  # a Gaussian number, on a pedestal
         small = sample["name"].endswith(("_linear", "_square"))
         assert small or not counted or min(sample["data"]) >= 0
@@ -289,19 +288,29 @@ def test_profiles_of_every_file_in_plain_pyhf(path, backend, optimizer):
     near = near[depth - depth.min() < 9.0]
     values = np.linspace(near[0], near[-1], 7)
     exact = problem.profiler().at(values)
-    pyhf.set_backend(backend, optimizer, precision="64b")
+    # what pyhf takes for minuit with numpy, and not with exact gradients
+    chosen = pyhf.optimize.minuit_optimizer(strategy=1) if optimizer == "minuit" else optimizer
+    pyhf.set_backend(backend, chosen, precision="64b")
     try:
         model = workspace.model()
         theirs = np.array([
             float(pyhf.infer.mle.fixed_poi_fit(v / unit, data, model, return_fitted_val=True)[1])
             for v in values
         ])  # fmt: skip
+        free = float(pyhf.infer.mle.fit(data, model, return_fitted_val=True)[1])
     finally:
         pyhf.set_backend("numpy", "scipy")
     lowest = int(np.argmin(exact))
     inside = exact - depth.min() < 9.0
     difference = (theirs - theirs[lowest]) - (exact - exact[lowest])
     assert np.abs(difference[inside]).max() < 5e-3
+    # a coupling that interferes may have two minima: the free fit ends in one of them
+    seeds = near[:: max(near.size // 25, 1)]
+    minima = problem.profiler().minima(seeds)[1]
+    if not problem.parameter.interferes:
+        minima = np.array([problem.profiler().best(seeds)[1]])
+    away = (free - theirs[lowest]) - (minima - exact[lowest])
+    assert np.abs(away).min() < 5e-3
 
 
 PLAIN = [path for path in FILES if path.stem.startswith("munu")]
@@ -323,7 +332,7 @@ def test_bounds_and_units_suit_the_defaults_of_other_tools():
 def test_the_default_limit_of_cabinetry(path, request):
     """``cabinetry.fit.limit`` with nothing but model and data, 95 % CL."""
     if path.parent.name == "xenonnt-8b":
-        reason = "minuit stops with NaN at the bound of munu^2, ten times the limit"
+        reason = "at the bound minuit steps beyond -4 sigma of the linear efficiency, 25 %: NaN"
         fails = pytest.mark.xfail(raises=pyhf.exceptions.FailedMinimization, reason=reason)
         request.applymarker(fails)
     (problem,) = problems(path.parent.name, path.name.removesuffix(".stock.json"))

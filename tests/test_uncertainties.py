@@ -30,7 +30,9 @@ def free_fit(problem, held=None):
     if held is not None:
         name, value = held
         start[compiled.index(name)], fixed[compiled.index(name)] = value, True
-    done = refit_with_pyhf(problem.engine.model, problem.data, start, fixed, tolerance=1e-4)
+    done = refit_with_pyhf(
+        problem.engine.reference.model, problem.data, start, fixed, tolerance=1e-4
+    )
     assert done.converged[0]
     return float(done.twice_nll[0])
 

@@ -1,7 +1,6 @@
 """Models of experiments and of files, from the names and choices of the public functions."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from nuhf.api.arguments import (
     Anapole,
@@ -20,7 +19,6 @@ from nuhf.api.given import experiments_of, files_of, several
 from nuhf.api.model import Model
 from nuhf.couplings.parameters import get
 from nuhf.errors import InputError
-from nuhf.stats.files import FileProblem, pose_files, read_files
 from nuhf.stats.problem import Options, Problem, pose
 
 __all__ = ["built", "model", "models", "open"]
@@ -34,12 +32,7 @@ def built(given: ModelLike, bracket: Bracket | None = None) -> Problem:
     if not isinstance(given, Model):
         (given,) = models(given, (None,), Options())
     problem, chosen = given.problem, ends(bracket, "bracket")
-    if chosen is None:
-        return problem
-    ranged = replace(problem.options, bracket=chosen)
-    if isinstance(problem, FileProblem):  # a range may widen the bounds of the file
-        return pose_files(problem.source, problem.parameter.fit_name, ranged)
-    return replace(problem, options=ranged)
+    return problem if chosen is None else problem.within(chosen)
 
 
 def models(
@@ -76,6 +69,8 @@ def models(
             f"{', '.join(str(name) for name in pois)}; name one with poi='NAME'"
         )
     if files is not None:
+        from nuhf.stats.files import pose_files, read_files  # here: pyhf takes longer than a limit
+
         source = read_files(files, names(patch, "patch"), measurement)
         return [Model(pose_files(source, name, chosen)) for name in pois]
     wanted = [found[0].loaded.experiment.strength if name is None else name for name in pois]

@@ -21,7 +21,10 @@ def several(given: ExperimentsLike) -> list[ExperimentLike]:
     if isinstance(given, str | Path | Mapping | Experiment):
         return [given]
     if not isinstance(given, Sequence):
-        raise InputError(f"{given!r}: give an experiment by name, a file, or a sequence of them")
+        raise InputError(
+            f"{given!r}: give an experiment by name, a file, or a sequence of them; "
+            "nuhf.interval(model) is for models"
+        )
     if not given:
         raise InputError("name at least one experiment")
     for one in given:

@@ -22,9 +22,8 @@ from nuhf.couplings.parameters import suggest
 from nuhf.errors import InputError
 from nuhf.likelihood.engines import Engine as FitEngine
 from nuhf.stats.expected import Rates
-from nuhf.stats.files import FileProblem, pose_files
-from nuhf.stats.held import sizes, with_fixed
-from nuhf.stats.problem import Problem, pose
+from nuhf.stats.held import with_fixed
+from nuhf.stats.problem import Problem
 from nuhf.stats.result_base import JsonValue
 from nuhf.stats.spectra import after_fit, before_fit, region_spectra
 from nuhf.workspaces import encode
@@ -220,7 +219,7 @@ class Model:
                 for i, name in enumerate(compiled.names)
                 if compiled.fixed[i] and name not in free
             }
-            spec = with_fixed(spec, held, sizes(self.engine.model))
+            spec = with_fixed(spec, held, self.engine.reference.layout.sizes)
         if problem.options.asimov or problem.options.inject:
             self._put_data(spec)
         return cast(dict[str, JsonValue], spec)
@@ -236,7 +235,7 @@ class Model:
 
         A model with powers of couplings has nuhf's modifier ``powerfactor``.
         """
-        return self.engine.model, self.data.tolist()
+        return self.engine.reference.model, self.data.tolist()
 
     @in_words
     def replace(
@@ -265,9 +264,7 @@ class Model:
             mask=old.mask if mask is None else mask,
         )
         wanted = self.poi if poi is None else poi
-        if isinstance(problem, FileProblem):
-            return Model(pose_files(problem.source, wanted, new))
-        return Model(pose(problem.experiments, wanted, new))
+        return Model(problem.posed(wanted, new))
 
     def __repr__(self) -> str:
         return f"<Model of {', '.join(self.experiments)}: {self.poi}>"

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from nuhf.api.arguments import ModelLike, Names, in_words
 from nuhf.api.arguments import names as one_or_more
-from nuhf.api.build import built
+from nuhf.api.build import built, models
 from nuhf.api.model import Model
 from nuhf.bayes.posterior import posterior as sample_posterior
 from nuhf.bayes.results import Posterior
@@ -17,6 +17,7 @@ from nuhf.couplings.parameters import suggest
 from nuhf.errors import InputError
 from nuhf.stats.log_density import LogDensity, of_problem
 from nuhf.stats.priors import Prior
+from nuhf.stats.problem import Options
 
 __all__ = ["log_density", "posterior", "simulate"]
 
@@ -105,9 +106,13 @@ def _simulated(
             raise InputError(f"{name}: true values must be finite")
         for end in (ends.min(), ends.max()) if name in catalogue.PARAMETERS and ends.size else ():
             catalogue.check_values({name: float(end)})
-    wanted, made = tuple(given), model if isinstance(model, Model) else Model(built(model))
-    if wanted and wanted != (made.poi, *made.profiled):
-        made = made.replace(poi=wanted[0], profiled=wanted[1:])
+    wanted = tuple(given)
+    if not isinstance(model, Model):  # posed once, with what is wanted
+        (made,) = models(model, wanted[:1] or (None,), Options(profiled=wanted[1:]))
+    elif wanted and wanted != (model.poi, *model.profiled):
+        made = model.replace(poi=wanted[0], profiled=wanted[1:])
+    else:
+        made = model
     problem = made.problem
     return of_problem(problem), tuple(
         f"region {c.name} is Gaussian: its counts are pseudo-counts, {c.observed[0]:g} where the "

@@ -12,6 +12,7 @@ import click
 
 from nuhf.cli.signals import Stop, Stopped, heeded
 from nuhf.errors import InputError, NuhfError
+from nuhf.parallel import BLAS_THREADS
 
 __all__ = ["main"]
 
@@ -103,7 +104,7 @@ def _say_everything() -> None:
 def main() -> None:
     """Run the command line; errors are one line on stderr and exit status 1 or 2."""
     # the default threading of BLAS makes small matrix products many times slower
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    for name in BLAS_THREADS:
         os.environ.setdefault(name, "1")
     _say_everything()
     with heeded() as stop, warnings.catch_warnings():

@@ -53,7 +53,9 @@ def bin_probabilities(
         z = (edges[:, np.newaxis] - energy) / sigma
         above_zero = energy / sigma
     # right of the mean the difference of the upper tails: that of the lower ones is 1 - 1 there
-    probability = np.where(z[:-1] > 0, -np.diff(ndtr(-z), axis=0), np.diff(ndtr(z), axis=0))
+    tail, right = ndtr(-np.abs(z)), z > 0
+    below = np.where(right, 1.0 - tail, tail)
+    probability = np.where(right[:-1], -np.diff(tail, axis=0), np.diff(below, axis=0))
     if positive:
         probability /= ndtr(above_zero)
     return np.asarray(probability)

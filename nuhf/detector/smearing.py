@@ -288,7 +288,6 @@ class GaussianSmearing:
             peak = np.diff(np.exp(-0.5 * z**2) / np.sqrt(2.0 * np.pi), axis=0)
             line = level[span] + slope[span] * (e - local[:-1, np.newaxis])
             pieces = line * bin_probabilities(local, e, s) - slope[span] * s * peak
-            np.add.at(
-                result, (owner[span][:, np.newaxis], np.arange(first, first + e.size)), pieces
-            )
+            begins = np.flatnonzero(np.diff(owner[span], prepend=-1))
+            result[owner[span][begins], part] = np.add.reduceat(pieces, begins, axis=0)
         return np.asarray(result / self._norm(energy, sigma))

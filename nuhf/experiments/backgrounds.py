@@ -311,14 +311,16 @@ class ThroughResponse(Background):
         def through(edges: FloatArray) -> FloatArray:
             return built.seen(energy * KEV, edges, self.width_factor) @ weight
 
-        inside = through(np.asarray(axis.edges))
+        edges = np.asarray(axis.edges)
+        inside = through(edges)
         if self.events_per_tonne_year is not None:
             if around.tonne_years is None:
                 raise InputError("events_per_tonne_year needs an exposure_tonne_year")
             events = self.events_per_tonne_year * around.tonne_years * inside
             return _steady(around, events, self.rate_per_us)
         span = np.asarray(around.reference(axis))
-        whole = float(through(span)[0])
+        same = np.array_equal(span, edges[[0, -1]])
+        whole = float(inside.sum() if same else through(span)[0])
         _some(whole)
         events = (self.events or 0.0) / whole * inside
         return _steady(around, events, self.rate_per_us)

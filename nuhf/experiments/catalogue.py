@@ -11,6 +11,7 @@ from nuhf import resources
 from nuhf.bibliography import Entry
 from nuhf.couplings import parameters
 from nuhf.errors import Caveat, InputError, within
+from nuhf.experiments.data import Asimov
 from nuhf.experiments.faults import in_words
 from nuhf.experiments.file import Analysis, ExperimentFile, Nuisance
 from nuhf.experiments.parts import frozen, overlay
@@ -112,7 +113,7 @@ class Loaded:
         )
         stated = (*self.experiment.notes, *self.analysis.notes)
         sources = (note for note in self._source_notes() if note not in stated)
-        return (*stated, *unverified, *sources, *idle, *self._left_out())
+        return (*stated, *unverified, *sources, *idle, *self._expected(), *self._left_out())
 
     def _scattering(self) -> Iterator[Scattering]:
         """Yield the signals of the analysis that scatter."""
@@ -124,6 +125,19 @@ class Loaded:
     def _source_notes(self) -> Iterator[str]:
         notes = (self.experiment.sources[s.source].note for s in self._scattering())
         yield from dict.fromkeys(note for note in notes if note)
+
+    @property
+    def asimov(self) -> bool:
+        """Whether the file has the expectation of a region of the analysis in place of data."""
+        regions = self.experiment.regions
+        return any(isinstance(regions[n].data, Asimov) for n in self.analysis.regions or regions)
+
+    def _expected(self) -> Iterator[str]:
+        """Say that the file holds no measurement."""
+        if self.asimov:
+            given = [f"{name} = {value:g}" for name, value in self.analysis.reference.items()]
+            truth = f"with {', '.join(given)}" if given else "at the SM"
+            yield Caveat(f"Asimov data: the file has the expectation {truth}, no measurement")
 
     def _left_out(self) -> Iterator[str]:
         """Say that electrons or nuclei are left out, where the detector counts both."""

@@ -71,7 +71,7 @@ class Signal(Part):
 class Scattering(Signal):
     """What scattering on any target has."""
 
-    source: Name = Field(description="Source of the neutrinos")
+    source: Name = Field(description="Source of the neutrinos; two sources are two signals")
     components: tuple[Name, ...] = Field(
         (), description="Species or reactions of the source; all if empty"
     )

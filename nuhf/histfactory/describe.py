@@ -259,6 +259,8 @@ def _signal_samples(
                 residual = max(np.abs(up - counts).max(), np.abs(down - counts).max())
                 if residual > _NEGLIGIBLE * np.abs(counts).max():
                     shapes[n] = Shape(up, down)
+            if not counts.any() and not shapes:
+                continue  # such as the SM rate of a mass state beside those of flavours
             powers = {n: e for n, e in zip(nominal.names, row, strict=True) if e}
             name = _monomial_name(templates.process, flavour, powers)
             samples.append(

@@ -1,18 +1,30 @@
 """Two engines for the same fits: the compiled likelihood, and pyhf with minuit as reference."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
-import pyhf
 from numpy.typing import NDArray
 
 from nuhf.errors import FitError, InputError
-from nuhf.likelihood.evaluate import CompiledModel, compile_model
+from nuhf.likelihood.evaluate import CompiledModel, compile_layout
 from nuhf.likelihood.fit import fit, refit_with_minuit, refit_with_pyhf
+from nuhf.likelihood.layout import Layout, layout_of
 
-__all__ = ["ENGINES", "CompiledEngine", "Engine", "ModelProfiler", "PyhfEngine", "engine"]
+if TYPE_CHECKING:
+    import pyhf
+
+__all__ = [
+    "ENGINES",
+    "CompiledEngine",
+    "Engine",
+    "ModelProfiler",
+    "PyhfEngine",
+    "Reference",
+    "engine",
+]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -24,12 +36,38 @@ _FAR: Final = 1e4
 bin expects nothing, is near enough: it is in no region, and pyhf would take minutes over it."""
 
 
+@dataclass(frozen=True)
+class Reference:
+    """A model as a layout, and as pyhf has it, which is made when something asks for it.
+
+    Attributes
+    ----------
+    layout : Layout
+        Channels, parameters, constraints.
+    load : callable
+        Returns the model of pyhf.
+    """
+
+    layout: Layout
+    load: "Callable[[], pyhf.pdf.Model]"
+
+    @classmethod
+    def of(cls, model: "pyhf.pdf.Model") -> "Reference":
+        """Return a model of pyhf that is there already (`ModelError` as `layout_of`)."""
+        return cls(layout_of(model), lambda: model)
+
+    @cached_property
+    def model(self) -> "pyhf.pdf.Model":
+        """The model as pyhf has it."""
+        return self.load()
+
+
 class Engine(Protocol):
     """Minimise 2NLL of one model from given starts."""
 
     @property
-    def model(self) -> pyhf.pdf.Model:
-        """The model as pyhf has it."""
+    def reference(self) -> "Reference":
+        """The model in the two forms that all engines share."""
         ...
 
     @property
@@ -53,7 +91,7 @@ class Engine(Protocol):
 class CompiledEngine:
     """The compiled likelihood; fits that do not converge are repeated with minuit, then in pyhf."""
 
-    model: pyhf.pdf.Model
+    reference: Reference
     compiled: CompiledModel
 
     @property
@@ -72,7 +110,7 @@ class CompiledEngine:
             again = refit_with_minuit(self.compiled, data, starts[i], ~free)
             high = again.twice_nll[0] > far or heights[i] > far
             if not again.converged[0] and not high:
-                again = refit_with_pyhf(self.model, data, starts[i], ~free)
+                again = refit_with_pyhf(self.reference.model, data, starts[i], ~free)
             if not again.converged[0] and not high:
                 heights[i] = np.inf
             elif not heights[i] <= again.twice_nll[0]:
@@ -84,24 +122,26 @@ class CompiledEngine:
 class PyhfEngine:
     """pyhf itself with minuit, one fit after the other."""
 
-    model: pyhf.pdf.Model
+    reference: Reference
     compiled: CompiledModel
 
     @property
     def optimizer(self) -> str:
         """Name for results."""
+        import pyhf  # here: the compiled likelihood does without
+
         return f"pyhf {pyhf.__version__}, minuit"
 
     def minimise(
         self, data: FloatArray, starts: FloatArray, free: BoolArray
     ) -> tuple[FloatArray, FloatArray]:
         """Fit from starts (n, P), one after the other."""
-        fits = [refit_with_pyhf(self.model, data, start, ~free) for start in starts]
+        fits = [refit_with_pyhf(self.reference.model, data, start, ~free) for start in starts]
         heights = [f.twice_nll[0] if f.converged[0] else np.inf for f in fits]
         return np.array([f.parameters[0] for f in fits]), np.array(heights)
 
 
-def engine(name: str, model: pyhf.pdf.Model) -> Engine:
+def engine(name: str, reference: Reference) -> Engine:
     """Return an engine by name.
 
     Raises
@@ -109,12 +149,13 @@ def engine(name: str, model: pyhf.pdf.Model) -> Engine:
     InputError
         If the name is unknown.
     ModelError
-        If the model has something the compiler does not know.
+        As `nuhf.likelihood.evaluate.compile_layout`.
     """
     if name not in ENGINES:
         raise InputError(f"unknown engine '{name}'; allowed: {', '.join(ENGINES)}")
-    compiled = compile_model(model)
-    return CompiledEngine(model, compiled) if name == "compiled" else PyhfEngine(model, compiled)
+    compiled = compile_layout(reference.layout)
+    kind = CompiledEngine if name == "compiled" else PyhfEngine
+    return kind(reference, compiled)
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import pairwise
 from types import ModuleType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import pyhf
 from numpy.typing import ArrayLike
 from scipy.special import gammaln, xlogy
 
 from nuhf.errors import InputError
+from nuhf.likelihood.layout import Layout, layout_of
 from nuhf.likelihood.tables import (
     Array,
     BinFactors,
@@ -34,7 +34,10 @@ from nuhf.likelihood.tables import (
     build_tables,
 )
 
-__all__ = ["ROUNDING", "CompiledModel", "compile_model"]
+if TYPE_CHECKING:
+    import pyhf
+
+__all__ = ["ROUNDING", "CompiledModel", "compile_layout", "compile_model"]
 
 ROUNDING: Final = 1e-5
 """Events below zero that are rounding: sums of monomials cancel, and fits end on the boundary."""
@@ -395,39 +398,46 @@ class CompiledModel:
         return np.asarray(out.reshape(*lead, *out.shape[1:]))
 
 
-def compile_model(
-    model: pyhf.pdf.Model, samples: Collection[tuple[str, str]] | None = None
-) -> CompiledModel:
-    """Compile a pyhf model, or what some of its samples expect.
+def compile_model(model: "pyhf.pdf.Model") -> CompiledModel:
+    """Compile a pyhf model.
 
-    Parameters
-    ----------
-    model : pyhf.pdf.Model
-        With pyhf's seven modifier types, normsys by code4 and histosys by code4p, and powerfactor.
-    samples : collection of (str, str), optional
-        Channel and name of the samples to count; all by default. Parameters stay the same.
-
-    Returns
-    -------
-    CompiledModel
-        The same model as array functions.
+    Known are pyhf's seven modifier types, normsys by code4 and histosys by code4p, and
+    powerfactor.
 
     Raises
     ------
     ModelError
-        If the model has any other modifier or interpolation, clips its expectations, has a
-        normsys factor that is not positive, or has no events at all (in these samples).
+        As `layout_of` and `compile_layout`.
     """
-    tables, constraints = build_tables(model, samples)
-    config = model.config
+    return compile_layout(layout_of(model))
+
+
+def compile_layout(
+    layout: Layout, samples: Collection[tuple[str, str]] | None = None
+) -> CompiledModel:
+    """Compile a model from its layout, or what some of its samples expect.
+
+    Parameters
+    ----------
+    layout : Layout
+        The model.
+    samples : collection of (str, str), optional
+        Channel and name of the samples to count; all by default. Parameters stay the same.
+
+    Raises
+    ------
+    ModelError
+        If a normsys factor is not positive, or (these) samples have no events at all.
+    """
+    tables, constraints = build_tables(layout, samples)
     return CompiledModel(
-        names=tuple(config.par_names),
-        inits=np.asarray(config.suggested_init(), dtype=np.float64),
-        bounds=np.asarray(config.suggested_bounds(), dtype=np.float64).reshape(-1, 2),
-        fixed=np.asarray(config.suggested_fixed(), dtype=bool),
-        poi_index=config.poi_index,
-        n_main=config.nmaindata,
-        n_aux=config.nauxdata,
+        names=layout.names,
+        inits=np.array([x for one in layout.sets for x in one.inits], dtype=np.float64),
+        bounds=np.array([b for one in layout.sets for b in one.bounds], float).reshape(-1, 2),
+        fixed=np.array([x for one in layout.sets for x in one.fixed], dtype=bool),
+        poi_index=None if layout.poi is None else layout.starts[layout.poi],
+        n_main=sum(layout.bins.values()),
+        n_aux=layout.auxdata.size,
         tables=tables,
         constraints=constraints,
     )

@@ -10,9 +10,9 @@ below the tolerance and the point is no saddle. What did not converge is reporte
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pyhf
 from iminuit import Minuit
 from numpy.typing import ArrayLike
 
@@ -21,6 +21,9 @@ from nuhf.likelihood.evaluate import CompiledModel
 from nuhf.likelihood.newton import Batch, derivatives, minimise, select
 from nuhf.likelihood.objective import objective, prepare
 from nuhf.likelihood.tables import BoolArray, FloatArray, IntArray
+
+if TYPE_CHECKING:
+    import pyhf
 
 __all__ = ["BatchFit", "best_of", "fit", "refit_with_minuit", "refit_with_pyhf"]
 
@@ -223,6 +226,8 @@ def best_of(
 @contextmanager
 def _numpy_backend() -> Iterator[None]:
     """Set pyhf's backend to numpy inside the block, and back to what it was after it."""
+    import pyhf  # here: compiled fits do without
+
     backend, optimizer = pyhf.get_backend()
     pyhf.set_backend("numpy", precision="64b")
     try:
@@ -232,7 +237,7 @@ def _numpy_backend() -> Iterator[None]:
 
 
 def refit_with_pyhf(
-    model: pyhf.pdf.Model,
+    model: "pyhf.pdf.Model",
     data: ArrayLike,
     start: ArrayLike,
     fixed: ArrayLike,

@@ -1,4 +1,4 @@
-"""Index tables of a compiled model, and how they are made from a pyhf model.
+"""Index tables of a compiled model, and how they are made from the layout of a model.
 
 The functions that evaluate them are in `nuhf.likelihood.evaluate`.
 """
@@ -9,10 +9,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import pyhf
 from numpy.typing import NDArray
 
 from nuhf.errors import ModelError
+from nuhf.likelihood.layout import PER_BIN, Layout
 
 if TYPE_CHECKING:
     from jax import Array as JaxArray
@@ -143,50 +143,33 @@ _RowKey = tuple[int, int]
 #: A factor, a monomial, and the normsys by which a cell has been differentiated.
 _State = tuple[int, tuple[tuple[int, int], ...], tuple[int, ...]]
 
-_PER_BIN = ("shapefactor", "shapesys", "staterror")
-_SUPPORTED = ("histosys", "lumi", "normfactor", "normsys", "powerfactor", *_PER_BIN)
-
 
 def build_tables(
-    model: pyhf.pdf.Model, samples: Collection[tuple[str, str]] | None = None
+    layout: Layout, samples: Collection[tuple[str, str]] | None = None
 ) -> tuple[Tables, Constraints]:
-    """Tables and constraints of a pyhf model; ModelError if it has anything else.
+    """Tables and constraints of a model; ModelError if it has anything that cannot be compiled.
 
     With ``samples``, pairs of channel and name, all other samples are left out.
     """
-    _refuse_unsupported(model)
-    config = model.config
     cells: dict[_Cell, dict[_RowKey, FloatArray]] = {}
     # Sorted by per-bin factors, so that the rows of one group are neighbours.
-    for cell, rows in sorted(_samples(model, samples), key=lambda item: item[0].gammas):
+    for cell, rows in sorted(_samples(layout, samples), key=lambda item: item[0].gammas):
         merged = cells.setdefault(cell, {})
         for key, row in rows.items():
             merged[key] = merged[key] + row if key in merged else row
-    if not cells:
+    if not cells and samples is None:
         raise ModelError("every sample is zero in every bin: nothing to compile")
-    return _tables(cells, _gammas(model), config.npars), _constraints(config)
-
-
-def _refuse_unsupported(model: pyhf.pdf.Model) -> None:
-    for kind, code in (("normsys", "code4"), ("histosys", "code4p")):
-        given = model.config.modifier_settings.get(kind, {}).get("interpcode", "pyhf's fallback")
-        if given != code and any(mtype == kind for _, mtype in model.config.modifiers):
-            raise ModelError(f"{kind} with interpolation {given}; compiled models need {code}")
-    if model.main_model.clip_sample_data is not None or model.main_model.clip_bin_data is not None:
-        raise ModelError("the model clips its expectations; compiled models do not")
-    for name, mtype in model.config.modifiers:
-        if mtype not in _SUPPORTED:
-            raise ModelError(
-                f"modifier '{name}' has type '{mtype}'; compiled models know {list(_SUPPORTED)}"
-            )
+    if not cells:
+        cells[_Cell((), (), ())] = {(0, -1): np.zeros(sum(layout.bins.values()))}
+    return _tables(cells, _gammas(layout), len(layout.names)), _constraints(layout)
 
 
 def _samples(
-    model: pyhf.pdf.Model, chosen: Collection[tuple[str, str]] | None
+    layout: Layout, chosen: Collection[tuple[str, str]] | None
 ) -> Iterator[tuple[_Cell, dict[_RowKey, FloatArray]]]:
     """Yield cell and rows of every (chosen) sample that is not zero everywhere."""
-    config = model.config
-    for channel in model.spec["channels"]:
+    n_main = sum(layout.bins.values())
+    for channel in layout.content:
         # As in pyhf, the last of equal names counts.
         for sample in {s["name"]: s for s in channel["samples"]}.values():
             if chosen is not None and (channel["name"], sample["name"]) not in chosen:
@@ -197,7 +180,7 @@ def _samples(
             nominal = np.asarray(sample["data"], dtype=np.float64)
             rows[(0, -1)] = nominal
             for (mtype, name), data in sorted(modifiers.items(), key=lambda item: item[0]):
-                param = config.par_slice(name).start
+                param = layout.starts[name]
                 if mtype in ("normfactor", "powerfactor", "lumi"):
                     exponent = data["exponent"] if mtype == "powerfactor" else 1
                     mono[param] = mono.get(param, 0) + int(exponent)
@@ -214,61 +197,54 @@ def _samples(
                     rows[(2, param)] = np.where(np.abs(even) > 1e-15 * size, even, 0.0)
                 else:
                     gammas.append((mtype, name))
-            slot = config.channel_slices[channel["name"]]
-            placed = {key: np.zeros(config.nmaindata) for key, row in rows.items() if row.any()}
+            slot = layout.places[channel["name"]]
+            placed = {key: np.zeros(n_main) for key, row in rows.items() if row.any()}
             for key, row in placed.items():
                 row[slot] = rows[key]
             if placed:
                 yield _Cell(tuple(gammas), tuple(sorted(mono.items())), tuple(norms)), placed
 
 
-def _gammas(model: pyhf.pdf.Model) -> dict[tuple[str, str], tuple[BinFactors, ...]]:
+def _gammas(layout: Layout) -> dict[tuple[str, str], tuple[BinFactors, ...]]:
     """Parameters and bins of every factor per bin, of a shapefactor one entry for each channel.
 
     Channels share the parameters of a shapefactor, bin by bin; the others have their own.
     """
-    config, channels = model.config, {c["name"]: c for c in model.spec["channels"]}
+    places, n_params = layout.places, len(layout.names)
+    every = np.arange(sum(layout.bins.values()))
+    acting: dict[tuple[str, str], set[str]] = {}
+    for channel, _, modifier in layout.modifiers():
+        if modifier["type"] in PER_BIN:
+            acting.setdefault((modifier["type"], modifier["name"]), set()).add(channel["name"])
     out = {}
-    for name, mtype in config.modifiers:
-        if mtype not in _PER_BIN:
-            continue
-        part = config.par_slice(name)
-        bins = [
-            np.arange(config.nmaindata)[config.channel_slices[c]]
-            for c in config.channels
-            if any(
-                (m["type"], m["name"]) == (mtype, name)
-                for s in channels[c]["samples"]
-                for m in s["modifiers"]
-            )
-        ]
-        params = np.arange(part.start, part.stop)
+    for (mtype, name), channels in acting.items():
+        bins = [every[places[c]] for c in layout.bins if c in channels]
+        params = layout.starts[name] + np.arange(layout.by_name[name].size)
         own = bins if mtype == "shapefactor" else [np.concatenate(bins)]
         for other in {len(row) for row in own} - {len(params)}:
             raise ModelError(
                 f"{mtype} '{name}' has {len(params)} parameters, and a channel with it {other} "
                 "bins: pyhf takes the first parameter for the rest"
             )
-        out[(mtype, name)] = tuple(_gamma(params, row, config) for row in own)
+        out[(mtype, name)] = tuple(_gamma(params, row, n_params, every.size) for row in own)
     return out
 
 
-def _gamma(params: IntArray, bins: IntArray, config: Any) -> BinFactors:
-    of_bin = np.full(config.nmaindata, config.npars)
+def _gamma(params: IntArray, bins: IntArray, n_params: int, n_main: int) -> BinFactors:
+    of_bin = np.full(n_main, n_params)
     of_bin[bins] = params
     return BinFactors(params, bins, of_bin)
 
 
-def _constraints(config: Any) -> Constraints:
+def _constraints(layout: Layout) -> Constraints:
     normal: list[tuple[int, int, float]] = []
     poisson: list[tuple[int, int, float]] = []
     position = 0
-    for name in config.auxdata_order:
-        parset, start = config.param_set(name), config.par_slice(name).start
-        is_normal = parset.pdf_type == "normal"
-        for k, value in enumerate(parset.width() if is_normal else parset.factors):
-            (normal if is_normal else poisson).append((start + k, position + k, float(value)))
-        position += parset.n_parameters
+    for name in layout.auxdata_order:
+        one, start = layout.by_name[name], layout.starts[name]
+        entries = normal if one.constraint == "normal" else poisson
+        entries += [(start + k, position + k, width) for k, width in enumerate(one.widths)]
+        position += one.size
     columns = [list(zip(*entries, strict=True)) or [(), (), ()] for entries in (normal, poisson)]
     (np_, na, ns), (pp, pa, pf) = columns
     return Constraints(

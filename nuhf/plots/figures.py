@@ -1,6 +1,7 @@
 """Figures from arrays. No file is written here; the caller saves the Figure."""
 
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -27,6 +28,7 @@ __all__ = [
     "ratios",
     "save",
     "symbol",
+    "wrapped",
 ]
 
 FloatArray = NDArray[np.float64]
@@ -35,6 +37,10 @@ _COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4
 _PARTICLES: Final = {
     "nu_e": r"\nu_e", "nu_mu": r"\nu_\mu", "nu_tau": r"\nu_\tau", "R_n": "R_n",
 }  # fmt: skip
+
+
+_PER_INCH: Final = 12.0
+"""Characters of a title of 10 points in an inch."""
 
 
 def symbol(name: str) -> str:
@@ -67,6 +73,11 @@ def figure_and_axes(ax: Axes | None, size: tuple[float, float] = (6.4, 4.8)) -> 
         return figure, ax
     figure = _figure(*size)
     return figure, figure.add_subplot()
+
+
+def wrapped(title: str, figure: Figure) -> str:
+    """Break the title of many experiments into lines that are not wider than the figure."""
+    return textwrap.fill(title, int(_PER_INCH * figure.get_figwidth()), break_on_hyphens=False)
 
 
 def axis_texts(name: str) -> tuple[str, str]:
@@ -133,7 +144,7 @@ def ratios(panels: Sequence[Mapping[str, object]], shared_y: str, title: str = "
         axes.legend(frameon=False, fontsize=8)
         _plain_axes(axes)
     if title:
-        figure.suptitle(title, fontsize=10)
+        figure.suptitle(wrapped(title, figure), fontsize=10)
     return figure
 
 

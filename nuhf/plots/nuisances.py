@@ -15,6 +15,7 @@ from nuhf.plots.figures import (
     _plain_axes,
     figure_and_axes,
     symbol,
+    wrapped,
 )
 
 __all__ = ["correlation", "impacts", "pulls"]
@@ -91,7 +92,7 @@ def impacts(
                   frameon=False, fontsize=7.5)  # fmt: skip
     _draw_pulls(right, names, pulls[0][shown], pulls[1][shown], free, labelled=False)
     if title:
-        figure.suptitle(title, fontsize=10)
+        figure.suptitle(wrapped(title, figure), fontsize=10)
     return figure
 
 
@@ -157,7 +158,7 @@ def pulls(
     figure, axes = figure_and_axes(ax, (4.8, 0.9 + 0.28 * len(nuisances)))
     _draw_pulls(axes, nuisances, values, errors, free, labelled=True)
     if title and ax is None:
-        figure.suptitle(title, fontsize=10)
+        figure.suptitle(wrapped(title, figure), fontsize=10)
     return figure
 
 
@@ -178,5 +179,5 @@ def correlation(names: Sequence[str], matrix: FloatArray, title: str = "") -> Fi
             axes.text(j, i, text, ha="center", va="center", fontsize=6.5, color=colour)
     figure.colorbar(image, ax=axes, shrink=0.8, label="correlation")
     if title:
-        figure.suptitle(title, fontsize=10)
+        figure.suptitle(wrapped(title, figure), fontsize=10)
     return figure

@@ -11,7 +11,14 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from nuhf.plots.figures import _axis_label, _exponent, _figure, _plain_axes, figure_and_axes
+from nuhf.plots.figures import (
+    _axis_label,
+    _exponent,
+    _figure,
+    _plain_axes,
+    figure_and_axes,
+    wrapped,
+)
 from nuhf.units import percent
 
 __all__ = ["DensityCurve", "beside_profile", "corner", "counts"]
@@ -69,7 +76,7 @@ def beside_profile(
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center",
                   ncols=3, frameon=False, fontsize=8)  # fmt: skip
     if title:
-        figure.suptitle(title, fontsize=10)
+        figure.suptitle(wrapped(title, figure), fontsize=10)
     return figure
 
 
@@ -133,7 +140,8 @@ def corner(
         if row:
             axes[row, 0].set_ylabel(_axis_label(*couplings[row], exponents[row]))
     if title:
-        figure.suptitle(f"{title}; contours {percent(cl / 2)} and {percent(cl)} %", fontsize=9)
+        text = f"{title}; contours {percent(cl / 2)} and {percent(cl)} %"
+        figure.suptitle(wrapped(text, figure), fontsize=9)
     return figure
 
 

@@ -24,6 +24,7 @@ from nuhf.plots.figures import (
     _in_unit,
     _named,
     figure_and_axes,
+    wrapped,
 )
 from nuhf.units import percent
 
@@ -67,7 +68,7 @@ def _scaled(axes: Axes, which: Literal["x", "y"]) -> None:
 
 def _titled(axes: Axes, given: Axes | None, title: str) -> None:
     if given is None:
-        axes.set_title(title, fontsize="medium")
+        axes.set_title(wrapped(title, figure_and_axes(axes)[0]), fontsize="medium")
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def profiles(curves: Sequence[DrawnProfile], cl: float, title: str = "") -> Figu
         if i % columns:
             axes.set_ylabel("")
     if title:
-        figure.suptitle(title, fontsize="medium")
+        figure.suptitle(wrapped(title, figure), fontsize="medium")
     return figure
 
 
@@ -224,7 +225,8 @@ def limits(bars: Sequence[Bar], ax: Axes | None = None) -> Figure:
     if ax is None:
         figure = _figure(5.4, 0.5 + 0.95 * len(bars))
         panels = [figure.add_subplot(len(bars), 1, i + 1) for i in range(len(bars))]
-        figure.suptitle(f"{bars[0].label}, {percent(bars[0].cl)} % CL", fontsize="medium")
+        title = f"{bars[0].label}, {percent(bars[0].cl)} % CL"
+        figure.suptitle(wrapped(title, figure), fontsize="medium")
     else:
         figure, panels = figure_and_axes(ax)[0], [ax] * len(bars)
     for axes, bar in zip(panels, bars, strict=True):

@@ -15,6 +15,7 @@ from nuhf.plots.figures import (
     axis_texts,
     component_colours,
     figure_and_axes,
+    wrapped,
 )
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ FloatArray = NDArray[np.float64]
 
 _INSIDE: Final = 6
 """Most components that a legend inside the axes can list without covering data."""
+_DATA: Final = ("data", "Asimov data")
 _RESIDUALS: Final = (3.0, 1.0)
 """Heights of a panel and of the residuals below it."""
 
@@ -85,11 +87,11 @@ def spectra(regions: Sequence["RegionSpectrum"], title: str = "", ax: Axes | Non
         for axes in figure.axes:
             handles, names = axes.get_legend_handles_labels()
             entries.update(zip(names, handles, strict=True))
-        entries = {"data": entries.pop("data"), **entries}
+        entries = dict(sorted(entries.items(), key=lambda one: one[0] not in _DATA))
         figure.legend(list(entries.values()), list(entries), loc="outside lower center",
                       ncols=max(2, int(width / 2.0)), frameon=False, fontsize="small")  # fmt: skip
     if title:
-        figure.suptitle(title, fontsize="medium")
+        figure.suptitle(wrapped(title, figure), fontsize="medium")
     return figure
 
 
@@ -120,7 +122,8 @@ def _draw_spectrum(
     counts = _projected(region, i, region.observed)
     sigma = np.sqrt(_projected(region, i, region.errors**2))
     axes.errorbar(0.5 * (edges[1:] + edges[:-1]), counts / width, sigma / width,
-                  0.5 * width, fmt="o", ms=3, lw=1, color="black", label="data")  # fmt: skip
+                  0.5 * width, fmt="o", ms=3, lw=1, color="black",
+                  label=_DATA[region.asimov])  # fmt: skip
     axes.set_ylabel(axis_texts(region.axes[i].name)[1])
     axes.set_xlim(edges[0], edges[-1])
     axes.set_ylim(bottom=min(0.0, 1.2 * float(((counts - sigma) / width).min())))

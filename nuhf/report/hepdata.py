@@ -14,6 +14,7 @@ from typing import Any, Final
 from matplotlib.figure import Figure
 
 from nuhf import resources
+from nuhf.bibliography import Entry
 from nuhf.errors import Caveat, ModelError
 from nuhf.plots import results, spectrum
 from nuhf.report.publish import Publication, encoded
@@ -136,7 +137,7 @@ def _write(publication: Publication, folder: Path) -> None:
 
     head = hepdata_lib.Submission()
     head.additional_resources.clear()
-    head.comment = _abstract(publication)
+    head.comment = html.escape(_abstract(publication), quote=False)
     described = {
         ".tar.gz": ("Likelihood in HistFactory JSON: background-only workspace, patch set, "
                     "workspace of the coupling, README", "HistFactory"),
@@ -166,18 +167,24 @@ def _write(publication: Publication, folder: Path) -> None:
         table.write_yaml(str(folder))
 
 
-def _licensed(publication: Publication, table: Any, released: bool) -> None:
+def _licensed(publication: Publication, table: Any, counts: bool) -> None:
     """Say whose the numbers are: counts are the collaboration's, the rest is in the public domain.
 
     HEPData's own terms are CC0; what a collaboration released elsewhere keeps its licence.
     """
-    first = publication.problem.experiments[0].loaded.references[:1]
-    if released and first and first[0].doi:
+    first = _released(publication)
+    if counts and first and first.doi:
         table.add_data_license(
-            "Licence of the data release", f"https://doi.org/{first[0].doi}",
-            f"The observed counts were released by their authors ({first[0].text}), whose licence "
+            "Licence of the data release", f"https://doi.org/{first.doi}",
+            f"The observed counts were released by their authors ({first.text}), whose licence "
             "holds for them; expectations are CC0.",
         )  # fmt: skip
+
+
+def _released(publication: Publication) -> Entry | None:
+    """Return where the counts were released, if they are somebody's who is cited."""
+    loaded = publication.problem.experiments[0].loaded
+    return None if loaded.asimov else next(iter(loaded.references), None)
 
 
 def _validate(folder: Path) -> None:
@@ -224,14 +231,18 @@ def _readme(publication: Publication) -> str:
         for name in publication.archives()
     ]
     versions = publication.entries[0].limit.provenance["versions"]
+    whose = (
+        "The observed counts were released by their authors, whose licence holds for them; all else"
+        if _released(publication)
+        else "All of this"
+    )
     cite = " Please cite:" if loaded.references else ""
     return "\n".join(
         [
             f"# {_title(publication)}", "", _abstract(publication), "", "Files:", "", *files,
             "* `*.hs3.json`: the same likelihoods as HS3, which RooFit and pyhs3 read",
             "* `submission.yaml` and the files that it names: tables and figures for HEPData", "",
-            "The observed counts were released by their authors, whose licence holds for them; all "
-            f"else is in the public domain (CC0).{cite}", "",
+            f"{whose} is in the public domain (CC0).{cite}", "",
             *(f"* {entry.full}" for entry in loaded.references), "",
             "Notes:", "", *(f"* {note}" for note in publication.notes), "",
             f"Made with {', '.join(f'{name} {text}' for name, text in versions.items())}.", "",

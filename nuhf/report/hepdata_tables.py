@@ -4,6 +4,7 @@ Source of the rules: hepdata-submission.readthedocs.io (headers with LaTeX and u
 keywords, one table for one kind of number, a one-sided limit as ``<``). docs/publish.md lists them.
 """
 
+import html
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any, Final
@@ -74,11 +75,21 @@ def _scattering(publication: Publication) -> list[tuple[str, str]]:
     )
 
 
-def _table(publication: Publication, name: str, description: str, observable: str) -> Any:
+def _table(
+    publication: Publication, name: str, description: str, observable: str = "",
+    entries: Sequence[PublishedParameter] = (),
+) -> Any:  # fmt: skip
+    """Return a table without columns; ``entries`` are the couplings that its numbers depend on.
+
+    ``observable`` is one of HEPData's list, which has none for a profile or for nuisances.
+    """
     import hepdata_lib
 
     table = hepdata_lib.Table(name)
-    table.description = description
+    notes = dict.fromkeys(
+        note for e in entries for note in e.problem.radius_notes(e.problem.parameter)
+    )
+    table.description = html.escape(" ".join([description, *(f"{n}." for n in notes)]), quote=False)
     table.location = f"Auxiliary material, {name}"
     pairs = _scattering(publication)
     reactions = [
@@ -86,14 +97,12 @@ def _table(publication: Publication, name: str, description: str, observable: st
         for interaction, kind in pairs
         for neutrino in _NEUTRINOS.get(kind, (("NU",), ""))[0]
     ]
-    groups = dict.fromkeys(e.problem.parameter.group.title for e in publication.entries)
+    groups = dict.fromkeys(e.problem.parameter.group.title for e in entries)
     phrases = [*dict.fromkeys(_PHRASES[interaction] for interaction, _ in pairs), *groups,
                "Neutrino Properties", "Likelihood"]  # fmt: skip
-    table.keywords["reactions"] = list(dict.fromkeys(reactions))
-    table.keywords["observables"] = [observable]
-    table.keywords["phrases"] = phrases
-    if not reactions:
-        del table.keywords["reactions"]
+    keywords = {"reactions": list(dict.fromkeys(reactions)), "phrases": phrases,
+                "observables": [observable] if observable else []}  # fmt: skip
+    table.keywords.update({name: values for name, values in keywords.items() if values})
     return table
 
 
@@ -156,9 +165,11 @@ def _spectrum(publication: Publication, region: RegionSpectrum, name: str, when:
         "errors are those of the fit"
     )
     observed = "Observed events" if counts else "Events after subtraction of backgrounds"
+    if region.asimov:
+        observed = "Asimov data (expected events, no measurement)"
     table = _table(
         publication, name, f"{observed} and expected events in bins, {point}. "
-        f"{region.experiment}.", "N",
+        f"{region.experiment}.", "N", () if when == "before" else (first,),
     )  # fmt: skip
     steps = [list(zip(a.edges[:-1], a.edges[1:], strict=True)) for a in region.axes]
     cells = list(product(*steps))
@@ -199,7 +210,7 @@ def _nuisances(publication: Publication) -> Any:
         "Nuisance parameters are in units of their constraint, factors on backgrounds in units of "
         f"the nominal one; {parameter.fit_name} is the coupling in the unit that its name has, "
         "without an error where it is at its bound.",
-        "Fit parameters",
+        entries=publication.entries[:1],
     )  # fmt: skip
     table.add_variable(_column(publication, "Parameter", list(fitted), independent=True))
     column = _column(publication, "Fitted value", [value for value, _ in fitted.values()])
@@ -213,7 +224,7 @@ def _correlation(publication: Publication) -> Any:
     table = _table(
         publication, "Correlation matrix",
         f"Correlations of the parameters of the fit in which {free} is free; 0 for what is at a "
-        "bound.", "Correlation",
+        "bound.", "CORR", publication.entries[:1],
     )  # fmt: skip
     names, matrix = found["names"], np.asarray(found["matrix"])
     first = [one for one in names for _ in names]
@@ -228,11 +239,13 @@ def _correlation(publication: Publication) -> Any:
 def _limits(publication: Publication, entries: Sequence[PublishedParameter], name: str) -> Any:
     """One row per piece of an interval; a modulus has an upper limit, written with ``<``."""
     cl = entries[0].limit.cl
+    moduli = any(e.limit.upper_limit is not None for e in entries)
+    only = " A modulus has an upper limit only." if moduli else ""
     table = _table(
         publication, name,
         f"Intervals at {percent(cl)} % CL where the profile of $-2\\ln L$ is within "
         f"{threshold(cl):.3f} of its minimum, one row for each piece; all other couplings at the "
-        "Standard Model. A modulus has an upper limit only.", "Limit",
+        f"Standard Model.{only}", "CLS", entries,
     )  # fmt: skip
     rows = [
         (e, low, high, i + 1) for e in entries for i, (low, high) in enumerate(e.limit.intervals)
@@ -263,7 +276,8 @@ def _profile(publication: Publication, entry: PublishedParameter) -> Any:
     table = _table(
         publication, f"Profile {parameter.name}",
         f"$-2\\ln L$ above its minimum as a function of {_symbol(parameter)} ({known.meaning}), "
-        "minimised over all nuisance parameters, at the points of the patch set.", "-2LN(L)",
+        "minimised over all nuisance parameters, at the points of the patch set.",
+        entries=(entry,),
     )  # fmt: skip
     rows = [float(x) for x in entry.values]
     unit = parameter.unit

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 import contourpy
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import RectBivariateSpline
 from scipy.optimize import minimize
 
 from nuhf.errors import InputError
@@ -318,6 +317,8 @@ def _lines(plane: _Plane, heights: FloatArray, rise: float) -> list[FloatArray]:
     # far above the region the surface is steep and interpolation of it poor
     capped = np.minimum(finite, 4.0 * rise + 20.0)
     fine = np.linspace(0.0, 1.0, 2 * points - 1)
+    from scipy.interpolate import RectBivariateSpline  # here: limits do without
+
     smooth = RectBivariateSpline(unit, unit, capped)(fine, fine)
     generator = contourpy.contour_generator(fine, fine, smooth)
     found = [np.asarray(line) for line in generator.lines(rise)]

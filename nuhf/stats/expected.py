@@ -53,6 +53,8 @@ class RegionSpectrum:
     modes : ndarray or None
         Changes of the expectation (k, n_bins) that are independent, one standard deviation each;
         the roots of their sums of squares are its uncertainty. None where it is not known.
+    asimov : bool
+        Whether ``observed`` is an expectation, no measurement.
     """
 
     experiment: str
@@ -65,6 +67,7 @@ class RegionSpectrum:
     signals: tuple[str, ...] = ()
     counted: bool = True
     modes: FloatArray | None = None
+    asimov: bool = False
 
     def histogram(self, what: str = "data") -> Histogram:
         """Return counts of the UHI protocol, which ``mplhep.histplot`` and ``hist.Hist`` take.
@@ -259,6 +262,7 @@ def _spectrum(prepared: Prepared, i: int, found: Mapping[str, Rows]) -> RegionSp
     return RegionSpectrum(
         prepared.loaded.experiment.title, region.name, region.axes, region.observed, sigma,
         found[region.name], {**region.titles, **titles}, tuple(signals), region.sigma is None,
+        asimov=prepared.loaded.asimov,
     )  # fmt: skip
 
 

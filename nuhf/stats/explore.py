@@ -17,9 +17,8 @@ from nuhf.histfactory.describe import Coupling
 from nuhf.likelihood.engines import ModelProfiler, engine
 from nuhf.likelihood.evaluate import CompiledModel
 from nuhf.stats.intervals import ProfileIntervals, ScanRange, intervals, threshold
-from nuhf.stats.problem import Problem
+from nuhf.stats.problem import Problem, native_reference
 from nuhf.workspaces import encode
-from nuhf.workspaces.native import load_model
 
 __all__ = ["branches", "deeper_starts", "explored", "nuisance_starts", "region", "widened"]
 
@@ -139,7 +138,7 @@ def deeper_starts(
 ) -> FloatArray:
     """Return the starts of `branches` in the range of a problem, found with compiled fits."""
     if problem.options.engine != "compiled":
-        profiler = replace(profiler, engine=engine("compiled", problem.engine.model))
+        profiler = replace(profiler, engine=engine("compiled", problem.engine.reference))
     return branches(profiler, problem.span().grid(), scan)
 
 
@@ -228,7 +227,5 @@ def widened(problem: Problem) -> Problem | None:
         return None
     description = replace(problem.description, couplings=couplings)
     spec = encode.native(description)
-    model, _ = load_model(spec, validate=False)
-    return replace(
-        problem, spec=spec, description=description, engine=engine(problem.options.engine, model)
-    )
+    chosen = engine(problem.options.engine, native_reference(spec))
+    return replace(problem, spec=spec, description=description, engine=chosen)

@@ -1,6 +1,7 @@
 """Questions to pyhf files: any workspace, patched or combined, posed like an experiment."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -15,18 +16,19 @@ from nuhf.couplings.parameters import Parameter
 from nuhf.errors import Caveat, InputError, ModelError
 from nuhf.filekind import Kind, json_kind
 from nuhf.histfactory.describe import Channel, Coupling, Description, Free, Sample
-from nuhf.likelihood.engines import Engine, engine
-from nuhf.stats.held import expectation, fixed_nuisances, sizes, with_fixed
+from nuhf.likelihood.engines import Engine, Reference, engine
+from nuhf.likelihood.layout import Layout, ParameterSet, layout_of
+from nuhf.stats.held import expectation, fixed_nuisances, with_fixed
 from nuhf.stats.mask import masked_workspace
 from nuhf.stats.problem import Options, Problem
 from nuhf.stats.result_base import Provenance, provenance
 from nuhf.workspaces import names
-from nuhf.workspaces.checks import lengths
+from nuhf.workspaces.checks import fit_findings, lengths
 from nuhf.workspaces.combine import Choices, NamedWorkspace, combine
 from nuhf.workspaces.native import load_model
 from nuhf.workspaces.parts import take
 from nuhf.workspaces.patches import owner, patched_by, point_of
-from nuhf.workspaces.start import bin_errors, idle_poi, start_findings
+from nuhf.workspaces.start import idle_poi
 
 __all__ = [
     "File",
@@ -115,6 +117,15 @@ class FileProblem(Problem):
     def convention(self) -> str | None:
         """None: what a file's anapole moment means is up to the file."""
         return None
+
+    def within(self, bracket: tuple[float, float]) -> Problem:
+        """Return the problem with another range; it may widen the bounds of the file."""
+        ranged = replace(self.options, bracket=bracket)
+        return pose_files(self.source, self.parameter.fit_name, ranged)
+
+    def posed(self, interest: str, options: Options) -> Problem:
+        """Ask the same data about another parameter, or with other options (see `pose_files`)."""
+        return pose_files(self.source, interest, options)
 
     def provenance(self) -> Provenance:
         """Versions, digests and options."""
@@ -239,25 +250,28 @@ def pose_files(source: Workspaces, interest: str | None, options: Options) -> Fi
         raise InputError("the convention of the anapole moment is for experiments, not for files")
     content = masked_workspace(source.spec, options.mask)
     model, _ = _loaded(content, source)
-    wanted = _wanted(model, interest, options.profiled, source)
-    held = {_find(model, n, source): value for n, value in options.fixed.items()}
+    with _compiling(source):
+        layout = layout_of(model)
+    wanted = _wanted(layout, interest, options.profiled, source)
+    held = {_find(layout, n, source): value for n, value in options.fixed.items()}
     for name in wanted:
         if name in held or wanted.count(name) > 1:
             raise InputError(f"{name} is named twice: as free, and free or set to a value again")
-    known = {name: parameter(name) for name in model.config.par_order}
+    known = {name: parameter(name) for name in layout.by_name}
     fixed: dict[str, float | None] = {n: known[n].to_fit(v) for n, v in held.items()}
-    fixed |= fixed_nuisances(options.fixed_nuisances, model, [*wanted, *held])
-    spec = with_fixed(content, fixed, sizes(model))
-    _float(spec, model, wanted, known[wanted[0]], options.bracket)
+    fixed |= fixed_nuisances(options.fixed_nuisances, layout, [*wanted, *held])
+    spec = with_fixed(content, fixed, layout.sizes)
+    _float(spec, layout, wanted, known[wanted[0]], options.bracket)
     model, data = _loaded(spec, source)
-    if not (options.asimov or options.inject):
+    if not options.inject:
         _check_start(spec, model, data, source)
-    chosen = _engine(options.engine, model, source)
+    with _compiling(source):
+        chosen = engine(options.engine, Reference.of(model))
     description = _description(spec, chosen, wanted)
     if options.asimov:
         data = chosen.compiled.expected_full(chosen.compiled.inits)
     if options.inject:
-        truth = {_find(model, n, source): v for n, v in options.inject.items()}
+        truth = {_find(layout, n, source): v for n, v in options.inject.items()}
         truth = {n: known[n].to_fit(v) for n, v in truth.items()}
         data = expectation(chosen.compiled, truth)
     others = tuple(c.parameter.name for c in description.couplings[1:])
@@ -276,20 +290,22 @@ def _loaded(spec: Json, source: Workspaces) -> tuple[pyhf.Model, FloatArray]:
     return model, np.asarray(data)
 
 
-def _engine(name: str, model: pyhf.Model, source: Workspaces) -> Engine:
+@contextmanager
+def _compiling(source: Workspaces) -> Iterator[None]:
+    """Put the names of the files before what the compiler does not know, and what does."""
     try:
-        return engine(name, model)
+        yield
     except ModelError as error:
         labels = ", ".join(source.labels)
         raise ModelError(f"{labels}: {error}; what pyhf makes of it: nuhf pyhf fit") from error
 
 
 def _wanted(
-    model: pyhf.Model, interest: str | None, profile: Sequence[str], source: Workspaces
+    layout: Layout, interest: str | None, profile: Sequence[str], source: Workspaces
 ) -> list[str]:
     """Return the parameters that a question is about, the first of interest."""
-    wanted = [_find(model, name, source) for name in (interest or source.poi, *profile)]
-    if interest is None and model.config.param_set(wanted[0]).suggested_fixed_as_bool:
+    wanted = [_find(layout, name, source) for name in (interest or source.poi, *profile)]
+    if interest is None and all(layout.by_name[wanted[0]].fixed):
         raise InputError(
             f"{', '.join(source.labels)}: the parameter of interest {wanted[0]} is fixed; "
             f"poi='{wanted[0]}' makes it free"
@@ -299,9 +315,7 @@ def _wanted(
 
 def _check_start(spec: Json, model: pyhf.Model, data: FloatArray, source: Workspaces) -> None:
     """Refuse what no fit can work on, as `nuhf.validate` does (`ModelError`)."""
-    found = list(start_findings(spec["measurements"][0], spec, model, data))
-    for channel in spec["channels"]:
-        found += bin_errors(channel)
+    found = fit_findings(spec["measurements"][0], spec, model, data)
     worst = next((finding for finding in found if finding.severity == "error"), None)
     if worst is not None:
         labels = ", ".join(source.labels)
@@ -317,47 +331,53 @@ def parameter(name: str) -> Parameter:
     return replace(bare, name=name, fit_stem=name, exponent=0, meaning="", limits=None)
 
 
-def _find(model: pyhf.Model, name: str, source: Workspaces) -> str:
+def _find(layout: Layout, name: str, source: Workspaces) -> str:
     """Return the one parameter of the model that a name stands for."""
-    config = model.config
     if not name and source.awaited:
         raise InputError(
             f"{', '.join(source.labels)}: background only, the parameter of interest "
             f"{source.awaited} comes with a patch: give it, too, or name one of "
-            f"{', '.join(config.par_order)}"
+            f"{', '.join(layout.by_name)}"
         )
-    found = [n for n in config.par_order if n == name or parameter(n).name == name]
+    found = [n for n in layout.by_name if n == name or parameter(n).name == name]
     if not name:
         raise InputError(
             f"measurement '{source.measurement}' has no parameter of interest: name one of "
-            f"{', '.join(config.par_order)}"
+            f"{', '.join(layout.by_name)}"
         )
     if len(found) != 1:
-        hint = parameters.suggest(name, config.par_order)
+        hint = parameters.suggest(name, list(layout.by_name))
         raise InputError(f"{', '.join(source.labels)}: no parameter '{name}'; {hint}")
-    if not config.param_set(found[0]).is_scalar:
+    if not layout.by_name[found[0]].scalar:
         raise InputError(f"{name} has a value per bin: a parameter of interest has one")
-    return str(found[0])
+    return found[0]
 
 
 def _float(
     spec: Json,
-    model: pyhf.Model,
+    layout: Layout,
     wanted: Sequence[str],
     first: Parameter,
     bracket: tuple[float, float] | None,
 ) -> None:
-    """Make the parameters of interest free; a range may widen the bounds of a bare number."""
+    """Make the parameters of interest free; a range may widen the bounds of a bare number.
+
+    A square of ours begins at the SM: stock files start it beside its bound, for other optimizers.
+    """
     config = spec["measurements"][0]["config"]
     config["poi"] = wanted[0]
     entries = {entry["name"]: entry for entry in config["parameters"]}
     for name in wanted:
         if name in entries:
             entries[name]["fixed"] = False
+    for name, entry in entries.items():
+        known = names.coupling(name)
+        if known is not None and known.squared and not entry.get("fixed"):
+            entry["inits"] = [max(entry.get("bounds", [[0.0]])[0][0], 0.0)]
     foreign = names.coupling(wanted[0]) is None
     if bracket is not None and foreign and bracket[0] < bracket[1] and np.isfinite(bracket).all():
         entry = entries.setdefault(wanted[0], {"name": wanted[0]})
-        (low, high), *_ = model.config.param_set(wanted[0]).suggested_bounds
+        (low, high), *_ = layout.by_name[wanted[0]].bounds
         ends = [first.to_fit(end) for end in bracket]
         entry["bounds"] = [[min(low, ends[0]), max(high, ends[1])]]
         config["parameters"] = list(entries.values())
@@ -365,13 +385,12 @@ def _float(
 
 def _description(spec: Json, chosen: Engine, wanted: Sequence[str]) -> Description:
     """Describe a model as far as fits and their tables need it."""
-    compiled, config = chosen.compiled, chosen.model.config
+    compiled, sets = chosen.compiled, chosen.reference.layout.sets
     unconstrained = {
-        n for n in config.par_order
-        if not config.param_set(n).constrained and config.param_set(n).n_parameters == 1
+        one.name for one in sets if one.constraint == "none" and one.size == 1
     }  # fmt: skip
     ours = [n for n in unconstrained if names.coupling(n) and not compiled.fixed[compiled.index(n)]]
-    ours += [n for n in config.par_order if n not in unconstrained and names.coupling(n)]
+    ours += [one.name for one in sets if one.name not in unconstrained and names.coupling(one.name)]
     couplings = []
     for name in dict.fromkeys([*wanted, *sorted(ours)]):
         i = compiled.index(name)
@@ -388,7 +407,7 @@ def _description(spec: Json, chosen: Engine, wanted: Sequence[str]) -> Descripti
         counts = observed[channel["name"]]
         ones = np.ones_like(counts)
         channels.append(Channel(channel["name"], counts, samples, ones, float(counts.sum())))
-    sigmas = {n for n in config.par_order if _in_sigmas(config.param_set(n))}
+    sigmas = {one.name for one in sets if _in_sigmas(one)}
     pulled = {name for name in compiled.names if name in sigmas}
     free = tuple(
         Free(name, float(compiled.bounds[i, 1]))
@@ -399,6 +418,6 @@ def _description(spec: Json, chosen: Engine, wanted: Sequence[str]) -> Descripti
     return Description(title, tuple(channels), tuple(couplings), free)
 
 
-def _in_sigmas(parset: Any) -> bool:
+def _in_sigmas(one: ParameterSet) -> bool:
     """Whether a parameter counts standard deviations of its constraint, as those of normsys."""
-    return bool(parset.constrained and parset.pdf_type == "normal" and parset.auxdata == [0.0])
+    return one.constraint == "normal" and one.auxdata == (0.0,)

@@ -5,14 +5,14 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pyhf
 from numpy.typing import NDArray
 
 from nuhf.couplings import parameters
 from nuhf.errors import InputError
 from nuhf.likelihood.evaluate import CompiledModel
+from nuhf.likelihood.layout import Layout
 
-__all__ = ["expectation", "fixed_nuisances", "sizes", "with_fixed"]
+__all__ = ["expectation", "fixed_nuisances", "with_fixed"]
 
 FloatArray = NDArray[np.float64]
 
@@ -39,7 +39,7 @@ def expectation(compiled: CompiledModel, truth: Mapping[str, float]) -> FloatArr
 
 
 def fixed_nuisances(
-    entries: Sequence[str], model: pyhf.Model, free: Collection[str]
+    entries: Sequence[str], layout: Layout, free: Collection[str]
 ) -> dict[str, float | None]:
     """Resolve ``NAME``, ``NAME=VALUE`` and wildcards to nuisances, None for the nominal value.
 
@@ -49,7 +49,7 @@ def fixed_nuisances(
         If no nuisance has the name (or it is in ``free``), or a value is no number or outside the
         nuisance's bounds.
     """
-    nuisances = [name for name in model.config.par_order if name not in free]
+    nuisances = [name for name in layout.by_name if name not in free]
     found: dict[str, float | None] = {}
     for entry in entries:
         pattern, equals, text = entry.partition("=")
@@ -58,27 +58,21 @@ def fixed_nuisances(
             hint = parameters.suggest(pattern, nuisances)
             raise InputError(f"fixed_nuisances: no nuisance '{pattern}'; {hint}")
         for name in matching:
-            found[name] = _fixed_value(entry, text, name, model) if equals else None
+            found[name] = _fixed_value(entry, text, name, layout) if equals else None
     return found
 
 
-def _fixed_value(entry: str, text: str, name: str, model: pyhf.Model) -> float:
+def _fixed_value(entry: str, text: str, name: str, layout: Layout) -> float:
     try:
         value = float(text)
     except ValueError:
         raise InputError(
             f"fixed_nuisances = {entry}: give NAME or NAME=VALUE with a number"
         ) from None
-    for low, high in model.config.param_set(name).suggested_bounds:
+    for low, high in layout.by_name[name].bounds:
         if not low <= value <= high:
             raise InputError(f"fixed_nuisances = {entry}: {name} is between {low:g} and {high:g}")
     return value
-
-
-def sizes(model: pyhf.Model) -> dict[str, int]:
-    """Return the number of values of every parameter."""
-    config = model.config
-    return {name: config.param_set(name).n_parameters for name in config.par_order}
 
 
 def with_fixed(

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyhf
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammainc, gammaincinv, ndtr, ndtri
 
@@ -223,10 +222,6 @@ def _axis(
     )  # fmt: skip
 
 
-def _regions(model: pyhf.pdf.Model) -> dict[str, int]:
-    return {name: int(model.config.channel_nbins[name]) for name in model.config.channels}
-
-
 def of_problem(problem: Problem, prior: Mapping[str, "Prior | str"] | None = None) -> LogDensity:
     """Return the log density of a problem: all its couplings, nuisances as it has them.
 
@@ -248,5 +243,5 @@ def of_problem(problem: Problem, prior: Mapping[str, "Prior | str"] | None = Non
     title = f"{', '.join(problem.names)}, analysis {problem.analysis}"
     return LogDensity(
         title, compiled, problem.data, problem.profiler().free, tuple(axes), priors,
-        _regions(problem.engine.model), problem.notes, record,
+        dict(problem.engine.reference.layout.bins), problem.notes, record,
     )  # fmt: skip

@@ -1,9 +1,10 @@
 """A question posed to the data: experiments, parameter of interest, options, model."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import product
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,19 +16,24 @@ from nuhf.experiments.expand import expanded
 from nuhf.experiments.region import Prepared
 from nuhf.histfactory import assemble
 from nuhf.histfactory.describe import Description
-from nuhf.likelihood.engines import Engine, ModelProfiler, engine
-from nuhf.likelihood.evaluate import CompiledModel, compile_model
+from nuhf.likelihood.engines import Engine, ModelProfiler, Reference, engine
+from nuhf.likelihood.evaluate import CompiledModel, compile_layout
+from nuhf.likelihood.layout import native_layout
 from nuhf.physics.couplings import sm_charge_radius
-from nuhf.stats.held import expectation, fixed_nuisances, sizes, with_fixed
+from nuhf.stats.held import expectation, fixed_nuisances, with_fixed
 from nuhf.stats.intervals import ScanRange
 from nuhf.stats.mask import masked_description
 from nuhf.stats.result_base import OptionsRecord, Provenance, provenance
 from nuhf.workspaces import encode
-from nuhf.workspaces.native import load_model
+from nuhf.workspaces.impossible import refuse_content
+
+if TYPE_CHECKING:
+    import pyhf
 
 __all__ = [
     "Options",
     "Problem",
+    "native_reference",
     "pose",
     "profile_group",
 ]
@@ -190,14 +196,19 @@ class Problem:
             if joins and oscillated:
                 real = _REAL if entry.interferes else _MODULUS
                 found.append(f"{name}: {real if coherent else _INCOHERENT}")
-            if entry.group.name == "radii" and entry.interferes:
-                schemes = {one.loaded.experiment.physics.couplings for one in self.experiments}
-                found += [_radius_note(entry, scheme) for scheme in sorted(schemes)]
+            found += self.radius_notes(entry)
         used = {**self.options.settings}
         for one in self.experiments:
             used |= one.loaded.settings
         found += [Caveat(f"{name} = {value:g}") for name, value in used.items()]
         return tuple(dict.fromkeys([*found, *self.asked_notes("at the SM")]))
+
+    def radius_notes(self, entry: Parameter) -> list[str]:
+        """Say of a charge radius whether it is the total one; nothing of other parameters."""
+        if entry.group.name != "radii" or not entry.interferes:
+            return []
+        schemes = {one.loaded.experiment.physics.couplings for one in self.experiments}
+        return [_radius_note(entry, scheme) for scheme in sorted(schemes)]
 
     def asked_notes(self, nominal: str) -> tuple[str, ...]:
         """Caveats of the options; ``nominal`` says where Asimov data are without values."""
@@ -237,11 +248,19 @@ class Problem:
         digests = {k: v for one in self.experiments for k, v in one.digests.items()}
         return provenance(self.options.summary(), digests)
 
+    def within(self, bracket: tuple[float, float]) -> "Problem":
+        """Return the problem with another range of the parameter of interest, in base units."""
+        return replace(self, options=replace(self.options, bracket=bracket))
+
+    def posed(self, interest: str, options: Options) -> "Problem":
+        """Ask the same data about another parameter, or with other options (see `pose`)."""
+        return pose(self.experiments, interest, options)
+
     def component(self, process: str) -> CompiledModel:
         """Return the expectation of one process alone, with the parameters of the whole model."""
         channels = self.description.channels
         samples = {(c.name, s.name) for c in channels for s in c.samples if s.process == process}
-        return compile_model(self.engine.model, samples)
+        return compile_layout(self.engine.reference.layout, samples)
 
     def span(self) -> ScanRange:
         """Range to search, in the fit parameter.
@@ -355,14 +374,26 @@ def _injected(
     held = {name: value for name, value in options.fixed.items() if name not in inject}
     description = assemble.describe(experiments, [*floated, *others], held, options.anapole)
     description = masked_description(description, options.mask)
-    model, _ = load_model(encode.native(description), validate=False)
+    compiled = compile_layout(native_layout(encode.native(description)))
     known = {c.parameter.name: c.parameter for c in description.couplings}
     truth = {
         known[name].fit_name if name in known else name: known[name].to_fit(value)
         if name in known else value
         for name, value in inject.items()
     }  # fmt: skip
-    return expectation(compile_model(model), truth)
+    return expectation(compiled, truth)
+
+
+def native_reference(spec: Mapping[str, Any]) -> Reference:
+    """Return the model of a workspace that nuhf has encoded as ``native``."""
+    refuse_content(spec)
+    return Reference(native_layout(spec), partial(_pyhf_model, spec))
+
+
+def _pyhf_model(spec: Mapping[str, Any]) -> "pyhf.Model":
+    from nuhf.workspaces.native import load_model  # here: pyhf takes longer than most limits
+
+    return load_model(spec, validate=False)[0]
 
 
 def pose(experiments: Sequence[Prepared], interest: str, options: Options) -> Problem:
@@ -393,17 +424,19 @@ def pose(experiments: Sequence[Prepared], interest: str, options: Options) -> Pr
     )
     description = masked_description(description, options.mask)
     spec = encode.native(description)
-    model, data = load_model(spec, validate=False)
+    layout = native_layout(spec)
     if options.fixed_nuisances:
         free = {coupling.parameter.fit_name for coupling in description.couplings}
-        spec = with_fixed(spec, fixed_nuisances(options.fixed_nuisances, model, free), sizes(model))
-        model, data = load_model(spec, validate=False)
-    chosen = engine(options.engine, model)
+        held = fixed_nuisances(options.fixed_nuisances, layout, free)
+        spec = with_fixed(spec, held, layout.sizes)
+        layout = native_layout(spec)
+    chosen = engine(options.engine, native_reference(spec))
+    counts = {entry["name"]: entry["data"] for entry in spec["observations"]}
+    data = np.concatenate([*(counts[name] for name in layout.bins), layout.auxdata])
     if options.asimov:
         data = chosen.compiled.expected_full(chosen.compiled.inits)
     if options.inject:
         data = _injected(experiments, [interest, *profiled], options)
     return Problem(
-        tuple(experiments), parameter, profiled, options, spec, description, chosen,
-        np.asarray(data),
-    )  # fmt: skip
+        tuple(experiments), parameter, profiled, options, spec, description, chosen, data
+    )

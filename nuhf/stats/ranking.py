@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 import numpy as np
-import pyhf
 from iminuit import Minuit
 from numpy.typing import NDArray
 
 from nuhf.errors import FitError, InputError
+from nuhf.likelihood.layout import Layout
 from nuhf.stats.explore import explored
 from nuhf.stats.impacts import breakdown, impacts, widths
 from nuhf.stats.intervals import threshold
@@ -22,6 +22,7 @@ from nuhf.stats.uncertainties import at_bounds, correlation, covariance
 from nuhf.units import percent
 
 if TYPE_CHECKING:
+    import pyhf
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -202,6 +203,8 @@ class RankingResult(Result):
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """No output of Minuit and cabinetry, and pyhf's backend as it was."""
+    import pyhf
+
     backend = pyhf.get_backend()
     loggers = [logging.getLogger(name) for name in ("cabinetry", "pyhf")]
     levels = [logger.level for logger in loggers]
@@ -314,7 +317,7 @@ def _head(problem: Problem) -> _Head:
 
 def _cabinetry_s(problem: Problem) -> RankingResult:
     """Rank by cabinetry's fits, on the workspace of the problem."""
-    model, parameter = problem.engine.model, problem.parameter
+    reference, parameter = problem.engine.reference, problem.parameter
     profiler = problem.profiler()
     if profiler.free.sum() < 2:
         raise InputError("a ranking needs at least one nuisance that is not fixed")
@@ -323,9 +326,9 @@ def _cabinetry_s(problem: Problem) -> RankingResult:
     fixed = ~profiler.free
     for name in at_end:
         fixed[problem.engine.compiled.index(name)] = True
-    constrained = _constrained(model)
+    constrained = _constrained(reference.layout)
     start = best + _STEP * constrained * ~fixed
-    fit, moved = _cabinetry(model, problem.data, parameter.fit_name, start, fixed)
+    fit, moved = _cabinetry(reference.model, problem.data, parameter.fit_name, start, fixed)
     index = list(fit.labels).index(parameter.fit_name)
     value, error = float(fit.bestfit[index]), float(fit.uncertainty[index])
     largest = np.abs([moved.postfit_up, moved.postfit_down]).max(axis=0)
@@ -377,10 +380,10 @@ def _at_end(problem: Problem, best: FloatArray) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _constrained(model: pyhf.pdf.Model) -> NDArray[np.bool_]:
+def _constrained(layout: Layout) -> NDArray[np.bool_]:
     """Whether a parameter has a constraint term, (P,)."""
-    sets = [model.config.param_set(name) for name in model.config.par_order]
-    return np.repeat([bool(s.constrained) for s in sets], [s.n_parameters for s in sets])
+    bound = [one.constraint != "none" for one in layout.sets]
+    return np.repeat(bound, [one.size for one in layout.sets])
 
 
 def _kinds(problem: Problem, constrained: Mapping[str, bool]) -> tuple[str, ...]:
@@ -412,7 +415,7 @@ def _version() -> str:
 
 
 def _cabinetry(
-    model: pyhf.pdf.Model, data: FloatArray, poi: str, start: FloatArray, fixed: NDArray[np.bool_]
+    model: "pyhf.pdf.Model", data: FloatArray, poi: str, start: FloatArray, fixed: NDArray[np.bool_]
 ) -> tuple[Any, Any]:
     """Fit and rank with cabinetry."""
     options: dict[str, Any] = {
@@ -423,6 +426,7 @@ def _cabinetry(
     counts = [float(x) for x in data]
     with _quiet():
         import cabinetry  # inside: it takes a second to import, and logs
+        import pyhf
 
         try:
             fit = cabinetry.fit.fit(model, counts, **options)

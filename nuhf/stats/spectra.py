@@ -79,6 +79,7 @@ def after_fit(problem: Problem) -> list[RegionSpectrum]:
 def _of_experiments(problem: Problem, full: Mapping[str, FloatArray]) -> list[RegionSpectrum]:
     description, places = problem.description, problem.description.bins
     regions = {r.name: (one, r) for one in problem.experiments for r in one.regions}
+    made = problem.options.asimov or bool(problem.options.inject)
     found = []
     for channel in description.channels:  # without those that are left out
         one, region = regions[channel.name]
@@ -97,6 +98,7 @@ def _of_experiments(problem: Problem, full: Mapping[str, FloatArray]) -> list[Re
                 {n: np.asarray(row[here] / channel.scale) for n, row in full.items() if n in local},
                 region.titles,
                 counted=bool((channel.scale == 1.0).all()),
+                asimov=made or one.loaded.asimov,
             )
         )
     return found
@@ -121,6 +123,7 @@ def _of_files(problem: Problem, full: Mapping[str, FloatArray]) -> list[RegionSp
                 np.sqrt(np.maximum(counts, 0.0)),
                 {n: row[here] for n, row in full.items() if n in local},
                 {},
+                asimov=problem.options.asimov or bool(problem.options.inject),
             )
         )
     return found

@@ -7,6 +7,7 @@ import numpy as np
 
 from nuhf.couplings.parameters import suggest
 from nuhf.errors import FitError, InputError
+from nuhf.stats.explore import explored
 from nuhf.stats.intervals import intervals, threshold
 from nuhf.stats.problem import Problem
 from nuhf.stats.results import CoverageResult
@@ -106,11 +107,12 @@ def _blocks(
     coupling = problem.description.couplings[0]
     if not coupling.low <= value <= coupling.high:
         raise InputError(f"true = {true}: outside the range of {problem.parameter.name}")
+    problem = explored(problem)
     found = intervals(problem.profiler(), problem.span(), cl)
     setup = toy_setup(problem, start_values(problem, found))
     truth = conditional(problem, setup.indices, np.array([[value]]))[0][0]
     for name, shift in nuisances.items():
-        truth[_nuisance(problem, name, shift, setup.couplings)] = shift
+        truth[_nuisance(problem, name, shift)] = shift
     task = {
         "kind": "coverage", "truth": truth.tolist(), "values": [value], "cl": cl, "inner": inner,
     }  # fmt: skip
@@ -119,9 +121,10 @@ def _blocks(
         return opened.map(blocks(task, options.toys, [options.seed, 0], size))
 
 
-def _nuisance(problem: Problem, name: str, value: float, couplings: tuple[int, ...]) -> int:
+def _nuisance(problem: Problem, name: str, value: float) -> int:
     compiled = problem.engine.compiled
-    names = [n for i, n in enumerate(compiled.names) if i not in couplings]
+    couplings = [c.parameter.fit_name for c in problem.description.couplings]
+    names = [n for n in compiled.names if n not in couplings]
     if name not in names:
         raise InputError(f"no nuisance '{name}'; {suggest(name, names)}")
     index = compiled.index(name)

@@ -1,42 +1,46 @@
-"""Where a tabulated function is zero, and how far its error moves that."""
+"""Where a tabulated function rises through zero, and how far its error moves that."""
+
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
-__all__ = ["crossing_cell", "end_with_error"]
+__all__ = ["crossing", "end_with_error"]
 
 FloatArray = NDArray[np.float64]
 
-
-def crossing_cell(x: FloatArray, y: FloatArray) -> int:
-    """Cell where y changes sign, the one nearest to the middle; else the one nearest to it."""
-    cells = np.flatnonzero(np.signbit(y[1:]) != np.signbit(y[:-1]))
-    if not len(cells):
-        return int(np.clip(np.argmin(np.abs(y)), 0, len(x) - 2))
-    centre = 0.5 * (x[0] + x[-1])
-    return int(cells[np.argmin(np.abs(0.5 * (x[cells] + x[cells + 1]) - centre))])
+#: Shifts of the function in its errors, all of the same probability.
+_SHIFTS: Final = ndtri((np.arange(32) + 0.5) / 32)
 
 
-def end_with_error(x: FloatArray, y: FloatArray, error: FloatArray) -> tuple[float, float]:
-    """Where y (n,) is 0, and how far from there the edges of its error are."""
-    cell = crossing_cell(x, y)
-    end = _zero(x, y, cell)
-    noise = float(np.interp(end, x, error))
+def crossing(x: FloatArray, y: FloatArray, near: float) -> float:
+    """Where y (n,) rises through 0, nearest to ``near``.
+
+    Without such a place it is extrapolated with the slope of all, at most by the width of x.
+    """
+    cells = np.flatnonzero((y[:-1] < 0) & (y[1:] >= 0))
+    if len(cells):
+        a, b = y[cells], y[cells + 1]
+        places = x[cells] + (x[cells + 1] - x[cells]) * a / (a - b)
+        return float(places[np.argmin(np.abs(places - near))])
     width = float(x[-1] - x[0])
-    # flat within its error: anywhere here, or further by the slope of all
-    beyond = max(0.5 * width, noise * width / max(abs(float(y[-1] - y[0])), 1e-12))
-    edges = []
-    for shift in (noise, -noise):
-        shifted = y - shift
-        cells = np.flatnonzero(np.signbit(shifted[1:]) != np.signbit(shifted[:-1]))
-        near = [abs(_zero(x, shifted, int(c)) - end) for c in cells]
-        edges.append(min(near, default=beyond))
-    # of counts the function has steps: the two sides differ, and the larger one is claimed
-    return end, max(*edges, 0.5 * float(x[cell + 1] - x[cell]) / np.sqrt(3.0))
+    slope = max(float(y[-1] - y[0]) / width, 1e-12)
+    if y[-1] < 0:
+        return float(x[-1] + min(-y[-1] / slope, width))
+    return float(x[0] - min(max(y[0] / slope, 0.0), width))
 
 
-def _zero(x: FloatArray, y: FloatArray, cell: int) -> float:
-    """Linear crossing in a cell; its nearer end if there is none."""
-    a, b = y[cell], y[cell + 1]
-    part = a / (a - b) if a != b else 0.5
-    return float(x[cell] + (x[cell + 1] - x[cell]) * min(max(part, 0.0), 1.0))
+def end_with_error(
+    x: FloatArray, y: FloatArray, error: FloatArray, near: float
+) -> tuple[float, float]:
+    """Where y (n,) rises through 0, nearest to ``near``, and how far its error moves that.
+
+    y is shifted by what its error makes of it, all points alike, as toys with weights are; the
+    error of the end is the root of its mean squared move, which holds for steps, too. What a cell
+    hides is added.
+    """
+    end = crossing(x, y, near)
+    moves = [crossing(x, y + shift * error, end) - end for shift in _SHIFTS]
+    cell = float(np.diff(x)[np.clip(np.searchsorted(x, end) - 1, 0, len(x) - 2)])
+    return end, float(np.hypot(np.sqrt(np.mean(np.square(moves))), cell / np.sqrt(12.0)))

@@ -15,7 +15,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, xlogy
-from scipy.stats import poisson
 
 from nuhf.errors import FitError, OpenRegionError
 from nuhf.likelihood.evaluate import CompiledModel
@@ -143,6 +142,8 @@ def ensemble(
     tested = np.maximum(tested, 0.0)
     if not np.isfinite(tested).all():
         return None
+    from scipy.stats import poisson  # here: loading scipy.stats takes longer than a limit
+
     first = poisson.ppf(_TAIL, tested.min(axis=0)).astype(int)
     last = poisson.isf(_TAIL, tested.max(axis=0)).astype(int)
     ranges = [np.arange(max(a, 0), max(a, b, 0) + 1) for a, b in zip(first, last, strict=True)]

@@ -23,8 +23,6 @@ from functools import cached_property
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, TextIO
 
-import pyhf
-
 from nuhf.errors import FitError, InputError, NuhfError
 from nuhf.parallel import BLAS_THREADS, cores
 from nuhf.toys.checkpoint import Checkpoint, open_checkpoint, task_digest
@@ -66,6 +64,8 @@ def failure(reply: Mapping[str, Any]) -> NuhfError:
 
 
 def _backend() -> str:
+    import pyhf  # here: limits without toys do without
+
     backend, optimizer = pyhf.get_backend()
     name = type(optimizer).__name__.removesuffix("_optimizer")
     return f"pyhf {backend.name} {backend.precision}, {name}"
@@ -225,6 +225,8 @@ def _end(process: "subprocess.Popen[str] | None") -> None:
 def worker() -> None:
     """Serve blocks: setup in, backend out; then tasks in, results out, until the pipe closes."""
     import signal
+
+    import pyhf
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     # stdout is for replies alone: what others print goes to stderr

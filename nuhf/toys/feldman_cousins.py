@@ -7,8 +7,9 @@ as in A. Acero et al. (NOvA), arXiv:2207.14353.
 
 Every tested value has its own random numbers. Around an end more toys are made at one value, and
 weighted for others near it, so that the part of them below the data is one function; with counts
-it has steps, and the end is located by dividing its cell. The error of an end is that of this part,
-which is binomial. A few bins without nuisances need no toys (`nuhf.toys.exact`).
+it has steps. The error of this part is binomial, and that of an end is how far it moves the end.
+New toys follow until the values reach as far as that error. A few bins without nuisances need no
+toys (`nuhf.toys.exact`).
 """
 
 from collections.abc import Sequence
@@ -20,9 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuhf.errors import FitError, OpenRegionError
+from nuhf.stats.explore import explored
 from nuhf.stats.intervals import ProfileIntervals, ScanRange, intervals, threshold
 from nuhf.stats.problem import Problem
-from nuhf.toys.ends import crossing_cell, end_with_error
+from nuhf.toys.ends import end_with_error
 from nuhf.toys.exact import exact_region
 from nuhf.toys.executors import Session, session
 from nuhf.toys.problem import asked, check_engine, conditional, start_values, toy_setup
@@ -30,7 +32,6 @@ from nuhf.toys.sample import (
     TIE,
     Task,
     ToyOptions,
-    binomial_error,
     blocks,
     converged_only,
     critical_value,
@@ -44,11 +45,14 @@ FloatArray = NDArray[np.float64]
 #: The first grid covers t up to this many times the asymptotic threshold, plus 2.
 _REACH: Final = 2.0
 _MARGIN: Final = 2.0
-#: Toys for an end, in units of those for a tested value; values in and around its cell, and then
-#: in the part of it that has the end.
+#: Toys for an end, in units of those for a tested value, values around it, and rounds at most.
 _MORE: Final = 3
-_AROUND: Final = 7
-_INSIDE: Final = 4
+_AROUND: Final = 9
+_ROUNDS: Final = 5
+#: Errors of an end that its values reach on either side: wanted, at least, at most.
+_WINDOW: Final = 3.0
+_NARROW: Final = 2.0
+_WIDE: Final = 5.0
 #: Of toys that may be lost to fits without convergence.
 _LOST: Final = 0.01
 _NOISE: Final = 2.0
@@ -177,18 +181,19 @@ class _Tester:
         found, lost = [], 0
         for i in range(len(groups)):
             blocks_of = results[i * per : (i + 1) * per]
-            total, square, below = (
+            total, square, below, square_below = (
                 np.sum([block[key] for block in blocks_of], axis=0)
-                for key in ("sum", "square", "below")
+                for key in ("sum", "square", "below", "square_below")
             )
             failed = sum(int(block["lost"]) for block in blocks_of)
             lost += failed
             if failed > _LOST * _MORE * self.options.toys:
                 raise FitError(f"{failed} toys did not converge around {groups[i].tolist()}")
             part = below / total
-            number = total**2 / square
-            error = binomial_error(part, number)
-            found.append((part, error))
+            # toys above and below have weights of their own
+            variance = square_below * (1.0 - 2.0 * part) + square * part**2
+            least = 0.5 * square / total**2
+            found.append((part, np.maximum(np.sqrt(variance) / total, least)))
         return found, lost
 
 
@@ -219,6 +224,7 @@ def construct(problem: Problem, cl: float, options: ToyOptions) -> tuple[Constru
         If fits fail, or the region is not closed.
     """
     check_engine(problem)
+    problem = explored(problem)
     span = problem.span()
     found = intervals(problem.profiler(), span, cl)
     setup = toy_setup(problem, start_values(problem, found))
@@ -231,7 +237,7 @@ def construct(problem: Problem, cl: float, options: ToyOptions) -> tuple[Constru
         inside, merged = _verdicts(tested, cl)
         _closed(problem, span, grid, inside)
         cells = np.flatnonzero(inside[1:] != inside[:-1])
-        ends, also_lost = _ends(tester, grid, cells)
+        ends, more, also_lost = _ends(tester, grid, cells, inside[cells])
         backend = open_session.backend
     if inside[0]:
         ends.insert(0, (span.low, 0.0))
@@ -243,7 +249,7 @@ def construct(problem: Problem, cl: float, options: ToyOptions) -> tuple[Constru
             errors=tuple((low[1], high[1]) for low, high in pairs),
             tested=tested,
             unconverged=lost + also_lost,
-            toys=(len(grid) + _MORE * len(cells)) * options.toys,
+            toys=(len(grid) + _MORE * more) * options.toys,
             merged=merged,
         ),
         backend,
@@ -261,34 +267,52 @@ def _closed(problem: Problem, span: ScanRange, grid: FloatArray, inside: NDArray
 
 
 def _ends(
-    tester: _Tester, grid: FloatArray, cells: NDArray[np.intp]
-) -> tuple[list[tuple[float, float]], int]:
-    """Ends with errors in cells of the grid, each divided twice, and toys lost."""
-    if not len(cells):
-        return [], 0
-    groups = []
-    for cell in cells:
-        low, high = grid[cell], grid[cell + 1]
-        margin = 0.5 * (high - low)
-        groups.append(
-            np.linspace(max(low - margin, grid[0]), min(high + margin, grid[-1]), _AROUND)
-        )
-    first, lost = tester.below(groups, len(grid))
-    finer = []
-    for values, (part, _) in zip(groups, first, strict=True):
-        i = crossing_cell(values, part - tester.cl)
-        inner = np.linspace(values[i], values[i + 1], _INSIDE + 2)
-        # the same middle, so that the toys are the same
-        finer.append(np.concatenate([[values[0]], inner[1:-1], [values[-1]]]))
-    second, also_lost = tester.below(finer, len(grid))
-    ends = []
-    for values, one, inner, two in zip(groups, first, finer, second, strict=True):
-        order = np.argsort(np.concatenate([values, inner[1:-1]]))
-        x = np.concatenate([values, inner[1:-1]])[order]
-        y = np.concatenate([one[0], two[0][1:-1]])[order]
-        error = np.concatenate([one[1], two[1][1:-1]])[order]
-        ends.append(end_with_error(x, y - tester.cl, error))
-    return ends, lost + also_lost
+    tester: _Tester, grid: FloatArray, cells: NDArray[np.intp], rises: NDArray[np.bool_]
+) -> tuple[list[tuple[float, float]], int, int]:
+    """Ends with errors in cells of the grid, groups of toys made, and toys lost.
+
+    Every round has toys of its own at values around each end, until these reach about as far as
+    its error: farther away their weights would be poor, nearer they would choose the end.
+    """
+    # no end moves beyond the middle between its cell and the next one
+    limits = [grid[0], *(0.5 * (grid[cells[:-1] + 1] + grid[cells[1:]])), grid[-1]]
+    middles, widths = 0.5 * (grid[cells] + grid[cells + 1]), grid[cells + 1] - grid[cells]
+    ends = [(0.0, 0.0)] * len(cells)
+    left, made, lost = list(range(len(cells))), 0, 0
+    known = [np.zeros((3, 0))] * len(cells)
+    for _ in range(_ROUNDS):
+        groups = [
+            np.linspace(
+                max(middles[i] - widths[i], limits[i]), min(middles[i] + widths[i], limits[i + 1]),
+                _AROUND,
+            )
+            for i in left
+        ]  # fmt: skip
+        if not groups:
+            break
+        found, more = tester.below(groups, len(grid) + made)
+        made, lost = made + len(groups), lost + more
+        again = []
+        for i, x, (part, error) in zip(left, groups, found, strict=True):
+            distance = part - tester.cl if rises[i] else tester.cl - part
+            known[i] = _joined(known[i], np.array([x, distance, error]))
+            place, height, noise = known[i]
+            end, spread = end_with_error(place, height, noise, 0.5 * float(x[0] + x[-1]))
+            middles[i] = np.clip(end, limits[i], limits[i + 1])
+            ends[i] = float(middles[i]), spread
+            widths[i] = _WINDOW * spread
+            reach = 0.5 * (x[-1] - x[0]) / spread
+            if not (x[0] <= end <= x[-1] and _NARROW <= reach <= _WIDE):
+                again.append(i)
+        left = again
+    return ends, made, lost
+
+
+def _joined(old: FloatArray, new: FloatArray) -> FloatArray:
+    """Rows of a curve (3, n), values first: the new ones, and beside them the old ones."""
+    beside = (old[0] < new[0, 0]) | (old[0] > new[0, -1])
+    both = np.hstack([old[:, beside], new])
+    return both[:, np.argsort(both[0])]
 
 
 def feldman_cousins(

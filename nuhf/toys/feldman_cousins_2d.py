@@ -13,11 +13,10 @@ from typing import Final
 import contourpy
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
-from scipy.stats import chi2
 
 from nuhf.errors import FitError, InputError
 from nuhf.stats.contour import ContourResult, contour
+from nuhf.stats.explore import explored
 from nuhf.stats.intervals import intervals, threshold
 from nuhf.stats.problem import Problem
 from nuhf.toys.executors import session
@@ -106,9 +105,10 @@ def feldman_cousins_contour(
     levels = sorted(set(levels))
     if not 10 <= points <= _MOST_POINTS:
         raise InputError(f"points = {points}: between 10 and {_MOST_POINTS} are possible with toys")
+    problem = explored(problem)
     reach = _REACH * threshold(levels[-1], 2)
     # this level only sets the grid's range
-    base = contour(problem, [float(chi2.cdf(reach, 2))], points)
+    base = contour(problem, [-float(np.expm1(-reach / 2))], points)
     inside = np.where(np.isfinite(base.delta), base.delta, np.inf) <= reach
     values = _values(problem, base, inside)
     shift, lost = _shift(problem, base, values, inside, levels, options)
@@ -169,7 +169,7 @@ def _shift(
         t = float(base.delta[j, i])
         part, _ = probability_below(toys, t)
         edge = 0.5 / len(toys)
-        shift[j, i] = chi2.ppf(np.clip(part, edge, 1.0 - edge), 2) - t
+        shift[j, i] = -2.0 * np.log1p(-np.clip(part, edge, 1.0 - edge)) - t
     if lost > 0.01 * options.toys * len(values):
         raise FitError(f"{lost} of {options.toys * len(values)} toys did not converge")
     return shift, lost
@@ -179,6 +179,8 @@ def _lines(
     base: ContourResult, inside: BoolArray, shift: FloatArray, level: float
 ) -> tuple[FloatArray, ...]:
     """Lines (n, 2) in base units where t with its shift is ``level``."""
+    from scipy.ndimage import gaussian_filter  # here: limits do without
+
     weight = gaussian_filter(inside.astype(float), _WIDTH)
     total = gaussian_filter(np.where(inside, shift, 0.0), _WIDTH)
     # outside there are no toys, and t is far above what they could give

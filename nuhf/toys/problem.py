@@ -49,16 +49,19 @@ def toy_setup(problem: Problem, values: Sequence[float], pair: bool = False) -> 
     """
     profiler, compiled = problem.profiler(), problem.engine.compiled
     couplings = [compiled.index(c.parameter.fit_name) for c in problem.description.couplings]
+    # nuisances with several minima, of a problem that was explored
+    sided = np.flatnonzero(np.ptp(profiler.starts, axis=0))
+    started = [*couplings, *(int(i) for i in sided if i not in couplings)]
     seeds = []
     for start in profiler.starts:
         for value in values:
             point = start.copy()
             point[profiler.index] = value
-            seeds.append(tuple(float(point[i]) for i in couplings))
+            seeds.append(tuple(float(point[i]) for i in started))
     indices = couplings[:2] if pair else [profiler.index]
     free = tuple(bool(f) for f in profiler.free)
     unique = tuple(dict.fromkeys(seeds))
-    return ToySetup(problem.spec, free, tuple(indices), unique, tuple(couplings))
+    return ToySetup(problem.spec, free, tuple(indices), unique, tuple(started))
 
 
 def conditional(

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import pyhf
 
 from nuhf.errors import InputError
-from nuhf.likelihood.evaluate import CompiledModel, compile_model
+from nuhf.likelihood.engines import Reference
+from nuhf.likelihood.evaluate import CompiledModel, compile_layout
 from nuhf.likelihood.fit import BatchFit, best_of, refit_with_pyhf
 from nuhf.toys.sample import (
     TIE,
@@ -26,7 +26,6 @@ from nuhf.toys.sample import (
     plain,
     sample,
 )
-from nuhf.workspaces.native import load_model
 
 __all__ = ["Runner", "runner", "running"]
 
@@ -44,23 +43,23 @@ class Runner:
 
     Attributes
     ----------
-    model : pyhf.pdf.Model
-        The reference, for fits that do not converge.
+    reference : Reference
+        The model; that of pyhf is for fits that do not converge.
     compiled : CompiledModel
         The same, compiled.
     free : ndarray of bool, shape (P,)
         Parameters that float in a free fit.
-    indices, couplings : list of int
-        Parameters of interest, and all couplings.
-    seeds : ndarray, shape (S, len(couplings))
+    indices, started : list of int
+        Parameters of interest, and what further starts have values of.
+    seeds : ndarray, shape (S, len(started))
         Further starts of free fits.
     """
 
-    model: pyhf.pdf.Model
+    reference: Reference
     compiled: CompiledModel
     free: BoolArray
     indices: list[int]
-    couplings: list[int]
+    started: list[int]
     seeds: FloatArray
 
     def __call__(self, task: Task) -> dict[str, Any]:
@@ -113,7 +112,7 @@ class Runner:
         at = truth.copy()
         at[self.indices] = values
         starts = at[np.newaxis]
-        if len(self.couplings) > len(self.indices):
+        if len(self.started) > len(self.indices):
             starts = np.concatenate([starts, self._seeded(truth)])
             starts[:, self.indices] = values
         fixed = self._settled(data, best_of(self.compiled, data, starts, free=held), starts, held)
@@ -131,9 +130,9 @@ class Runner:
         return t, fixed.parameters, lowest.parameters
 
     def _seeded(self, truth: FloatArray) -> FloatArray:
-        """Return starts (S, P): the true nuisances with the seeds' couplings."""
+        """Return starts (S, P): the true nuisances with the values of the seeds."""
         starts = np.repeat(truth[np.newaxis], len(self.seeds), axis=0)
-        starts[:, self.couplings] = self.seeds
+        starts[:, self.started] = self.seeds
         return starts
 
     def _settled(
@@ -145,7 +144,7 @@ class Runner:
         for i in np.flatnonzero(~converged):
             start = starts[found.start[i]]
             point = start if start.ndim == 1 else start[i]
-            again = refit_with_pyhf(self.model, data[i], point, ~free)
+            again = refit_with_pyhf(self.reference.model, data[i], point, ~free)
             converged[i] = again.converged[0]
             if converged[i] and not heights[i] <= again.twice_nll[0]:
                 parameters[i], heights[i] = again.parameters[0], again.twice_nll[0]
@@ -181,15 +180,15 @@ class Runner:
             # the toys' own parameters make them possible, so that this is finite
             rows.append((t, np.exp(np.minimum(0.5 * (at_truth - there), _HEAVIEST))))
         good = np.all([np.isfinite(t) for t, _ in rows], axis=0)
-        observed = np.asarray(task["observed"], dtype=float)
+        weights = np.array([w[good] for _, w in rows])
+        t = np.array([t[good] for t, _ in rows])
+        below = t < np.asarray(task["observed"], dtype=float)[:, np.newaxis] - TIE
         return {
             "lost": int((~good).sum()),
-            "sum": [float(w[good].sum()) for _, w in rows],
-            "square": [float(np.square(w[good]).sum()) for _, w in rows],
-            "below": [
-                float(w[good & (t < limit - TIE)].sum())
-                for (t, w), limit in zip(rows, observed, strict=True)
-            ],
+            "sum": weights.sum(axis=1).tolist(),
+            "square": (weights**2).sum(axis=1).tolist(),
+            "below": (weights * below).sum(axis=1).tolist(),
+            "square_below": (weights**2 * below).sum(axis=1).tolist(),
         }
 
     def _ratio(
@@ -202,7 +201,7 @@ class Runner:
         held = self.free.copy()
         held[self.indices] = False
         starts = near[np.newaxis].copy()
-        if len(self.couplings) > len(self.indices):
+        if len(self.started) > len(self.indices):
             seeded = self._seeded(near[0])[:, np.newaxis]
             starts = np.concatenate([starts, np.broadcast_to(seeded, (len(seeded), *near.shape))])
         starts[:, :, self.indices] = values
@@ -260,18 +259,21 @@ class Runner:
 
 def runner(setup: Mapping[str, Any]) -> Runner:
     """Build a `Runner` from the plain data of a `ToySetup`."""
+    from nuhf.workspaces.native import load_model  # here: limits without toys do without pyhf
+
     model, _ = load_model(dict(setup["spec"]))
-    return running(model, compile_model(model), setup)
+    reference = Reference.of(model)
+    return running(reference, compile_layout(reference.layout), setup)
 
 
-def running(model: pyhf.pdf.Model, compiled: CompiledModel, setup: Mapping[str, Any]) -> Runner:
+def running(reference: Reference, compiled: CompiledModel, setup: Mapping[str, Any]) -> Runner:
     """Make a `Runner` of a model that is there already, the one of ``setup["spec"]``."""
-    couplings = [int(i) for i in setup["couplings"]]
+    started = [int(i) for i in setup["started"]]
     return Runner(
-        model=model,
+        reference=reference,
         compiled=compiled,
         free=np.asarray(setup["free"], dtype=bool),
         indices=[int(i) for i in setup["indices"]],
-        couplings=couplings,
-        seeds=np.asarray(setup["seeds"], dtype=float).reshape(-1, len(couplings)),
+        started=started,
+        seeds=np.asarray(setup["seeds"], dtype=float).reshape(-1, len(started)),
     )

@@ -107,17 +107,17 @@ class ToySetup:
     indices : tuple of int
         Parameters of interest.
     seeds : tuple of tuple of float
-        Further starts of free fits: values of ``couplings``; every minimum of the data's
+        Further starts of free fits: values of ``started``; every minimum of the data's
         likelihood is one, since toys have them all.
-    couplings : tuple of int
-        The couplings: parameters of interest and profiled ones.
+    started : tuple of int
+        The couplings, parameters of interest and profiled ones, and nuisances with several minima.
     """
 
     spec: Mapping[str, Any]
     free: tuple[bool, ...]
     indices: tuple[int, ...]
     seeds: tuple[tuple[float, ...], ...]
-    couplings: tuple[int, ...]
+    started: tuple[int, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data; `nuhf.toys.runner.runner` takes it back."""

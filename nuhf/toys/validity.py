@@ -102,7 +102,7 @@ def _coverage(
         inside = covered(value, made.statistic(at, one_sided)[0])
         return float(made.probability(at)[0][inside].sum()), "exactly"
     setup = toy_setup(problem, starts)
-    work = running(problem.engine.model, compiled, vars(setup))
+    work = running(problem.engine.reference, compiled, vars(setup))
     truth, _ = conditional(problem, [profiler.index], at[:, np.newaxis])
     t = []
     for block in blocks({}, _TOYS, [1, 0]):

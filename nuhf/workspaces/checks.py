@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from nuhf.couplings.parameters import PARAMETERS
 from nuhf.errors import NuhfError
 from nuhf.histfactory.describe import PEDESTAL
+from nuhf.likelihood.evaluate import ROUNDING
 from nuhf.workspaces import names
-from nuhf.workspaces.findings import Finding, Severity, number_findings
+from nuhf.workspaces.findings import Finding, number_findings
 from nuhf.workspaces.native import load_model, load_workspace
 from nuhf.workspaces.start import bin_errors, patched_later, start_findings
 
-__all__ = ["facts", "lengths", "needs_minuit", "workspace_findings"]
+__all__ = ["facts", "fit_findings", "lengths", "needs_minuit", "workspace_findings"]
 
 FloatArray = NDArray[np.float64]
 Json = Mapping[str, Any]
@@ -72,24 +73,37 @@ def workspace_findings(spec: Json) -> list[Finding]:
             message = f"pyhf cannot build this model: {error!r}"
             found.append(Finding("error", "model", where, message))
             continue
-        found += start_findings(entry, whole, model, data)
+        found += fit_findings(entry, whole, model, data)
         points = _poi_points(model)
         key = (str(model.config.poi_name), tuple(points))
         if key not in seen:
             seen.add(key)
             found += _negative_totals(spec, model, points)
             found += _without_background(spec, model.config.poi_name)
-    found += _names(spec)
     if needs_minuit(spec):
         message = (
             "so many counts that the rounding of 2NLL spoils the slopes of pyhf's default "
             "optimizer, scipy with numpy, which stops too high: use --optimizer minuit"
         )
         found.append(Finding("info", "optimizer", "workspace", message))
+    found += _forbidden(spec)
     for channel in spec["channels"]:
         found += _uncertainties(channel)
-        found += bin_errors(channel)
     return list(dict.fromkeys(found))
+
+
+def fit_findings(
+    entry: Json, spec: Json, model: pyhf.pdf.Model, data: FloatArray
+) -> Iterator[Finding]:
+    """Yield what fits and their parameters stumble over: what can be an error in a model.
+
+    Questions refuse a file with an error among these, so that their verdict is that of `validate`,
+    which also looks at names that are wrong beside other files only.
+    """
+    yield from start_findings(entry, spec, model, data)
+    yield from _units(spec)
+    for channel in spec["channels"]:
+        yield from bin_errors(channel)
 
 
 def needs_minuit(spec: Json) -> bool:
@@ -151,9 +165,9 @@ def _by_sample(model: pyhf.pdf.Model, points: FloatArray) -> FloatArray:
 def _negative_totals(spec: Json, model: pyhf.pdf.Model, points: FloatArray) -> Iterator[Finding]:
     """Negative expectations inside the bounds of the POI.
 
-    An error for our channels, and for a process of ours in a channel of counts: its samples are
-    monomials, which may be negative one by one. A warning for others: bounds such as -5 to 5 are
-    common, and fits stay where the expectation is positive; at its start `likelihood` sees to it.
+    Of a process of ours as a whole, whose monomials may be negative one by one. A warning, for
+    bounds such as -5 to 5 are common, and fits take the end of the possible for a boundary; at its
+    start `likelihood` sees to it.
     """
     counts = _by_sample(model, points)
     index = {name: i for i, name in enumerate(model.config.samples)}
@@ -166,9 +180,7 @@ def _negative_totals(spec: Json, model: pyhf.pdf.Model, points: FloatArray) -> I
             groups.setdefault(process, []).append(index[sample["name"]])
         everything = [i for rows in groups.values() for i in rows]
         region = counts[:, :, bins]
-        scale = float(np.abs(region[:, everything].sum(axis=1)).max())
-        severity: Severity = "error" if mine else "warning"
-        total = _lowest(severity, "sum of all samples", region[:, everything], scale, model, points)
+        total = _lowest("sum of all samples", region[:, everything], model, points)
         if total is not None:
             yield _in_channel(channel, total)
             continue
@@ -176,7 +188,7 @@ def _negative_totals(spec: Json, model: pyhf.pdf.Model, points: FloatArray) -> I
             continue  # parts of a measured number, such as a weak charge, have any sign
         for process, rows in groups.items():
             what = f"{'process' if mine else 'sample'} {process}"
-            found = _lowest(severity, what, region[:, rows], scale, model, points)
+            found = _lowest(what, region[:, rows], model, points)
             if found is not None:
                 yield _in_channel(channel, found)
 
@@ -187,16 +199,11 @@ def _in_channel(channel: Json, found: Finding) -> Finding:
 
 
 def _lowest(
-    severity: Severity,
-    where: str,
-    parts: FloatArray,
-    scale: float,
-    model: pyhf.pdf.Model,
-    points: FloatArray,
+    where: str, parts: FloatArray, model: pyhf.pdf.Model, points: FloatArray
 ) -> Finding | None:
     """Report the most negative sum of parts (n_points, n_parts, n_bins), if it is not rounding."""
     total = parts.sum(axis=1)
-    rounding = 1e-12 * np.abs(parts).sum(axis=1) + 1e-9 * scale
+    rounding = 1e-12 * np.abs(parts).sum(axis=1) + ROUNDING
     below = total < -rounding
     if not below.any():
         return None
@@ -210,7 +217,7 @@ def _lowest(
     )
     if poi:
         message += f" inside the bounds of {poi}: narrow the bounds"
-    return Finding(severity, "negative-total", where, message)
+    return Finding("warning", "negative-total", where, message)
 
 
 def _bins(bins: NDArray[np.intp], of: int) -> str:
@@ -218,29 +225,34 @@ def _bins(bins: NDArray[np.intp], of: int) -> str:
     return f"{bins.size} of {of} bins ({shown})"
 
 
-def _names(spec: Json) -> Iterator[Finding]:
-    """Names in our channels that are forbidden, or lack their unit."""
-    seen = set()
-    for channel in spec["channels"]:
-        if not names.ours(channel):
-            continue
+def _own_names(spec: Json) -> dict[str, str]:
+    """Parameters in our channels, and where each is met first, in words."""
+    found: dict[str, str] = {}
+    for channel in filter(names.ours, spec["channels"]):
         for _, _, modifier in names.modifiers([channel]):
-            name = modifier["name"]
-            if name in seen:
-                continue
-            seen.add(name)
-            where = f"channel {channel['name']}, parameter {name}"
-            if name in names.FORBIDDEN:
-                message = (
-                    f"never call a parameter {', '.join(names.FORBIDDEN)}: other people's "
-                    "workspaces do, and an equal name means full correlation"
-                )
-                yield Finding("error", "name", where, message)
-                continue
-            known = names.coupling(name) or PARAMETERS.get(name)
-            if known and known.exponent and names.split_unit(name)[1] == 0:
-                message = f"no unit in the name; write it as in {known.fit_name}"
-                yield Finding("error", "unit", where, message)
+            where = f"channel {channel['name']}, parameter {modifier['name']}"
+            found.setdefault(modifier["name"], where)
+    return found
+
+
+def _forbidden(spec: Json) -> Iterator[Finding]:
+    """Names in our channels that other people's workspaces have."""
+    for name, where in _own_names(spec).items():
+        if name in names.FORBIDDEN:
+            message = (
+                f"never call a parameter {', '.join(names.FORBIDDEN)}: other people's "
+                "workspaces do, and an equal name means full correlation"
+            )
+            yield Finding("error", "name", where, message)
+
+
+def _units(spec: Json) -> Iterator[Finding]:
+    """Names in our channels that lack their unit."""
+    for name, where in _own_names(spec).items():
+        known = names.coupling(name) or PARAMETERS.get(name)
+        if known and known.exponent and names.split_unit(name)[1] == 0:
+            message = f"no unit in the name; write it as in {known.fit_name}"
+            yield Finding("error", "unit", where, message)
 
 
 @dataclass(frozen=True)
@@ -310,7 +322,7 @@ def _uncertainties(channel: Json) -> Iterator[Finding]:
             yield from _one_sided(where, effect.nominal, up, down)
         largest = max(up.sum(), down.sum(), key=abs)
         if total > 0 and abs(largest) > _LARGE * total * (1 + 1e-9):
-            message = f"changes the normalisation by {100 * largest / total:+.0f} %"
+            message = f"changes the normalisation by {100 * largest / total:+.3g} %"
             yield Finding("warning", "large", where, message)
 
 
@@ -321,13 +333,15 @@ def _one_sided(
         np.abs(down) > _VISIBLE * np.abs(nominal)
     )
     bins = np.flatnonzero((np.sign(up) == np.sign(down)) & visible)
-    sums, total = np.array([up.sum(), down.sum()]), float(nominal.sum())
-    least = 0.1 * _VISIBLE * abs(total)
-    if total and np.prod(np.sign(sums)) > 0 and np.abs(sums).min() > least:
-        percent = 100 * sums / total
+    sums = np.array([up.sum(), down.sum()])
+    if np.prod(np.sign(sums)) > 0 and np.abs(sums).min() > 0.1 * _VISIBLE * abs(
+        float(nominal.sum())
+    ):
+        total = float(nominal.sum())
+        change, unit = (100 * sums / total, "%") if total else (sums, "events of 0")
         message = (
             "up and down change the total in the same direction, "
-            f"{percent[0]:+.2g} % and {percent[1]:+.2g} %"
+            f"{change[0]:+.2g} {unit} and {change[1]:+.2g} {unit}"
         )
         yield Finding("warning", "same-direction", where, message)
     elif bins.size:

@@ -66,6 +66,12 @@ _BOUND: Final = 25.0
 times its 95 % limit in the shipped files. Where it is 100 times, pyhf's default bracket for
 limits starts where its fits fail."""
 
+_OFF_BOUND: Final = 1e-3
+"""Start of a coupling that begins at 0, of its upper bound: 0.025 of its statistical error.
+
+At the bound itself minuit's step vanishes: its free fit of csi-2021 stays there, 0.018 in 2NLL too
+high, and so do 6 of 135 of toys of csi-2017 and csi-2021, up to 0.35 too high."""
+
 
 def _numbers(values: FloatArray) -> list[float]:
     return [float(x) for x in values]
@@ -269,6 +275,8 @@ def _stock(description: Description, positive: bool, keep_range: bool, reach: fl
         if plain and coupling.low == 0.0 and not keep_range:
             bound = _rounded_up(_BOUND * _statistical_error(description, name) / alias.unit)
             coupling = replace(coupling, high=min(coupling.high, alias.unit * bound))
+        if plain and coupling.low == 0.0:
+            coupling = replace(coupling, init=max(coupling.init, _OFF_BOUND * coupling.high))
         parameters.append(_parameter(coupling, alias.name, alias.unit))
     pairs = [(c, _stock_samples(c, aliases, positive)) for c in description.channels]
     return _workspace(description, pairs, parameters)

@@ -1,10 +1,9 @@
 """What pyhf accepts in a workspace and then breaks at, drops without a word, or turns into NaN."""
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
-
-import pyhf
 
 from nuhf.errors import ModelError
 
@@ -12,6 +11,12 @@ __all__ = ["MAX_BINS", "places", "refuse_content", "refuse_shape", "refuse_versi
 
 MAX_BINS: Final = 100_000
 """Of a channel."""
+
+_REACH: Final = 5.0
+"""Standard deviations to which pyhf lets a normsys go, unless its settings say otherwise."""
+
+_DECADES: Final = 150.0
+"""Powers of ten beyond which the square of a factor, which errors need, is no number."""
 
 
 def places(spec: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -24,6 +29,8 @@ def places(spec: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def refuse_version(content: Mapping[str, Any]) -> None:
     """Refuse a version without a schema: pyhf makes a path of it (`ModelError`)."""
+    import pyhf  # here: the checks of content do without
+
     version = content.get("version")
     looks_like_one = isinstance(version, str) and re.fullmatch(r"\d+\.\d+\.\d+", version)
     if not (looks_like_one and (pyhf.schema.path / str(version)).is_dir()):
@@ -69,13 +76,13 @@ def refuse_content(spec: Mapping[str, Any]) -> None:
     ------
     ModelError
         For equal names of channels, samples, modifiers, observations, measurements or settings,
-        factors of a normsys that are not positive, bounds that are no pair, and a luminosity
-        without settings.
+        factors of a normsys that are not positive or overflow, bounds that are no pair, and a
+        luminosity without settings.
     """
     _refuse_duplicates(spec)
     _refuse_lumi(spec)
-    _refuse_factors(spec)
     _refuse_bounds(spec)
+    _refuse_factors(spec)
 
 
 def _refuse_duplicates(spec: Mapping[str, Any]) -> None:
@@ -140,7 +147,12 @@ def _refuse_lumi(spec: Mapping[str, Any]) -> None:
 
 
 def _refuse_factors(spec: Mapping[str, Any]) -> None:
-    # the interpolation takes logarithms of them
+    # the interpolation takes logarithms of them, and powers as far as the parameter goes
+    reach: dict[str, float] = {}
+    for measurement in spec["measurements"]:
+        for entry in measurement["config"]["parameters"]:
+            for pair in entry.get("bounds") or ():
+                reach[entry["name"]] = max(reach.get(entry["name"], 1.0), *map(abs, pair))
     for where, sample in places(spec):
         for modifier in sample["modifiers"]:
             if modifier["type"] != "normsys":
@@ -150,6 +162,13 @@ def _refuse_factors(spec: Mapping[str, Any]) -> None:
                     raise ModelError(
                         f"normsys '{modifier['name']}' on {where} has the factor {key} = "
                         f"{value:g}; factors must be positive"
+                    )
+                far = reach.get(modifier["name"], _REACH)
+                if far * abs(math.log10(value)) > _DECADES:
+                    raise ModelError(
+                        f"normsys '{modifier['name']}' on {where} has the factor {key} = "
+                        f"{value:g}, too far from 1 to compute with: its power {far:g}, where the "
+                        f"parameter ends, is not between 1e-{_DECADES:g} and 1e{_DECADES:g}"
                     )
 
 

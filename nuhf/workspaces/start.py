@@ -12,6 +12,7 @@ import numpy as np
 import pyhf
 from numpy.typing import NDArray
 
+from nuhf.likelihood.evaluate import ROUNDING
 from nuhf.workspaces import names
 from nuhf.workspaces.findings import Finding
 
@@ -89,7 +90,14 @@ def start_findings(
         )
         message = f"{text}; log L is -inf there, and no fit can start"
         yield Finding("error", "likelihood", where, message)
-    elif not np.isfinite(value):
+    below = np.flatnonzero(~(counts > 0) & (expected < -ROUNDING))
+    if below.size:
+        message = (
+            f"expects {expected[below].min():.3g} events at the initial values, and less than zero "
+            f"is impossible: {_places(model, below)}"
+        )
+        yield Finding("error", "likelihood", where, message)
+    elif not empty.size and not np.isfinite(value):
         message = f"log L is {value} at the initial values, and no fit can start"
         yield Finding("error", "likelihood", where, message)
 
