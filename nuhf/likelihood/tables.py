@@ -159,8 +159,7 @@ def build_tables(
             merged[key] = merged[key] + row if key in merged else row
     if not cells and samples is None:
         raise ModelError("every sample is zero in every bin: nothing to compile")
-    if not cells:
-        cells[_Cell((), (), ())] = {(0, -1): np.zeros(sum(layout.bins.values()))}
+    cells = cells or {_Cell((), (), ()): {(0, -1): np.zeros(sum(layout.bins.values()))}}
     return _tables(cells, _gammas(layout), len(layout.names)), _constraints(layout)
 
 
@@ -177,8 +176,7 @@ def _samples(
             where = f"sample '{sample['name']}' of channel '{channel['name']}'"
             modifiers = {(m["type"], m["name"]): m["data"] for m in sample["modifiers"]}
             gammas, norms, rows, mono = [], [], {}, dict[int, int]()
-            nominal = np.asarray(sample["data"], dtype=np.float64)
-            rows[(0, -1)] = nominal
+            rows[(0, -1)] = nominal = np.asarray(sample["data"], dtype=np.float64)
             for (mtype, name), data in sorted(modifiers.items(), key=lambda item: item[0]):
                 param = layout.starts[name]
                 if mtype in ("normfactor", "powerfactor", "lumi"):
