@@ -143,3 +143,17 @@ def test_transition_charge_has_no_interference():
     """|qnu_emu| enters squared: CLs is allowed."""
     (found,) = nuhf.limit(EXPERIMENT, "abs_qnu_emu", method="cls")
     assert found.upper_limit > 0
+
+
+def test_asimov_data_that_nothing_tells_from_the_value_exclude_nothing():
+    """q of the Asimov data of exactly 0 beside q of 1e-12, both rounding: CLs is 1, not 0."""
+
+    class Flat:
+        def __init__(self, height):
+            self.height = height
+
+        def at(self, values):
+            return np.full(np.shape(values), self.height)
+
+    cls = Asymptotic(Flat(1e-12), Flat(0.0), (0.0, 0.0), (0.0, 0.0))
+    assert cls(1e-3) == pytest.approx(1.0, abs=1e-4)

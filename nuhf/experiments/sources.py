@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -122,7 +122,9 @@ class SnsSource(Source):
     neutrinos_per_flavour_per_pot: Positive = Field(
         description="Neutrinos of each flavour per proton"
     )
-    baseline_m: Positive = Field(description="From target to detector, m")
+    baseline_m: Annotated[float, Field(ge=1e-3, le=1e9)] = Field(
+        description="From target to detector, m"
+    )
     time_table: str = Field(
         "sns/flux_time.csv",
         description="Table of arrival times: `t_lo_us, t_hi_us, numu, nue, numubar`",

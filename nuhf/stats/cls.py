@@ -20,6 +20,9 @@ __all__ = ["BAND", "Asymptotic", "expected_limits", "upper_limit"]
 
 FloatArray = NDArray[np.float64]
 
+_NOISE: Final = 1e-9
+"""2NLL within which fits end of their minimum: a median of exactly 0 would make CLs 0, not 1."""
+
 _SMALL: Final = 1e-3
 """Where the search for a limit starts, relative to the range."""
 
@@ -52,7 +55,7 @@ class Asymptotic:
 
     def of(self, value: float, q: FloatArray) -> FloatArray:
         """Return CLs (n,) at a value of the parameter for test statistics (n,) there."""
-        q_asimov = _above(self.asimov, value, self.asimov_minimum[1])
+        q_asimov = max(_above(self.asimov, value, self.asimov_minimum[1]), _NOISE)
         root, root_asimov = np.sqrt(q), np.sqrt(q_asimov)
         beyond = q > q_asimov
         far = np.where(beyond, 2.0 * root_asimov, 1.0)

@@ -115,7 +115,8 @@ def needs_minuit(spec: Json) -> bool:
     counts = np.concatenate([np.asarray(o["data"], dtype=float) for o in spec["observations"]])
     terms = 2.0 * counts * np.log(np.maximum(counts, 1.0))
     step = np.sqrt(np.finfo(float).eps)
-    return bool(np.sqrt(np.square(terms).sum()) * step > _NOISY)
+    with np.errstate(over="ignore"):  # counts of 1e300 are too many, too
+        return bool(np.sqrt(np.square(terms).sum()) * step > _NOISY)
 
 
 def lengths(spec: Json) -> Iterator[Finding]:
