@@ -55,9 +55,10 @@ class Asymptotic:
 
     def of(self, value: float, q: FloatArray) -> FloatArray:
         """Return CLs (n,) at a value of the parameter for test statistics (n,) there."""
-        q_asimov = max(_above(self.asimov, value, self.asimov_minimum[1]), _NOISE)
+        height = _above(self.asimov, value, self.asimov_minimum[1])
+        beyond = q > max(height, _NOISE)
+        q_asimov = np.where(beyond, max(height, _NOISE), height)
         root, root_asimov = np.sqrt(q), np.sqrt(q_asimov)
-        beyond = q > q_asimov
         far = np.where(beyond, 2.0 * root_asimov, 1.0)
         above = ndtr(-np.where(beyond, (q + q_asimov) / far, root))
         expected = ndtr(np.where(beyond, (q_asimov - q) / far, root_asimov - root))
