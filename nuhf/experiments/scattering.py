@@ -227,8 +227,8 @@ def scattering_templates(scene: Scene) -> Scattered:
         integral cut signal.
     """
     bins = scene.bins
-    targets, sources, response = scene.targets(), scene.sources(), scene.built()
-    response = response.from_start(response.start)
+    targets, sources, uncut = scene.targets(), scene.sources(), scene.built()
+    response = uncut.from_start(uncut.start)
     if response.start > 0:
         # the start is a kink on a grid from below it, so that the error is that of the quadrature
         targets = [replace(one, kinks=(*one.kinks, response.start)) for one in targets]
@@ -241,7 +241,7 @@ def scattering_templates(scene: Scene) -> Scattered:
     label = build.Label(channel, scene.name, scene.signal.interaction_name, axes)
     matrix = scene.accepted(response)
     computed = build.templates_of(label, rates, matrix)
-    _check_ends(scene, response, (targets, sources), computed, matrix, ends)
+    _check_ends(scene, uncut, (targets, sources), computed, matrix, ends)
     return Scattered(scene, rates, response, computed, _released(scene, computed))
 
 
@@ -294,6 +294,7 @@ def _check_ends(
 ) -> None:
     """Refuse ends of the recoil integral, or of a quenching table, that cut signal.
 
+    ``response`` is the one before recoils below its start were cut, which ``matrix`` leaves out.
     Where quenching is not known beyond an end, every event there is taken to be recorded like
     those at the end: the share is then an upper bound.
     """
@@ -327,7 +328,7 @@ def _check_ends(
         known = first < low * _FURTHER
         begin = max(low * _FURTHER, *(target.lowest for target in rate[0]))
         # the ionisation of one pair taken for the threshold of the analysis cuts, too
-        whole = scene.accepted(scene.built()) if response.start > 0 else matrix
+        whole = scene.accepted(response) if response.start > 0 else matrix
         share = lost(low, (begin, low), whole if known else None)
         name = "recoil_min_kev" if not table_begins else "the start of its quenching"
         if response.start > (section.recoil_min_kev or 0.0) * KEV:

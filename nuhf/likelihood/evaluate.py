@@ -427,7 +427,7 @@ def compile_layout(
     Raises
     ------
     ModelError
-        If a normsys factor is not positive, or (these) samples have no events at all.
+        If a normsys factor is not positive, or no sample has events. Chosen ones may have none.
     """
     tables, constraints = build_tables(layout, samples)
     return CompiledModel(
@@ -436,7 +436,7 @@ def compile_layout(
         bounds=np.array([b for one in layout.sets for b in one.bounds], float).reshape(-1, 2),
         fixed=np.array([x for one in layout.sets for x in one.fixed], dtype=bool),
         poi_index=None if layout.poi is None else layout.starts[layout.poi],
-        n_main=sum(layout.bins.values()),
+        n_main=layout.n_main,
         n_aux=layout.auxdata.size,
         tables=tables,
         constraints=constraints,

@@ -102,6 +102,11 @@ class Layout:
     auxdata_order: tuple[str, ...]
     poi: str | None
 
+    @property
+    def n_main(self) -> int:
+        """Number of bins of all channels."""
+        return sum(self.bins.values())
+
     @cached_property
     def by_name(self) -> dict[str, ParameterSet]:
         """The parameter sets by name."""

@@ -159,7 +159,7 @@ def build_tables(
             merged[key] = merged[key] + row if key in merged else row
     if not cells and samples is None:
         raise ModelError("every sample is zero in every bin: nothing to compile")
-    cells = cells or {_Cell((), (), ()): {(0, -1): np.zeros(sum(layout.bins.values()))}}
+    cells = cells or {_Cell((), (), ()): {(0, -1): np.zeros(layout.n_main)}}
     return _tables(cells, _gammas(layout), len(layout.names)), _constraints(layout)
 
 
@@ -167,7 +167,7 @@ def _samples(
     layout: Layout, chosen: Collection[tuple[str, str]] | None
 ) -> Iterator[tuple[_Cell, dict[_RowKey, FloatArray]]]:
     """Yield cell and rows of every (chosen) sample that is not zero everywhere."""
-    n_main = sum(layout.bins.values())
+    n_main = layout.n_main
     for channel in layout.content:
         # As in pyhf, the last of equal names counts.
         for sample in {s["name"]: s for s in channel["samples"]}.values():
@@ -209,7 +209,7 @@ def _gammas(layout: Layout) -> dict[tuple[str, str], tuple[BinFactors, ...]]:
     Channels share the parameters of a shapefactor, bin by bin; the others have their own.
     """
     places, n_params = layout.places, len(layout.names)
-    every = np.arange(sum(layout.bins.values()))
+    every = np.arange(layout.n_main)
     acting: dict[tuple[str, str], set[str]] = {}
     for channel, _, modifier in layout.modifiers():
         if modifier["type"] in PER_BIN:

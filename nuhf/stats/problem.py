@@ -424,13 +424,13 @@ def pose(experiments: Sequence[Prepared], interest: str, options: Options) -> Pr
     )
     description = masked_description(description, options.mask)
     spec = encode.native(description)
-    layout = native_layout(spec)
+    reference = native_reference(spec)
     if options.fixed_nuisances:
         free = {coupling.parameter.fit_name for coupling in description.couplings}
-        held = fixed_nuisances(options.fixed_nuisances, layout, free)
-        spec = with_fixed(spec, held, layout.sizes)
-        layout = native_layout(spec)
-    chosen = engine(options.engine, native_reference(spec))
+        held = fixed_nuisances(options.fixed_nuisances, reference.layout, free)
+        spec = with_fixed(spec, held, reference.layout.sizes)
+        reference = native_reference(spec)
+    chosen, layout = engine(options.engine, reference), reference.layout
     counts = {entry["name"]: entry["data"] for entry in spec["observations"]}
     data = np.concatenate([*(counts[name] for name in layout.bins), layout.auxdata])
     if options.asimov:
