@@ -4,7 +4,7 @@ Fisher scoring far from the minimum, Newton with the exact Hessian near it; its 
 where it is not positive; projected on the bounds, and never uphill.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -17,7 +17,7 @@ from nuhf.likelihood.evaluate import (
     jacobian_rows,
     weights,
 )
-from nuhf.likelihood.objective import FitData, objective, slopes
+from nuhf.likelihood.objective import EDGES, FitData, objective, slopes
 from nuhf.likelihood.tables import BoolArray, FloatArray, IntArray
 
 __all__ = ["Batch", "FreeParameters", "State", "derivatives", "minimise", "select"]
@@ -133,7 +133,7 @@ def derivatives(
     """Gradient [B, F] and Hessian [B, F, F] of 2NLL; the expected one where not ``exact``."""
     at = weights(model.tables, np.ascontiguousarray(theta.T))
     jacobian, parts = jacobian_rows(model.tables, theta, at, free.index)
-    pull, curvature, expected = slopes(data.n, lam)
+    pull, curvature, expected = slopes(data.n, lam, data.edge)
     gradient = 2.0 * (jacobian @ pull[:, :, None])[:, :, 0]
     weight = curvature if exact.all() else np.where(exact[:, None], curvature, expected)
     jacobian *= np.sqrt(weight)[:, None]
@@ -336,8 +336,9 @@ def _iterate(problem: Batch, state: State, work: IntArray, tolerance: float) -> 
 
 def minimise(problem: Batch, theta: FloatArray, tolerance: float, max_iterations: int) -> State:
     """Run the fits from ``theta`` [B, P] until each converged, failed or ran out of steps."""
-    batch = len(theta)
-    value, lam = objective(problem.model, theta, problem.data)
+    batch, softest = len(theta), replace(problem, data=replace(problem.data, edge=EDGES[0]))
+    free = len(problem.free.index) > 0
+    value, lam = objective(problem.model, theta, (softest if free else problem).data)
     state = State(
         theta=theta.copy(),
         value=value,
@@ -349,13 +350,29 @@ def minimise(problem: Batch, theta: FloatArray, tolerance: float, max_iterations
         iterations=np.zeros(batch, np.intp),
         converged=np.zeros(batch, bool),
     )
-    if not len(problem.free.index):
+    if not free:
         state.converged[:] = np.isfinite(value)
         state.edm[:], state.norm[:] = 0.0, 0.0
         return state
-    work = np.flatnonzero(np.isfinite(value))
+    _run(softest, state, np.flatnonzero(np.isfinite(value)), tolerance, max_iterations)
+    for softer, edge in pairwise(EDGES):
+        work = np.flatnonzero((state.lam < softer.part * problem.data.n).any(axis=1))
+        if not len(work):
+            break
+        harder = replace(problem, data=replace(problem.data, edge=edge))
+        state.value[work], state.lam[work] = objective(
+            problem.model, state.theta[work], harder.data.take(work)
+        )
+        state.converged[work], state.damp[work], state.exact[work] = False, 0.0, True
+        _run(harder, state, work, tolerance, max_iterations)
+    return state
+
+
+def _run(
+    problem: Batch, state: State, work: IntArray, tolerance: float, max_iterations: int
+) -> None:
+    """Iterate the fits ``work`` until each is done."""
     for _ in range(max_iterations):
         if not len(work):
             break
         work = _iterate(problem, state, work, tolerance)
-    return state
