@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nuhf.likelihood.evaluate import CompiledModel, expected_counts, row_weights
-from nuhf.likelihood.tables import FloatArray, IntArray
+from nuhf.likelihood.tables import BoolArray, FloatArray, IntArray
 
 __all__ = ["FitData", "objective", "prepare", "slopes"]
 
@@ -56,15 +56,24 @@ def _excess(n: FloatArray, inverse: FloatArray, lam: FloatArray) -> FloatArray:
     Where the model is impossible it goes on steeply and smoothly (see `EDGE`, `WALL`), so that fits
     that start there find their way out, others stop at the boundary, and profiles are continuous.
     """
-    inside = lam > EDGE * n  # also False for NaN
-    if inside.all():
-        log = lam * inverse
-        np.log(log, out=log)
-        log *= n
-        return 2.0 * np.asarray((lam - n - log).sum(axis=1))
-    n, inverse = np.broadcast_to(n, lam.shape), np.broadcast_to(inverse, lam.shape)
+    outside = ~(lam > EDGE * n)  # also True for NaN
+    log = lam * inverse
+    np.log(log, out=log)  # not a number outside, where it is not used
+    log *= n
+    found = 2.0 * np.asarray((lam - n - log).sum(axis=1))
+    rows = np.flatnonzero(outside.any(axis=1))
+    if len(rows):
+        n, inverse = (np.broadcast_to(x, lam.shape)[rows] for x in (n, inverse))
+        found[rows] = _impossible(n, inverse, lam[rows], outside[rows])
+    return found
+
+
+def _impossible(
+    n: FloatArray, inverse: FloatArray, lam: FloatArray, outside: BoolArray
+) -> FloatArray:
+    """`_excess` of rows with bins ``outside`` the domain of the likelihood."""
     below = np.minimum(lam * inverse - EDGE, 0.0) / EDGE
-    log = np.log(np.where(inside & (n > 0), lam * inverse, EDGE)) + below - 0.5 * below**2
+    log = np.log(np.where(outside | (n == 0), EDGE, lam * inverse)) + below - 0.5 * below**2
     wall = np.where(n == 0, 0.5 * WALL * np.minimum(lam, 0.0) ** 2, 0.0)
     term = np.where(np.isfinite(lam), lam - n - np.where(n > 0, n * log, 0.0) + wall, np.inf)
     return 2.0 * np.asarray(term.sum(axis=1))
