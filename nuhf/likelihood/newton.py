@@ -22,6 +22,8 @@ from nuhf.likelihood.tables import BoolArray, FloatArray, IntArray
 
 __all__ = ["Batch", "FreeParameters", "State", "derivatives", "minimise", "select"]
 
+#: Entries worked on together: large enough to hide Python, small enough for the cache.
+CHUNK = 256
 #: Expected decrease of 2NLL below which the exact Hessian replaces the Fisher information.
 NEWTON_BELOW = 10.0
 #: Part of the linear decrease a step has to achieve (Armijo).
@@ -248,13 +250,13 @@ class Batch:
 def _line_search(
     problem: Batch, state: State, work: IntArray, gradient: FloatArray, step: FloatArray
 ) -> tuple[BoolArray, BoolArray]:
-    """Halve the steps until each goes downhill; returns (moved, moved by the full step)."""
+    """Shorten the steps until each goes downhill; returns (moved, moved by the full step)."""
     moved, full = np.zeros(len(work), bool), np.zeros(len(work), bool)
-    todo, t = np.arange(len(work)), 1.0
+    todo, t = np.arange(len(work)), np.ones(len(work))
     for _ in range(24):
         index = work[todo]
         theta = state.theta[index]
-        trial = problem.moved(theta, t * step[todo])
+        trial = problem.moved(theta, t[todo, None] * step[todo])
         data = problem.data.take(index)
         value, lam = objective(problem.model, trial, data)
         slope = (gradient[todo] * (trial - theta)[:, problem.free.index]).sum(axis=1)
@@ -263,12 +265,27 @@ def _line_search(
         state.theta[index[good]] = trial[good]
         state.value[index[good]], state.lam[index[good]] = value[good], lam[good]
         moved[todo[good]] = True
-        full[todo[good]] = t == 1.0
-        todo = todo[~good]
+        full[todo[good]] = t[todo[good]] == 1.0
+        bad = ~good
+        todo = todo[bad]
         if not len(todo):
             break
-        t *= 0.5 if t > 0.1 else 0.2
+        old = t[todo]
+        t[todo] *= np.where(old > 0.1, 0.5, 0.2)
+        empty = (data.n == 0)[bad if len(data.n) > 1 else slice(None)]
+        part = _to_the_wall(empty, state.lam[work[todo]], lam[bad], problem.data.edge.wall)
+        t[todo] = np.minimum(t[todo], old * part)
     return moved, full
+
+
+def _to_the_wall(empty: BoolArray, lam: FloatArray, trial: FloatArray, wall: float) -> FloatArray:
+    """Part of steps [B] from ``lam`` to ``trial`` that ends at the wall of an empty bin.
+
+    It is 1 where none ends beyond, and where the fit is at the wall already.
+    """
+    beyond = empty & (trial < 0.0) & (lam > 0.0)
+    part = (lam + 1.0 / wall) / np.where(beyond, lam - trial, 1.0)
+    return np.asarray(np.where(beyond, part, 1.0).min(axis=1))
 
 
 def _escape(problem: Batch, state: State, work: IntArray, vector: FloatArray) -> BoolArray:
@@ -335,10 +352,13 @@ def _iterate(problem: Batch, state: State, work: IntArray, tolerance: float) -> 
 
 
 def minimise(problem: Batch, theta: FloatArray, tolerance: float, max_iterations: int) -> State:
-    """Run the fits from ``theta`` [B, P] until each converged, failed or ran out of steps."""
+    """Run the fits from ``theta`` [B, P] until each converged, failed or ran out of steps.
+
+    They are worked on `CHUNK` at a time; those that take longest come together in the end.
+    """
     batch, softest = len(theta), replace(problem, data=replace(problem.data, edge=EDGES[0]))
     free = len(problem.free.index) > 0
-    value, lam = objective(problem.model, theta, (softest if free else problem).data)
+    value, lam = _objective(softest if free else problem, theta, np.arange(batch))
     state = State(
         theta=theta.copy(),
         value=value,
@@ -360,9 +380,7 @@ def minimise(problem: Batch, theta: FloatArray, tolerance: float, max_iterations
         if not len(work):
             break
         harder = replace(problem, data=replace(problem.data, edge=edge))
-        state.value[work], state.lam[work] = objective(
-            problem.model, state.theta[work], harder.data.take(work)
-        )
+        state.value[work], state.lam[work] = _objective(harder, state.theta[work], work)
         state.converged[work], state.damp[work], state.exact[work] = False, 0.0, True
         _run(harder, state, work, tolerance, max_iterations)
     return state
@@ -375,4 +393,19 @@ def _run(
     for _ in range(max_iterations):
         if not len(work):
             break
-        work = _iterate(problem, state, work, tolerance)
+        going = [_iterate(problem, state, part, tolerance) for part in _chunks(work)]
+        work = np.concatenate(going)
+
+
+def _objective(problem: Batch, theta: FloatArray, work: IntArray) -> tuple[FloatArray, FloatArray]:
+    """`objective` of the fits ``work``, which are at ``theta``."""
+    parts = [
+        objective(problem.model, theta[part], problem.data.take(work[part]))
+        for part in _chunks(np.arange(len(work)))
+    ]
+    value, lam = zip(*parts, strict=True)
+    return np.concatenate(value), np.concatenate(lam)
+
+
+def _chunks(index: IntArray) -> list[IntArray]:
+    return [index[first : first + CHUNK] for first in range(0, len(index), CHUNK)]
