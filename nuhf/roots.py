@@ -58,12 +58,12 @@ def roots(
     for _ in range(_MOST):
         nearest = np.where(np.abs(fa) < np.abs(fb), a, b)
         width = np.abs(b - a)
-        allowed = 0.5 * absolute + relative * np.abs(nearest)
-        todo = todo[(width[todo] > 2.0 * allowed[todo]) & (fa[todo] != 0) & (fb[todo] != 0)]
+        allowed = absolute + relative * np.abs(nearest)
+        todo = todo[(width[todo] > allowed[todo]) & (fa[todo] != 0) & (fb[todo] != 0)]
         if not todo.size:
             values = np.where(np.abs(fa) < np.abs(fb), fa, fb)
             return nearest, np.where(crossed, values, np.inf)
-        margin = allowed[todo] / width[todo]
+        margin = 0.5 * allowed[todo] / width[todo]
         at = np.clip(step[todo], margin, 1.0 - margin)
         x = a[todo] + at * (b[todo] - a[todo])
         fx = np.asarray(function(x), dtype=float)

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuhf.errors import InputError
-from nuhf.roots import roots
 from nuhf.units import KEV
 
 __all__ = [
@@ -246,6 +245,8 @@ def recoil_at(curve: Quenching, energy_mev: float) -> float:
     InputError
         If the curve does not reach that E_ee (below 100 keV of recoil).
     """
+    from scipy.optimize import brentq  # here: importing the package must not load it
+
     low, high = curve.recoil_range
     ends = max(low, _LOWEST_KEV * KEV), min(high, _HIGHEST_KEV * KEV)
     grid = np.geomspace(*ends, _SCAN)
@@ -256,9 +257,9 @@ def recoil_at(curve: Quenching, energy_mev: float) -> float:
     first = int(np.argmax(reached))
     if first == 0:
         return low
-
-    def above(recoil: FloatArray) -> FloatArray:
-        return curve(recoil) - energy_mev
-
-    place, _ = roots(above, grid[first - 1 : first], grid[first : first + 1], 0.0, _ROOT_KEV * KEV)
-    return float(place[0])
+    return float(
+        brentq(
+            lambda recoil: float(curve(np.asarray(recoil))) - energy_mev,
+            grid[first - 1], grid[first], xtol=_ROOT_KEV * KEV,
+        )
+    )  # fmt: skip

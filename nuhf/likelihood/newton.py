@@ -28,10 +28,16 @@ CHUNK = 256
 NEWTON_BELOW = 10.0
 #: Part of the linear decrease a step has to achieve (Armijo).
 SUFFICIENT = 1e-4
+#: Part of a step below which one ends at the wall that a longer one ran into. Before, halving finds
+#: how far beyond the wall pays: the expectation need not be linear along the step.
+WALL_BELOW = 0.125
 #: Levenberg damping of scoring steps that go nowhere: first value, and where a fit is given up.
 DAMP_MIN, DAMP_MAX = 1e-3, 1e8
 #: Smallest curvature, relative to the diagonal, of a step with an indefinite Hessian.
 CURVATURE_MIN = 1e-3
+#: Distance from its bound at which a parameter goes there; of its range, where that is below 1.
+#: If it only came closer with every step, the others would be stopped with it.
+NEAR = 1e-6
 #: Decrease of 2NLL that a step off a saddle must bring.
 ESCAPE_GAIN = 1e-9
 
@@ -172,7 +178,7 @@ class _Step:
 
 
 def _solve(gradient: FloatArray, hessian: FloatArray, held: BoolArray, damp: FloatArray) -> _Step:
-    """Damped Newton step; parameters ``held`` at a bound do not move."""
+    """Damped Newton step; what is ``held`` at a bound takes no part in it."""
     size = gradient.shape[1]
     k = np.arange(size)
     if held.any():
@@ -274,7 +280,7 @@ def _line_search(
         t[todo] *= np.where(old > 0.1, 0.5, 0.2)
         empty = (data.n == 0)[bad if len(data.n) > 1 else slice(None)]
         part = _to_the_wall(empty, state.lam[work[todo]], lam[bad], problem.data.edge.wall)
-        t[todo] = np.minimum(t[todo], old * part)
+        t[todo] = np.minimum(t[todo], np.where(old > WALL_BELOW, 1.0, old * part))
     return moved, full
 
 
@@ -320,8 +326,13 @@ def _iterate(problem: Batch, state: State, work: IntArray, tolerance: float) -> 
         problem.model, state.theta[work], state.lam[work], problem.data.take(work), exact, free
     )
     x = state.theta[work][:, free.index]
-    held = ((x <= problem.lower) & (gradient > 0)) | ((x >= problem.upper) & (gradient < 0))
+    margin = NEAR * np.minimum(problem.upper - problem.lower, 1.0)
+    low = (x <= problem.lower + margin) & (gradient > 0)
+    held = low | ((x >= problem.upper - margin) & (gradient < 0))
     step = _solve(gradient, hessian, held, state.damp[work])
+    left = np.where(held, np.where(low, problem.lower, problem.upper) - x, 0.0)
+    step.direction[held] = left[held]
+    step.edm[:] -= (gradient * left).sum(axis=1)
     state.iterations[work] += 1
     state.edm[work], state.norm[work] = step.edm, step.norm
     # Only the exact Hessian may call a fit finished: the Fisher information can be far off.
