@@ -22,6 +22,8 @@ from nuhf.likelihood.tables import BoolArray, FloatArray, IntArray
 
 __all__ = ["Batch", "FreeParameters", "State", "derivatives", "minimise", "select"]
 
+#: Entries worked on together: large enough to hide Python, small enough for the cache.
+CHUNK = 256
 #: Expected decrease of 2NLL below which the exact Hessian replaces the Fisher information.
 NEWTON_BELOW = 10.0
 #: Part of the linear decrease a step has to achieve (Armijo).
@@ -335,10 +337,13 @@ def _iterate(problem: Batch, state: State, work: IntArray, tolerance: float) -> 
 
 
 def minimise(problem: Batch, theta: FloatArray, tolerance: float, max_iterations: int) -> State:
-    """Run the fits from ``theta`` [B, P] until each converged, failed or ran out of steps."""
+    """Run the fits from ``theta`` [B, P] until each converged, failed or ran out of steps.
+
+    They are worked on `CHUNK` at a time, and those that take longest come together in the end.
+    """
     batch, softest = len(theta), replace(problem, data=replace(problem.data, edge=EDGES[0]))
     free = len(problem.free.index) > 0
-    value, lam = objective(problem.model, theta, (softest if free else problem).data)
+    value, lam = _heights(softest if free else problem, theta, np.arange(batch))
     state = State(
         theta=theta.copy(),
         value=value,
@@ -360,9 +365,7 @@ def minimise(problem: Batch, theta: FloatArray, tolerance: float, max_iterations
         if not len(work):
             break
         harder = replace(problem, data=replace(problem.data, edge=edge))
-        state.value[work], state.lam[work] = objective(
-            problem.model, state.theta[work], harder.data.take(work)
-        )
+        state.value[work], state.lam[work] = _heights(harder, state.theta, work)
         state.converged[work], state.damp[work], state.exact[work] = False, 0.0, True
         _run(harder, state, work, tolerance, max_iterations)
     return state
@@ -375,4 +378,15 @@ def _run(
     for _ in range(max_iterations):
         if not len(work):
             break
-        work = _iterate(problem, state, work, tolerance)
+        work = np.concatenate([_iterate(problem, state, part, tolerance) for part in _chunks(work)])
+
+
+def _heights(problem: Batch, theta: FloatArray, work: IntArray) -> tuple[FloatArray, FloatArray]:
+    """`objective` of the fits ``work`` at their ``theta`` [B, P]."""
+    parts = [objective(problem.model, theta[i], problem.data.take(i)) for i in _chunks(work)]
+    value, lam = zip(*parts, strict=True)
+    return np.concatenate(value), np.concatenate(lam)
+
+
+def _chunks(index: IntArray) -> list[IntArray]:
+    return [index[first : first + CHUNK] for first in range(0, len(index), CHUNK)]

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from nuhf.likelihood.evaluate import CompiledModel, expected_counts, row_weights
-from nuhf.likelihood.tables import FloatArray, IntArray
+from nuhf.likelihood.tables import BoolArray, FloatArray, IntArray
 
 __all__ = ["EDGES", "Edge", "FitData", "objective", "prepare", "slopes"]
 
@@ -82,12 +82,21 @@ def _excess(n: FloatArray, inverse: FloatArray, lam: FloatArray, edge: Edge) -> 
     that start there find their way out, others stop at the boundary, and profiles are continuous.
     """
     inside = lam > edge.part * n  # also False for NaN
-    if inside.all():
-        log = lam * inverse
-        np.log(log, out=log)
-        log *= n
-        return 2.0 * np.asarray((lam - n - log).sum(axis=1))
-    n, inverse = np.broadcast_to(n, lam.shape), np.broadcast_to(inverse, lam.shape)
+    log = lam * inverse
+    np.log(log, out=log)
+    log *= n
+    found = 2.0 * np.asarray((lam - n - log).sum(axis=1))
+    rows = np.flatnonzero(~inside.all(axis=1))
+    if len(rows):
+        n, inverse = (np.broadcast_to(x, lam.shape)[rows] for x in (n, inverse))
+        found[rows] = _beyond(n, inverse, lam[rows], inside[rows], edge)
+    return found
+
+
+def _beyond(
+    n: FloatArray, inverse: FloatArray, lam: FloatArray, inside: BoolArray, edge: Edge
+) -> FloatArray:
+    """`_excess` of rows that are not all ``inside`` what is possible."""
     below = np.minimum(lam * inverse - edge.part, 0.0) / edge.part
     log = np.log(np.where(inside & (n > 0), lam * inverse, edge.part)) + below - 0.5 * below**2
     wall = np.where(n == 0, 0.5 * edge.wall * np.minimum(lam, 0.0) ** 2, 0.0)
