@@ -12,6 +12,7 @@ from scipy.optimize import brentq
 from scipy.special import gammaincc
 from scipy.stats import gamma
 
+from nuhf.detector import quenching as curves
 from nuhf.detector import response
 from nuhf.detector.efficiency import (
     ExponentialTimeEfficiency,
@@ -19,7 +20,6 @@ from nuhf.detector.efficiency import (
     full_efficiency,
     logistic_efficiency,
 )
-from nuhf.detector.quenching import PolynomialQuenching
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import load
 from nuhf.inputs import Inputs
@@ -50,32 +50,32 @@ def variations(part):
 @given(recoil=st.floats(1e-4, 0.08))
 def test_quenching_is_the_printed_polynomial(recoil):
     c = SETUP.quenching.coefficients
-    quenching = PolynomialQuenching(c, (0.0, 0.08))
+    quenching = curves.polynomial(c, (0.0, 0.08))
     expected = c[0] * recoil + c[1] * recoil**2 + c[2] * recoil**3 + c[3] * recoil**4
     assert float(quenching(np.array(recoil))) == pytest.approx(expected, rel=1e-12)
 
 
 def test_quenching_of_csi_is_about_ten_per_cent():
     # arXiv:2111.02477: 8 to 10 % between 5 and 30 keV; variations are a few per cent of it
-    quenching = PolynomialQuenching(SETUP.quenching.coefficients, (0.0, 0.08))
+    quenching = curves.polynomial(SETUP.quenching.coefficients, (0.0, 0.08))
     recoil = np.array([10e-3, 20e-3, 30e-3])
     assert ((quenching(recoil) / recoil > 0.08) & (quenching(recoil) / recoil < 0.12)).all()
 
 
 def test_released_variations_bracket_the_nominal():
     recoil = np.linspace(1e-3, 45e-3, 30)
-    nominal = PolynomialQuenching(SETUP.quenching.coefficients, (0, 0.08))(recoil)
+    nominal = curves.polynomial(SETUP.quenching.coefficients, (0, 0.08))(recoil)
     found = list(variations("quenching"))
     assert len(found) == 2
     for ends in found:
-        up, down = (PolynomialQuenching(e["coefficients"], (0, 0.08))(recoil) for e in ends)
+        up, down = (curves.polynomial(e["coefficients"], (0, 0.08))(recoil) for e in ends)
         # eigenvectors of a linear fit: symmetric
         np.testing.assert_allclose(0.5 * (up + down), nominal, rtol=1e-4)
 
 
 @pytest.mark.parametrize("recoil", [0.9e-3, 80.1e-3])
 def test_quenching_is_not_extrapolated(recoil):
-    quenching = PolynomialQuenching((0.1,), (1e-3, 80e-3))
+    quenching = curves.polynomial((0.1,), (1e-3, 80e-3))
     assert quenching(np.array([1e-3, 80e-3])).size == 2
     with pytest.raises(InputError, match=r"recoils of .* keV are outside 1 to 80 keV"):
         quenching(np.array([recoil, 5e-3]))
@@ -84,7 +84,7 @@ def test_quenching_is_not_extrapolated(recoil):
 @pytest.mark.parametrize("coefficients", [(-0.1,), (0.1, -10.0), (0.0,)])
 def test_quenching_without_light_is_refused(coefficients):
     with pytest.raises(InputError, match="no positive light"):
-        PolynomialQuenching(coefficients, (0.0, 0.08))(np.array([1e-3, 50e-3]))
+        curves.polynomial(coefficients, (0.0, 0.08))(np.array([1e-3, 50e-3]))
 
 
 # ---------------------------------------------------------------- resolution

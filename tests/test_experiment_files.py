@@ -15,7 +15,7 @@ from nuhf.experiments import sanity
 from nuhf.experiments.catalogue import list_experiments, load
 from nuhf.experiments.data import binned
 from nuhf.experiments.prepare import prepare
-from nuhf.experiments.quenching import CheckedQuenching
+from nuhf.experiments.quenching import checked
 from nuhf.experiments.region import Prepared
 from nuhf.library import read_nuclides
 from nuhf.resources import digest
@@ -656,7 +656,7 @@ def test_more_light_than_energy_is_refused(changed, old, new, words):
 
 @given(factor=st.floats(0.01, 3.0), recoil=st.floats(0.01, 50.0))
 def test_a_checked_curve_is_the_curve_up_to_a_factor_of_one(factor, recoil):
-    curve = CheckedQuenching(lambda energy: factor * energy, "here")
+    curve = checked(lambda energy: factor * energy, "here")
     energy = np.array([0.0, recoil])
     if factor > 1.0 + 1e-9:
         with pytest.raises(InputError, match=r"^here: the quenching factor is"):

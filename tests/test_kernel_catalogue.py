@@ -18,6 +18,7 @@ from variables import at
 from nuhf import constants
 from nuhf.constants import ALPHA, ELECTRON_MASS, FERMI_CONSTANT, HBAR_C, HBAR_C_FM, MUON_MASS
 from nuhf.couplings import electromagnetic
+from nuhf.detector import quenching as curves
 from nuhf.detector.efficiency import (
     ExponentialTimeEfficiency,
     exponential_fractions,
@@ -25,12 +26,7 @@ from nuhf.detector.efficiency import (
     points_efficiency,
 )
 from nuhf.detector.gaussian import bin_probabilities
-from nuhf.detector.quenching import (
-    LindhardQuenching,
-    PolynomialQuenching,
-    TableQuenching,
-    recoil_at,
-)
+from nuhf.detector.quenching import recoil_at
 from nuhf.detector.response import rebin
 from nuhf.detector.smearing import (
     FanoWidth,
@@ -519,8 +515,8 @@ def test_quenching():
     terms = [[a * t ** (n + 1) for n, a in enumerate(numbers(*c))] for t in numbers(*recoil)]
     exact = [sum(row) for row in terms]
     scale = [sum(abs(one) for one in row) for row in terms]
-    found = PolynomialQuenching(c, (0.0, 0.07))(recoil)
-    check("quenching.PolynomialQuenching", found, exact, 4 * EPS, scale)
+    found = curves.polynomial(c, (0.0, 0.07))(recoil)
+    check("quenching.polynomial", found, exact, 4 * EPS, scale)
 
     at, factor = np.array([1e-4, 1e-3, 5e-2]), np.array([0.05, 0.08, 0.1])
     recoil = np.array([1e-4, 5e-4, 1e-3, 0.03, 0.05])
@@ -529,7 +525,7 @@ def test_quenching():
         i = max(k for k in range(2) if at[k] <= t)
         x0, x1, f0, f1 = numbers(at[i], at[i + 1], factor[i], factor[i + 1])
         exact.append(t * (f0 + (f1 - f0) * (t - x0) / (x1 - x0)))
-    check("quenching.TableQuenching", TableQuenching(at, factor)(recoil), exact, 4 * EPS)
+    check("quenching.table", curves.table(at, factor)(recoil), exact, 4 * EPS)
 
 
 def lindhard(t, k):
@@ -541,10 +537,10 @@ def lindhard(t, k):
 def test_germanium_quenching():
     recoil = np.geomspace(1e-15, 1.0, 40)
     exact = [lindhard(t, 0.162) for t in numbers(*recoil)]
-    found = LindhardQuenching(0.162, 32)(recoil)
-    check("quenching.LindhardQuenching", found, exact, 8 * EPS)
+    found = curves.lindhard(0.162, 32)(recoil)
+    check("quenching.lindhard", found, exact, 8 * EPS)
     for energy in (1e-7, 2e-4, 1e-3):
-        at = recoil_at(LindhardQuenching(0.162, 32), energy)
+        at = recoil_at(curves.lindhard(0.162, 32), energy)
         exact = mpmath.findroot(lambda t, e=energy: lindhard(t, 0.162) - mpf(e), mpf(at))
         # found to 1e-12 keV, which stands in the code
         check("quenching.recoil_at (MeV)", at, [exact], 2e-15, [mpf(1)])
@@ -572,7 +568,7 @@ def test_rational_quenching_is_solved_to_the_last_digits(name):
         )
         exact.append(root / 1000)
     # polynomials that cancel, divided by a slope: condition numbers of some ten
-    check("quenching.RationalQuenching", found, exact, 100 * EPS)
+    check("quenching.rational", found, exact, 100 * EPS)
 
 
 def test_widths():

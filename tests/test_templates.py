@@ -13,8 +13,8 @@ import nuhf
 from nuhf.constants import AVOGADRO, SIN2_THETA_W
 from nuhf.couplings import parameters
 from nuhf.couplings.electromagnetic import RADIUS_SHIFT
+from nuhf.detector import quenching as curves
 from nuhf.detector.efficiency import logistic_efficiency
-from nuhf.detector.quenching import PolynomialQuenching
 from nuhf.detector.response import rebin
 from nuhf.detector.smearing import GammaSmearing
 from nuhf.errors import InputError
@@ -63,7 +63,7 @@ def detector_response(variation):
             coefficients = changes["quenching"]["coefficients"]
         else:
             logistic = changes["efficiency"]
-    quenching = PolynomialQuenching(coefficients, (0.0, 80e-3))
+    quenching = curves.polynomial(coefficients, (0.0, 80e-3))
     smearing = GammaSmearing(DETECTOR.smearing.a0_kev_ee, DETECTOR.smearing.b0_per_kev_ee)
     efficiency = logistic_efficiency(**logistic)
     return lambda t: smearing.response(PE_EDGES, quenching(t), efficiency)

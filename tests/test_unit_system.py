@@ -524,32 +524,17 @@ def germanium(name):
     return curve
 
 
-def tabled(n, s):
-    at = s(np.array([1e-4, 1e-3, 1e-2]), E)
-    return n.quenching.TableQuenching(at, np.array([0.1, 0.17, 0.2]))
-
-
-def polynomial(n, s):
-    return n.quenching.PolynomialQuenching(
-        (0.0554628, s(4.30681, -E), s(-111.707, -2 * E), s(840.384, -3 * E)), (0.0, s(0.08, E))
-    )
+def seen(curve, s):
+    """Light of four recoils, and the range of a curve."""
+    return np.append(curve(s(RECOIL.value, E)), curve.recoil_range)
 
 
 def mixed(n, s):
-    parts = (1.5, germanium("bonhomme")(n, s)), (-0.5, germanium("fef")(n, s))
-    return n.quenching.MixedQuenching(parts)
+    return n.quenching.mixed((1.5, germanium("bonhomme")(n, s)), (-0.5, germanium("fef")(n, s)))
 
 
 def fano(n, _s):
     return n.smearing.FanoWidth(0.0685, 2.96e-3, 0.105)
-
-
-def electrons(n, s):
-    return n.quenching.Unquenched((s(1e-4, E), s(1.0, E)))
-
-
-def lindhard(n, s):
-    return n.quenching.LindhardQuenching(0.16, 32, (s(1e-4, E), s(1.0, E)))
 
 
 def logistic(n, _s):
@@ -611,18 +596,23 @@ DETECTOR = {
     "efficiency.ExponentialTimeEfficiency.mean": gives(ONE, TIMES, on=late),
     "efficiency.exponential_fractions": gives(ONE, TIMES, 0.2),
     "gaussian.bin_probabilities": gives(ONE, BINS, LIGHT, Q(LIGHT.value / 5, E), True),
-    "quenching.LindhardQuenching.__call__": gives(E, RECOIL, on=lindhard),
-    "quenching.TableQuenching.__call__": gives(E, RECOIL, on=tabled),
-    "quenching.TableQuenching.recoil_range": gives([E, E], on=tabled),
-    "quenching.RationalQuenching.__call__": gives(E, RECOIL, on=germanium("khan2022-lindhard")),
-    "quenching.RationalQuenching.factor": gives(
-        ONE, np.array([0.3, 0.5]), on=germanium("sarkis")
+    "quenching.Curve.__call__": gives(E, RECOIL, on=mixed),
+    "quenching.lindhard": gives(
+        E, 0.16, 32, pick=lambda curve, s: curve(s(RECOIL.value, E))
     ),
-    "quenching.RationalQuenching.recoil_range": gives([E, E], on=germanium("sarkis")),
-    "quenching.Unquenched.__call__": gives(E, RECOIL, on=electrons),
-    "quenching.MixedQuenching.__call__": gives(E, RECOIL, on=mixed),
-    "quenching.MixedQuenching.recoil_range": gives([E, E], on=mixed),
-    "quenching.PolynomialQuenching.__call__": gives(E, T, on=polynomial),
+    "quenching.table": gives(
+        E, Q(np.array([1e-4, 1e-3, 1e-2]), E), np.array([0.1, 0.17, 0.2]), pick=seen
+    ),
+    "quenching.polynomial": gives(
+        E, lambda n, s: (0.0554628, s(4.30681, -E), s(-111.707, -2 * E), s(840.384, -3 * E)),
+        lambda n, s: (0.0, s(0.08, E)), pick=seen,
+    ),
+    "quenching.rational": gives(E, "E/A", (0.1, 4.0, 0.05), (), (0.03, 3.0), pick=seen),
+    "quenching.rational_recoil": gives(ONE, "E/A", (4.0, 0.5), (), np.array([0.3, 0.5])),
+    "quenching.mixed": gives(
+        E, lambda n, s: (1.5, germanium("bonhomme")(n, s)),
+        lambda n, s: (-0.5, germanium("fef")(n, s)), pick=seen,
+    ),
     "quenching.recoil_at": gives(E, germanium("lindhard"), Q(1e-4, E)),
     "smearing.FanoWidth.__call__": gives(E, LIGHT, on=fano),
     "smearing.PowerWidth.__call__": gives(E, LIGHT, on=width),

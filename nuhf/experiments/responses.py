@@ -11,10 +11,10 @@ from pydantic import Field, model_validator
 
 from nuhf.detector import efficiency as eff
 from nuhf.detector.efficiency import ExponentialTimeEfficiency
-from nuhf.detector.quenching import recoil_at
+from nuhf.detector.quenching import Curve, recoil_at
 from nuhf.errors import InputError, within
 from nuhf.experiments.parts import Finite, NonNegative, Part, Positive, Section, increasing
-from nuhf.experiments.quenching import CheckedQuenching, Quenching
+from nuhf.experiments.quenching import Quenching, checked
 from nuhf.experiments.smearing import SmearingPart
 from nuhf.inputs import Inputs
 from nuhf.rates.templates import Axis
@@ -275,7 +275,8 @@ class Chain(Response):
         unit = 1.0 if self.smearing.quanta else KEV
         edges = np.asarray(axis.edges) * unit
         with within(f"{where}.quenching"):
-            light = CheckedQuenching(self.quenching.curve(inputs, protons), f"{where}.quenching")
+            curve = self.quenching.curve(inputs, protons)
+        light, span = checked(curve, f"{where}.quenching"), curve.recoil_range
         part = self.efficiency
         variable = "reconstructed" if part is None else part.variable
         scale = unit if variable == "reconstructed" else KEV
@@ -295,7 +296,7 @@ class Chain(Response):
 
         start = 0.0
         if self.ionisation_min_kev_ee is not None:
-            start = recoil_at(light, self.ionisation_min_kev_ee * KEV)
+            start = recoil_at(Curve(light, span), self.ionisation_min_kev_ee * KEV)
             if self.recoil_min_kev is not None:
                 start = max(start, self.recoil_min_kev * KEV)
         reach = np.inf
@@ -303,7 +304,7 @@ class Chain(Response):
             reach = self.smearing.smearing().reach(float(edges[-1]))
         if self.recoil_max_kev is not None:
             reach = self.recoil_max_kev * KEV
-        return BuiltResponse(matrix, seen, light.recoil_range, start, reach, signal, self.time)
+        return BuiltResponse(matrix, seen, span, start, reach, signal, self.time)
 
 
 class Matrix(Response):

@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from nuhf.detector.quenching import TableQuenching
+from nuhf.detector import quenching as curves
 from nuhf.experiments.backgrounds import Background
 from nuhf.experiments.quenching import Quenching
 from nuhf.experiments.sources import Emission, Source
@@ -20,7 +20,7 @@ class RootQuenching(Quenching):
 
     def shape(self, inputs, protons):
         recoil = np.geomspace(1e-8, 0.03, 2001)
-        return TableQuenching(recoil, self.a * np.sqrt(recoil * 1e3))
+        return curves.table(recoil, self.a * np.sqrt(recoil * 1e3))
 
 
 class LineSource(Source):
