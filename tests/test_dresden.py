@@ -17,8 +17,8 @@ from nuhf import resources
 from nuhf.constants import AVOGADRO
 from nuhf.detector import quenching as curves
 from nuhf.detector.efficiency import full_efficiency
-from nuhf.detector.gaussian import bin_probabilities
-from nuhf.detector.smearing import FanoWidth, GaussianSmearing
+from nuhf.detector.response import bin_probabilities
+from nuhf.detector.smearing import GaussianSmearing, fano_width
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare
@@ -143,7 +143,7 @@ def test_electron_scattering_of_the_reference_prediction():
     source = mixture(share)
     table = read_table(resources.find("dresden-2/sm_prediction_reference.csv"), ["es"])
     edges = table.edges("e_lo_kev_ee", "e_hi_kev_ee") * KEV
-    smearing = GaussianSmearing(FanoWidth(0.0685, 0.00296, 0.11), True)
+    smearing = GaussianSmearing(fano_width(0.0685, 0.00296, 0.11), True)
 
     def response(recoil):
         return smearing.response(edges, recoil, full_efficiency())

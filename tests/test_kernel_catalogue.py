@@ -25,15 +25,14 @@ from nuhf.detector.efficiency import (
     logistic_efficiency,
     points_efficiency,
 )
-from nuhf.detector.gaussian import bin_probabilities
 from nuhf.detector.quenching import recoil_at
-from nuhf.detector.response import rebin
+from nuhf.detector.response import bin_probabilities, rebin
 from nuhf.detector.smearing import (
-    FanoWidth,
     GammaSmearing,
     GaussianSmearing,
     PoissonLight,
-    PowerWidth,
+    fano_width,
+    power_width,
 )
 from nuhf.experiments.quenching import library_curve
 from nuhf.library import reactor_spectrum, read_nuclides, read_weak_charge
@@ -365,7 +364,7 @@ def test_gaussian_bins(at, width):
         exact = mpmath.ncdf(high) - mpmath.ncdf(z)
         # the law of the docstring: rounding of z, and a difference of tails
         law = exact * (1 + z**2 + (1 + abs(z)) / (high - z))
-        check("gaussian.bin_probabilities (of the law)", found, [exact], 3e-16, [law])
+        check("response.bin_probabilities (of the law)", found, [exact], 3e-16, [law])
 
 
 @pytest.mark.parametrize("energy", [0.02, 0.4, 1.0])
@@ -379,7 +378,7 @@ def test_gaussian_bins_of_positive_energies(energy):
         # the rounding of z moves a tail by z^2 of it
         scale = [x * (1 + max(abs(a), abs(b)) ** 2) for x, (a, b) in zip(
             exact, itertools.pairwise(z), strict=True)]  # fmt: skip
-        check("gaussian.bin_probabilities, positive", found, exact, 4 * EPS, scale)
+        check("response.bin_probabilities, positive", found, exact, 4 * EPS, scale)
 
 
 def test_efficiency_of_lines_folded_with_a_gaussian():
@@ -577,13 +576,13 @@ def test_widths():
         mpmath.sqrt(mpf(0.0685) ** 2 + mpf(2.96e-3) * mpf(0.105) * e * 1000) / 1000
         for e in numbers(*energy)
     ]
-    found = FanoWidth(0.0685, 2.96e-3, 0.105)(energy)
-    check("smearing.FanoWidth", found, fano, 8 * EPS)
+    found = fano_width(0.0685, 2.96e-3, 0.105)(energy)
+    check("smearing.fano_width", found, fano, 8 * EPS)
     power = [
         (mpf(0.31) * mpmath.sqrt(e * 1000) + mpf(0.0037) * e * 1000) / 1000
         for e in numbers(*energy)
     ]
-    check("smearing.PowerWidth", PowerWidth((0.31, 0.0037), (0.5, 1.0))(energy), power, 8 * EPS)
+    check("smearing.power_width", power_width((0.31, 0.0037), (0.5, 1.0))(energy), power, 8 * EPS)
 
 
 # --------------------------------------------------------------------- sources

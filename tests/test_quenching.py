@@ -14,9 +14,9 @@ from nuhf import library, resources
 from nuhf.constants import AVOGADRO
 from nuhf.detector import quenching as curves
 from nuhf.detector.efficiency import full_efficiency
-from nuhf.detector.gaussian import bin_probabilities
 from nuhf.detector.quenching import recoil_at
-from nuhf.detector.smearing import FanoWidth, GaussianSmearing
+from nuhf.detector.response import bin_probabilities
+from nuhf.detector.smearing import GaussianSmearing, fano_width
 from nuhf.errors import InputError
 from nuhf.experiments.quenching import library_curve, library_section
 from nuhf.inputs import Inputs
@@ -56,7 +56,7 @@ def counts(
     positive=True, fano=0.105, sin2=0.23857, start_mev=1e-9,
 ):  # fmt: skip
     """Counts per bin and day of 2.924 kg; recoils from start_mev, or from E_ee = cut on."""
-    smearing = GaussianSmearing(FanoWidth(0.0685, 0.00296, fano), positive)
+    smearing = GaussianSmearing(fano_width(0.0685, 0.00296, fano), positive)
     edges = np.asarray(edges_kev) * KEV
     molar = sum(share * NUCLIDES[name].atomic_mass_u for name, share in composition.items())
     low = recoil_at(model, cut_kev * KEV) if cut_kev else start_mev
@@ -311,7 +311,7 @@ def test_bins_refuse(edges, sigma, words):
 
 def test_resolution():
     # noise alone at zero energy; 0.0685 keV and 0.00296 x 0.105 keV: 70.7 eV at 1 keV
-    resolution = FanoWidth(0.0685, 0.00296, 0.105)
+    resolution = fano_width(0.0685, 0.00296, 0.105)
     sigma = resolution(np.array([0.0, 1.0 * KEV])) / KEV
     np.testing.assert_allclose(sigma, [0.0685, np.sqrt(0.0685**2 + 0.00296 * 0.105)], rtol=1e-14)
     assert sigma[1] == pytest.approx(0.0707, abs=1e-4)

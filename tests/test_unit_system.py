@@ -533,10 +533,6 @@ def mixed(n, s):
     return n.quenching.mixed((1.5, germanium("bonhomme")(n, s)), (-0.5, germanium("fef")(n, s)))
 
 
-def fano(n, _s):
-    return n.smearing.FanoWidth(0.0685, 2.96e-3, 0.105)
-
-
 def logistic(n, _s):
     return n.efficiency.logistic_efficiency(1.3, 0.29, 10.9, -0.33)
 
@@ -559,7 +555,7 @@ def points(n, s):
 
 
 def width(n, _s):
-    return n.smearing.PowerWidth((0.31, 0.0037), (0.5, 1.0))
+    return n.smearing.power_width((0.31, 0.0037), (0.5, 1.0))
 
 
 def rising(n, s):
@@ -569,6 +565,10 @@ def rising(n, s):
 
 def gaussian(n, s):
     return n.smearing.GaussianSmearing(width(n, s), True, 1.2)
+
+
+def at_light(function, s):
+    return function(s(LIGHT.value, E))
 
 
 def accepted(curve, s):
@@ -590,12 +590,12 @@ DETECTOR = {
         ONE, Q(np.array([1e-4, 4e-4, 1e-3, 5e-3]), E), np.array([0.1, 0.6, 0.9]), pick=accepted
     ),
     "efficiency.full_efficiency": gives(
-        ONE, pick=lambda curve, s: curve(s(LIGHT.value, E))
+        ONE, pick=at_light
     ),
     "efficiency.ExponentialTimeEfficiency.__call__": gives(ONE, TIMES, on=late),
     "efficiency.ExponentialTimeEfficiency.mean": gives(ONE, TIMES, on=late),
     "efficiency.exponential_fractions": gives(ONE, TIMES, 0.2),
-    "gaussian.bin_probabilities": gives(ONE, BINS, LIGHT, Q(LIGHT.value / 5, E), True),
+    "response.bin_probabilities": gives(ONE, BINS, LIGHT, Q(LIGHT.value / 5, E), True),
     "quenching.Curve.__call__": gives(E, RECOIL, on=mixed),
     "quenching.lindhard": gives(
         E, 0.16, 32, pick=lambda curve, s: curve(s(RECOIL.value, E))
@@ -614,14 +614,18 @@ DETECTOR = {
         lambda n, s: (-0.5, germanium("fef")(n, s)), pick=seen,
     ),
     "quenching.recoil_at": gives(E, germanium("lindhard"), Q(1e-4, E)),
-    "smearing.FanoWidth.__call__": gives(E, LIGHT, on=fano),
-    "smearing.PowerWidth.__call__": gives(E, LIGHT, on=width),
+    "smearing.fano_width": gives(E, 0.0685, 2.96e-3, 0.105, pick=at_light),
+    "smearing.power_width": gives(E, (0.31, 0.0037), (0.5, 1.0), pick=at_light),
+    "smearing.GammaSmearing.gain": gives(-E, on=gamma),
+    "smearing.PoissonLight.gain": gives(-E, on=poisson),
+    "smearing.GammaSmearing.sigma": gives(ONE, LIGHT, on=gamma),
+    "smearing.PoissonLight.sigma": gives(ONE, LIGHT, on=poisson),
+    "smearing.GaussianSmearing.sigma": gives(E, LIGHT, on=gaussian),
     "smearing.GammaSmearing.density": gives(ONE, PE, LIGHT, on=gamma),
     "smearing.GammaSmearing.response": gives(ONE, PE, LIGHT, logistic, on=gamma),
-    "smearing.GammaSmearing.reach": gives(E, 60.0, on=gamma),
+    "smearing.Smearing.reach": gives(E, 60.0, on=gamma),
     "smearing.PoissonLight.probability": gives(ONE, np.arange(40.0), LIGHT, on=poisson),
     "smearing.PoissonLight.response": gives(ONE, PE, LIGHT, logistic, on=poisson),
-    "smearing.PoissonLight.reach": gives(E, 60.0, on=poisson),
     # in closed form with points, by quadrature with a logistic function
     "smearing.GaussianSmearing.response": gives(ONE, BINS, LIGHT, points, on=gaussian),
     "smearing.GaussianSmearing.reach": gives(E, Q(3e-3, E), on=gaussian),
@@ -748,7 +752,7 @@ NOT_COVERED = {
     DECLARED: (
         "efficiency.Efficiency.__call__",
         "quenching.Quenching.recoil_range", "quenching.Quenching.__call__",
-        "smearing.Smearing.reach", "smearing.Smearing.response",
+        "smearing.Smearing.gain", "smearing.Smearing.response", "smearing.Smearing.sigma",
     ),
     ALGEBRA: (
         "polynomial.total", "polynomial.Polynomial.evaluate",
@@ -861,7 +865,7 @@ WATCHED = (
     "cevns.differential_cross_section", "eves.cross_section", "couplings.sm_charge_radius",
     "form_factors.helm", "nuclei.Nuclide.mass", "sns.PROMPT_ENERGY",
     "solar.AdiabaticSurvival.__call__",
-    "reactor_models.add", "reactor.fluence_from_power", "smearing.FanoWidth.__call__",
+    "reactor_models.add", "reactor.fluence_from_power", "smearing.fano_width",
     "spectra.Spectrum.kinks",
 )  # fmt: skip
 

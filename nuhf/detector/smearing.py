@@ -5,27 +5,27 @@ of probabilities, accepted share included. Photoelectrons are counted in ones, r
 energies in MeV.
 """
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from nuhf.detector.efficiency import Efficiency
-from nuhf.detector.gaussian import bin_probabilities
-from nuhf.detector.response import signal_nodes, weighted_bins
+from nuhf.detector.response import bin_probabilities, signal_nodes, weighted_bins
 from nuhf.units import KEV
 
 __all__ = [
-    "FanoWidth",
     "GammaSmearing",
     "GaussianSmearing",
     "PoissonLight",
-    "PowerWidth",
     "Smearing",
     "Width",
+    "fano_width",
+    "power_width",
 ]
 
 FloatArray = NDArray[np.float64]
@@ -43,9 +43,19 @@ _HALVINGS: Final = 20
 """Panels of photoelectrons from 0 to 1, each half as wide as the next."""
 
 
-class Smearing(Protocol):
-    """From true energies to bins of a recorded signal."""
+class Smearing(ABC):
+    """From true energies to bins of a recorded signal, whose mean is proportional to them."""
 
+    @property
+    def gain(self) -> float:
+        """Mean signal per MeV; 1 for reconstructed energies."""
+        return 1.0
+
+    @abstractmethod
+    def sigma(self, energy: FloatArray) -> FloatArray:
+        """Return the standard deviation of the signal at energies in MeV, same shape."""
+
+    @abstractmethod
     def response(self, edges: FloatArray, energy: FloatArray, efficiency: Efficiency) -> FloatArray:
         """Return the matrix (n_bins, n_energy), entries in [0, 1].
 
@@ -53,33 +63,34 @@ class Smearing(Protocol):
         """
 
     def reach(self, signal: float) -> float:
-        """Return the energy in MeV above which nothing is recorded below a signal."""
+        """Return the energy in MeV above which nothing is recorded below a signal.
 
-
-def _reach(mean: Width, sigma: Width, signal: float, start: float) -> float:
-    """Return the first energy on a fine grid from where mean - 10 sigma stays above a signal."""
-    energy = start * np.geomspace(1.0, _FARTHEST, _GRID)
-    below = mean(energy) - _STANDARD_DEVIATIONS * sigma(energy) < signal
-    return float(energy[min(int(np.max(np.flatnonzero(below), initial=0)) + 1, _GRID - 1)])
+        The first one on a fine grid from where mean - 10 sigma stays above it.
+        """
+        energy = signal / self.gain * np.geomspace(1.0, _FARTHEST, _GRID)
+        below = self.gain * energy - _STANDARD_DEVIATIONS * self.sigma(energy) < signal
+        return float(energy[min(int(np.max(np.flatnonzero(below), initial=0)) + 1, _GRID - 1)])
 
 
 @dataclass(frozen=True)
-class GammaSmearing:
+class GammaSmearing(Smearing):
     """Gamma distribution of photoelectrons x at electron-equivalent energy E_ee.
 
     P(x) = [a (1+b)]^(1+b) x^b exp(-a (1+b) x) / Gamma(1+b), a = a0/E_ee, b = b0 E_ee; its mean
     is E_ee/a0. Source: COHERENT, arXiv:2110.07730, supplement.
-
-    Attributes
-    ----------
-    a0_kev_ee : float
-        In keV_ee.
-    b0_per_kev_ee : float
-        In 1/keV_ee.
     """
 
     a0_kev_ee: float
     b0_per_kev_ee: float
+
+    @property
+    def gain(self) -> float:
+        """Photoelectrons per MeV."""
+        return 1.0 / (self.a0_kev_ee * KEV)
+
+    def sigma(self, energy: FloatArray) -> FloatArray:
+        """Return the standard deviation (see `Smearing`)."""
+        return np.asarray(self.gain * energy / np.sqrt(1.0 + self.b0_per_kev_ee * energy / KEV))
 
     def density(self, signal: FloatArray, energy: FloatArray) -> FloatArray:
         """Return P per photoelectron, shape (n_signal, n_energy).
@@ -106,34 +117,25 @@ class GammaSmearing:
         folded = weighted_bins(edges, nodes, weights, efficiency(nodes))
         return np.asarray(folded @ self.density(nodes, energy))
 
-    def reach(self, signal: float) -> float:
-        """Return the energy (see `Smearing`)."""
-
-        def mean(energy: FloatArray) -> FloatArray:
-            return np.asarray(energy / KEV / self.a0_kev_ee)
-
-        def sigma(energy: FloatArray) -> FloatArray:
-            return np.asarray(mean(energy) / np.sqrt(1.0 + self.b0_per_kev_ee * energy / KEV))
-
-        return _reach(mean, sigma, signal, signal * self.a0_kev_ee * KEV)
-
 
 @dataclass(frozen=True)
-class PoissonLight:
-    """Whole numbers n of photoelectrons, Poisson with mean yield x E_ee; n stands at n + placement.
+class PoissonLight(Smearing):
+    """Whole numbers n of photoelectrons, Poisson with mean yield x E_ee.
 
-    Source: COHERENT, arXiv:1804.09459.
-
-    Attributes
-    ----------
-    pe_per_kev_ee : float
-        Light yield.
-    placement : float
-        Place of n on the axis of photoelectrons, relative to n: -1/2 to 1/2.
+    On the axis n stands at n + ``placement``, -1/2 to 1/2. Source: COHERENT, arXiv:1804.09459.
     """
 
     pe_per_kev_ee: float
     placement: float
+
+    @property
+    def gain(self) -> float:
+        """Photoelectrons per MeV."""
+        return self.pe_per_kev_ee / KEV
+
+    def sigma(self, energy: FloatArray) -> FloatArray:
+        """Return the standard deviation (see `Smearing`)."""
+        return np.asarray(np.sqrt(self.gain * energy))
 
     def probability(self, numbers: FloatArray, energy: FloatArray) -> FloatArray:
         """Return the probability of whole numbers, shape (n_numbers, n_energy); energy in MeV."""
@@ -149,85 +151,51 @@ class PoissonLight:
         folded = weighted_bins(edges, place, np.ones_like(place), efficiency(place))
         return np.asarray(folded @ self.probability(numbers, energy))
 
-    def reach(self, signal: float) -> float:
-        """Return the energy (see `Smearing`)."""
 
-        def mean(energy: FloatArray) -> FloatArray:
-            return np.asarray(self.pe_per_kev_ee * energy / KEV)
+def power_width(coefficients: Sequence[float], powers: Sequence[float]) -> Width:
+    """Return sigma(E) = sum_k c_k E^p_k, both in keV for the constants."""
 
-        def sigma(energy: FloatArray) -> FloatArray:
-            return np.asarray(np.sqrt(mean(energy)))
+    def width(energy: FloatArray) -> FloatArray:
+        energy_kev = np.asarray(energy, dtype=float) / KEV
+        return np.asarray(
+            KEV * sum(c * energy_kev**p for c, p in zip(coefficients, powers, strict=True))
+        )
 
-        return _reach(mean, sigma, signal, signal / self.pe_per_kev_ee * KEV)
+    return width
 
 
-@dataclass(frozen=True)
-class PowerWidth:
-    """Width sigma(E) = sum_k c_k E^p_k, both in keV.
+def fano_width(noise_kev: float, pair_energy_kev: float, fano: float) -> Width:
+    """Return sigma, with sigma^2 = noise^2 + pair energy x Fano factor x E_ee.
 
-    Attributes
-    ----------
-    coefficients, powers : tuple of float
-        c_k and p_k.
+    The mean energy per electron-hole pair is 2.96e-3 keV in germanium, 3.7e-3 keV in silicon.
     """
 
-    coefficients: tuple[float, ...]
-    powers: tuple[float, ...]
-
-    def __call__(self, energy: FloatArray) -> FloatArray:
-        """Return the width in MeV at energies in MeV, same shape."""
-        energy_kev = np.asarray(energy, dtype=float) / KEV
-        pairs = zip(self.coefficients, self.powers, strict=True)
-        return np.asarray(KEV * sum(c * energy_kev**p for c, p in pairs))
-
-
-@dataclass(frozen=True)
-class FanoWidth:
-    """sigma^2 = noise^2 + pair energy x F x E_ee.
-
-    Attributes
-    ----------
-    noise_kev : float
-        Electronic noise, keV; positive.
-    pair_energy_kev : float
-        Mean energy per electron-hole pair: 2.96e-3 keV in germanium, 3.7e-3 keV in silicon.
-    fano : float
-        Fano factor F.
-    """
-
-    noise_kev: float
-    pair_energy_kev: float
-    fano: float
-
-    def __call__(self, energy: FloatArray) -> FloatArray:
-        """Return the width in MeV at E_ee in MeV, same shape."""
-        energy_kev = np.asarray(energy, dtype=float) / KEV
-        variance = self.noise_kev**2 + self.pair_energy_kev * self.fano * energy_kev
+    def width(energy: FloatArray) -> FloatArray:
+        variance = noise_kev**2 + pair_energy_kev * fano * (np.asarray(energy, dtype=float) / KEV)
         return np.asarray(np.sqrt(variance) * KEV)
 
+    return width
+
 
 @dataclass(frozen=True)
-class GaussianSmearing:
-    """Gaussian of reconstructed energy around E_ee.
+class GaussianSmearing(Smearing):
+    """Gaussian of reconstructed energy around E_ee; ``factor`` widens it.
 
-    Attributes
-    ----------
-    width : callable
-        Standard deviation.
-    positive : bool
-        Whether the Gaussian is normalised on positive energies.
-    factor : float
-        Common factor on the width.
+    With ``positive`` it is normalised on positive energies.
     """
 
     width: Width
     positive: bool = False
     factor: float = 1.0
 
+    def sigma(self, energy: FloatArray) -> FloatArray:
+        """Return the standard deviation (see `Smearing`)."""
+        return np.asarray(self.factor * self.width(energy))
+
     def response(self, edges: FloatArray, energy: FloatArray, efficiency: Efficiency) -> FloatArray:
         """Return the matrix (see `Smearing`), in closed form where the efficiency is straight."""
         energy = np.asarray(energy, dtype=float)
-        sigma = self.factor * self.width(energy)
+        sigma = self.sigma(energy)
         if efficiency.straight and not efficiency.cuts.size:
             matrix = bin_probabilities(edges, energy, sigma, self.positive)
             return np.asarray(efficiency(energy) * matrix)
@@ -242,13 +210,9 @@ class GaussianSmearing:
 
     def reach(self, signal: float) -> float:
         """Return the energy (see `Smearing`)."""
-
-        def sigma(energy: FloatArray) -> FloatArray:
-            return np.asarray(self.factor * self.width(energy))
-
-        near = signal + _STANDARD_DEVIATIONS * float(sigma(np.asarray(signal)))
-        rises_slowly = near - _REACH * float(sigma(np.asarray(near))) >= signal
-        return near if rises_slowly else _reach(np.asarray, sigma, signal, signal)
+        near = signal + _STANDARD_DEVIATIONS * float(self.sigma(np.asarray(signal)))
+        rises_slowly = near - _REACH * float(self.sigma(np.asarray(near))) >= signal
+        return near if rises_slowly else super().reach(signal)
 
     def _norm(self, energy: FloatArray, sigma: FloatArray) -> FloatArray:
         if not self.positive:

@@ -11,7 +11,6 @@ from pydantic import Field, model_validator
 
 from nuhf.detector import response
 from nuhf.detector.efficiency import exponential_fractions
-from nuhf.detector.gaussian import bin_probabilities
 from nuhf.errors import InputError
 from nuhf.experiments.data import Bins, Counts, RegionSection, binned, row_per_bin
 from nuhf.experiments.parts import (
@@ -276,7 +275,7 @@ class Peaks(AsMeasured):
     def per_day(self, edges: FloatArray) -> tuple[float, FloatArray]:
         """Return the integral over the bins."""
         energies = np.asarray(self.energies_kev)
-        lines = bin_probabilities(edges, energies, np.full_like(energies, self.width_kev))
+        lines = response.bin_probabilities(edges, energies, np.full_like(energies, self.width_kev))
         return self.area_per_day, lines @ self.shares
 
 

@@ -95,7 +95,7 @@ class PowerGaussian(GaussianPart):
 
     def width(self) -> smear.Width:
         """Return the sum."""
-        return smear.PowerWidth(self.coefficients, self.powers)
+        return smear.power_width(self.coefficients, self.powers)
 
 
 class FanoGaussian(GaussianPart):
@@ -108,4 +108,4 @@ class FanoGaussian(GaussianPart):
 
     def width(self) -> smear.Width:
         """Return the root of the variance."""
-        return smear.FanoWidth(self.noise_kev, self.pair_energy_kev, self.fano)
+        return smear.fano_width(self.noise_kev, self.pair_energy_kev, self.fano)
