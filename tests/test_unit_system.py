@@ -743,8 +743,8 @@ NOT_COVERED = {
         "parameters.group_of", "parameters.suggest",
     ),
     GOLDEN: (
-        "build.RecoilRates.fold", "build.rates_of", "build.templates_of", "majorana.ANGLES",
-        "majorana.mixing_matrix", "settings.Physics.photoabsorption",
+        "build.RecoilRates.fold", "build.RecoilRates.templates", "build.rates_of",
+        "majorana.ANGLES", "majorana.mixing_matrix", "settings.Physics.photoabsorption",
         "shells.Photoabsorption.__call__", "shells.Photoabsorption.kinks",
         "shells.photoabsorption_of", "solar_states.mass_shares", "solar_states.state_shares",
         "solar_states.state_spectra", "solar.split",

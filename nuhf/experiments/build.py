@@ -21,7 +21,7 @@ from nuhf.experiments.file import (
 )
 from nuhf.experiments.region import Region
 from nuhf.experiments.responses import BuiltResponse
-from nuhf.experiments.scattering import Scene, Templates, scattering_templates
+from nuhf.experiments.scattering import Scene, Templates
 from nuhf.experiments.signals import Measurement, Scattering
 from nuhf.rates.signal import expected
 from nuhf.rates.templates import TemplateSet
@@ -176,8 +176,7 @@ def _signals(
 
 
 def _with_variations(cases: Cases, scene: Scene) -> TemplateSet:
-    made = scattering_templates(scene)
-    nominal = made.templates.nominal
+    nominal = scene.templates.nominal
     varied: dict[tuple[str, str], Rows] = {}
     for nuisance in scene.loaded.nuisances:
         if isinstance(nuisance, BinNuisance) and nuisance.process == scene.name:
@@ -187,9 +186,9 @@ def _with_variations(cases: Cases, scene: Scene) -> TemplateSet:
                     varied[name, direction] = _combined(factor, nominal)
         pair: dict[str, Rows] = {}
         for direction, case in cases[nuisance.name].items():
-            if made.differs(case):
+            if scene.differs(case):
                 with within(f"nuisances.{nuisance.name}.{direction}"):
-                    pair[direction] = made.varied(case)
+                    pair[direction] = scene.varied(case)
         if pair and isinstance(nuisance, ShiftNuisance):
             steps = pair["up"], pair["down"]
             pair = {way: _combined(partial(_expanded, sign), nominal, *steps)
@@ -198,7 +197,7 @@ def _with_variations(cases: Cases, scene: Scene) -> TemplateSet:
             pair["down"] = _combined(_mirrored, nominal, pair["up"])
         if pair:
             varied |= {(nuisance.name, way): pair.get(way, nominal) for way in _SIGNS}
-    return replace(made.templates, varied=varied)
+    return replace(scene.templates, varied=varied)
 
 
 def _combined(function: Callable[..., FloatArray], *parts: Rows) -> Templates:
