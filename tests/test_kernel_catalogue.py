@@ -20,8 +20,8 @@ from nuhf.constants import ALPHA, ELECTRON_MASS, FERMI_CONSTANT, HBAR_C, HBAR_C_
 from nuhf.couplings import electromagnetic
 from nuhf.detector import quenching as curves
 from nuhf.detector.efficiency import (
-    ExponentialTimeEfficiency,
     exponential_fractions,
+    exponential_mean,
     logistic_efficiency,
     points_efficiency,
 )
@@ -320,7 +320,7 @@ def test_mean_of_the_time_efficiency_in_late_bins(rate):
         late = max(t - start, mpf(0))
         return min(t, start) + (-mpmath.expm1(-mpf(rate) * late) / mpf(rate) if rate else late)
 
-    found = ExponentialTimeEfficiency(0.52, rate)
+    found = exponential_mean(edges, 0.52, rate)
     with mpmath.workdps(400):
         means = [
             (integral(b) - integral(a)) / (b - a) for a, b in itertools.pairwise(numbers(*edges))
@@ -330,7 +330,7 @@ def test_mean_of_the_time_efficiency_in_late_bins(rate):
             m * (1 + rate * b + b / (b - a))
             for m, (a, b) in zip(means, itertools.pairwise(numbers(*edges)), strict=True)
         ]
-        check("efficiency.ExponentialTimeEfficiency.mean", found.mean(edges), means, 4 * EPS, scale)
+        check("efficiency.exponential_mean", found, means, 4 * EPS, scale)
 
 
 @pytest.mark.parametrize("rate", [0.0, 1e-15, 0.2, 5.0, 40.0, -2.0])

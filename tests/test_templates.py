@@ -26,7 +26,7 @@ from nuhf.physics.settings import Physics
 from nuhf.rates import build, signal
 from nuhf.rates.quadrature import Grid
 from nuhf.rates.signal import asked_for, check_together, fit_values, flavour_polynomial
-from nuhf.rates.templates import Axis, TemplateSet, read_templates, to_json, write_templates
+from nuhf.rates.templates import Axis, TemplateSet, read_templates, to_json
 from nuhf.resources import find, read_json, write_json
 from nuhf.tables import read_table
 
@@ -404,7 +404,7 @@ def test_unknown_anapole_convention_is_refused():
 
 def test_template_file_round_trip(tmp_path, templates):
     path = tmp_path / "t.json"
-    write_templates(path, NAME, "default", [templates], DIGESTS)
+    write_json(path, to_json(NAME, "default", [templates], DIGESTS))
     (again,) = read_templates(path)
     assert (again.region, again.process, again.interaction, again.axes) == (
         templates.region, templates.process, templates.interaction, templates.axes
@@ -429,7 +429,7 @@ def test_template_file_round_trip(tmp_path, templates):
         for name, row in monomials.items():
             assert again.errors[source][name].max() == pytest.approx(row.max(), rel=0.06)
     # what was read is written the same
-    write_templates(tmp_path / "again.json", NAME, "default", [again], DIGESTS)
+    write_json(tmp_path / "again.json", to_json(NAME, "default", [again], DIGESTS))
     (third,) = read_templates(tmp_path / "again.json")
     for source, monomials in again.nominal.items():
         for name, row in monomials.items():
@@ -488,7 +488,7 @@ def test_templates_of_a_question_are_all_that_moves_with_it(templates):
 
 def test_several_sets_in_one_file(tmp_path):
     sets = [small_set(), replace(small_set(), region="y"), replace(small_set(), process="eves_pp")]
-    write_templates(tmp_path / "t.json", "x", "default", sets, {})
+    write_json(tmp_path / "t.json", to_json("x", "default", sets, {}))
     again = read_templates(tmp_path / "t.json")
     assert [(t.region, t.process) for t in again] == [
         ("x", "cevns"), ("y", "cevns"), ("x", "eves_pp"),
@@ -554,7 +554,9 @@ def test_relative_error_is_the_worst_of_all_templates():
 
 
 def test_templates_are_the_same_bytes_twice(tmp_path, templates):
-    write_templates(tmp_path / "a.json", NAME, "default", [templates], DIGESTS)
-    write_templates(tmp_path / "b.json", NAME, "default", nuhf.templates(NAME, ANALYSIS), DIGESTS)
+    write_json(tmp_path / "a.json", to_json(NAME, "default", [templates], DIGESTS))
+    write_json(
+        tmp_path / "b.json", to_json(NAME, "default", nuhf.templates(NAME, ANALYSIS), DIGESTS)
+    )
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
     assert read_json(tmp_path / "a.json")["format"] == 4

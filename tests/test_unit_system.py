@@ -537,10 +537,6 @@ def logistic(n, _s):
     return n.efficiency.logistic_efficiency(1.3, 0.29, 10.9, -0.33)
 
 
-def late(n, _s):
-    return n.efficiency.ExponentialTimeEfficiency(0.52, 0.0494)
-
-
 def gamma(n, _s):
     return n.smearing.GammaSmearing(0.0749, 9.56)
 
@@ -592,8 +588,7 @@ DETECTOR = {
     "efficiency.full_efficiency": gives(
         ONE, pick=at_light
     ),
-    "efficiency.ExponentialTimeEfficiency.__call__": gives(ONE, TIMES, on=late),
-    "efficiency.ExponentialTimeEfficiency.mean": gives(ONE, TIMES, on=late),
+    "efficiency.exponential_mean": gives(ONE, TIMES, 0.52, 0.0494),
     "efficiency.exponential_fractions": gives(ONE, TIMES, 0.2),
     "response.bin_probabilities": gives(ONE, BINS, LIGHT, Q(LIGHT.value / 5, E), True),
     "quenching.Curve.__call__": gives(E, RECOIL, on=mixed),
@@ -768,7 +763,6 @@ NOT_COVERED = {
     ),
     FILES: (
         "templates.bin_columns", "templates.read_templates", "templates.to_json",
-        "templates.write_templates",
     ),
 }  # fmt: skip
 """Public functions without a case, by the reason."""

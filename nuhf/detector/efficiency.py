@@ -11,8 +11,8 @@ from nuhf.errors import InputError
 
 __all__ = [
     "Efficiency",
-    "ExponentialTimeEfficiency",
     "exponential_fractions",
+    "exponential_mean",
     "full_efficiency",
     "logistic_efficiency",
     "points_efficiency",
@@ -123,30 +123,18 @@ def step_efficiency(edges: FloatArray, efficiency: FloatArray) -> Efficiency:
     return Efficiency(function, float(edges[0]), edges)
 
 
-@dataclass(frozen=True)
-class ExponentialTimeEfficiency:
-    """eps(t) = 1 before ``start_us``, exp(-rate (t - start)) after; t in us.
+def exponential_mean(edges_us: FloatArray, start_us: float, rate_per_us: float) -> FloatArray:
+    """Return the mean in bins of 1 before a start and exp(-rate (t - start)) after it, (n,).
 
-    Source: COHERENT, arXiv:2110.07730.
+    ``edges_us`` (n + 1,). Source: COHERENT, arXiv:2110.07730.
     """
-
-    start_us: float = 0.0
-    rate_per_us: float = 0.0
-
-    def __call__(self, time_us: FloatArray) -> FloatArray:
-        """Return the efficiency at times in us, any shape."""
-        late = np.maximum(np.asarray(time_us, dtype=float) - self.start_us, 0.0)
-        return np.asarray(np.exp(-self.rate_per_us * late))
-
-    def mean(self, edges_us: FloatArray) -> FloatArray:
-        """Return the mean efficiency in each bin of (n + 1,) edges in us, shape (n,)."""
-        # bin by bin: late bins would be lost in the difference of two integrals from 0
-        edges = np.asarray(edges_us, dtype=float)
-        late = np.maximum(edges - self.start_us, 0.0)
-        early = np.diff(np.minimum(edges, self.start_us))
-        falling = np.exp(-self.rate_per_us * late[:-1])
-        bins = early + falling * _exponential(self.rate_per_us, np.diff(late))
-        return np.asarray(bins / np.diff(edges))
+    # bin by bin: late bins would be lost in the difference of two integrals from 0
+    edges = np.asarray(edges_us, dtype=float)
+    late = np.maximum(edges - start_us, 0.0)
+    early = np.diff(np.minimum(edges, start_us))
+    falling = np.exp(-rate_per_us * late[:-1])
+    bins = early + falling * _exponential(rate_per_us, np.diff(late))
+    return np.asarray(bins / np.diff(edges))
 
 
 def exponential_fractions(edges_us: FloatArray, rate_per_us: float) -> FloatArray:

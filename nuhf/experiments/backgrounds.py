@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, Self
+from typing import ClassVar, Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,6 @@ from nuhf.experiments.parts import (
     Origin,
     Part,
     Positive,
-    equally_long,
 )
 from nuhf.experiments.responses import BuiltResponse
 from nuhf.inputs import Inputs
@@ -268,9 +267,7 @@ class Peaks(AsMeasured):
     )
     width_kev: Positive = Field(description="Standard deviation of all lines, keV")
 
-    @model_validator(mode="after")
-    def _pairs(self) -> Self:
-        return equally_long(self, "energies_kev", "shares")
+    equally_long: ClassVar[tuple[str, ...]] = ("energies_kev", "shares")
 
     def per_day(self, edges: FloatArray) -> tuple[float, FloatArray]:
         """Return the integral over the bins."""
@@ -292,11 +289,7 @@ class ThroughResponse(Background):
     width_factor: Positive = Field(1.0, description="Factor on the resolution")
     rate_per_us: NonNegative = Field(0.0, description="Decay rate in time, 1/us; 0 is flat")
 
-    @model_validator(mode="after")
-    def _one_size(self) -> Self:
-        if (self.events is None) == (self.events_per_tonne_year is None):
-            raise ValueError("give either events or events_per_tonne_year")
-        return self
+    either: ClassVar[tuple[str, ...]] = ("events", "events_per_tonne_year")
 
     @abstractmethod
     def before(self, around: Surroundings, highest_kev: float) -> tuple[FloatArray, FloatArray]:
@@ -364,9 +357,7 @@ class Lines(ThroughResponse):
     weights: tuple[Positive, ...] = Field(min_length=1, description="Relative size of each line")
     energy_factor: Positive = Field(1.0, description="Factor on the energies")
 
-    @model_validator(mode="after")
-    def _pairs(self) -> Self:
-        return equally_long(self, "energies_kev", "weights")
+    equally_long: ClassVar[tuple[str, ...]] = ("energies_kev", "weights")
 
     def before(self, around: Surroundings, highest_kev: float) -> tuple[FloatArray, FloatArray]:
         """Return the lines."""

@@ -249,7 +249,7 @@ def _backgrounds(loaded: Loaded, bins: Bins, signal: FloatArray) -> dict[str, Fl
     file, chosen = loaded.experiment, loaded.analysis.backgrounds
     section = file.regions[bins.region]
     scattering = [s for s in file.signals.values() if isinstance(s, Scattering)]
-    beams = (file.sources[s.source].beam_energy for s in scattering)
+    beams = (getattr(file.sources[s.source], "beam_energy_gwh", None) for s in scattering)
     around = Surroundings(
         loaded.inputs,
         section,

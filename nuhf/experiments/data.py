@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,7 @@ from nuhf.experiments.parts import (
     Positive,
     Section,
     among,
-    equally_long,
     increasing,
-    with_error,
 )
 from nuhf.inputs import Inputs
 from nuhf.rates.templates import Axis, bin_columns
@@ -107,9 +105,7 @@ class Acceptance(Section):
     error_column: str = Field("", description="Its column with the relative error of the share")
     deviations: Finite = Field(0.0, description="Standard deviations by which it is shifted")
 
-    @model_validator(mode="after")
-    def _has_error(self) -> Self:
-        return with_error(self, "error_column")
+    error_key: ClassVar[str] = "error_column"
 
 
 # --------------------------------------------------------------------------- data
@@ -214,9 +210,7 @@ class Values(Data):
         None, description="Events seen before any subtraction, all bins together"
     )
 
-    @model_validator(mode="after")
-    def _pairs(self) -> Self:
-        return equally_long(self, "values", "errors") if self.errors else self
+    equally_long: ClassVar[tuple[str, ...]] = ("values", "errors")
 
     def observed(self, inputs: Inputs, bins: Bins, live_days: float | None) -> Observed:
         """Return the numbers."""

@@ -151,11 +151,7 @@ class BinNuisance(Nuisance):
         """One parameter per bin of the process."""
         return "single bins" if self.column else "covariance of bins", self.process
 
-    @model_validator(mode="after")
-    def _one_form(self) -> Self:
-        if bool(self.column) == bool(self.covariance):
-            raise ValueError("give either column or covariance")
-        return self
+    either: ClassVar[tuple[str, ...]] = ("column", "covariance")
 
 
 class ErrorNuisance(Nuisance):

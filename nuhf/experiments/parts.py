@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import cache
 from importlib.metadata import entry_points
 from itertools import pairwise
-from typing import Annotated, Any, ClassVar, Final, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, model_validator
 from pydantic_core import CoreSchema, core_schema
 
 from nuhf.couplings.parameters import suggest
@@ -31,11 +31,9 @@ __all__ = [
     "Section",
     "Slug",
     "among",
-    "equally_long",
     "frozen",
     "increasing",
     "overlay",
-    "with_error",
 ]
 
 ENTRY_POINTS: Final = "nuhf.parts"
@@ -61,8 +59,29 @@ class Section(BaseModel):
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
+    either: ClassVar[tuple[str, ...]] = ()
+    """Keys of which exactly one is given."""
+    equally_long: ClassVar[tuple[str, ...]] = ()
+    """Lists of which one entry belongs to one of the other, where they are given."""
+    error_key: ClassVar[str] = ""
+    """The key without which ``deviations`` mean nothing."""
 
-S = TypeVar("S", bound=Section)
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        """Refuse keys that do not go together (`ValueError`)."""
+        if self.either and sum(bool(getattr(self, key)) for key in self.either) != 1:
+            raise ValueError(f"give either {' or '.join(self.either)}")
+        sizes = {key: len(getattr(self, key)) for key in self.equally_long}
+        if len({n for n in sizes.values() if n}) > 1:
+            words = " and ".join(f"{n} {key}" for key, n in sizes.items())
+            raise ValueError(f"{words}: as many of each are needed")
+        if (
+            self.error_key
+            and getattr(self, "deviations", 0.0)
+            and not getattr(self, self.error_key)
+        ):
+            raise ValueError(f"deviations need {self.error_key}")
+        return self
 
 
 class Part(Section):
@@ -161,22 +180,6 @@ def increasing(key: str, edges: Sequence[float]) -> None:
     for low, high in pairwise(edges):
         if high <= low:
             raise ValueError(f"{key} must increase: {low:g} is followed by {high:g}")
-
-
-def with_error(section: S, error: str) -> S:
-    """Refuse deviations of a section from which the error is missing (`ValueError`)."""
-    if getattr(section, "deviations", 0.0) and not getattr(section, error):
-        raise ValueError(f"deviations need {error}")
-    return section
-
-
-def equally_long(section: S, *keys: str) -> S:
-    """Refuse lists of a section of which one entry belongs to one of the other (`ValueError`)."""
-    sizes = [len(getattr(section, key)) for key in keys]
-    if len(set(sizes)) > 1:
-        words = " and ".join(f"{n} {key}" for n, key in zip(sizes, keys, strict=True))
-        raise ValueError(f"{words}: as many of each are needed")
-    return section
 
 
 def among(where: str, names: Iterable[str], allowed: Iterable[str]) -> None:

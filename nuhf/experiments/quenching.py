@@ -2,16 +2,16 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError
 
 from nuhf.couplings.parameters import suggest
 from nuhf.detector import quenching as curves
 from nuhf.errors import InputError, within
-from nuhf.experiments.parts import Finite, NonNegative, Part, Positive, frozen, with_error
+from nuhf.experiments.parts import Finite, NonNegative, Part, Positive, frozen
 from nuhf.inputs import Inputs
 from nuhf.units import KEV
 
@@ -101,9 +101,7 @@ class Table(Quenching):
         0.0, description="Standard deviations of `error_column` added to the factor"
     )
 
-    @model_validator(mode="after")
-    def _has_error(self) -> Self:
-        return with_error(self, "error_column")
+    error_key: ClassVar[str] = "error_column"
 
     def shape(self, inputs: Inputs, protons: int | None) -> curves.Quenching:
         """Return the table, shifted by so many standard deviations."""
@@ -128,9 +126,7 @@ class Lindhard(Quenching):
         None, description="Z of the recoiling nucleus; without it that of the target"
     )
 
-    @model_validator(mode="after")
-    def _has_error(self) -> Self:
-        return with_error(self, "k_error")
+    error_key: ClassVar[str] = "k_error"
 
     def shape(self, inputs: Inputs, protons: int | None) -> curves.Quenching:
         """Return the formula."""

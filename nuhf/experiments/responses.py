@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from nuhf.detector import efficiency as eff
-from nuhf.detector.efficiency import ExponentialTimeEfficiency
 from nuhf.detector.quenching import Curve, recoil_at
 from nuhf.errors import InputError, within
 from nuhf.experiments.parts import Finite, NonNegative, Part, Positive, Section, increasing
@@ -150,6 +149,10 @@ class TimeEfficiency(Section):
     start_us: Finite = Field(description="Time from which events are lost, us")
     rate_per_us: NonNegative = Field(description="Rate of the exponential loss, 1/us; 0 for none")
 
+    def mean(self, edges_us: FloatArray) -> FloatArray:
+        """Return the mean efficiency in bins of time, edges (n + 1,) in us."""
+        return eff.exponential_mean(edges_us, self.start_us, self.rate_per_us)
+
 
 # ----------------------------------------------------------------------- response
 
@@ -174,7 +177,7 @@ class BuiltResponse:
         Recoil in MeV beyond which nothing is recorded in the bins; inf if not known.
     signal : Efficiency
         Efficiency in the recorded signal.
-    time : ExponentialTimeEfficiency
+    time : TimeEfficiency
         Efficiency in time.
     """
 
@@ -184,7 +187,7 @@ class BuiltResponse:
     start: float
     reach: float
     signal: eff.Efficiency
-    time: ExponentialTimeEfficiency
+    time: TimeEfficiency
 
     def from_start(self, start: float) -> "BuiltResponse":
         """Return the response with recoils counted from ``start`` on, in MeV."""
@@ -221,10 +224,9 @@ class Response(Part):
     time_efficiency: TimeEfficiency | None = Field(None, description="Efficiency in time")
 
     @property
-    def time(self) -> ExponentialTimeEfficiency:
+    def time(self) -> TimeEfficiency:
         """The efficiency in time."""
-        section = self.time_efficiency or TimeEfficiency(start_us=0.0, rate_per_us=0.0)
-        return ExponentialTimeEfficiency(section.start_us, section.rate_per_us)
+        return self.time_efficiency or TimeEfficiency(start_us=0.0, rate_per_us=0.0)
 
     @abstractmethod
     def built(

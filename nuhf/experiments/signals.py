@@ -62,10 +62,12 @@ class Signal(Part):
     name: Name = Field("", description="Its name: that of the table", validate_default=False)
     title: str = Field("", description="One line for people")
 
+    usual_title: ClassVar[str] = ""
+
     @property
     def heading(self) -> str:
         """Title for people."""
-        return self.title or self.name
+        return self.title or self.usual_title or self.name
 
 
 class Scattering(Signal):
@@ -81,12 +83,6 @@ class Scattering(Signal):
     )
 
     interaction_name: ClassVar[str] = ""
-    heading_default: ClassVar[str] = ""
-
-    @property
-    def heading(self) -> str:
-        """Title for people."""
-        return self.title or self.heading_default
 
     @abstractmethod
     def targets(self, inputs: Inputs, target: Target, physics: Physics) -> list[build.Scatterer]:
@@ -125,7 +121,7 @@ class Nuclei(Scattering):
     released: Released | None = Field(None, description="Released template of this signal")
 
     interaction_name: ClassVar[str] = "cevns"
-    heading_default: ClassVar[str] = "CEvNS"
+    usual_title: ClassVar[str] = "CEvNS"
 
     def targets(self, inputs: Inputs, target: Target, physics: Physics) -> list[build.Scatterer]:
         """Return the nuclides."""
@@ -152,7 +148,7 @@ class Electrons(Scattering):
     )
 
     interaction_name: ClassVar[str] = "eves"
-    heading_default: ClassVar[str] = "EvES"
+    usual_title: ClassVar[str] = "EvES"
 
     def targets(self, inputs: Inputs, target: Target, physics: Physics) -> list[build.Scatterer]:
         """Return the electrons of each element."""

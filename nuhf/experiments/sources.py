@@ -91,11 +91,6 @@ class Source(Part):
         """
 
     @property
-    def beam_energy(self) -> float | None:
-        """Energy of the beam in GWh, for backgrounds that are a rate per GWh; None if unknown."""
-        return None
-
-    @property
     def note(self) -> str:
         """What a result made with this source has to say; may be empty."""
         return ""
@@ -137,11 +132,6 @@ class SnsSource(Source):
     beam_energy_gwh: Positive | None = Field(
         None, description="Energy of the beam, GWh; for backgrounds that are a rate per GWh"
     )
-
-    @property
-    def beam_energy(self) -> float | None:
-        """Energy of the beam in GWh."""
-        return self.beam_energy_gwh
 
     def emissions(
         self, inputs: Inputs, seconds: float | None, chosen: Sequence[str] = ()

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -44,10 +44,10 @@ class Target(Section):
         "`electrons/SYMBOL_shells.csv`",
     )
 
+    either: ClassVar[tuple[str, ...]] = ("mass_kg", "exposure_tonne_year")
+
     @model_validator(mode="after")
-    def _one_exposure(self) -> Self:
-        if (self.mass_kg is None) == (self.exposure_tonne_year is None):
-            raise ValueError("give either mass_kg or exposure_tonne_year")
+    def _of_elements(self) -> Self:
         for name in self.formula:
             if not re.fullmatch(r"[A-Z][a-z]?[0-9]{0,3}", name):
                 raise ValueError(f"formula: '{name}' is no nuclide or element, such as Cs133 or Xe")

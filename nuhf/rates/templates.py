@@ -23,7 +23,6 @@ __all__ = [
     "bin_columns",
     "read_templates",
     "to_json",
-    "write_templates",
 ]
 
 FloatArray = NDArray[np.float64]
@@ -267,17 +266,6 @@ def to_json(
         "digests": dict(digests),
         "sets": [_set_to_json(templates) for templates in sets],
     }
-
-
-def write_templates(
-    path: Path,
-    experiment: str,
-    analysis: str,
-    sets: Sequence[TemplateSet],
-    digests: Mapping[str, str],
-) -> None:
-    """Write a template file atomically."""
-    resources.write_json(path, to_json(experiment, analysis, sets, digests))
 
 
 def _arrays(
