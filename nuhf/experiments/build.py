@@ -21,17 +21,15 @@ from nuhf.experiments.file import (
 )
 from nuhf.experiments.region import Region
 from nuhf.experiments.responses import BuiltResponse
-from nuhf.experiments.scattering import Scene, Templates
+from nuhf.experiments.scattering import Scene
 from nuhf.experiments.signals import Measurement, Scattering
 from nuhf.rates.signal import expected
-from nuhf.rates.templates import TemplateSet
+from nuhf.rates.templates import Templates, TemplateSet
 
 __all__ = ["build_regions"]
 
 FloatArray = NDArray[np.float64]
 Pair = tuple[FloatArray, FloatArray]
-Rows = Mapping[str, Mapping[str, FloatArray]]
-"""Templates by source and monomial."""
 Cases = Mapping[str, Mapping[str, Loaded]]
 """The experiment at plus and minus one standard deviation (or one step), by nuisance."""
 
@@ -142,74 +140,51 @@ def _sm_events(
     return np.asarray(np.sum([np.zeros(bins.count), *rows], axis=0))
 
 
-# ------------------------------------------------------------------------ signals
+# --------------------------------------------------------------------- variations
 
 
-def _signals(
-    loaded: Loaded, cases: Cases, section: RegionSection, bins: Bins
-) -> tuple[tuple[TemplateSet, ...], Observed | None]:
-    """Templates of the signals in a region, and a number that one of them measures."""
-    file, analysis = loaded.experiment, loaded.analysis
-    chosen = list(file.signals) if analysis.signals is None else list(analysis.signals)
-    if section.signals is not None:
-        chosen = [name for name in chosen if name in section.signals]
-    elif isinstance(section.data, Measured):
-        raise InputError(f"{bins.where}: data of kind 'measured' need signals = [NAME]")
-    made, datum = [], None
-    for name in chosen:
-        signal = file.signals[name]
-        if isinstance(signal, Measurement):
-            if section.signals is None:
-                continue
-            errors = [n for n in loaded.nuisances if isinstance(n, ErrorNuisance)]
-            named = {n.part: n.name for n in errors if n.process == name}
-            channel = file.channel(section.name)
-            templates, number = signal.datum(loaded.inputs, channel, named, bins.where)
-            value, error = number
-            datum = Observed(np.array([value]), np.array([error]))
-        elif isinstance(signal, Scattering):
-            templates = _with_variations(cases, Scene(loaded, name, bins))
-        else:
-            raise InputError(f"{bins.where}: signal '{name}' has no builder")
-        made.append(templates)
-    return tuple(made), datum
+def _variations(
+    loaded: Loaded,
+    cases: Cases,
+    bins: Bins,
+    nominal: Mapping[str, Templates],
+    made: Callable[[Loaded], Mapping[str, Templates]],
+) -> dict[str, dict[tuple[str, str], Templates]]:
+    """Templates at plus and minus one standard deviation, by process, nuisance and direction.
 
-
-def _with_variations(cases: Cases, scene: Scene) -> TemplateSet:
-    nominal = scene.templates.nominal
-    varied: dict[tuple[str, str], Rows] = {}
-    for nuisance in scene.loaded.nuisances:
-        if isinstance(nuisance, BinNuisance) and nuisance.process == scene.name:
-            for name, change in _directions(scene.loaded, nuisance, scene.bins):
-                for direction, sign in _SIGNS.items():
+    ``made`` returns those of the processes of a varied file; none that it does not touch.
+    """
+    varied: dict[str, dict[tuple[str, str], Templates]] = {process: {} for process in nominal}
+    for nuisance in loaded.nuisances:
+        if isinstance(nuisance, BinNuisance) and nuisance.process in nominal:
+            for name, change in _directions(loaded, nuisance, bins):
+                for way, sign in _SIGNS.items():
                     factor = partial(np.multiply, 1.0 + sign * change)
-                    varied[name, direction] = _combined(factor, nominal)
-        pair: dict[str, Rows] = {}
-        for direction, case in cases[nuisance.name].items():
-            if scene.differs(case):
-                with within(f"nuisances.{nuisance.name}.{direction}"):
-                    pair[direction] = scene.varied(case)
-        if pair and isinstance(nuisance, ShiftNuisance):
-            steps = pair["up"], pair["down"]
-            pair = {way: _combined(partial(_expanded, sign), nominal, *steps)
-                    for way, sign in _SIGNS.items()}  # fmt: skip
-        elif pair and "down" not in cases[nuisance.name]:
-            pair["down"] = _combined(_mirrored, nominal, pair["up"])
-        if pair:
-            varied |= {(nuisance.name, way): pair.get(way, nominal) for way in _SIGNS}
-    return replace(scene.templates, varied=varied)
+                    rows = _combined(factor, nominal[nuisance.process])
+                    varied[nuisance.process][name, way] = rows
+        content = {}
+        for way, case in cases[nuisance.name].items():
+            with within(f"nuisances.{nuisance.name}.{way}"):
+                content[way] = made(case)
+        for process, rows in nominal.items():
+            pair = {way: found[process] for way, found in content.items() if process in found}
+            if not pair:
+                continue
+            up, down = (pair.get(way, rows) for way in _SIGNS)
+            if isinstance(nuisance, ShiftNuisance):
+                up, down = (_combined(partial(_expanded, x), rows, up, down) for x in (1.0, -1.0))
+            elif "down" not in content:
+                down = _combined(lambda row, up: 2.0 * row - up, rows, up)
+            varied[process] |= {(nuisance.name, "up"): up, (nuisance.name, "down"): down}
+    return varied
 
 
-def _combined(function: Callable[..., FloatArray], *parts: Rows) -> Templates:
+def _combined(function: Callable[..., FloatArray], *parts: Templates) -> Templates:
     """Apply a function to the rows of equal name."""
     return {
         source: {name: function(*(part[source][name] for part in parts)) for name in rows}
         for source, rows in parts[0].items()
     }
-
-
-def _mirrored(nominal: FloatArray, up: FloatArray) -> FloatArray:
-    return 2.0 * nominal - up
 
 
 def _expanded(sign: float, nominal: FloatArray, up: FloatArray, down: FloatArray) -> FloatArray:
@@ -239,6 +214,42 @@ def _directions(
     for i, change in enumerate(changes):
         if np.any(change):
             yield f"{nuisance.name}_{i}", change
+
+
+# ------------------------------------------------------------------------ signals
+
+
+def _signals(
+    loaded: Loaded, cases: Cases, section: RegionSection, bins: Bins
+) -> tuple[tuple[TemplateSet, ...], Observed | None]:
+    """Templates of the signals in a region, and a number that one of them measures."""
+    file, analysis = loaded.experiment, loaded.analysis
+    chosen = list(file.signals) if analysis.signals is None else list(analysis.signals)
+    if section.signals is not None:
+        chosen = [name for name in chosen if name in section.signals]
+    elif isinstance(section.data, Measured):
+        raise InputError(f"{bins.where}: data of kind 'measured' need signals = [NAME]")
+    made, datum = [], None
+    for name in chosen:
+        signal = file.signals[name]
+        if isinstance(signal, Measurement):
+            if section.signals is None:
+                continue
+            errors = [n for n in loaded.nuisances if isinstance(n, ErrorNuisance)]
+            named = {n.part: n.name for n in errors if n.process == name}
+            channel = file.channel(section.name)
+            templates, number = signal.datum(loaded.inputs, channel, named, bins.where)
+            value, error = number
+            datum = Observed(np.array([value]), np.array([error]))
+        elif isinstance(signal, Scattering):
+            scene = Scene(loaded, name, bins)
+            nominal = {name: scene.templates.nominal}
+            varied = _variations(loaded, cases, bins, nominal, scene.varied)[name]
+            templates = replace(scene.templates, varied=varied)
+        else:
+            raise InputError(f"{bins.where}: signal '{name}' has no builder")
+        made.append(templates)
+    return tuple(made), datum
 
 
 # -------------------------------------------------------------------- backgrounds
@@ -292,38 +303,24 @@ def _background_variations(
     signal: FloatArray,
 ) -> dict[str, dict[str, Pair]]:
     """Backgrounds at plus and minus one standard deviation, by background and nuisance."""
-    variations: dict[str, dict[str, Pair]] = {name: {} for name in nominal}
-    for nuisance in loaded.nuisances:
-        if isinstance(nuisance, BinNuisance) and nuisance.process in nominal:
-            row = nominal[nuisance.process]
-            variations[nuisance.process] |= {
-                name: (row * (1.0 + change), row * (1.0 - change))
-                for name, change in _directions(loaded, nuisance, bins)
-            }
-        ways = cases[nuisance.name]
-        if not any(_touches_backgrounds(loaded, case, bins.region) for case in ways.values()):
-            continue
-        made = {}
-        for direction, case in ways.items():
-            with within(f"nuisances.{nuisance.name}.{direction}"):
-                made[direction] = _backgrounds(case, bins, signal)
-        for name, row in nominal.items():
-            up = made["up"][name]
-            down = made["down"][name] if "down" in made else _mirrored(row, up)
-            if np.array_equal(up, row) and np.array_equal(down, row):
-                continue
-            if isinstance(nuisance, ShiftNuisance):
-                up, down = (_expanded(sign, row, up, down) for sign in _SIGNS.values())
-            variations[name][nuisance.name] = up, down
-    return variations
 
+    def parts(case: Loaded) -> tuple[object, ...]:
+        file, keys = case.experiment, ("backgrounds", "responses", "sources", "target")
+        return file.regions[bins.region], *(getattr(file, key) for key in keys)
 
-def _touches_backgrounds(nominal: Loaded, varied: Loaded, region: str) -> bool:
-    one, other = nominal.experiment, varied.experiment
-    parts = ("backgrounds", "responses", "sources", "target")
-    return one.regions[region] != other.regions[region] or any(
-        getattr(one, key) != getattr(other, key) for key in parts
-    )
+    def made(case: Loaded) -> dict[str, Templates]:
+        if parts(loaded) == parts(case):
+            return {}
+        return {name: {"": {"": row}} for name, row in _backgrounds(case, bins, signal).items()}
+
+    every: dict[str, Templates] = {name: {"": {"": row}} for name, row in nominal.items()}
+    found: dict[str, dict[str, Pair]] = {name: {} for name in nominal}
+    for name, varied in _variations(loaded, cases, bins, every, made).items():
+        for nuisance, _ in varied:
+            pair = varied[nuisance, "up"][""][""], varied[nuisance, "down"][""][""]
+            if any(np.any(row != nominal[name]) for row in pair):
+                found[name][nuisance] = pair
+    return found
 
 
 def _check_variations(loaded: Loaded, regions: Sequence[Region]) -> None:

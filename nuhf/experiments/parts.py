@@ -75,12 +75,9 @@ class Section(BaseModel):
         if len({n for n in sizes.values() if n}) > 1:
             words = " and ".join(f"{n} {key}" for key, n in sizes.items())
             raise ValueError(f"{words}: as many of each are needed")
-        if (
-            self.error_key
-            and getattr(self, "deviations", 0.0)
-            and not getattr(self, self.error_key)
-        ):
-            raise ValueError(f"deviations need {self.error_key}")
+        error = self.error_key
+        if error and getattr(self, "deviations", None) and not getattr(self, error):
+            raise ValueError(f"deviations need {error}")
         return self
 
 

@@ -18,13 +18,12 @@ from nuhf.experiments.signals import Nuclei, Released, Scattering
 from nuhf.physics.cevns import maximum_recoil
 from nuhf.physics.settings import Physics
 from nuhf.rates import build
-from nuhf.rates.templates import TemplateSet
+from nuhf.rates.templates import Templates, TemplateSet
 from nuhf.units import KEV
 
-__all__ = ["Scene", "Templates"]
+__all__ = ["Scene"]
 
 FloatArray = NDArray[np.float64]
-Templates = dict[str, dict[str, FloatArray]]
 
 _BELOW: Final = 0.99
 """Where the grid begins, as a part of the recoil from which there is ionisation."""
@@ -83,28 +82,19 @@ class Scene:
         """Return what the response matrix follows from."""
         return self.response, self.region.axes, self.region.acceptance
 
-    def differs(self, varied: Loaded) -> bool:
-        """Whether a varied file can give other templates."""
-        other = Scene(varied, self.name, self.bins)
-        return (
-            self._rate_parts() != other._rate_parts()
-            or self._response_parts() != other._response_parts()
-            or self.signal != other.signal
-        )
-
-    def varied(self, varied: Loaded) -> Templates:
-        """Return the templates of a varied file."""
+    def varied(self, varied: Loaded) -> dict[str, Templates]:
+        """Return the templates of a varied file by name of the signal; none if not touched."""
         other = Scene(varied, self.name, self.bins)
         if self._rate_parts() != other._rate_parts():
-            made = other.templates
-        else:
-            made = self.computed
-            if self._response_parts() != other._response_parts():
-                # recoils count from where the nominal response begins
-                matrix = other.accepted(other.uncut.from_start(self.uncut.start))
-                made = replace(made, nominal=self.rates.fold(matrix(self.rates.grid.nodes)))
-            made = _released(other, made)
-        return {s: dict(rows) for s, rows in made.nominal.items()}
+            return {self.name: other.templates.nominal}
+        made = self.computed
+        if self._response_parts() != other._response_parts():
+            # recoils count from where the nominal response begins
+            matrix = other.accepted(other.uncut.from_start(self.uncut.start))
+            made = replace(made, nominal=self.rates.fold(matrix(self.rates.grid.nodes)))
+        elif self.signal == other.signal:
+            return {}
+        return {self.name: _released(other, made).nominal}
 
     @cached_property
     def templates(self) -> TemplateSet:

@@ -19,7 +19,7 @@ from nuhf.physics.shells import AtomicCorrection, Photoabsorption, Shells
 from nuhf.physics.spectra import Spectrum
 from nuhf.rates.moments import flux_moments
 from nuhf.rates.quadrature import Grid, panel_grid
-from nuhf.rates.templates import Axis, TemplateSet
+from nuhf.rates.templates import Axis, Templates, TemplateSet
 from nuhf.units import KEV
 
 __all__ = [
@@ -46,7 +46,6 @@ with the coefficients (3, n) of 1, 1/E, 1/E^2, and their thresholds (n,) if not 
 
 Parts = list[tuple[Polynomial, FloatArray | None]]
 Ends = Callable[[FloatArray, float], FloatArray]
-Templates = dict[str, dict[str, FloatArray]]
 
 _RATIO: Final = 1.25
 """Largest ratio of neighbouring panel edges, for the 1/T and 1/T^2 terms."""
