@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import InputError
 
 __all__ = [
@@ -18,8 +18,6 @@ __all__ = [
     "points_efficiency",
     "step_efficiency",
 ]
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import InputError
 from nuhf.units import KEV
 
@@ -26,7 +26,6 @@ __all__ = [
     "table",
 ]
 
-FloatArray = NDArray[np.float64]
 
 _BISECTIONS: Final = 60
 _SCAN: Final = 2000

@@ -4,14 +4,13 @@ import itertools
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import InputError
 
 __all__ = ["bin_probabilities", "rebin", "signal_nodes", "weighted_bins"]
 
-FloatArray = NDArray[np.float64]
 
 _MOST: Final = 1_000_000
 """Panels of the quadrature in a signal."""

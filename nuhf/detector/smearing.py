@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import gammaln
 
+from nuhf.arrays import FloatArray
 from nuhf.detector.efficiency import Efficiency
 from nuhf.detector.response import bin_probabilities, signal_nodes, weighted_bins
 from nuhf.units import KEV
@@ -28,7 +28,6 @@ __all__ = [
     "power_width",
 ]
 
-FloatArray = NDArray[np.float64]
 Width = Callable[[FloatArray], FloatArray]
 """Standard deviation in MeV at energies in MeV, same shape."""
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from nuhf.arrays import FloatArray
 from nuhf.detector import response
 from nuhf.detector.efficiency import exponential_fractions
 from nuhf.errors import InputError
@@ -28,7 +28,6 @@ from nuhf.units import KEV
 
 __all__ = ["Background", "Surroundings"]
 
-FloatArray = NDArray[np.float64]
 
 _FLAT_STEP_KEV: Final = 0.25
 _STEPS: Final = 100_000

@@ -6,8 +6,8 @@ from functools import partial
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import InputError, within
 from nuhf.experiments.backgrounds import Surroundings
 from nuhf.experiments.catalogue import Loaded
@@ -28,7 +28,6 @@ from nuhf.rates.templates import Templates, TemplateSet
 
 __all__ = ["build_regions"]
 
-FloatArray = NDArray[np.float64]
 Pair = tuple[FloatArray, FloatArray]
 Cases = Mapping[str, Mapping[str, Loaded]]
 """The experiment at plus and minus one standard deviation (or one step), by nuisance."""

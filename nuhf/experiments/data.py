@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Final, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import InputError, within
 from nuhf.experiments.parts import (
     Finite,
@@ -25,7 +25,6 @@ from nuhf.units import DAY
 
 __all__ = ["Bins", "Data", "Observed", "RegionSection", "binned"]
 
-FloatArray = NDArray[np.float64]
 Edges = Annotated[tuple[Finite, ...], Field(min_length=2, max_length=1001)]
 
 _FAR: Final = 10.0

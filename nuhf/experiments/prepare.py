@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.couplings import parameters
 from nuhf.couplings.model import PAIRS, TRANSITION_PHASE
 from nuhf.errors import InputError
@@ -17,7 +18,6 @@ from nuhf.experiments.region import Prepared, Region
 
 __all__ = ["MAX_BINS", "check", "expanded", "prepare"]
 
-FloatArray = NDArray[np.float64]
 
 _FRACTION: Final = 1e-6
 """Of a count: rounding of a table."""

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Annotated, ClassVar, Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter, ValidationError
 
+from nuhf.arrays import FloatArray
 from nuhf.couplings.parameters import suggest
 from nuhf.detector import quenching as curves
 from nuhf.errors import InputError, within
@@ -17,7 +17,6 @@ from nuhf.units import KEV
 
 __all__ = ["LIBRARY", "Quenching", "Rational", "checked", "library_curve", "library_section"]
 
-FloatArray = NDArray[np.float64]
 
 LIBRARY: Final = "quenching.toml"
 """File of published curves by name, below ``data``."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Final, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from nuhf.arrays import FloatArray
 from nuhf.detector import efficiency as eff
 from nuhf.detector.quenching import Curve, recoil_at
 from nuhf.errors import InputError, within
@@ -21,7 +21,6 @@ from nuhf.units import KEV
 
 __all__ = ["BuiltResponse", "Chain", "EfficiencyPart", "Matrix", "Response"]
 
-FloatArray = NDArray[np.float64]
 
 _FAR: Final = 1e9
 """Signal up to which an efficiency goes on that is constant above its table."""

@@ -6,9 +6,9 @@ from functools import cached_property
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuhf import library
+from nuhf.arrays import FloatArray
 from nuhf.detector.response import rebin
 from nuhf.errors import InputError, within
 from nuhf.experiments.catalogue import Loaded
@@ -23,7 +23,6 @@ from nuhf.units import KEV
 
 __all__ = ["Scene"]
 
-FloatArray = NDArray[np.float64]
 
 _BELOW: Final = 0.99
 """Where the grid begins, as a part of the recoil from which there is ionisation."""

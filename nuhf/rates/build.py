@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.constants import ELECTRON_MASS
 from nuhf.couplings import parameters
 from nuhf.errors import InputError
@@ -36,7 +36,6 @@ __all__ = [
     "template_set",
 ]
 
-FloatArray = NDArray[np.float64]
 Response = Callable[[FloatArray], FloatArray]
 """Recoil energies in MeV (n,) to a response matrix (n_bins, n)."""
 

@@ -4,14 +4,13 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.physics.cevns import minimum_energy
 from nuhf.physics.spectra import Spectrum
 
 __all__ = ["flux_moments"]
 
-FloatArray = NDArray[np.float64]
 
 Weight = Callable[[FloatArray], FloatArray]
 

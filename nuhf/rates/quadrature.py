@@ -12,11 +12,11 @@ up to one place in five, where both rules happen to agree. That is why kinks hav
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from nuhf.arrays import FloatArray
 
 __all__ = ["Grid", "fejer", "panel_grid"]
 
-FloatArray = NDArray[np.float64]
 
 _INTERVALS = 16
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.couplings import parameters
 from nuhf.couplings.electromagnetic import ANAPOLE_CONVENTIONS
 from nuhf.couplings.model import PAIRS
@@ -25,7 +25,6 @@ __all__ = [
     "proportion",
 ]
 
-FloatArray = NDArray[np.float64]
 Forms = dict[str, dict[str, dict[Parameter, float]]]
 """Factors by partner, variable and parameter."""
 

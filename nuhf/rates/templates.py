@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuhf import resources
+from nuhf.arrays import FloatArray
 from nuhf.couplings import parameters
 from nuhf.couplings.model import MASS_STATES, PAIRS
 from nuhf.errors import InputError
@@ -25,7 +25,6 @@ __all__ = [
     "to_json",
 ]
 
-FloatArray = NDArray[np.float64]
 Templates = Mapping[str, Mapping[str, FloatArray]]
 
 _FORMAT: Final = 4
