@@ -22,24 +22,16 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False)
 class Efficiency:
-    """Accepted share as a function of a signal, in whatever unit the signal has.
-
-    Attributes
-    ----------
-    function : callable
-        From signals to shares, same shape.
-    threshold : float
-        Signal below which nothing is accepted; -inf if there is none.
-    cuts : ndarray
-        Signals where the efficiency jumps or bends, ascending.
-    straight : bool
-        Whether it is a straight line between its cuts and constant outside them.
-    """
+    """Accepted share as a function of a signal, in whatever unit the signal has."""
 
     function: Callable[[FloatArray], FloatArray]
+    """From signals to shares, same shape."""
     threshold: float = -np.inf
+    """Signal below which nothing is accepted; -inf if there is none."""
     cuts: FloatArray = field(default_factory=lambda: np.array([]))
+    """Signals where the efficiency jumps or bends, ascending."""
     straight: bool = True
+    """Whether it is a straight line between its cuts and constant outside them."""
 
     def __call__(self, signal: FloatArray) -> FloatArray:
         """Return the efficiency, same shape."""

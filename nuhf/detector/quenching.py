@@ -162,10 +162,7 @@ def recoil_at(curve: Quenching, energy_mev: float) -> float:
 
     This is the lower end of a recoil integral that starts at a given E_ee.
 
-    Raises
-    ------
-    InputError
-        If the curve does not reach that E_ee (below 100 keV of recoil).
+    `InputError` if the curve does not reach that E_ee (below 100 keV of recoil).
     """
     from scipy.optimize import brentq  # here: importing the package must not load it
 

@@ -79,10 +79,7 @@ def weighted_bins(
 def rebin(edges_old: FloatArray, content: FloatArray, edges_new: FloatArray) -> FloatArray:
     """Sum a histogram into other bins, taking it as flat inside each old bin.
 
-    Raises
-    ------
-    InputError
-        If the new range is not inside the old one.
+    `InputError` if the new range is not inside the old one.
     """
     slack = 1e-9 * (edges_old[-1] - edges_old[0])
     if edges_new[0] < edges_old[0] - slack or edges_new[-1] > edges_old[-1] + slack:

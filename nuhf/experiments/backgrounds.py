@@ -37,31 +37,18 @@ _ORDER: Final = 6
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What the backgrounds of a region may need.
-
-    Attributes
-    ----------
-    inputs : Inputs
-        Reads tables.
-    section : RegionSection
-        The region in the file.
-    bins : Bins
-        Its bins.
-    accepted : ndarray
-        Accepted share in every bin, (n_bins,).
-    response : callable
-        The response of a name in these bins.
-    tonne_years, beam_gwh : float or None
-        Exposure and beam energy, where the file states them.
-    """
+    """What the backgrounds of a region may need."""
 
     inputs: Inputs
     section: RegionSection
     bins: Bins
     accepted: FloatArray
+    """Accepted share in every bin, (n_bins,)."""
     response: Callable[[str], BuiltResponse]
+    """The response of a name in these bins."""
     tonne_years: float | None
     beam_gwh: float | None
+    """Exposure and beam energy, where the file states them."""
 
     def reference(self, axis: Axis) -> tuple[float, float]:
         """Return the range of an axis that events refer to."""

@@ -44,16 +44,8 @@ curvature at alpha = 0: its own is 15/16 (up + down - 2 nominal)."""
 def build_regions(loaded: Loaded) -> tuple[Region, ...]:
     """Build templates, backgrounds and data of all regions of an analysis.
 
-    Parameters
-    ----------
-    loaded : Loaded
-        The experiment with the changes of the analysis, and what its templates are expanded in.
-
-    Raises
-    ------
-    InputError
-        If a table is missing or broken, a nuclide, form factor or coupling scheme unknown, a
-        bin edge cuts a cell of the data, or a number that comes out is impossible.
+    `InputError` if a table is missing or broken, a nuclide, form factor or coupling scheme
+    unknown, a bin edge cuts a cell of the data, or a number that comes out is impossible.
     """
     file, chosen = loaded.experiment, loaded.analysis.regions
     cases = {nuisance.name: _cases(loaded, nuisance) for nuisance in loaded.nuisances}

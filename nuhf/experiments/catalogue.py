@@ -188,10 +188,7 @@ def find_experiment(name: str, beside: Path | None = None) -> Path:
 def load(name: str, analysis: str = "default") -> Loaded:
     """Load a shipped experiment by name, or any by the path of its TOML file.
 
-    Raises
-    ------
-    InputError
-        If there is no such experiment, file or analysis, or the file is broken.
+    `InputError` if there is no such experiment, file or analysis, or the file is broken.
     """
     path = find_experiment(name)
     content, inputs = read_content(path)
@@ -210,10 +207,7 @@ def load(name: str, analysis: str = "default") -> Loaded:
 def read_content(path: Path) -> tuple[dict[str, Any], Inputs]:
     """Read an experiment file and those it extends: plain tables, and the inputs beside them.
 
-    Raises
-    ------
-    InputError
-        If a file is missing or broken, or files extend each other in a circle.
+    `InputError` if a file is missing or broken, or files extend each other in a circle.
     """
     inputs, chain = Inputs([path.parent]), [path]
     merged = frozen(inputs.toml(str(path.absolute())))

@@ -34,40 +34,26 @@ _SLACK: Final = 1e-9
 
 @dataclass(frozen=True)
 class Observed:
-    """What was seen in a region.
-
-    Attributes
-    ----------
-    counts : ndarray or None
-        Counts, or background-subtracted events, (n_bins,); None for Asimov data.
-    sigma : ndarray or None
-        Their errors where the file gives some, (n_bins,).
-    events : float
-        Events seen before any subtraction: what couplings can reach at most.
-    details : mapping
-        Further numbers to show, such as the control counts.
-    """
+    """What was seen in a region."""
 
     counts: FloatArray | None
+    """Counts, or background-subtracted events, (n_bins,); None for Asimov data."""
     sigma: FloatArray | None = None
+    """Their errors where the file gives some, (n_bins,)."""
     events: float = 0.0
+    """Events seen before any subtraction: what couplings can reach at most."""
     details: Mapping[str, float] = field(default_factory=dict)
+    """Further numbers to show, such as the control counts."""
 
 
 @dataclass(frozen=True)
 class Bins:
-    """The bins of a region, and what belongs to each.
-
-    Attributes
-    ----------
-    axes : tuple of Axis
-        The last axis runs fastest; one of time is the last.
-    region : str
-        Key of the region in the file.
-    """
+    """The bins of a region, and what belongs to each."""
 
     axes: tuple[Axis, ...]
+    """The last axis runs fastest; one of time is the last."""
     region: str
+    """Key of the region in the file."""
 
     @property
     def where(self) -> str:
@@ -307,10 +293,7 @@ def row_per_bin(
 ) -> dict[str, FloatArray]:
     """Return columns of a table with one row per bin, in the order of the bins.
 
-    Raises
-    ------
-    InputError
-        If the number of rows differs, or columns of edges are those of other bins.
+    `InputError` if the number of rows differs, or columns of edges are those of other bins.
     """
     table = inputs.table(name, columns)
     rows = next(iter(table.columns.values())).size
@@ -333,17 +316,8 @@ def binned(
 ) -> FloatArray:
     """Sum cells of a table into bins, (n_bins, n_columns).
 
-    Parameters
-    ----------
-    sparse : bool
-        Whether cells that are not in the table are zero.
-    signed : bool
-        Whether numbers may be negative.
-
-    Raises
-    ------
-    InputError
-        If an edge of a bin cuts a cell, a cell is there twice, or bins are not covered.
+    Cells that are not in a ``sparse`` table are zero; ``signed`` numbers may be negative.
+    `InputError` if an edge of a bin cuts a cell, a cell is there twice, or bins are not covered.
     """
     edge_columns = [column for axis in bins.axes for column in axis.edge_columns]
     table = inputs.table(name, [*edge_columns, *columns])

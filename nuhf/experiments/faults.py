@@ -22,15 +22,7 @@ _MOST: Final = 5
 
 
 def in_words(error: ValidationError, content: Mapping[str, Any]) -> str:
-    """Return all faults of a file on one line.
-
-    Parameters
-    ----------
-    error : ValidationError
-        From the model.
-    content : mapping
-        What the file is.
-    """
+    """Return all faults of a file, whose content is given, on one line."""
     details = error.errors(include_url=False)
     # an unknown key explains a missing one
     details.sort(key=lambda detail: detail["type"] != "extra_forbidden")
@@ -41,24 +33,16 @@ def in_words(error: ValidationError, content: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a fault is.
-
-    Attributes
-    ----------
-    path : str
-        The keys, as in TOML.
-    value : Any
-        What stands there; None if nothing.
-    annotation : Any
-        The type that is wanted there.
-    table : type or None
-        The model of the table that the last key is in.
-    """
+    """Where a fault is."""
 
     path: str
+    """The keys, as in TOML."""
     value: Any
+    """What stands there; None if nothing."""
     annotation: Any
+    """The type that is wanted there."""
     table: type[BaseModel] | None
+    """The model of the table that the last key is in."""
 
 
 def _fault(detail: ErrorDetails, content: Mapping[str, Any]) -> str:

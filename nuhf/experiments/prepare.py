@@ -32,10 +32,8 @@ MAX_BINS: Final = 100_000
 def prepare(loaded: Loaded) -> Prepared:
     """Build templates, backgrounds and data of an experiment.
 
-    Raises
-    ------
-    InputError
-        As `nuhf.experiments.build.build_regions`, or if a number that comes out is impossible.
+    `InputError` as `nuhf.experiments.build.build_regions`, or if a number that comes out is
+    impossible.
     """
     try:
         return check(Prepared(loaded, build_regions(loaded), loaded.inputs.records))
@@ -54,10 +52,7 @@ def expanded(
 ) -> Sequence[Prepared]:
     """Return experiments whose templates are expanded in what some parameters feed.
 
-    Raises
-    ------
-    InputError
-        If a parameter needs a setting that is not given, or one is given that none needs.
+    `InputError` if a parameter needs a setting that is not given, or one is given that none needs.
     """
     needed: dict[str, str] = {}
     angles = [name for one in experiments for source in one.loaded.experiment.sources.values()

@@ -208,10 +208,7 @@ def library_curve(
 ) -> curves.Quenching:
     """Return a published curve of ``data/quenching.toml`` by its name.
 
-    Raises
-    ------
-    InputError
-        If there is none of that name, or it has no error to be shifted by.
+    `InputError` if there is none of that name, or it has no error to be shifted by.
     """
     inputs = inputs or Inputs()
     return library_section(name, inputs, deviations).curve(inputs, protons)

@@ -158,35 +158,24 @@ class TimeEfficiency(Section):
 
 @dataclass(frozen=True)
 class BuiltResponse:
-    """A response that can be evaluated.
-
-    Attributes
-    ----------
-    matrix : callable
-        From recoil energies in MeV (n,) to probabilities (n_bins, n), time aside.
-    seen : callable
-        The same from electron-equivalent energies in MeV, for backgrounds; with edges of the
-        first axis and a factor on the resolution.
-    recoil_range : (float, float)
-        Recoils in MeV that the response knows.
-    start : float
-        Recoil in MeV from which there is any ionisation; 0 if everywhere. The matrix does not
-        know of it: see `from_start`.
-    reach : float
-        Recoil in MeV beyond which nothing is recorded in the bins; inf if not known.
-    signal : Efficiency
-        Efficiency in the recorded signal.
-    time : TimeEfficiency
-        Efficiency in time.
-    """
+    """A response that can be evaluated."""
 
     matrix: Callable[[FloatArray], FloatArray]
+    """From recoil energies in MeV (n,) to probabilities (n_bins, n), time aside."""
     seen: Callable[[FloatArray, FloatArray, float], FloatArray]
+    """The same from electron-equivalent energies in MeV, for backgrounds; with edges of the
+    first axis and a factor on the resolution."""
     recoil_range: tuple[float, float]
+    """Recoils in MeV that the response knows."""
     start: float
+    """Recoil in MeV from which there is any ionisation; 0 if everywhere. The matrix does not
+    know of it: see `from_start`."""
     reach: float
+    """Recoil in MeV beyond which nothing is recorded in the bins; inf if not known."""
     signal: eff.Efficiency
+    """Efficiency in the recorded signal."""
     time: TimeEfficiency
+    """Efficiency in time."""
 
     def from_start(self, start: float) -> "BuiltResponse":
         """Return the response with recoils counted from ``start`` on, in MeV."""
@@ -231,21 +220,10 @@ class Response(Part):
     def built(
         self, inputs: Inputs, axes: Sequence[Axis], protons: int | None, where: str
     ) -> BuiltResponse:
-        """Return the response in the bins of some axes, without that of time.
+        """Return the response in the bins of the axes of a region, without that of time.
 
-        Parameters
-        ----------
-        axes : sequence of Axis
-            Axes of the region but time.
-        protons : int or None
-            Z of the target, if it has only one.
-        where : str
-            File and key, for messages.
-
-        Raises
-        ------
-        InputError
-            If a table is broken, or the response has no such axes.
+        ``protons`` is Z of the target, if it has only one, ``where`` file and key for messages.
+        `InputError` if a table is broken, or the response has no such axes.
         """
 
 

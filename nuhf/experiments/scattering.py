@@ -39,20 +39,8 @@ _FURTHER: Final = 1e-3
 class Scene:
     """A signal of an experiment in the bins of a region, and its templates.
 
-    Parameters
-    ----------
-    loaded : Loaded
-        The experiment, the changes of a nuisance included.
-    name : str
-        Of the signal.
-    bins : Bins
-        The bins.
-
-    Raises
-    ------
-    InputError
-        From any member, if something that the signal names is unknown or broken, or the ends of
-        the recoil integral cut signal.
+    Its members raise `InputError` if something that the signal names is unknown or broken, or the
+    ends of the recoil integral cut signal.
     """
 
     def __init__(self, loaded: Loaded, name: str, bins: Bins) -> None:

@@ -189,10 +189,7 @@ class Measurement(Signal):
 
         Errors that are nuisances (``parts``: their names, by error) shift the prediction instead.
 
-        Raises
-        ------
-        InputError
-            If the number has no such error, or no other one.
+        `InputError` if the number has no such error, or no other one.
         """
         templates, value, errors = self.measured(inputs, region)
         left, varied = dict(errors), {}

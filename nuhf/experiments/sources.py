@@ -43,27 +43,18 @@ Component = Literal["pp", "be7", "pep", "n13", "o15", "f17", "b8", "hep"]
 
 @dataclass(frozen=True)
 class Emission:
-    """One species of neutrinos at the detector.
-
-    Attributes
-    ----------
-    name : str
-        Unique in the source, such as ``numubar`` or ``pp_e``.
-    component : str
-        What a signal may choose it by: the name itself, or of the Sun the reaction.
-    spectrum : Spectrum
-        Per neutrino emitted, or per fission.
-    fluence : float
-        What multiplies the spectrum, per cm^2.
-    profile : TimeProfile or None
-        Arrival times; None for a steady source.
-    """
+    """One species of neutrinos at the detector."""
 
     name: str
+    """Unique in the source, such as ``numubar`` or ``pp_e``."""
     component: str
+    """What a signal may choose it by: the name itself, or of the Sun the reaction."""
     spectrum: Spectrum
+    """Per neutrino emitted, or per fission."""
     fluence: float
+    """What multiplies the spectrum, per cm^2."""
     profile: sns.TimeProfile | None = None
+    """Arrival times; None for a steady source."""
 
 
 class Source(Part):
@@ -75,19 +66,10 @@ class Source(Part):
     def emissions(
         self, inputs: Inputs, seconds: float | None, chosen: Sequence[str] = ()
     ) -> Sequence[Emission]:
-        """Return the species at the detector.
+        """Return the species at the detector in a live time in s, None if there is none.
 
-        Parameters
-        ----------
-        seconds : float or None
-            Live time in s; None if there is none.
-        chosen : sequence of str
-            Components that are needed; all if empty. Others may be returned, too.
-
-        Raises
-        ------
-        InputError
-            If a table is broken, or the source needs a live time.
+        ``chosen`` are the components that are needed, all if empty; others may be returned, too.
+        `InputError` if a table is broken, or the source needs a live time.
         """
 
     @property

@@ -102,17 +102,9 @@ class Target(Section):
         return self.grams / molar * AVOGADRO
 
     def nuclei(self, inputs: Inputs, chosen: Sequence[str] = ()) -> list[tuple[Nuclide, float]]:
-        """Return nuclides and how many of them are in the target.
+        """Return nuclides, those chosen alone or of elements chosen, and how many are there.
 
-        Parameters
-        ----------
-        chosen : sequence of str
-            Nuclides or elements to take; all if empty.
-
-        Raises
-        ------
-        InputError
-            If a nuclide is not known, or one chosen not in the formula.
+        `InputError` if a nuclide is not known, or one chosen not in the formula.
         """
         units = self._units(inputs)
         nuclides = self.nuclides(inputs)

@@ -259,25 +259,15 @@ def template_set(
 
 @dataclass(frozen=True)
 class RecoilRates:
-    """Recoils per MeV before any detector, on the nodes of a grid.
-
-    Attributes
-    ----------
-    grid : Grid
-        Recoil energies and weights.
-    targets, sources
-        What scatters on what.
-    monomials : tuple of str
-        Of every source.
-    events : ndarray
-        Per MeV, (n_sources * n_monomials, n_nodes).
-    """
+    """Recoils per MeV before any detector, on the nodes of a grid."""
 
     grid: Grid
     targets: Sequence[Scatterer]
     sources: Sequence[FluxComponent]
     monomials: tuple[str, ...]
+    """Of every source."""
     events: FloatArray
+    """Per MeV, (n_sources * n_monomials, n_nodes)."""
 
     def fold(self, matrix: FloatArray) -> Templates:
         """Return events by source and monomial behind a response matrix (n_bins, n_nodes)."""

@@ -23,17 +23,12 @@ _INTERVALS = 16
 
 @dataclass(frozen=True)
 class Grid:
-    """Nodes with the weights of the fine rule and of the coarse rule inside it.
-
-    Attributes
-    ----------
-    nodes, fine, coarse : ndarray
-        All (n_nodes,); ``coarse`` is zero at the nodes it does not use.
-    """
+    """Nodes with the weights of the fine rule and of the coarse rule inside it."""
 
     nodes: FloatArray
     fine: FloatArray
     coarse: FloatArray
+    """All (n_nodes,); ``coarse`` is zero at the nodes it does not use."""
 
 
 def fejer(intervals: int) -> tuple[FloatArray, FloatArray]:

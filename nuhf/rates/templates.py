@@ -338,10 +338,7 @@ def _as_in(path: Path, entry: Mapping[str, Any]) -> TemplateSet:
 def read_templates(path: Path) -> tuple[TemplateSet, ...]:
     """Read a template file; sets that are ``as_in`` another analysis from the file of that.
 
-    Raises
-    ------
-    InputError
-        If the file is not of this format or a list has the wrong length.
+    `InputError` if the file is not of this format or a list has the wrong length.
     """
     content = resources.read_json(path)
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
