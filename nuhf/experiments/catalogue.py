@@ -117,9 +117,9 @@ class Loaded:
 
     def _scattering(self) -> Iterator[Scattering]:
         """Yield the signals of the analysis that scatter."""
-        names = self.analysis.signals
+        names = self.experiment.chosen(self.analysis, "signals")
         for name, signal in self.experiment.signals.items():
-            if isinstance(signal, Scattering) and (names is None or name in names):
+            if isinstance(signal, Scattering) and name in names:
                 yield signal
 
     def _source_notes(self) -> Iterator[str]:
@@ -129,8 +129,8 @@ class Loaded:
     @property
     def asimov(self) -> bool:
         """Whether the file has the expectation of a region of the analysis in place of data."""
-        regions = self.experiment.regions
-        return any(isinstance(regions[n].data, Asimov) for n in self.analysis.regions or regions)
+        names = self.experiment.chosen(self.analysis, "regions")
+        return any(isinstance(self.experiment.regions[n].data, Asimov) for n in names)
 
     def _expected(self) -> Iterator[str]:
         """Say that the file holds no measurement."""

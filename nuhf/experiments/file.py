@@ -1,6 +1,7 @@
 """A whole experiment file: its sections together, analyses and nuisances."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from itertools import combinations
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -429,13 +430,16 @@ class ExperimentFile(Section):
         used = {name for names in named for name in names or ()}
         return tuple(name for name in self.backgrounds if name not in used)
 
+    def chosen(self, analysis: Analysis, key: str) -> tuple[str, ...]:
+        """Return the names of a section that an analysis uses: all, if it has no list."""
+        names = getattr(analysis, key)
+        return tuple(getattr(self, key) if names is None else names)
+
     def chosen_nuisances(self, analysis: Analysis) -> Iterator[Nuisance]:
         """Yield the nuisances of an analysis, those left out that scale none of its processes."""
-        signals = self.signals if analysis.signals is None else analysis.signals
-        backgrounds = self.backgrounds if analysis.backgrounds is None else analysis.backgrounds
-        processes = {*signals, *backgrounds}
-        names = self.nuisances if analysis.nuisances is None else analysis.nuisances
-        for name in names:
+        chosen = partial(self.chosen, analysis)
+        processes = {*chosen("signals"), *chosen("backgrounds")}
+        for name in chosen("nuisances"):
             nuisance = self.nuisances[name]
             if isinstance(nuisance, NormNuisance) and analysis.pulls:
                 nuisance = nuisance.model_copy(update={"pull": analysis.pulls})
