@@ -13,7 +13,7 @@ from scipy.special import gammaincc
 from scipy.stats import gamma
 
 from nuhf.detector import quenching as curves
-from nuhf.detector import response
+from nuhf.detector import smearing as smear
 from nuhf.detector.efficiency import (
     exponential_fractions,
     exponential_mean,
@@ -258,11 +258,11 @@ def test_perfect_detector_loses_only_what_lies_outside(light_kev):
 
 
 def test_nodes_respect_edges_and_threshold():
-    nodes, weights = response.signal_nodes(EDGES, 7.07)
+    nodes, weights = smear.signal_nodes(EDGES, 7.07)
     assert nodes.min() > 7.07
     assert (np.diff(nodes) > 0).all()
     assert weights.sum() == pytest.approx(60 - 7.07, rel=1e-13)
-    per_bin = response.weighted_bins(EDGES, nodes, weights, np.ones_like(nodes)).sum(1)
+    per_bin = smear.weighted_bins(EDGES, nodes, weights, np.ones_like(nodes)).sum(1)
     np.testing.assert_allclose(per_bin, np.diff(np.maximum(EDGES, 7.07)), rtol=1e-12)
 
 
@@ -275,7 +275,7 @@ CONTENT = arrays(float, 8, elements=st.floats(0, 100))
 @given(content=CONTENT, cuts=st.lists(st.floats(0.01, 7.99), max_size=5, unique=True))
 def test_rebin_conserves_the_total(content, cuts):
     new = np.array(sorted({0.0, 8.0, *cuts}))
-    found = response.rebin(np.arange(9.0), content, new)
+    found = smear.rebin(np.arange(9.0), content, new)
     assert found.sum() == pytest.approx(content.sum(), rel=1e-12, abs=1e-12)
     assert (found >= -1e-9).all()
 
@@ -284,17 +284,17 @@ def test_rebin_conserves_the_total(content, cuts):
 @given(content=CONTENT)
 def test_rebin_to_the_same_or_finer_bins_and_back(content):
     old = np.arange(9.0)
-    np.testing.assert_allclose(response.rebin(old, content, old), content, atol=1e-10)
+    np.testing.assert_allclose(smear.rebin(old, content, old), content, atol=1e-10)
     fine = np.linspace(0, 8, 33)
-    finer = response.rebin(old, content, fine)
+    finer = smear.rebin(old, content, fine)
     np.testing.assert_allclose(finer, np.repeat(content / 4, 4), atol=1e-10)
-    np.testing.assert_allclose(response.rebin(fine, finer, old), content, atol=1e-10)
+    np.testing.assert_allclose(smear.rebin(fine, finer, old), content, atol=1e-10)
 
 
 @pytest.mark.parametrize("new", [[-0.1, 4.0], [4.0, 8.1]])
 def test_rebin_does_not_extrapolate(new):
     with pytest.raises(InputError, match=r"bins .* reach beyond the table, 0 to 8"):
-        response.rebin(np.arange(9.0), np.ones(8), np.array(new))
+        smear.rebin(np.arange(9.0), np.ones(8), np.array(new))
 
 
 @settings(deadline=None)
@@ -302,8 +302,8 @@ def test_rebin_does_not_extrapolate(new):
 def test_accepted_fractions_lose_but_never_gain(content):
     old = np.arange(9.0)
     new = np.array([0.0, 0.5, 3.0, 8.0])
-    accepted = response.rebin(old, content * TIME.mean(old), new)
-    plain = response.rebin(old, content, new)
+    accepted = smear.rebin(old, content * TIME.mean(old), new)
+    plain = smear.rebin(old, content, new)
     assert (accepted <= plain + 1e-12).all()
     without = exponential_mean(old, 0.5, 0.0)
-    np.testing.assert_allclose(response.rebin(old, content * without, new), plain, atol=1e-9)
+    np.testing.assert_allclose(smear.rebin(old, content * without, new), plain, atol=1e-9)

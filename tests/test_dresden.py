@@ -17,8 +17,7 @@ from nuhf import resources
 from nuhf.constants import AVOGADRO
 from nuhf.detector import quenching as curves
 from nuhf.detector.efficiency import full_efficiency
-from nuhf.detector.response import bin_probabilities
-from nuhf.detector.smearing import GaussianSmearing, fano_width
+from nuhf.detector.smearing import GaussianSmearing, bin_probabilities, fano_width
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare

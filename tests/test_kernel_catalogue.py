@@ -26,13 +26,14 @@ from nuhf.detector.efficiency import (
     points_efficiency,
 )
 from nuhf.detector.quenching import recoil_at
-from nuhf.detector.response import bin_probabilities, rebin
 from nuhf.detector.smearing import (
     GammaSmearing,
     GaussianSmearing,
     PoissonLight,
+    bin_probabilities,
     fano_width,
     power_width,
+    rebin,
 )
 from nuhf.experiments.quenching import library_curve
 from nuhf.library import reactor_spectrum, read_nuclides, read_weak_charge
@@ -40,8 +41,7 @@ from nuhf.physics import apv, cevns, couplings, eves, form_factors, reactor, sns
 from nuhf.physics import neutron_radius as radius
 from nuhf.physics.settings import Physics
 from nuhf.rates import build, signal
-from nuhf.rates.moments import flux_moments
-from nuhf.rates.quadrature import panel_grid
+from nuhf.rates.quadrature import flux_moments, panel_grid
 from nuhf.resources import find, read_toml
 
 EPS = float(np.finfo(float).eps)

@@ -15,8 +15,7 @@ from nuhf.constants import AVOGADRO
 from nuhf.detector import quenching as curves
 from nuhf.detector.efficiency import full_efficiency
 from nuhf.detector.quenching import recoil_at
-from nuhf.detector.response import bin_probabilities
-from nuhf.detector.smearing import GaussianSmearing, fano_width
+from nuhf.detector.smearing import GaussianSmearing, bin_probabilities, fano_width
 from nuhf.errors import InputError
 from nuhf.experiments.quenching import library_curve, library_section
 from nuhf.inputs import Inputs
@@ -25,8 +24,7 @@ from nuhf.physics import cevns, reactor
 from nuhf.physics.couplings import tree_level
 from nuhf.physics.reactor_models import ISOTOPES, Piece, add, piece_spectrum
 from nuhf.physics.settings import Physics
-from nuhf.rates.moments import flux_moments
-from nuhf.rates.quadrature import panel_grid
+from nuhf.rates.quadrature import flux_moments, panel_grid
 from nuhf.tables import read_table
 from nuhf.units import G_PER_KG, KEV
 

@@ -15,8 +15,7 @@ import nuhf
 from nuhf.constants import AVOGADRO
 from nuhf.couplings import parameters
 from nuhf.detector.efficiency import points_efficiency
-from nuhf.detector.response import bin_probabilities
-from nuhf.detector.smearing import GaussianSmearing, power_width
+from nuhf.detector.smearing import GaussianSmearing, bin_probabilities, power_width
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import list_experiments, load
 from nuhf.experiments.prepare import prepare

@@ -15,8 +15,7 @@ from nuhf.couplings import parameters
 from nuhf.couplings.electromagnetic import RADIUS_SHIFT
 from nuhf.detector import quenching as curves
 from nuhf.detector.efficiency import logistic_efficiency
-from nuhf.detector.response import rebin
-from nuhf.detector.smearing import GammaSmearing
+from nuhf.detector.smearing import GammaSmearing, rebin
 from nuhf.errors import InputError
 from nuhf.library import read_nuclides
 from nuhf.physics import sns

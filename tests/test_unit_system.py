@@ -590,7 +590,7 @@ DETECTOR = {
     ),
     "efficiency.exponential_mean": gives(ONE, TIMES, 0.52, 0.0494),
     "efficiency.exponential_fractions": gives(ONE, TIMES, 0.2),
-    "response.bin_probabilities": gives(ONE, BINS, LIGHT, Q(LIGHT.value / 5, E), True),
+    "smearing.bin_probabilities": gives(ONE, BINS, LIGHT, Q(LIGHT.value / 5, E), True),
     "quenching.Curve.__call__": gives(E, RECOIL, on=mixed),
     "quenching.lindhard": gives(
         E, 0.16, 32, pick=lambda curve, s: curve(s(RECOIL.value, E))
@@ -625,9 +625,9 @@ DETECTOR = {
     "smearing.GaussianSmearing.response": gives(ONE, BINS, LIGHT, points, on=gaussian),
     "smearing.GaussianSmearing.reach": gives(E, Q(3e-3, E), on=gaussian),
     # axes in any unit
-    "response.signal_nodes": gives([E, E], BINS, Q(1e-4, E), Q(1e-4, E)),
-    "response.weighted_bins": gives(E, BINS, LIGHT, LIGHT, np.ones(4)),
-    "response.rebin": gives(ONE, BINS, np.ones(4), Q(BINS.value[1:] * 0.9, E)),
+    "smearing.signal_nodes": gives([E, E], BINS, Q(1e-4, E), Q(1e-4, E)),
+    "smearing.weighted_bins": gives(E, BINS, LIGHT, LIGHT, np.ones(4)),
+    "smearing.rebin": gives(ONE, BINS, np.ones(4), Q(BINS.value[1:] * 0.9, E)),
 }  # fmt: skip
 
 # --------------------------------------------------- from the spectrum to counts
@@ -702,7 +702,7 @@ ENGINE = {
     "build.recoil_grid": gives(
         E, part(reactor, 0), part(reactor, 1), Q(1e-4, E), pick=lambda found, s: found.nodes
     ),
-    "moments.flux_moments": gives(
+    "quadrature.flux_moments": gives(
         [ONE, -E, -2 * E], lambda n, s: n.sns.decay_at_rest()["nue"], T, MASS
     ),
     "quadrature.fejer": gives([ONE, ONE], 16),

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from nuhf.arrays import FloatArray
-from nuhf.detector import response
+from nuhf.detector import smearing as smear
 from nuhf.detector.efficiency import exponential_fractions
 from nuhf.errors import InputError
 from nuhf.experiments.data import Bins, Counts, RegionSection, binned, row_per_bin
@@ -92,7 +92,7 @@ def _steady(around: Surroundings, in_signal: FloatArray, rate_per_us: float = 0.
         return in_signal
     edges = np.unique(np.concatenate([np.asarray(around.reference(time)), time.edges]))
     fractions = exponential_fractions(edges, rate_per_us)
-    in_time = response.rebin(edges, fractions, np.asarray(time.edges))
+    in_time = smear.rebin(edges, fractions, np.asarray(time.edges))
     return np.asarray(np.outer(in_signal, in_time).ravel())
 
 
@@ -146,7 +146,7 @@ class Product(Background):
             elif built and axis is not around.bins.time and "signal" in self.apply:
                 unit = KEV if axis.unit.startswith("keV") else 1.0
                 shape = shape * built.signal(0.5 * (old[1:] + old[:-1]) * unit)
-            rebinned = response.rebin(old, shape, np.asarray(edges[axis.name]))
+            rebinned = smear.rebin(old, shape, np.asarray(edges[axis.name]))
             product = np.outer(product, rebinned).ravel()
         return product
 
@@ -258,7 +258,7 @@ class Peaks(AsMeasured):
     def per_day(self, edges: FloatArray) -> tuple[float, FloatArray]:
         """Return the integral over the bins."""
         energies = np.asarray(self.energies_kev)
-        lines = response.bin_probabilities(edges, energies, np.full_like(energies, self.width_kev))
+        lines = smear.bin_probabilities(edges, energies, np.full_like(energies, self.width_kev))
         return self.area_per_day, lines @ self.shares
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from nuhf import library
 from nuhf.arrays import FloatArray
-from nuhf.detector.response import rebin
+from nuhf.detector.smearing import rebin
 from nuhf.errors import InputError, within
 from nuhf.experiments.catalogue import Loaded
 from nuhf.experiments.data import Bins, row_per_bin

@@ -17,8 +17,7 @@ from nuhf.physics.polynomial import Polynomial
 from nuhf.physics.settings import Physics
 from nuhf.physics.shells import AtomicCorrection, Photoabsorption, Shells
 from nuhf.physics.spectra import Spectrum
-from nuhf.rates.moments import flux_moments
-from nuhf.rates.quadrature import Grid, panel_grid
+from nuhf.rates.quadrature import Grid, flux_moments, panel_grid
 from nuhf.rates.templates import Axis, Templates, TemplateSet
 from nuhf.units import KEV
 
