@@ -626,6 +626,7 @@ DETECTOR = {
     "smearing.GaussianSmearing.reach": gives(E, Q(3e-3, E), on=gaussian),
     # axes in any unit
     "smearing.signal_nodes": gives([E, E], BINS, Q(1e-4, E), Q(1e-4, E)),
+    "smearing.panel_nodes": gives([E, E], BINS, 3),
     "smearing.weighted_bins": gives(E, BINS, LIGHT, LIGHT, np.ones(4)),
     "smearing.rebin": gives(ONE, BINS, np.ones(4), Q(BINS.value[1:] * 0.9, E)),
 }  # fmt: skip

@@ -27,6 +27,7 @@ __all__ = [
     "Width",
     "bin_probabilities",
     "fano_width",
+    "panel_nodes",
     "power_width",
     "rebin",
     "signal_nodes",
@@ -310,10 +311,14 @@ def signal_nodes(
         for a, b in itertools.pairwise(kept)
     ]
     panels = np.append(np.concatenate(pieces), kept[-1])
+    return panel_nodes(panels, order)
+
+
+def panel_nodes(panels: FloatArray, order: int) -> tuple[FloatArray, FloatArray]:
+    """Return Gauss-Legendre nodes and weights between neighbouring edges of panels."""
     x, w = np.polynomial.legendre.leggauss(order)
-    half = 0.5 * np.diff(panels)
-    nodes = (panels[:-1] + half)[:, np.newaxis] + half[:, np.newaxis] * x
-    return nodes.ravel(), (half[:, np.newaxis] * w).ravel()
+    half = 0.5 * np.diff(panels)[:, np.newaxis]
+    return (panels[:-1, np.newaxis] + half + half * x).ravel(), (half * w).ravel()
 
 
 def weighted_bins(

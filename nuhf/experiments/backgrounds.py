@@ -23,7 +23,6 @@ from nuhf.experiments.parts import (
 from nuhf.experiments.responses import BuiltResponse
 from nuhf.inputs import Inputs
 from nuhf.rates.templates import Axis
-from nuhf.tables import Table
 from nuhf.units import KEV
 
 __all__ = ["Background", "Surroundings"]
@@ -79,10 +78,11 @@ class Background(Part):
         """Return the expected events, (n_bins,) (`InputError` if they cannot be made)."""
 
 
-def _some(whole: float) -> None:
-    """Refuse a shape that no number of events can be put into."""
+def _sized(shape: FloatArray, whole: float, events: float | None) -> FloatArray:
+    """Give a shape with a sum in the reference range so many events there."""
     if not whole > 0:
         raise InputError("its shape is zero in the reference_range that its events refer to")
+    return np.asarray(shape * (events or 0.0) / whole)
 
 
 def _steady(around: Surroundings, in_signal: FloatArray, rate_per_us: float = 0.0) -> FloatArray:
@@ -123,17 +123,15 @@ class Product(Background):
     def counts(self, around: Surroundings) -> FloatArray:
         """Return the product in the bins."""
         axes = around.bins.axes
-        for axis in axes:
-            if axis.name not in self.tables:
-                raise InputError(f"tables.{axis.name}: required, not given (a table)")
-        if self.events is None:
-            if around.beam_gwh is None:
-                raise InputError("give events, or the beam_energy_gwh of the source")
-            return around.beam_gwh * self._fold(around, {a.name: a.edges for a in axes})
-        whole = self._fold(around, {a.name: around.reference(a) for a in axes}).sum()
-        _some(whole)
+        for name in (axis.name for axis in axes if axis.name not in self.tables):
+            raise InputError(f"tables.{name}: required, not given (a table)")
         fold = self._fold(around, {a.name: a.edges for a in axes})
-        return np.asarray(self.events * fold / whole)
+        if self.events is not None:
+            whole = self._fold(around, {a.name: around.reference(a) for a in axes}).sum()
+            return _sized(fold, whole, self.events)
+        if around.beam_gwh is None:
+            raise InputError("give events, or the beam_energy_gwh of the source")
+        return around.beam_gwh * fold
 
     def _fold(self, around: Surroundings, edges: Mapping[str, tuple[float, ...]]) -> FloatArray:
         product = np.ones(1)
@@ -163,19 +161,16 @@ class Control(Background):
         data = around.section.data
         if not (isinstance(data, Counts) and data.control):
             raise InputError("data of kind 'counts' with control")
-        axes = around.bins.axes
-        spans = {a.name: around.reference(a) for a in axes}
         table = around.inputs.table(data.table, [data.control])
         counts = table.non_negative(data.control)
-        for axis in axes:
+        for axis in around.bins.axes:
             low, high = (table[column] for column in axis.edge_columns)
-            span = spans[axis.name]
+            span = around.reference(axis)
             counts = np.where((low >= span[0]) & (high <= span[1]), counts, 0.0)
         low, high = (table[column] for column in around.axis.edge_columns)
         # no edge cuts a cell, as the data were counted
         shape, _ = np.histogram(0.5 * (low + high), around.axis.edges, weights=counts)
-        _some(counts.sum())
-        return _steady(around, self.events * shape / counts.sum(), self.rate_per_us)
+        return _steady(around, _sized(shape, counts.sum(), self.events), self.rate_per_us)
 
 
 class TableBins(Background):
@@ -200,8 +195,7 @@ class TableBins(Background):
         if self.events is None:
             return self.factor * counts
         whole = around.inputs.table(self.table, [self.column])[self.column].sum()
-        _some(whole)
-        return np.asarray(counts * self.events / whole)
+        return _sized(counts, whole, self.events)
 
 
 class AsMeasured(Background):
@@ -299,9 +293,7 @@ class ThroughResponse(Background):
         span = np.asarray(around.reference(axis))
         same = np.array_equal(span, edges[[0, -1]])
         whole = float(inside.sum() if same else through(span)[0])
-        _some(whole)
-        events = (self.events or 0.0) / whole * inside
-        return _steady(around, events, self.rate_per_us)
+        return _steady(around, _sized(inside, whole, self.events), self.rate_per_us)
 
 
 class Spectrum(ThroughResponse):
@@ -312,8 +304,16 @@ class Spectrum(ThroughResponse):
     column: str = Field("density_per_kev", description="Its column with the density")
 
     def before(self, around: Surroundings, highest_kev: float) -> tuple[FloatArray, FloatArray]:
-        """Return nodes of the density."""
-        energy, weight = _spectrum(around.inputs.table(self.table, [self.column]), self.column)
+        """Return nodes of the density: constant in bins, or linear between points."""
+        table = around.inputs.table(self.table, [self.column])
+        density = table.non_negative(self.column)
+        if "e_lo_kev" in table.columns:
+            energy, weight = smear.panel_nodes(table.edges("e_lo_kev", "e_hi_kev"), _ORDER)
+            weight = weight * np.repeat(density, _ORDER)
+        else:
+            points = table.increasing("e_kev")
+            energy, weight = smear.panel_nodes(points, _ORDER)
+            weight = weight * np.interp(energy, points, density)
         # beyond it nothing is reconstructed in the bins, and the width may be meaningless
         inside = energy <= highest_kev
         return energy[inside], weight[inside]
@@ -332,7 +332,7 @@ class Flat(ThroughResponse):
                 f"keV; allowed: up to {_STEPS * _FLAT_STEP_KEV:g} keV (recoil_max_kev)"
             )
         steps = int(np.ceil(highest_kev / _FLAT_STEP_KEV)) + 1
-        return _nodes(np.linspace(0.0, highest_kev, steps), np.ones_like)
+        return smear.panel_nodes(np.linspace(0.0, highest_kev, steps), _ORDER)
 
 
 class Lines(ThroughResponse):
@@ -348,23 +348,3 @@ class Lines(ThroughResponse):
     def before(self, around: Surroundings, highest_kev: float) -> tuple[FloatArray, FloatArray]:
         """Return the lines."""
         return np.asarray(self.energies_kev) * self.energy_factor, np.asarray(self.weights)
-
-
-def _nodes(
-    edges: FloatArray, density: Callable[[FloatArray], FloatArray]
-) -> tuple[FloatArray, FloatArray]:
-    """Gauss-Legendre nodes between edges, and weights times a density."""
-    x, w = np.polynomial.legendre.leggauss(_ORDER)
-    half = 0.5 * np.diff(edges)[:, np.newaxis]
-    nodes = edges[:-1, np.newaxis] + half * (1.0 + x)
-    return nodes.ravel(), (half * w * density(nodes)).ravel()
-
-
-def _spectrum(table: Table, column: str) -> tuple[FloatArray, FloatArray]:
-    """Nodes in keV and weights of a density that is constant in bins, or linear between points."""
-    density = table.non_negative(column)
-    if "e_lo_kev" in table.columns:
-        edges = table.edges("e_lo_kev", "e_hi_kev")
-        return _nodes(edges, lambda _: density[:, np.newaxis])
-    energy = table.increasing("e_kev")
-    return _nodes(energy, lambda nodes: np.asarray(np.interp(nodes, energy, density)))

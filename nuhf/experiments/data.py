@@ -21,7 +21,6 @@ from nuhf.experiments.parts import (
 )
 from nuhf.inputs import Inputs
 from nuhf.rates.templates import Axis, bin_columns
-from nuhf.units import DAY
 
 __all__ = ["Bins", "Data", "Observed", "RegionSection", "binned"]
 
@@ -269,10 +268,6 @@ class RegionSection(Section):
             else:
                 axes.append(Axis(name, tuple(map(float, edges))))
         return Bins(tuple(axes), self.name)
-
-    def seconds(self) -> float | None:
-        """Return the live time in s."""
-        return None if self.live_days is None else self.live_days * DAY
 
     def accepted(self, inputs: Inputs, bins: Bins) -> FloatArray:
         """Return the accepted share of every bin, (n_bins,), with its shift."""

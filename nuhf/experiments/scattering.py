@@ -1,6 +1,5 @@
 """Templates of scattering: targets, sources and response of a signal, put together."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import Final
@@ -14,7 +13,7 @@ from nuhf.errors import InputError, within
 from nuhf.experiments.catalogue import Loaded
 from nuhf.experiments.data import Bins, row_per_bin
 from nuhf.experiments.responses import BuiltResponse
-from nuhf.experiments.signals import Nuclei, Released, Scattering
+from nuhf.experiments.signals import Nuclei, Scattering
 from nuhf.physics.cevns import maximum_recoil
 from nuhf.physics.settings import Physics
 from nuhf.rates import build
@@ -153,7 +152,7 @@ class Scene:
         section, where = self.file.sources[signal.source], f"sources.{signal.source}"
         chosen = {n: x for n, x in self.loaded.settings.items() if n in section.angles}
         section = section.model_copy(update=chosen)
-        seconds = self.target.seconds(self.region.seconds())
+        seconds = self.target.seconds(self.region.live_days)
         with within(where):
             emissions = section.emissions(self.loaded.inputs, seconds, signal.components)
         components = dict.fromkeys(e.component for e in emissions)
@@ -288,38 +287,21 @@ def _released(scene: Scene, computed: TemplateSet) -> TemplateSet:
     total = np.asarray(sum(terms["1"] for terms in computed.nominal.values()))
     if np.any((total.reshape(shape[0], 1, time) <= 0) & (released > 0).reshape(cube)):
         raise InputError("released signal where the engine predicts none")
-    shares: dict[str, dict[str, FloatArray]] = {}
+    nominal: dict[str, dict[str, FloatArray]] = {}
     for source, terms in computed.nominal.items():
-        flavour = shares.setdefault(computed.flavours[source], {})
+        flavour = nominal.setdefault(computed.flavours[source], {})
         for monomial, row in terms.items():
             share = np.divide(row, total, out=np.zeros_like(row), where=total > 0)
             flavour[monomial] = flavour.get(monomial, 0.0) + share
-    nominal = _split(released.reshape(cube), shares, section)
+    for flavour in nominal.values():
+        for monomial, share in flavour.items():
+            values = (released.reshape(cube) * share.reshape(shape[0], 1, time)).ravel()
+            flavour[monomial] = np.array([float(f"{x:.{section.digits}g}") for x in values])
     error = computed.relative_error()
-    errors = {
-        s: {m: error * np.abs(row) for m, row in terms.items()} for s, terms in nominal.items()
-    }
     return replace(
         computed,
         axes=bins.axes,
-        flavours={flavour: flavour for flavour in shares},
+        flavours={flavour: flavour for flavour in nominal},
         nominal=nominal,
-        errors=errors,
+        errors={s: {m: error * np.abs(r) for m, r in rows.items()} for s, rows in nominal.items()},
     )
-
-
-def _split(
-    released: FloatArray, shares: Mapping[str, Mapping[str, FloatArray]], section: Released
-) -> Templates:
-    first, _, time = released.shape
-
-    def rounded(values: FloatArray) -> FloatArray:
-        return np.array([float(f"{x:.{section.digits}g}") for x in values])
-
-    return {
-        flavour: {
-            monomial: rounded((released * share.reshape(first, 1, time)).ravel())
-            for monomial, share in terms.items()
-        }
-        for flavour, terms in shares.items()
-    }

@@ -15,7 +15,7 @@ from nuhf.inputs import Inputs
 from nuhf.physics import shells
 from nuhf.physics.nuclei import Nuclide
 from nuhf.physics.shells import AtomicCorrection, Shells
-from nuhf.units import G_PER_KG, YEAR
+from nuhf.units import DAY, G_PER_KG, YEAR
 
 __all__ = ["Target"]
 
@@ -57,16 +57,11 @@ class Target(Section):
                 raise ValueError(f"shells: '{symbol}' is not in the formula")
         return self
 
-    @property
-    def grams(self) -> float:
-        """Mass in g; of an exposure the mass that one year of live time gives it with."""
-        if self.mass_kg is not None:
-            return self.mass_kg * G_PER_KG
-        return (self.exposure_tonne_year or 0.0) * _KG_PER_TONNE * G_PER_KG
-
-    def seconds(self, live_seconds: float | None) -> float | None:
+    def seconds(self, live_days: float | None) -> float | None:
         """Return the live time in s: one year of an exposure in tonne years."""
-        return YEAR if self.exposure_tonne_year is not None else live_seconds
+        if self.exposure_tonne_year is not None:
+            return YEAR
+        return None if live_days is None else live_days * DAY
 
     def nuclides(self, inputs: Inputs) -> dict[Nuclide, float]:
         """Return the number of each nuclide in the formula (`InputError` if unknown)."""
@@ -94,12 +89,13 @@ class Target(Section):
         return elements[name]
 
     def _units(self, inputs: Inputs) -> float:
-        """How many times the formula is in the target."""
+        """How many times the formula is in the target, or in the mass of an exposure in a year."""
+        kilograms = self.mass_kg or _KG_PER_TONNE * (self.exposure_tonne_year or 0.0)
         molar = self.molar_mass_g_per_mol
         if molar is None:
             numbers = self.nuclides(inputs)
             molar = sum(n * nuclide.atomic_mass_u for nuclide, n in numbers.items())
-        return self.grams / molar * AVOGADRO
+        return kilograms * G_PER_KG / molar * AVOGADRO
 
     def nuclei(self, inputs: Inputs, chosen: Sequence[str] = ()) -> list[tuple[Nuclide, float]]:
         """Return nuclides, those chosen alone or of elements chosen, and how many are there.
@@ -109,9 +105,8 @@ class Target(Section):
         units = self._units(inputs)
         nuclides = self.nuclides(inputs)
         names = {name for n in nuclides for name in (n.name, _symbol(n.name))}
-        for name in chosen:
-            if name not in names:
-                raise InputError(f"target.formula: '{name}' is not in it")
+        for name in (name for name in chosen if name not in names):
+            raise InputError(f"target.formula: '{name}' is not in it")
         return [
             (nuclide, number * units)
             for nuclide, number in nuclides.items()
