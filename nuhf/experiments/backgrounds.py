@@ -13,13 +13,7 @@ from nuhf.detector import smearing as smear
 from nuhf.detector.efficiency import exponential_fractions
 from nuhf.errors import InputError
 from nuhf.experiments.data import Bins, Counts, RegionSection, binned, row_per_bin
-from nuhf.experiments.parts import (
-    Name,
-    NonNegative,
-    Origin,
-    Part,
-    Positive,
-)
+from nuhf.experiments.parts import Name, NonNegative, Origin, Part, Positive
 from nuhf.experiments.responses import BuiltResponse
 from nuhf.inputs import Inputs
 from nuhf.rates.templates import Axis
@@ -69,8 +63,7 @@ class Background(Part):
     source: Origin
     region: Name | None = Field(None, description="Region that it is in; without it every one")
     contains_signal: bool = Field(
-        False,
-        description="Whether it contains the neutrinos of the SM, which are then taken off",
+        False, description="Whether it contains the neutrinos of the SM, which are then taken off"
     )
 
     @abstractmethod

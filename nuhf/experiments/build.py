@@ -228,9 +228,7 @@ class _Builder:
         return found
 
     def _variations(
-        self,
-        nominal: Mapping[str, Templates],
-        made: Callable[[Loaded], Mapping[str, Templates]],
+        self, nominal: Mapping[str, Templates], made: Callable[[Loaded], Mapping[str, Templates]]
     ) -> dict[str, dict[tuple[str, str], Templates]]:
         """Templates at plus and minus one standard deviation, by process, nuisance and direction.
 

@@ -10,15 +10,7 @@ from pydantic import Field, model_validator
 
 from nuhf.arrays import FloatArray
 from nuhf.errors import InputError, within
-from nuhf.experiments.parts import (
-    Finite,
-    Name,
-    Part,
-    Positive,
-    Section,
-    among,
-    increasing,
-)
+from nuhf.experiments.parts import Finite, Name, Part, Positive, Section, among, increasing
 from nuhf.inputs import Inputs
 from nuhf.rates.templates import Axis, bin_columns
 

@@ -203,9 +203,7 @@ class Sun(Source):
         default_factory=dict, description="Fluxes that replace those of the model, per cm2 and s"
     )
     components: tuple[Component, ...] = Field(
-        solar.COMPONENTS,
-        min_length=1,
-        description="Reactions of signals without `components`",
+        solar.COMPONENTS, min_length=1, description="Reactions of signals without `components`"
     )
     ordering: Literal["normal", "inverted"] = Field(
         "normal", description="Mass ordering, for the survival probability"
