@@ -12,7 +12,7 @@ from importlib.metadata import entry_points
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, model_validator
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from nuhf.couplings.parameters import suggest
@@ -66,8 +66,7 @@ class Section(BaseModel):
     error_key: ClassVar[str] = ""
     """The key without which ``deviations`` mean nothing."""
 
-    @model_validator(mode="after")
-    def _together(self) -> Self:
+    def model_post_init(self, context: Any, /) -> None:
         """Refuse keys that do not go together (`ValueError`)."""
         if self.either and sum(bool(getattr(self, key)) for key in self.either) != 1:
             raise ValueError(f"give either {' or '.join(self.either)}")
@@ -78,7 +77,6 @@ class Section(BaseModel):
         error = self.error_key
         if error and getattr(self, "deviations", None) and not getattr(self, error):
             raise ValueError(f"deviations need {error}")
-        return self
 
 
 class Part(Section):
