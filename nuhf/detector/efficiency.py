@@ -53,20 +53,10 @@ def logistic_efficiency(
 ) -> Efficiency:
     """Return eps(x) = a / (1 + exp(-b (x - c))) + d, zero where negative.
 
-    With ``steps`` (x1, x2) it is cut to zero below x1 and to one half from there to x2. Source:
-    COHERENT, arXiv:2110.07730 and, with steps, arXiv:1804.09459, ancillary releases.
-
-    Parameters
-    ----------
-    a, b, c, d : float
-        Constants for x in ``unit``.
-    unit : float
-        Size of the unit of x: 1 for photoelectrons.
-
-    Raises
-    ------
-    InputError
-        If a or b is not positive, or it is positive nowhere.
+    The constants are for x in a ``unit``, 1 for photoelectrons. With ``steps`` (x1, x2) it is cut
+    to zero below x1 and to one half from there to x2. `InputError` if a or b is not positive, or
+    it is positive nowhere. Source: COHERENT, arXiv:2110.07730 and, with steps, arXiv:1804.09459,
+    ancillary releases.
     """
     if a <= 0 or b <= 0:
         raise InputError(f"efficiency: a = {a} and b = {b} must be positive")
@@ -88,10 +78,7 @@ def logistic_efficiency(
 def points_efficiency(signal: FloatArray, efficiency: FloatArray) -> Efficiency:
     """Return straight lines between points, zero below the first one, refused above the last.
 
-    Parameters
-    ----------
-    signal, efficiency : ndarray
-        Points, increasing, and values there, both (n_points,).
+    Points increase and have a value each, both (n_points,).
     """
     last = float(signal[-1])
 

@@ -274,28 +274,12 @@ def signal_nodes(
     order: int = 6,
     cuts: FloatArray | None = None,
 ) -> tuple[FloatArray, FloatArray]:
-    """Gauss-Legendre nodes in the reconstructed signal that respect bin edges and threshold.
+    """Return Gauss-Legendre nodes, increasing, and weights in a signal, both (n_nodes,).
 
-    Parameters
-    ----------
-    edges : ndarray
-        Bin edges (n + 1,), any unit of the signal.
-    threshold : float
-        Where the efficiency has its kink; nodes below it are left out.
-    step, order
-        Largest panel, in the same unit, and nodes per panel.
-    cuts : ndarray, optional
-        Further values that no panel may contain.
-
-    Returns
-    -------
-    nodes, weights : ndarray
-        Both (n_nodes,), increasing nodes.
-
-    Raises
-    ------
-    InputError
-        If all bins are below the threshold, or too wide for the step.
+    They respect edges (n + 1,) of bins in any unit, further ``cuts`` that no panel may contain,
+    and a threshold of the efficiency, below which they are left out. Panels are at most a step in
+    the same unit, with ``order`` nodes each. `InputError` if all bins are below the threshold, or
+    too wide for the step.
     """
     if not threshold < edges[-1]:
         raise InputError(
@@ -332,10 +316,7 @@ def weighted_bins(
 
 
 def rebin(edges_old: FloatArray, content: FloatArray, edges_new: FloatArray) -> FloatArray:
-    """Sum a histogram into other bins, taking it as flat inside each old bin.
-
-    `InputError` if the new range is not inside the old one.
-    """
+    """Sum a histogram into other bins inside its own, taking it as flat in each (`InputError`)."""
     slack = 1e-9 * (edges_old[-1] - edges_old[0])
     if edges_new[0] < edges_old[0] - slack or edges_new[-1] > edges_old[-1] + slack:
         raise InputError(
@@ -349,30 +330,13 @@ def rebin(edges_old: FloatArray, content: FloatArray, edges_new: FloatArray) -> 
 def bin_probabilities(
     edges_mev: FloatArray, energy_mev: FloatArray, sigma_mev: FloatArray, positive: bool = False
 ) -> FloatArray:
-    """Probability that a Gaussian of mean E and width sigma falls into each bin.
+    """Return the probability that a Gaussian falls into each bin, (n_bins, n_recoil).
 
-    Parameters
-    ----------
-    edges_mev : ndarray
-        Bin edges in MeV, (n_bins + 1,), increasing.
-    energy_mev : ndarray
-        Means in MeV, (n_recoil,).
-    sigma_mev : ndarray
-        Widths in MeV, (n_recoil,) or a single one, positive.
-    positive : bool
-        Whether the density is cut at zero and normalised on positive energies.
-
-    Returns
-    -------
-    ndarray
-        Shape (n_bins, n_recoil). At z widths from the mean the relative error is about
-        3e-16 (1 + z^2 + (1 + |z|) sigma/(bin width)): the rounding of z, and the difference of
-        two one-sided tail probabilities.
-
-    Raises
-    ------
-    InputError
-        If there is no bin, the edges do not increase, or a width is not positive.
+    Edges (n_bins + 1,) increase; means (n_recoil,), widths likewise or a single one, all in MeV.
+    With ``positive`` the density is cut at zero and normalised on positive energies. At z widths
+    from the mean the relative error is about 3e-16 (1 + z^2 + (1 + |z|) sigma/(bin width)): the
+    rounding of z, and the difference of two one-sided tail probabilities. `InputError` if there is
+    no bin, the edges do not increase, or a width is not positive.
     """
     edges = np.asarray(edges_mev, dtype=float)
     energy, sigma = np.broadcast_arrays(

@@ -80,24 +80,10 @@ def flux_moments(
 ) -> FloatArray:
     """Return m_n(T) = int_{E_min(T)} dE phi(E) E^-n for n = 0, 1, 2 on a recoil grid.
 
-    Parameters
-    ----------
-    spectrum : Spectrum
-        Smooth between its edges; lines are added exactly.
-    recoil : ndarray
-        T in MeV, (n_recoil,).
-    mass : float
-        Target mass in MeV.
-    threshold : ndarray, optional
-        Least energies in MeV, (n_recoil,); those of elastic scattering by default.
-    logarithm : bool
-        Whether a fourth one, of ln(E/MeV), is wanted.
-
-    Returns
-    -------
-    ndarray
-        Shape (3, n_recoil), in neutrinos x MeV^-n; with that of the logarithm (4, n_recoil), exact
-        to 2e-4 for a spectrum in one piece from 0.
+    The spectrum is smooth between its edges, lines are added exactly. T (n_recoil,) and the mass of
+    the target are in MeV, ``threshold`` (n_recoil,) are least energies, those of elastic scattering
+    by default. The shape is (3, n_recoil), in neutrinos x MeV^-n; with a ``logarithm`` (4, n_recoil),
+    the fourth moment that of ln(E/MeV), exact to 2e-4 for a spectrum in one piece from 0.
     """
     threshold = minimum_energy(recoil, mass) if threshold is None else threshold
     weights = _WEIGHTS if logarithm else _WEIGHTS[:3]

@@ -45,17 +45,7 @@ def acts_on(parameter: Parameter, templates: TemplateSet) -> bool:
 def asked_for(
     templates: TemplateSet, questions: Sequence[Sequence[Parameter]], anapole: str = "standard"
 ) -> TemplateSet:
-    """Return only the sources and monomials that matter to questions.
-
-    Parameters
-    ----------
-    templates : TemplateSet
-        All of them.
-    questions : sequence of sequences of Parameter
-        The parameters of each question.
-    anapole : str
-        Convention of anapole moments.
-    """
+    """Return only the sources and monomials that matter to questions, each of some parameters."""
     rows: dict[str, list[str]] = {}
     for source, flavour in templates.flavours.items():
         fed = [

@@ -239,15 +239,7 @@ def to_json(
 
     Of the errors it has the largest of each row. Where the last axis, such as time, has the same
     ``shares`` in all rows of a source, rows are their sums over it, to be multiplied by them.
-
-    Parameters
-    ----------
-    experiment, analysis : str
-        What the templates belong to.
-    sets : sequence of TemplateSet
-        All of them.
-    digests : mapping
-        SHA-256 of every input file, by its name.
+    ``digests`` are the SHA-256 of every input file, by its name.
     """
     used = {n: v for n, v in parameters.variables().items() if any(n in t.variables for t in sets)}
     return {
