@@ -55,8 +55,8 @@ def expanded(
     `InputError` if a parameter needs a setting that is not given, or one is given that none needs.
     """
     needed: dict[str, str] = {}
-    angles = [name for one in experiments for source in one.loaded.experiment.sources.values()
-              for name in source.angles]  # fmt: skip
+    sources = [s for one in experiments for s in one.loaded.experiment.sources.values()]
+    angles = [name for source in sources for name in source.angles]
     for model in parameters.models():
         entries = {p.name for p in model.parameters} & set(names)
         needed |= {setting: min(entries) for setting in model.settings if entries}
@@ -74,20 +74,16 @@ def expanded(
             )
         if not 0.0 <= (abs(value) if setting in angles else value) < np.inf:
             raise InputError(f"{setting} = {value:g}: give a number that is not negative")
-    _check_phase(names, [*given, *(
-        (TRANSITION_PHASE, getattr(source, TRANSITION_PHASE, 0.0))
-        for one in experiments for source in one.loaded.experiment.sources.values()
-    )])  # fmt: skip
+    phases = [getattr(source, TRANSITION_PHASE, 0.0) for source in sources]
+    _check_phase(names, [*given, *((TRANSITION_PHASE, phase) for phase in phases)])
     found = []
-    for one in experiments:
-        fed = [f.variable for n in (*names, *one.loaded.analysis.reference)
-               for f in parameters.get(n).feeds]  # fmt: skip
-        wanted = tuple(dict.fromkeys(v for v in fed if v in parameters.variables()))
-        usual = set(wanted) <= set(one.loaded.variables)
-        stated_here = one.loaded.experiment.physics.settings
-        known = {*needed, *angles}
-        numbers = {n: v for n, v in {**stated_here, **settings}.items() if n in known}
+    for one, own in zip(experiments, stated, strict=True):
+        moved = (parameters.get(n) for n in (*names, *one.loaded.analysis.reference))
+        fed = dict.fromkeys(feed.variable for parameter in moved for feed in parameter.feeds)
+        wanted = tuple(v for v in fed if v in parameters.variables())
+        numbers = {n: v for n, v in {**own, **settings}.items() if n in (*needed, *angles)}
         more = replace(one.loaded, variables=wanted, settings=numbers)
+        usual = set(wanted) <= set(one.loaded.variables)
         found.append(one if usual and not settings else prepare(more))
     return found
 

@@ -88,9 +88,9 @@ class Scattering(Signal):
     def targets(self, inputs: Inputs, target: Target, physics: Physics) -> list[build.Scatterer]:
         """Return what is hit (`InputError` if something of it is unknown)."""
 
-    @abstractmethod
     def protons(self, inputs: Inputs, target: Target) -> int | None:
-        """Return Z if all nuclei that are hit have the same, for quenching."""
+        """Return Z if all nuclei that are hit have the same, for quenching; of electrons None."""
+        return None
 
 
 class Released(Section):
@@ -166,10 +166,6 @@ class Electrons(Scattering):
             )
             for symbol, shells, correction, number in atoms
         ]  # fmt: skip
-
-    def protons(self, inputs: Inputs, target: Target) -> int | None:
-        """Return None: electrons are not quenched."""
-        return None
 
 
 # -------------------------------------------------------------- measured numbers

@@ -82,8 +82,8 @@ def flux_moments(
 
     The spectrum is smooth between its edges, lines are added exactly. T (n_recoil,) and the mass of
     the target are in MeV, ``threshold`` (n_recoil,) are least energies, those of elastic scattering
-    by default. The shape is (3, n_recoil), in neutrinos x MeV^-n; with a ``logarithm`` (4, n_recoil),
-    the fourth moment that of ln(E/MeV), exact to 2e-4 for a spectrum in one piece from 0.
+    by default. The shape is (3, n_recoil), in neutrinos x MeV^-n; with the ``logarithm`` there is a
+    fourth moment, of ln(E/MeV), exact to 2e-4 for a spectrum in one piece from 0.
     """
     threshold = minimum_energy(recoil, mass) if threshold is None else threshold
     weights = _WEIGHTS if logarithm else _WEIGHTS[:3]
