@@ -154,7 +154,7 @@ class Scene:
         section = section.model_copy(update=chosen)
         seconds = self.target.seconds(self.region.live_days)
         with within(where):
-            emissions = section.emissions(self.loaded.inputs, seconds, signal.components)
+            emissions = section.emissions(self.loaded.inputs, signal.components)
         components = dict.fromkeys(e.component for e in emissions)
         for component in signal.components:
             if component not in components:
@@ -166,7 +166,14 @@ class Scene:
         for emission in emissions:
             if signal.components and emission.component not in signal.components:
                 continue
-            fractions = np.ones(1)
+            fluence, fractions = emission.fluence, np.ones(1)
+            if emission.steady:
+                if seconds is None:
+                    raise InputError(
+                        f"{where}: a source of kind '{getattr(section, 'kind', '')}' needs "
+                        "live_days of its region, or an exposure_tonne_year"
+                    )
+                fluence *= seconds
             if time is not None:
                 if emission.profile is None:
                     raise InputError(
@@ -176,9 +183,8 @@ class Scene:
                 arrivals = emission.profile.fraction * self.response.time.mean(edges)
                 with within(f"{self.bins.where}.axes.time_us"):
                     fractions = rebin(edges, arrivals, np.asarray(time.edges))
-            sources.append(
-                build.FluxComponent(emission.name, emission.spectrum, emission.fluence, fractions)
-            )
+            one = build.FluxComponent(emission.name, emission.spectrum, fluence, fractions)
+            sources.append(one)
         return sources
 
     # --------------------------------------------------------- ends of the integral

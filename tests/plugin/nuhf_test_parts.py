@@ -29,13 +29,13 @@ class LineSource(Source):
     kind: Literal["two-lines"] = Field(description="Two flavours of one energy")
     table: str = Field(description="Table `e_mev, flux_per_cm2_s`")
 
-    def emissions(self, inputs, seconds, chosen=()):
+    def emissions(self, inputs, chosen=()):
         table = inputs.table(self.table, ["e_mev", "flux_per_cm2_s"])
         return [
             Emission(
                 f"nu{flavour}", f"nu{flavour}",
                 Spectrum(flavour, np.array([]), np.zeros_like, ((float(table["e_mev"][0]), 1.0),)),
-                float(table["flux_per_cm2_s"][0]) * seconds,
+                float(table["flux_per_cm2_s"][0]), steady=True,
             )
             for flavour in ("e", "mu")
         ]  # fmt: skip
