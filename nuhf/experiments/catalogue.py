@@ -103,17 +103,15 @@ class Loaded:
         return frozenset(nuclide.name for nuclide in target.nuclides(self.inputs))
 
     @property
+    def asimov(self) -> bool:
+        """Whether the file has the expectation of a region of the analysis in place of data."""
+        names = self.experiment.chosen(self.analysis, "regions")
+        return any(isinstance(self.experiment.regions[n].data, Asimov) for n in names)
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """Caveats that every result carries."""
-        scheme = self.experiment.physics.couplings
-        unverified = (f"couplings '{scheme}'",) if "UNVERIFIED" in scheme else ()
-        idle = (
-            f"background '{name}' is in no analysis and left out (its key 'backgrounds')"
-            for name in self.experiment.idle_backgrounds
-        )
-        stated = (*self.experiment.notes, *self.analysis.notes)
-        sources = (note for note in self._source_notes() if note not in stated)
-        return (*stated, *unverified, *sources, *idle, *self._expected(), *self._left_out())
+        return tuple(self._notes())
 
     def _scattering(self) -> Iterator[Scattering]:
         """Yield the signals of the analysis that scatter."""
@@ -122,33 +120,28 @@ class Loaded:
             if isinstance(signal, Scattering) and name in names:
                 yield signal
 
-    def _source_notes(self) -> Iterator[str]:
-        notes = (self.experiment.sources[s.source].note for s in self._scattering())
-        yield from dict.fromkeys(note for note in notes if note)
-
-    @property
-    def asimov(self) -> bool:
-        """Whether the file has the expectation of a region of the analysis in place of data."""
-        names = self.experiment.chosen(self.analysis, "regions")
-        return any(isinstance(self.experiment.regions[n].data, Asimov) for n in names)
-
-    def _expected(self) -> Iterator[str]:
-        """Say that the file holds no measurement."""
+    def _notes(self) -> Iterator[str]:
+        file = self.experiment
+        stated = (*file.notes, *self.analysis.notes)
+        yield from stated
+        if "UNVERIFIED" in file.physics.couplings:
+            yield f"couplings '{file.physics.couplings}'"
+        sources = dict.fromkeys(file.sources[s.source].note for s in self._scattering())
+        yield from (note for note in sources if note and note not in stated)
+        for name in file.idle_backgrounds:
+            yield f"background '{name}' is in no analysis and left out (its key 'backgrounds')"
         if self.asimov:
             given = [f"{name} = {value:g}" for name, value in self.analysis.reference.items()]
             truth = f"with {', '.join(given)}" if given else "at the SM"
             yield Caveat(f"Asimov data: the file has the expectation {truth}, no measurement")
-
-    def _left_out(self) -> Iterator[str]:
-        """Say that electrons or nuclei are left out, where the detector counts both."""
         used = {signal.interaction_name for signal in self._scattering()}
-        if used == {"cevns"} and not self.experiment.separates_electrons:
+        if used == {"cevns"} and not file.separates_electrons:
             yield Caveat(
                 "scattering on electrons, which a detector that cannot tell electrons from nuclei "
                 "counts as well, is left out; with it limits of charges would be more than a "
                 "hundred times stronger, those of moments by several per cent"
             )
-        if used == {"eves"} and not self.experiment.separates_electrons:
+        if used == {"eves"} and not file.separates_electrons:
             yield Caveat(
                 "coherent scattering on nuclei, which a detector that cannot tell nuclei from "
                 "electrons counts as well, is left out"

@@ -119,7 +119,9 @@ def check(prepared: Prepared) -> Prepared:
         the error of a Gaussian region is not positive. With file, region, what it is, and the
         bin. If a region has no process, or its bins are where no signal is.
     """
-    path = prepared.loaded.path
+    path, sections = prepared.loaded.path, prepared.loaded.experiment.regions.values()
+    # an expectation that stands for the data has fractions of a count
+    asimov = any(isinstance(section.data, Asimov) for section in sections)
     for region in prepared.regions:
         where = f"{path}: region '{region.name}'"
         if region.observed.size > MAX_BINS:
@@ -129,10 +131,13 @@ def check(prepared: Prepared) -> Prepared:
         if region.sigma is None:
             for what, row in [("observed", region.observed), *region.backgrounds.items()]:
                 _refuse(row < 0, f"{where}: {what}", row, ", negative")
-            _check_whole(where, prepared, region)
         else:
             sigma = region.sigma
             _refuse(sigma <= 0, f"{where}: the error", sigma, "; it must be positive")
+        if region.sigma is None and not asimov:
+            off = np.abs(region.observed - np.rint(region.observed)) > _FRACTION
+            words = "statistic 'poisson' needs counts, 'gaussian' takes any number with an error"
+            _refuse(off, f"{where}: observed", region.observed, f", no whole number; {words}")
         _check_processes(where, prepared, region)
     return prepared
 
@@ -141,15 +146,6 @@ def _refuse(bad: NDArray[np.bool_], what: str, row: FloatArray, fault: str) -> N
     if np.any(bad):
         bin_ = int(np.argmax(bad))
         raise InputError(f"{what} in bin {bin_} is {row[bin_]:g}{fault}")
-
-
-def _check_whole(where: str, prepared: Prepared, region: Region) -> None:
-    """Refuse fractions of a count, but not in an expectation that stands for the data."""
-    if any(isinstance(r.data, Asimov) for r in prepared.loaded.experiment.regions.values()):
-        return
-    off = np.abs(region.observed - np.rint(region.observed)) > _FRACTION
-    words = "statistic 'poisson' needs counts, 'gaussian' takes any number with an error"
-    _refuse(off, f"{where}: observed", region.observed, f", no whole number; {words}")
 
 
 def _check_processes(where: str, prepared: Prepared, region: Region) -> None:
