@@ -233,8 +233,7 @@ class RegionSection(Section):
         "a control region: `[]`",
     )  # fmt: skip
     reference_range: dict[Name, tuple[Finite, Finite]] = Field(
-        default_factory=dict,
-        description="Ranges by axis that `events` of backgrounds refer to; without one the bins",
+        {}, description="Ranges by axis that `events` of backgrounds refer to; without one the bins"
     )
 
     @model_validator(mode="after")

@@ -104,7 +104,7 @@ class VariationNuisance(Nuisance):
     kind: Literal["variation"] = Field(description="Other values of keys of the file")
     up: dict[str, Any] = Field(min_length=1, description="Changes at plus one standard deviation")
     down: dict[str, Any] = Field(
-        default_factory=dict,
+        {},
         description="Changes at minus one standard deviation; without them the mirror image of "
         "`up`",
     )
@@ -226,26 +226,21 @@ class Analysis(Section):
     pulls: Literal["", "exponential", "linear"] = Field(
         "", description="Pull of all nuisances of kind `norm`, whatever they say themselves"
     )
-    changes: dict[str, Any] = Field(
-        default_factory=dict, description="Other values of keys of the file, by table"
-    )
+    changes: dict[str, Any] = Field({}, description="Other values of keys of the file, by table")
     correlations: tuple[Correlation, ...] = Field((), description="Correlations of nuisances")
     parameters: tuple[str, ...] = Field(
         min_length=1,
         description="What `nuhf limit` gives when no parameter is named (`nuhf list parameters`)",
     )
     reference: ParameterValues = Field(
-        default_factory=dict,
-        description="Values of couplings neither free nor set, in base units (e, mu_B, cm2, 1)",
+        {}, description="Values of couplings neither free nor set, in base units (e, mu_B, cm2, 1)"
     )
     profiled: dict[str, dict[str, tuple[str, ...]]] = Field(
-        default_factory=dict,
-        description="What `--profile charges`, `radii` or `moments` leaves free for a parameter",
+        {}, description="What `--profile charges`, `radii` or `moments` leaves free for a parameter"
     )
     floating: tuple[str, ...] = Field((), description="Parameters that are free in every fit")
     limits: dict[str, tuple[Finite, Finite]] = Field(
-        default_factory=dict,
-        description="Narrower range, low and high, of a parameter that has one",
+        {}, description="Narrower range, low and high, of a parameter that has one"
     )
     notes: tuple[str, ...] = Field(
         (), description="Caveats that every result of this analysis prints"
@@ -343,28 +338,19 @@ class ExperimentFile(Section):
         description="Whether the detector tells electrons from nuclei, so that a signal may be one "
         "of the two without a note",
     )
-    sources: dict[Name, Source] = Field(default_factory=dict, description="The neutrinos")
+    sources: dict[Name, Source] = Field({}, description="The neutrinos")
     target: Target | None = Field(None, description="What is hit")
-    responses: dict[Name, Response] = Field(
-        default_factory=dict, description="From a recoil to the bins"
-    )
+    responses: dict[Name, Response] = Field({}, description="From a recoil to the bins")
     physics: PhysicsSection = Field(
         default_factory=PhysicsSection, description="What cross sections are computed with"
     )
     signals: dict[Name, Signal] = Field(min_length=1, description="What scatters on what")
     regions: dict[Name, RegionSection] = Field(min_length=1, description="Bins and data")
-    backgrounds: dict[Name, Background] = Field(
-        default_factory=dict, description="Expected without neutrinos"
-    )
-    nuisances: dict[Name, Nuisance] = Field(default_factory=dict, description="Uncertainties")
+    backgrounds: dict[Name, Background] = Field({}, description="Expected without neutrinos")
+    nuisances: dict[Name, Nuisance] = Field({}, description="Uncertainties")
     analyses: dict[Slug, Analysis] = Field(
         min_length=1, description="Ways to analyse the data; `default` is used if none is named"
     )
-
-    tables: ClassVar[tuple[str, ...]] = (
-        "sources", "responses", "signals", "regions", "backgrounds", "nuisances",
-    )  # fmt: skip
-    """Sections that are tables by name."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

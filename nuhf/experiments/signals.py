@@ -48,7 +48,7 @@ class PhysicsSection(Section):
         False, description="Whether templates are expanded in neutron radii, as free parameters"
     )
     settings: dict[str, float] = Field(
-        default_factory=dict,
+        {},
         description="Numbers of models of couplings, such as `mediator_mass_mev = 30`; the option "
         "settings of a question have priority",
     )

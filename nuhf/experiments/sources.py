@@ -130,8 +130,7 @@ class ReactorSource(Source):
         description="Antineutrino spectrum: a model of `nuhf.physics.reactor_models`"
     )
     fuel: dict[Name, NonNegative] = Field(
-        default_factory=dict,
-        description="Share of the fissions by isotope (`u235`, `u238`, `pu239`, `pu241`), sum 1",
+        {}, description="Share of the fissions by isotope (`u235`, `u238`, `pu239`, `pu241`), sum 1"
     )
     captures_per_fission: NonNegative = Field(
         0.0, description="Neutron captures on 238U per fission, two antineutrinos each"
@@ -185,7 +184,7 @@ class Sun(Source):
     kind: Literal["sun"] = Field(description="The Sun")
     fluxes: str = Field("gs98", description="Solar model: a table of `data/solar/fluxes_b16.toml`")
     flux_per_cm2_s: dict[Component, Positive] = Field(
-        default_factory=dict, description="Fluxes that replace those of the model, per cm2 and s"
+        {}, description="Fluxes that replace those of the model, per cm2 and s"
     )
     components: tuple[Component, ...] = Field(
         solar.COMPONENTS, min_length=1, description="Reactions of signals without `components`"
@@ -194,8 +193,7 @@ class Sun(Source):
         "normal", description="Mass ordering, for the survival probability"
     )
     survival: dict[Component, Fraction] = Field(
-        default_factory=dict,
-        description="Constant survival probability by reaction; adiabatic without one",
+        {}, description="Constant survival probability by reaction; adiabatic without one"
     )
     sin2_theta23: Fraction = Field(
         0.5, description="Squared sine of the mixing angle theta_23: nu_tau among those converted"

@@ -39,7 +39,7 @@ class Target(Section):
         None, description="Mass of one mol of the formula, g; without it from the nuclides"
     )
     shells: dict[str, str] = Field(
-        default_factory=dict,
+        {},
         description="Tables `edge_kev, electrons` of binding energies by element; without one "
         "`electrons/SYMBOL_shells.csv`",
     )
