@@ -136,21 +136,19 @@ class Counts(Data):
 
     def observed(self, inputs: Inputs, bins: Bins, live_days: float | None) -> Observed:
         """Return the sums over the cells of every bin."""
-        names = [self.column, *filter(None, [self.control]), *filter(None, [self.errors])]
-        names = list(dict.fromkeys([*names, *self.error_counts]))
-        signed = bool(self.errors)
-        rows = binned(inputs, self.table, names, bins, sparse=self.sparse, signed=signed)
-        per = 1.0
+        columns = (self.column, self.control, self.errors, *self.error_counts)
+        names = list(dict.fromkeys(filter(None, columns)))
+        rows = binned(inputs, self.table, names, bins, self.sparse, signed=bool(self.errors))
         if self.unit == "per_day":
             if live_days is None:
                 raise InputError(f"{bins.where}: data per day need live_days")
-            per = live_days
-        seen = dict(zip(names, rows.T * per, strict=True))
-        counts, events = seen[self.column], float(seen[self.column].sum())
-        sigma = seen[self.errors] if self.errors else None
+            rows = rows * live_days
+        seen = dict(zip(names, rows.T, strict=True))
+        counts, events, sigma = seen[self.column], float(seen[self.column].sum()), None
         if self.error_counts:
             sigma = np.sqrt(sum(seen[name] for name in self.error_counts))
-        if self.errors and sigma is not None:
+        if self.errors:
+            sigma = seen[self.errors]
             events = _residual_events(counts, sigma)
         details = {"control": float(seen[self.control].sum())} if self.control else {}
         if self.subtract_control:

@@ -136,14 +136,9 @@ class Scene:
     def targets(self) -> list[build.Scatterer]:
         """What is hit."""
         loaded, section = self.loaded, self.file.physics
-        physics = Physics(
-            library.weak_couplings(section.couplings, loaded.inputs),
-            section.form_factor,
-            section.neutron_radius,
-            loaded.variables,
-            loaded.settings,
-        )
-        return self.signal.targets(loaded.inputs, self.target, physics)
+        couplings = library.weak_couplings(section.couplings, loaded.inputs)
+        chosen = section.form_factor, section.neutron_radius, loaded.variables, loaded.settings
+        return self.signal.targets(loaded.inputs, self.target, Physics(couplings, *chosen))
 
     @cached_property
     def sources(self) -> list[build.FluxComponent]:

@@ -102,16 +102,11 @@ class Target(Section):
 
         `InputError` if a nuclide is not known, or one chosen not in the formula.
         """
-        units = self._units(inputs)
-        nuclides = self.nuclides(inputs)
+        units, nuclides = self._units(inputs), self.nuclides(inputs)
         names = {name for n in nuclides for name in (n.name, _symbol(n.name))}
         for name in (name for name in chosen if name not in names):
             raise InputError(f"target.formula: '{name}' is not in it")
-        return [
-            (nuclide, number * units)
-            for nuclide, number in nuclides.items()
-            if not chosen or {nuclide.name, _symbol(nuclide.name)} & set(chosen)
-        ]
+        return [(n, units * x) for n, x in nuclides.items() if _is_among(n.name, chosen)]
 
     def atoms(
         self, inputs: Inputs, chosen: Sequence[str] = (), binding: str = "step"
@@ -124,7 +119,7 @@ class Target(Section):
         numbers: dict[str, float] = {}
         for name, number in self.formula.items():
             symbol = _symbol(name)
-            if not chosen or {name, symbol} & set(chosen):
+            if _is_among(name, chosen):
                 numbers[symbol] = numbers.get(symbol, 0.0) + number
         return [
             (symbol, *self._shells(inputs, symbol, binding), number * units)
@@ -155,3 +150,7 @@ class Target(Section):
 
 def _symbol(name: str) -> str:
     return name.rstrip("0123456789")
+
+
+def _is_among(name: str, chosen: Sequence[str]) -> bool:
+    return not chosen or name in chosen or _symbol(name) in chosen

@@ -27,10 +27,7 @@ DIGITS: Final = 10
 _DIGITS_POWERS: Final = 8
 """Powers of a radius are corrections: 1e-8 of each is far below the 1e-7 of the expansion."""
 
-
-_UNITS: Final[Mapping[str, str]] = {
-    "_us": "us", "_kev": "keV", "_kev_ee": "keV_ee", "_kev_nr": "keV_nr"
-}  # fmt: skip
+_UNITS: Final = ("us", "keV", "keV_ee", "keV_nr")
 
 _SHORT: Final = {"energy": "e", "time": "t", "photoelectrons": "pe"}
 """Quantities as the columns of tables call them."""
@@ -51,26 +48,26 @@ class Axis:
     @property
     def unit(self) -> str:
         """Unit at the end of the name; empty for a number."""
-        return next((unit for end, unit in _UNITS.items() if self.name.endswith(end)), "")
+        return next((unit for unit in _UNITS if self.name.endswith(f"_{unit}".lower())), "")
 
     @property
     def quantity(self) -> str:
         """Name without the unit."""
-        end = next((end for end in _UNITS if self.name.endswith(end)), "")
-        return self.name.removesuffix(end)
+        return self.name[: -len(self.unit) - 1] if self.unit else self.name
 
     @property
     def column(self) -> str:
         """Name in tables: ``e_kev``, ``t_us``, ``pe``, or the name itself."""
-        short = _SHORT.get(self.quantity, self.quantity)
-        return short + self.name.removeprefix(self.quantity)
+        return self._in_tables("")
 
     @property
     def edge_columns(self) -> tuple[str, str]:
         """Columns of bin edges in tables, such as ``e_lo_kev`` and ``e_hi_kev``."""
+        return self._in_tables("_lo"), self._in_tables("_hi")
+
+    def _in_tables(self, end: str) -> str:
         short = _SHORT.get(self.quantity, self.quantity)
-        suffix = self.name.removeprefix(self.quantity)
-        return f"{short}_lo{suffix}", f"{short}_hi{suffix}"
+        return f"{short}{end}{self.name.removeprefix(self.quantity)}"
 
 
 def bin_columns(axes: Sequence[Axis]) -> dict[str, list[float]]:
