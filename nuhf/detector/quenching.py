@@ -26,7 +26,6 @@ __all__ = [
     "table",
 ]
 
-
 _BISECTIONS: Final = 60
 _SCAN: Final = 2000
 _LOWEST_KEV: Final = 1e-9

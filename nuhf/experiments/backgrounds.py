@@ -21,7 +21,6 @@ from nuhf.units import KEV
 
 __all__ = ["Background", "Surroundings"]
 
-
 _FLAT_STEP_KEV: Final = 0.25
 _STEPS: Final = 100_000
 _ORDER: Final = 6

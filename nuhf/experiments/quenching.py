@@ -17,7 +17,6 @@ from nuhf.units import KEV
 
 __all__ = ["LIBRARY", "Quenching", "Rational", "checked", "library_curve", "library_section"]
 
-
 LIBRARY: Final = "quenching.toml"
 """File of published curves by name, below ``data``."""
 

@@ -21,7 +21,6 @@ from nuhf.units import KEV
 
 __all__ = ["BuiltResponse", "Chain", "EfficiencyPart", "Matrix", "Response"]
 
-
 _FAR: Final = 1e9
 """Signal up to which an efficiency goes on that is constant above its table."""
 
@@ -183,7 +182,7 @@ class BuiltResponse:
         def matrix(recoil: FloatArray) -> FloatArray:
             return np.asarray((recoil >= start) * self.matrix(np.maximum(recoil, start)))
 
-        return replace(self, matrix=matrix, start=start) if start > 0 else replace(self, start=0.0)
+        return replace(self, matrix=matrix, start=start)
 
 
 class Response(Part):
@@ -256,13 +255,12 @@ class Chain(Response):
         with within(f"{where}.quenching"):
             curve = self.quenching.curve(inputs, protons)
         light, span = checked(curve, f"{where}.quenching"), curve.recoil_range
-        part = self.efficiency
-        variable = "reconstructed" if part is None else part.variable
+        part = self.efficiency or Full(kind="full")
+        variable, share = part.variable, part.factor
         scale = unit if variable == "reconstructed" else KEV
         column = {"recoil": "t_kev_nr", "true": "e_kev_ee"}.get(variable, axis.column)
-        accepted = eff.full_efficiency() if part is None else part.efficiency(inputs, scale, column)
+        accepted = part.efficiency(inputs, scale, column)
         signal = accepted if variable == "reconstructed" else eff.full_efficiency()
-        share = 1.0 if part is None else part.factor
 
         def seen(energy: FloatArray, edges: FloatArray, width_factor: float) -> FloatArray:
             smearing = self.smearing.smearing(width_factor)

@@ -22,7 +22,6 @@ from nuhf.units import KEV
 
 __all__ = ["Scene"]
 
-
 _BELOW: Final = 0.99
 """Where the grid begins, as a part of the recoil from which there is ionisation."""
 _LOWEST_KEV: Final = 1e-3

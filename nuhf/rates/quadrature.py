@@ -23,7 +23,6 @@ from nuhf.physics.spectra import Spectrum
 
 __all__ = ["Grid", "fejer", "flux_moments", "panel_grid"]
 
-
 _INTERVALS = 16
 
 Weight = Callable[[FloatArray], FloatArray]
