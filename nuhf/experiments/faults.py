@@ -54,7 +54,8 @@ def _fault(detail: ErrorDetails, content: Mapping[str, Any]) -> str:
         known = [key for key, one in place.fields.items() if key != "name" or "default" not in one]
         return f"{where}: unknown key ({suggest(str(last[0]), known)})"
     if last == ("[key]",):
-        return f"{where}: this name is refused (allowed: {allowed(place.schema)})"
+        words = detail.get("ctx", {}).get("expected") or allowed(place.schema)
+        return f"{where}: this name is refused (allowed: {words})"
     if what == "missing" and isinstance(last[0], str):
         meaning = place.fields[last[0]].get("description", "")
         return f"{where}: required, not given ({meaning}; allowed: {allowed(place.schema)})"

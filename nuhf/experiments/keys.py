@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any, Final
 
 from nuhf.experiments.file import ExperimentFile
+from nuhf.experiments.parts import LONGEST_NAME
 
 __all__ = [
     "LONGEST",
@@ -125,8 +126,8 @@ def values(schema: Schema) -> Schema:
 
 def names(schema: Schema) -> Schema:
     """Return what the names in a table with free names are."""
-    patterns = [{"pattern": pattern} for pattern in schema.get("patternProperties", ())]
-    return {"type": "string", **schema.get("propertyNames", {}), **(patterns or [{}])[0]}
+    (pattern,) = schema.get("patternProperties") or ("",)
+    return {"pattern": pattern, "maxLength": LONGEST_NAME} if pattern else {"type": "string"}
 
 
 def choices(schema: Schema) -> list[Any]:

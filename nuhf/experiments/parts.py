@@ -20,6 +20,7 @@ from nuhf.errors import InputError
 
 __all__ = [
     "ENTRY_POINTS",
+    "LONGEST_NAME",
     "WHOLE",
     "Finite",
     "Fraction",
@@ -45,12 +46,15 @@ WHOLE: Final = frozenset(
 )  # fmt: skip
 """Keys whose tables are one value: changes replace them, key by key they would make no sense."""
 
+LONGEST_NAME: Final = 60
+"""Characters of a name."""
+
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
-Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=60)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=LONGEST_NAME)]
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=LONGEST_NAME)]
 Origin = Annotated[str, Field(description="Where the numbers come from")]
 
 
