@@ -121,7 +121,7 @@ def _print_rows(rows: list[dict[str, str]]) -> None:
 
 
 @options.command()
-@click.argument("experiment", metavar="EXP", shell_complete=options.complete_experiment)
+@options.experiment
 @options.analysis
 @options.as_json
 def show(experiment: str, analysis: str, as_json: bool) -> None:

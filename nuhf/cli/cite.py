@@ -12,9 +12,7 @@ __all__ = ["check", "cite"]
 @options.command()
 @options.experiments
 @options.analysis
-@click.option("--method", default="delta-chi2", show_default=True,
-              metavar="delta-chi2|cls|feldman-cousins",
-              help="How the intervals are made: its papers are cited.")  # fmt: skip
+@options.method("How the intervals are made: its papers are cited.", "cls", "feldman-cousins")
 @click.option("--ranking", is_flag=True, help="Cite what a ranking uses, too.")
 @click.option("--bibtex", is_flag=True, help="Print BibTeX entries.")
 @options.as_json

@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import click
-
 from nuhf.cli import options, progress
 
 __all__ = ["ranking"]
@@ -12,13 +10,7 @@ __all__ = ["ranking"]
 
 @options.command()
 @options.experiments
-@click.option(
-    "-p",
-    "--parameter",
-    show_default="strength of the SM process",
-    shell_complete=options.complete_parameter,
-    help="Parameter of interest.",
-)
+@options.parameter("Parameter of interest.", show_default="strength of the SM process")
 @options.confidence
 @options.common
 @options.as_json
@@ -44,14 +36,5 @@ def ranking(
     with progress.shown("ranking"):
         (model,) = options.models(experiments, [parameter], **chosen)
         found = nuhf.ranking(model, cl=cl)
-    if output is not None:
-        artefacts.write_figures(
-            output,
-            found.to_csv(),
-            lambda: {
-                "": found.plot(),
-                "_pulls": found.plot_pulls(),
-                "_correlation": found.plot_correlation(),
-            },
-        )
-    options.show(found, output, as_json)
+    figures = {"": found.plot, "_pulls": found.plot_pulls, "_correlation": found.plot_correlation}
+    artefacts.finish(found, output, as_json, figures)
