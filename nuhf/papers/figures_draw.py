@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from nuhf.couplings.parameters import get
 from nuhf.papers.figures_schema import Band, ProfilePanel, RegionPanel
+from nuhf.papers.published import PublishedRow
 from nuhf.plots.figures import (
     _COLOURS,
     _axis_label,
@@ -26,16 +27,11 @@ from nuhf.plots.figures import (
     _plain_axes,
     mathematical,
 )
+from nuhf.stats.contour import ContourResult
 from nuhf.stats.intervals import threshold
 from nuhf.units import percent
 
-__all__ = [
-    "Level",
-    "Profile",
-    "RegionSet",
-    "draw_profiles",
-    "draw_regions",
-]
+__all__ = ["Profile", "RegionSet", "draw_profiles", "draw_regions"]
 
 FloatArray = NDArray[np.float64]
 
@@ -44,16 +40,6 @@ _SHADE: Final = 0.15
 _LANE: Final = 0.07
 """Height of the lane of a published interval, in units of the height of the panel."""
 _LANE_INCHES: Final = 0.16
-
-
-@dataclass(frozen=True)
-class Level:
-    """A published interval in base units; equal ends are a bare number."""
-
-    cl: float
-    lower: float
-    upper: float
-    where: str
 
 
 @dataclass(frozen=True)
@@ -68,7 +54,7 @@ class Profile:
         Whether the parameter has a physical bound at 0.
     intervals : tuple of (float, tuple of (float, float))
         Confidence level and all pieces.
-    published : tuple of Level
+    published : tuple of PublishedRow
         What the paper prints, one entry per piece.
     """
 
@@ -81,31 +67,16 @@ class Profile:
     best_fit: float
     bounded: bool
     intervals: tuple[tuple[float, tuple[tuple[float, float], ...]], ...]
-    published: tuple[Level, ...]
+    published: tuple[PublishedRow, ...]
 
 
 @dataclass(frozen=True)
 class RegionSet:
-    """Regions of two parameters in base units.
-
-    Attributes
-    ----------
-    regions : tuple of (float, tuple of ndarray)
-        Confidence level and boundary lines (n, 2), the inner first.
-    rises : tuple of float
-        Rise of 2NLL of each level.
-    grid : (ndarray, ndarray, ndarray)
-        x (n,), y (m,) and 2NLL above its minimum (m, n).
-    """
+    """Regions of two parameters, and how they are drawn."""
 
     label: str
     filled: bool
-    parameters: tuple[str, str]
-    units: tuple[str, str]
-    regions: tuple[tuple[float, tuple[FloatArray, ...]], ...]
-    rises: tuple[float, ...]
-    best_fit: tuple[float, float]
-    grid: tuple[FloatArray, FloatArray, FloatArray]
+    found: ContourResult
 
 
 def _colours(labels: Sequence[str]) -> dict[str, str]:
@@ -319,7 +290,7 @@ def draw_regions(
     for i, (name, (look, sets)) in enumerate(panels.items(), start=len(first)):
         axes = figure.add_subplot(rows, columns, i + 1)
         _region_panel(axes, look, sets, colours)
-        pair = "/".join(sets[0].parameters)
+        pair = "/".join(sets[0].found.parameters)
         axes.set_title(mathematical(look.title or (name if name != pair else "")), fontsize=9.5)
     profiles = [one for _, group in first.values() for one in group]
     extra = [h for h in _profile_handles(profiles, colours) if "interval" in str(h.get_label())]
@@ -341,7 +312,7 @@ def _region_handles(every: Sequence[RegionSet], colours: Mapping[str, str]) -> l
     shade = "black" if len(filled) > 1 else next(iter(colours.values()))
     handles += [
         Line2D([], [], color=shade, ls=style, lw=1.5, label=f"{percent(cl)} % CL, 2 dof")
-        for (cl, _), style in zip(every[0].regions, _STYLES, strict=False)
+        for (cl, _), style in zip(every[0].found.regions, _STYLES, strict=False)
     ]
     handles.append(Line2D([], [], color=shade, marker="*", ms=8, ls="", label="best fit"))
     handles.append(Line2D([], [], color="black", marker="+", ms=8, ls="", label="no coupling"))
@@ -351,7 +322,7 @@ def _region_handles(every: Sequence[RegionSet], colours: Mapping[str, str]) -> l
 def _region_panel(
     axes: Axes, look: RegionPanel, sets: Sequence[RegionSet], colours: Mapping[str, str]
 ) -> None:
-    pair, units = sets[0].parameters, sets[0].units
+    pair, units = sets[0].found.parameters, sets[0].found.units
     standard = np.array([get(name).offset for name in pair])
     corners = np.array(look.range).T if look.range else _frame(sets, standard)
     exponents = [_exponent(corners[:, i]) for i in (0, 1)]
@@ -359,15 +330,15 @@ def _region_panel(
     for one in sets:
         colour = colours[one.label]
         if one.filled:
-            x, y, delta = one.grid
-            finite = np.where(np.isfinite(delta), delta, 1e6)
-            for rise in one.rises:
-                axes.contourf(x / scale[0], y / scale[1], finite, levels=[-1.0, rise],
-                              colors=[colour], alpha=0.18, zorder=1)  # fmt: skip
-        for (cl, pieces), style in zip(one.regions, _STYLES, strict=False):
+            x, y = one.found.x / scale[0], one.found.y / scale[1]
+            finite = np.where(np.isfinite(one.found.delta), one.found.delta, 1e6)
+            for cl, _ in one.found.regions:
+                axes.contourf(x, y, finite, levels=[-1.0, threshold(cl, 2)], colors=[colour],
+                              alpha=0.18, zorder=1)  # fmt: skip
+        for (cl, pieces), style in zip(one.found.regions, _STYLES, strict=False):
             for line in pieces:
                 axes.plot(*(line / scale).T, style, color=colour, lw=1.5, gid=f"{cl:g} {one.label}")
-    marks = [(np.array(one.best_fit), "*", colours[one.label]) for one in sets]
+    marks = [(np.array(one.found.best_fit), "*", colours[one.label]) for one in sets]
     for point, marker, colour in [*marks, (standard, "+", "black")]:
         # a mark on the edge is drawn whole, one beyond it not at all
         inside = bool(np.all((point >= corners[0]) & (point <= corners[1])))
@@ -383,9 +354,9 @@ def _region_panel(
 
 def _frame(sets: Sequence[RegionSet], standard: FloatArray) -> FloatArray:
     """Corners (2, 2) around all lines and marks; a physical bound at 0 is an edge."""
-    lines = [line for one in sets for _, pieces in one.regions for line in pieces]
-    points = np.concatenate([*lines, [one.best_fit for one in sets], [standard]])
+    lines = [line for one in sets for _, pieces in one.found.regions for line in pieces]
+    points = np.concatenate([*lines, [one.found.best_fit for one in sets], [standard]])
     low, high = points.min(axis=0), points.max(axis=0)
     margin = 0.06 * (high - low)
-    bounded = np.array([get(name).squared for name in sets[0].parameters])
+    bounded = np.array([get(name).squared for name in sets[0].found.parameters])
     return np.array([np.where(bounded, 0.0, low - margin), high + margin])
