@@ -6,9 +6,9 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuhf import questions
+from nuhf.arrays import FloatArray
 from nuhf.errors import InputError
 from nuhf.stats.explore import explored
 from nuhf.stats.problem import Problem, pose
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ExclusionResult", "exclusion", "spaced"]
 
-FloatArray = NDArray[np.float64]
 Intervals = tuple[tuple[float, float], ...]
 
 MAX_POINTS = 1000

@@ -11,16 +11,14 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuhf import resources
+from nuhf.arrays import FloatArray
 from nuhf.errors import InputError
 
 __all__ = ["Table", "bin_edges", "format_csv", "parse_table", "read_table", "tables_together"]
 
 MAX_ROWS: Final = 100_000
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

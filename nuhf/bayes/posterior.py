@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.bayes.results import Marginal, Mode, Posterior
 from nuhf.errors import FitError, InputError
 from nuhf.stats.importance import Draws, sample
@@ -17,8 +17,6 @@ from nuhf.stats.priors import CouplingAxis, Prior
 from nuhf.stats.space import minima
 
 __all__ = ["posterior"]
-
-FloatArray = NDArray[np.float64]
 
 _LARGEST_K: Final = 0.7
 """Pareto k-hat above which a mean over the weights is not to be trusted, arXiv:1507.02646."""

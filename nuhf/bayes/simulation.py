@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuhf import resources
+from nuhf.arrays import FloatArray, IntArray
 from nuhf.errors import FitError, InputError
 from nuhf.stats.log_density import LogDensity
 from nuhf.tables import format_csv
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["NUISANCES", "Nuisances", "Simulation", "draw_data"]
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 Nuisances = Literal["drawn", "fixed"]
 
 NUISANCES: Final[tuple[Nuisances, ...]] = ("drawn", "fixed")

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuhf import questions
+from nuhf.arrays import FloatArray
 from nuhf.couplings import parameters
 from nuhf.errors import FitError, InputError
 from nuhf.experiments.catalogue import load
@@ -36,7 +36,6 @@ from nuhf.stats.spectra import region_spectra
 
 __all__ = ["Bench", "profile_panels", "region_panels", "spectrum_parts"]
 
-FloatArray = NDArray[np.float64]
 C = TypeVar("C", bound=Choice)
 
 _MARGIN: Final = 0.5

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.couplings.parameters import get
 from nuhf.papers.figures_schema import Band, ProfilePanel, RegionPanel
 from nuhf.papers.published import PublishedRow
@@ -32,8 +32,6 @@ from nuhf.stats.intervals import threshold
 from nuhf.units import percent
 
 __all__ = ["Profile", "RegionSet", "draw_profiles", "draw_regions"]
-
-FloatArray = NDArray[np.float64]
 
 _STYLES: Final = ("-", "--", ":", "-.")
 _SHADE: Final = 0.15

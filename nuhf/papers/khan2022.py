@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.detector.quenching import RationalQuenching
 from nuhf.experiments.quenching import library_curve
 from nuhf.plots.figures import _COLOURS, _figure, _plain_axes
@@ -14,8 +14,6 @@ from nuhf.tables import format_csv
 from nuhf.units import KEV
 
 __all__ = ["QUENCHING", "printed_factor", "quenching_factors", "used_factor"]
-
-FloatArray = NDArray[np.float64]
 
 QUENCHING: Final[Mapping[str, str]] = {
     "lindhard": "ge-lindhard-ge72",

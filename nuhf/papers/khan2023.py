@@ -4,8 +4,8 @@ from typing import Any, Final
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.constants import ELECTRON_MASS, SIN2_THETA_W
 from nuhf.couplings.electromagnetic import ANAPOLE_CONVENTIONS, charge_shift
 from nuhf.library import read_nuclides, weak_couplings
@@ -22,8 +22,6 @@ __all__ = [
     "cross_section_ratios",
     "millicharge_term",
 ]
-
-FloatArray = NDArray[np.float64]
 
 ENERGY_MEV: Final = 30.0
 """Neutrino energy of Fig 5."""

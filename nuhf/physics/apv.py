@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.constants import ALPHA, SIN2_THETA_W
 from nuhf.physics.neutron_radius import RADIUS_RANGE_FM, REFERENCE_FM, power_fit
 from nuhf.physics.nuclei import Nuclide
@@ -28,8 +28,6 @@ __all__ = [
     "standard_model_weak_charge",
     "weak_charge",
 ]
-
-FloatArray = NDArray[np.float64]
 
 _CORRECTION: Final = 1.0 - ALPHA / (2.0 * np.pi)
 

@@ -11,9 +11,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from nuhf import resources
+from nuhf.arrays import FloatArray
 from nuhf.couplings.parameters import PARAMETERS
 from nuhf.errors import InputError
 from nuhf.units import UNIT_LABELS, percent
@@ -30,8 +30,6 @@ __all__ = [
     "symbol",
     "wrapped",
 ]
-
-FloatArray = NDArray[np.float64]
 
 _COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555")
 _PARTICLES: Final = {

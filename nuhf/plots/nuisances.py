@@ -6,8 +6,8 @@ from typing import Final
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.plots.figures import (
     UNIT_LABELS,
     _exponent,
@@ -19,8 +19,6 @@ from nuhf.plots.figures import (
 )
 
 __all__ = ["correlation", "impacts", "pulls"]
-
-FloatArray = NDArray[np.float64]
 
 _UP: Final = "#0072b2"
 _DOWN: Final = "#d55e00"

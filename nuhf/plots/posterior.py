@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from nuhf.arrays import FloatArray, IntArray
 from nuhf.plots.figures import (
     _axis_label,
     _exponent,
@@ -22,8 +22,6 @@ from nuhf.plots.figures import (
 from nuhf.units import percent
 
 __all__ = ["DensityCurve", "beside_profile", "corner", "counts"]
-
-FloatArray = NDArray[np.float64]
 
 _POSTERIOR: Final = "#0072b2"
 _PROFILE: Final = "#d55e00"
@@ -174,7 +172,7 @@ def _joint(
     panel.set_ylim(*ends[1])
 
 
-def counts(data: NDArray[np.int64], title: str = "", ax: Axes | None = None) -> Figure:
+def counts(data: IntArray, title: str = "", ax: Axes | None = None) -> Figure:
     """Draw the mean of simulated counts (n, bins) by bin, and the band that holds 68 % of them."""
     figure, axes = figure_and_axes(ax, (5.4, 3.4))
     low, high = np.quantile(data, [0.16, 0.84], axis=0)

@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 from scipy.stats import chi2
 
+from nuhf.arrays import FloatArray
 from nuhf.couplings.parameters import PARAMETERS
 from nuhf.plots.figures import (
     _axis_label,
@@ -38,8 +38,6 @@ __all__ = [
     "profiles",
     "region",
 ]
-
-FloatArray = NDArray[np.float64]
 
 _STYLES: Final = ("-", "--", ":", "-.")
 _SETTING_UNITS: Final = {"mev": "MeV", "kev": "keV", "ev": "eV"}

@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.plots.figures import (
     _figure,
     _plain_axes,
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from nuhf.stats.expected import RegionSpectrum
 
 __all__ = ["DATA", "draw_spectrum", "projected", "spectra"]
-
-FloatArray = NDArray[np.float64]
 
 _INSIDE: Final = 6
 """Most components that a legend inside the axes can list without covering data."""

@@ -10,9 +10,9 @@ from itertools import product
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import chi2
 
+from nuhf.arrays import FloatArray
 from nuhf.couplings.parameters import PARAMETERS, Parameter
 from nuhf.experiments.signals import Scattering
 from nuhf.report.publish import Publication, PublishedParameter
@@ -21,8 +21,6 @@ from nuhf.stats.intervals import threshold
 from nuhf.units import percent
 
 __all__ = ["tables"]
-
-FloatArray = NDArray[np.float64]
 
 _UNITS: Final = {"mu_B": r"$\mu_\mathrm{B}$", "cm2": "cm$^2$", "1": ""}
 _NEUTRINOS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {

@@ -5,8 +5,8 @@ from typing import Final
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.couplings.parameters import variables
 from nuhf.experiments.region import Region
 from nuhf.physics.polynomial import powers
@@ -29,8 +29,6 @@ __all__ = [
     "spectrum_picture",
     "template_pictures",
 ]
-
-FloatArray = NDArray[np.float64]
 
 _COLOURS: Final = (*plots._COLOURS, "#8c564b")
 _PULLS: Final = 40

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuhf import questions, resources
+from nuhf.arrays import FloatArray
 from nuhf.errors import InputError
 from nuhf.report.render import render
 from nuhf.stats.expected import RegionSpectrum
@@ -20,8 +20,6 @@ from nuhf.workspaces.archive import pack
 from nuhf.workspaces.patchset import PatchGrid
 
 __all__ = ["NuisanceFit", "Publication", "PublishedParameter", "publication"]
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
