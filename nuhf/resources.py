@@ -261,7 +261,7 @@ def parse_json(text: str, where: str) -> Any:
     return found
 
 
-def replace_bytes(path: Path, write: Callable[[Path], None], executable: bool = False) -> None:
+def replace_bytes(path: Path, write: Callable[[Path], object], executable: bool = False) -> None:
     """Let ``write`` fill a temporary file beside ``path``, then rename it into place.
 
     Either the old file or the whole new one is there, never a part of it.
@@ -307,16 +307,13 @@ def _to_disk(path: Path) -> None:
 
 def write_text(path: Path, text: str, executable: bool = False) -> None:
     """Write UTF-8 text atomically (see `replace_bytes`)."""
-    replace_bytes(path, lambda temporary: _fill(temporary, text), executable)
+    # a name of a file that is not UTF-8 appears as an escape, which JSON has too
+    write_bytes(path, text.encode(errors="backslashreplace"), executable)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes, executable: bool = False) -> None:
     """Write bytes atomically (see `replace_bytes`)."""
-    replace_bytes(path, lambda temporary: _fill_bytes(temporary, content))
-
-
-def _fill_bytes(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
+    replace_bytes(path, lambda temporary: temporary.write_bytes(content), executable)
 
 
 def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
@@ -344,11 +341,6 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _fill(path: Path, text: str) -> None:
-    # a name of a file that is not UTF-8 appears as an escape, which JSON has too
-    path.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -122,5 +122,4 @@ def simulate(
         return
     found.save(output)
     options.say(output)
-    click.echo(found.table())
-    options.notes(found.notes)
+    options.show(found, None, as_json=False)

@@ -8,7 +8,7 @@ from nuhf.papers.figures_draw import Profile, RegionSet
 from nuhf.papers.figures_spectra import SpectrumPanel
 from nuhf.rates.templates import Axis
 from nuhf.stats.intervals import threshold
-from nuhf.tables import format_csv
+from nuhf.tables import columns_of, format_csv
 
 __all__ = ["points_csv", "spectra_csv"]
 
@@ -16,18 +16,6 @@ _POINT: Final = ("panel", "curve", "item", "cl", "piece", "x_quantity", "x", "y_
 _BIN: Final = ("panel", "curve", "item", "axis", "low", "high", "events", "error")
 
 Rows = list[tuple[Any, ...]]
-
-
-def _quoted(value: Any) -> Any:
-    """Quote a text with a comma, quote or line break as CSV wants it."""
-    if isinstance(value, str) and any(mark in value for mark in ',"\n'):
-        return '"' + value.replace('"', '""') + '"'
-    return value
-
-
-def _table(names: Sequence[str], rows: Rows, comments: Sequence[str]) -> str:
-    columns = {name: [_quoted(row[i]) for row in rows] for i, name in enumerate(names)}
-    return format_csv(columns, [" ".join(line.split()) for line in comments])
 
 
 def _quantity(name: str, unit: str) -> str:
@@ -62,7 +50,7 @@ def points_csv(
         f"published_* of {one.parameter}: {row.paper} {row.where}"
         for group in profiles.values() for one in group for row in one.published
     )  # fmt: skip
-    return _table(_POINT, rows, [*comments, *sources])
+    return format_csv(columns_of(_POINT, rows), [*comments, *sources])
 
 
 def _profile_rows(panel: str, one: Profile) -> Rows:
@@ -132,4 +120,4 @@ def spectra_csv(parts: Sequence[SpectrumPanel], components: bool, comments: Sequ
         for label, item, own, events, errors in entries:
             bins = zip(own.edges[:-1], own.edges[1:], events.tolist(), errors, strict=True)
             rows += [(one.title, label, item, axis.name, *each) for each in bins]
-    return _table(_BIN, rows, comments)
+    return format_csv(columns_of(_BIN, rows), comments)

@@ -1,7 +1,5 @@
 """All published numbers through our analyses, and the page and table of the comparison."""
 
-import csv
-import io
 import textwrap
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -20,6 +18,7 @@ from nuhf.papers.derived import QUANTITIES
 from nuhf.papers.published import Comparison, PublishedRow, compare, read_title
 from nuhf.parallel import on_cores
 from nuhf.stats.problem import Options, pose
+from nuhf.tables import columns_of, format_csv
 from nuhf.units import percent
 
 __all__ = [
@@ -306,21 +305,17 @@ def _parameter(row: PublishedRow) -> str:
 
 def as_csv(found: Sequence[Comparison]) -> str:
     """Write the comparison as CSV, one line per row; texts are quoted where they have commas."""
-    text = io.StringIO()
-    columns = [
+    columns = (
         "paper", "where", "experiment", "analysis", "parameter", "unit", "cl", "profile",
         "convention", "published_lower", "published_upper", "ours_lower", "ours_upper", "pieces",
         "distance", "verdict", "reason", "check", "failure",
+    )  # fmt: skip
+    rows = [
+        (c.row.paper, c.row.where, " + ".join(c.row.experiments), c.row.analysis, c.row.parameter,
+         c.row.unit, c.row.cl, " ".join(c.row.profile), c.row.convention, c.row.lower, c.row.upper,
+         *(c.compared if c.ours else ("", "")), len(c.ours),
+         f"{c.distance:.4g}" if np.isfinite(c.distance) else "", c.verdict, c.row.reason,
+         c.row.check, c.failure)
+        for c in found
     ]  # fmt: skip
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    for c in found:
-        row, ends = c.row, [f"{end:.10g}" for end in c.compared] if c.ours else ["", ""]
-        writer.writerow(
-            [row.paper, row.where, " + ".join(row.experiments), row.analysis, row.parameter,
-             row.unit, row.cl, " ".join(row.profile), row.convention, row.lower, row.upper,
-             *ends, len(c.ours),
-             f"{c.distance:.4g}" if np.isfinite(c.distance) else "", c.verdict, row.reason,
-             row.check, c.failure]
-        )  # fmt: skip
-    return text.getvalue()
+    return format_csv(columns_of(columns, rows))

@@ -2,7 +2,7 @@
 
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -25,7 +25,6 @@ __all__ = [
     "component_colours",
     "figure_and_axes",
     "mathematical",
-    "ratios",
     "save",
     "symbol",
     "wrapped",
@@ -119,33 +118,6 @@ def _axis_label(name: str, unit: str, exponent: int = 0) -> str:
     return _named(name) + _in_unit(unit, exponent)
 
 
-def ratios(panels: Sequence[Mapping[str, object]], shared_y: str, title: str = "") -> Figure:
-    """Draw curves on logarithmic axes, one panel each.
-
-    Parameters
-    ----------
-    panels : sequence of mapping
-        ``x`` (n,), ``curves`` (label to (n,)), ``label`` of the x axis, optional ``y`` label.
-    shared_y : str
-        Label of the y axis where a panel has none of its own.
-    """
-    columns = min(len(panels), 3)
-    rows = -(-len(panels) // columns)
-    figure = _figure(3.7 * columns, 3.0 * rows + 0.3)
-    for i, panel in enumerate(panels):
-        axes = figure.add_subplot(rows, columns, i + 1)
-        curves: Mapping[str, FloatArray] = panel["curves"]  # type: ignore[assignment]
-        for colour, (label, values) in zip(_COLOURS, curves.items(), strict=False):
-            axes.loglog(np.asarray(panel["x"], dtype=float), values, color=colour, label=label)
-        axes.set_xlabel(str(panel["label"]))
-        axes.set_ylabel(str(panel.get("y", shared_y)))
-        axes.legend(frameon=False, fontsize=8)
-        _plain_axes(axes)
-    if title:
-        figure.suptitle(wrapped(title, figure), fontsize=10)
-    return figure
-
-
 AXIS_LABELS: Final = {
     "photoelectrons": "photoelectrons [PE]",
     "time_us": r"time since beam [$\mu$s]",
@@ -167,9 +139,8 @@ def component_colours(names: Sequence[str]) -> dict[str, str]:
     signals = [name for name in names if name.startswith(("cevns", "eves"))]
     rest = [name for name in names if name not in signals]
     pale = ("#d9d9d9", "#a6a6a6", "#737373", "#c7b299", "#9bb8a5", "#b7a5c4", "#d8c27a", "#8fa8bf")
-    strong = (_COLOURS[0], _COLOURS[1], _COLOURS[2], _COLOURS[3], _COLOURS[4], _COLOURS[5])
     return {name: pale[i % len(pale)] for i, name in enumerate(rest)} | {
-        name: strong[i % len(strong)] for i, name in enumerate(signals)
+        name: _COLOURS[i % 6] for i, name in enumerate(signals)
     }
 
 
@@ -186,8 +157,4 @@ def save(figure: Figure, path: Path, dpi: int = 150) -> None:
         raise InputError(f"{path}: figures are written as .png, .pdf or .svg")
     buffer = BytesIO()
     figure.savefig(buffer, format=suffix, dpi=dpi)
-    resources.replace_bytes(path, lambda temporary: _fill(temporary, buffer.getvalue()))
-
-
-def _fill(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
+    resources.write_bytes(path, buffer.getvalue())
