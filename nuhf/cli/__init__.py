@@ -38,7 +38,7 @@ _COMMANDS: Final = {
     "publish": ("nuhf.cli.exchange", "publish", "Archives and a HEPData submission."),
     "unpack": ("nuhf.cli.exchange", "unpack", "Check an archive of patch sets and unpack it."),
     "pyhf": ("nuhf.cli.exchange", "pyhf_command", "pyhf's command line, for native files too."),
-    "ranking": ("nuhf.cli.ranking", "ranking", "Impact of the nuisances on a parameter."),
+    "ranking": ("nuhf.cli.infer", "ranking", "Impact of the nuisances on a parameter."),
     "combine": ("nuhf.cli.files", "combine", "Combine workspaces, ours and other people's."),
     "validate": ("nuhf.cli.files", "validate", "Check workspaces, patch sets and archives."),
     "regenerate": ("nuhf.cli.regenerate", "regenerate", "Rewrite templates/ and workspaces/."),

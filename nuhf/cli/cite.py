@@ -1,5 +1,6 @@
 """``nuhf cite`` and ``nuhf check``."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -81,7 +82,7 @@ def check(as_json: bool) -> None:
         content = {
             "ok": not failures,
             "versions": selfcheck.versions(),
-            "findings": [finding.to_json() for finding in found],
+            "findings": [asdict(finding) for finding in found],
         }
         click.echo(resources.dump_record(content))
     else:

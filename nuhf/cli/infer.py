@@ -1,4 +1,4 @@
-"""``nuhf fit``, ``limit``, ``scan``, ``contour`` and ``coverage``."""
+"""``nuhf fit``, ``limit``, ``scan``, ``contour``, ``ranking`` and ``coverage``."""
 
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from nuhf.api.arguments import Method
     from nuhf.stats.result_base import Result
 
-__all__ = ["contour", "coverage", "fit", "limit", "scan"]
+__all__ = ["contour", "coverage", "fit", "limit", "ranking", "scan"]
 
 
 @options.command()
@@ -201,6 +201,38 @@ def contour(
             window=(window[:2], window[2:]) if window else None, **toys,
         )  # fmt: skip
     artefacts.finish(found, output, as_json)
+
+
+@options.command()
+@options.experiments
+@options.parameter("Parameter of interest.", show_default="strength of the SM process")
+@options.confidence
+@options.common
+@options.as_json
+@options.figure
+def ranking(
+    experiments: tuple[str, ...],
+    parameter: str | None,
+    cl: float,
+    as_json: bool,
+    output: Path | None,
+    **chosen: Any,
+) -> None:
+    """Rank the nuisances by their impact on a parameter, its error and its interval.
+
+    A figure with -o has two beside it: FILE_pulls.png and FILE_correlation.png.
+
+    Example:  nuhf ranking coherent-csi-2021 -p qnu_ee -o ranking.png
+    """
+    import nuhf
+    from nuhf.cli import artefacts
+
+    options.one_stdout(output, as_json)
+    with progress.shown("ranking"):
+        (model,) = options.models(experiments, [parameter], **chosen)
+        found = nuhf.ranking(model, cl=cl)
+    figures = {"": found.plot, "_pulls": found.plot_pulls, "_correlation": found.plot_correlation}
+    artefacts.finish(found, output, as_json, figures)
 
 
 @options.command()

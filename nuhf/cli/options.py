@@ -31,7 +31,6 @@ __all__ = [
     "method",
     "model_options",
     "models",
-    "notes",
     "one_stdout",
     "over",
     "parameter",
@@ -333,23 +332,19 @@ def one_stdout(output: Path | None, as_json: bool) -> None:
 
 
 def show(found: "Result", output: Path | None, as_json: bool) -> None:
-    """Print a result, as JSON or with its notes; nothing if ``-o -`` printed it as CSV."""
+    """Print a result, as JSON or with its notes; nothing if ``-o -`` printed it as CSV.
+
+    Of the notes those that change its meaning, or with ``--notes`` all of them.
+    """
     if as_json:
         from nuhf import resources
 
         click.echo(resources.dump_json(found.to_dict()))
     elif str(output) != "-":
-        click.echo(found.table())
-        notes(found.notes)
+        from nuhf.stats.result_base import note_lines
 
-
-def notes(found: Sequence[str]) -> None:
-    """Print the notes of a result behind it: those that change its meaning, or all of them."""
-    from nuhf.stats.result_base import note_lines
-
-    shown = bool(click.get_current_context().meta.get(_NOTES))
-    for line in note_lines(found, shown, "--notes"):
-        click.echo(line)
+        shown = bool(click.get_current_context().meta.get(_NOTES))
+        click.echo("\n".join([found.table(), *note_lines(found.notes, shown, "--notes")]))
 
 
 def say(path: Path, what: str = "") -> None:

@@ -47,7 +47,7 @@ def tables(publication: Publication) -> Iterator[tuple[Any, str]]:
             name = f"Spectrum {words[when]}" + (f" {region.region}" if several else "")
             yield _spectrum(publication, region, name, when), f"spectrum_{when}"
     yield _nuisances(publication), ""
-    if len(publication.fitted.correlation["names"]) > 1:
+    if len(publication.correlation["names"]) > 1:
         yield _correlation(publication), ""
     for group in dict.fromkeys(e.problem.parameter.group for e in publication.entries):
         chosen = [e for e in publication.entries if e.problem.parameter.group == group]
@@ -205,7 +205,7 @@ def _spelled(unit: str) -> str:
 
 
 def _nuisances(publication: Publication) -> Any:
-    fitted = publication.fitted.values
+    fitted = publication.fitted
     parameter = publication.entries[0].problem.parameter
     table = _Table(
         publication, "Parameters of the fit",
@@ -222,7 +222,7 @@ def _nuisances(publication: Publication) -> Any:
 
 
 def _correlation(publication: Publication) -> Any:
-    found = publication.fitted.correlation
+    found = publication.correlation
     free = _symbol(publication.entries[0].problem.parameter)
     table = _Table(
         publication, "Correlation matrix",

@@ -19,7 +19,7 @@ from nuhf.workspaces import encode
 from nuhf.workspaces.archive import pack
 from nuhf.workspaces.patchset import PatchGrid
 
-__all__ = ["NuisanceFit", "Publication", "PublishedParameter", "publication"]
+__all__ = ["Publication", "PublishedParameter", "publication"]
 
 
 @dataclass(frozen=True)
@@ -46,22 +46,6 @@ class PublishedParameter:
 
 
 @dataclass(frozen=True)
-class NuisanceFit:
-    """The fit of the first parameter with all nuisances.
-
-    Attributes
-    ----------
-    values : mapping
-        Fitted value and error of every fit parameter.
-    correlation : mapping
-        Names and matrix.
-    """
-
-    values: Mapping[str, tuple[float, float]]
-    correlation: Correlation
-
-
-@dataclass(frozen=True)
 class Publication:
     """All that is published of one experiment.
 
@@ -70,15 +54,19 @@ class Publication:
     before, after : tuple of RegionSpectrum
         Data and expectation with its uncertainty: at the SM with nominal nuisances, and at the
         best fit.
-    fitted : NuisanceFit
-        That fit.
+    fitted : mapping
+        Value and error of every fit parameter in that fit: of the first parameter, all nuisances
+        free.
+    correlation : mapping
+        Names and matrix of that fit.
     entries : tuple of PublishedParameter
         Parameters.
     """
 
     before: tuple[RegionSpectrum, ...]
     after: tuple[RegionSpectrum, ...]
-    fitted: NuisanceFit
+    fitted: Mapping[str, tuple[float, float]]
+    correlation: Correlation
     entries: tuple[PublishedParameter, ...]
 
     @property
@@ -174,9 +162,8 @@ def publication(posed: Sequence[Problem], grids: Sequence[PatchGrid], cl: float)
     best, _ = first.profiler().best(start)
     matrix = covariance(first, best)
     errors = np.sqrt(np.clip(np.diag(matrix), 0.0, None))
-    fitted = NuisanceFit(
-        {n: (float(best[i]), float(errors[i])) for i, n in enumerate(compiled.names)},
-        correlation(compiled.names, matrix),
-    )
-    after = region_spectra(first, best, matrix)
-    return Publication(tuple(before_fit(first)), tuple(after), fitted, tuple(entries))
+    fitted = {n: (float(best[i]), float(errors[i])) for i, n in enumerate(compiled.names)}
+    return Publication(
+        tuple(before_fit(first)), tuple(region_spectra(first, best, matrix)), fitted,
+        correlation(compiled.names, matrix), tuple(entries),
+    )  # fmt: skip

@@ -2,16 +2,17 @@
 
 import base64
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import PackageNotFoundError, files, version
+from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from platform import python_version
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from nuhf import questions, resources
+from nuhf.bibliography import package_version
 from nuhf.couplings.electromagnetic import RADIUS_SHIFT
 from nuhf.errors import NuhfError
 from nuhf.experiments.catalogue import list_experiments, load
@@ -55,10 +56,6 @@ class CheckLine:
     subject: str
     ok: bool
     message: str
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain data."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -124,13 +121,7 @@ GOLDEN: Final = (
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that matter; empty if missing."""
-    found = {"python": python_version()}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = ""
-    return found
+    return {"python": python_version(), **{name: package_version(name) for name in _PACKAGES}}
 
 
 def check() -> Iterator[CheckLine]:
