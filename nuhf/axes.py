@@ -8,8 +8,6 @@ from nuhf.errors import FitError, InputError
 from nuhf.stats.problem import Problem
 from nuhf.workspaces.patchset import MAX_POINTS
 
-__all__ = ["axis", "default_range"]
-
 _CL = 0.9
 
 

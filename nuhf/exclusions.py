@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["ExclusionResult", "exclusion", "spaced"]
-
 Intervals = tuple[tuple[float, float], ...]
 
 MAX_POINTS = 1000

@@ -25,8 +25,6 @@ from nuhf.toys.sample import TIE, ToyOptions, binomial_error, blocks, converged_
 from nuhf.toys.validity import few_counts_note
 from nuhf.units import percent
 
-__all__ = ["DEFAULT_TOYS", "METHODS", "fit", "limit", "scan"]
-
 #: Toys per tested value of a Feldman-Cousins construction.
 DEFAULT_TOYS: Final = 2000
 

@@ -18,30 +18,6 @@ from typing import Any, Final
 from nuhf.errors import InputError
 from nuhf.filekind import Kind, kind_of
 
-__all__ = [
-    "JSON_FORMAT",
-    "as_text",
-    "digest",
-    "dump_json",
-    "dump_record",
-    "find",
-    "is_file",
-    "is_there",
-    "parse_json",
-    "parse_toml",
-    "read_bytes",
-    "read_json",
-    "read_text",
-    "read_toml",
-    "refuse_other_kinds",
-    "replace_bytes",
-    "shipped",
-    "write_bytes",
-    "write_folder",
-    "write_json",
-    "write_text",
-]
-
 JSON_FORMAT: Final = 1
 """Form of the JSON of results: a key that goes, or changes its meaning, raises it by one."""
 _MAX_BYTES = 64 * 1024 * 1024

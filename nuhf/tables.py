@@ -18,11 +18,6 @@ from nuhf import resources
 from nuhf.arrays import FloatArray
 from nuhf.errors import InputError
 
-__all__ = [
-    "Table", "bin_edges", "columns_of", "format_csv", "parse_table", "read_table",
-    "tables_together",
-]  # fmt: skip
-
 MAX_ROWS: Final = 100_000
 
 

@@ -19,8 +19,6 @@ from nuhf.stats.log_density import LogDensity, of_problem
 from nuhf.stats.priors import Prior
 from nuhf.stats.problem import Options
 
-__all__ = ["log_density", "posterior", "simulate"]
-
 
 @in_words
 def log_density(model: ModelLike, *, prior: Mapping[str, Prior | str] | None = None) -> LogDensity:

@@ -16,8 +16,6 @@ from nuhf.stats.marginal import densest, marginal_density, piece_errors
 from nuhf.stats.priors import CouplingAxis, Prior
 from nuhf.stats.space import minima
 
-__all__ = ["posterior"]
-
 _LARGEST_K: Final = 0.7
 """Pareto k-hat above which a mean over the weights is not to be trusted, arXiv:1507.02646."""
 _MOST: Final = 1_000_000

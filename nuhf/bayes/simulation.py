@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["NUISANCES", "Nuisances", "Simulation", "draw_data"]
-
 Nuisances = Literal["drawn", "fixed"]
 
 NUISANCES: Final[tuple[Nuisances, ...]] = ("drawn", "fixed")

@@ -14,8 +14,6 @@ from nuhf.cli.signals import Stop, Stopped, heeded
 from nuhf.errors import InputError, NuhfError
 from nuhf.parallel import BLAS_THREADS
 
-__all__ = ["main"]
-
 _COMMANDS: Final = {
     "list": ("nuhf.cli.browse", "list_command", "List experiments, parameters or analyses."),
     "show": ("nuhf.cli.browse", "show", "Show an experiment: data, nuisances, notes, references."),

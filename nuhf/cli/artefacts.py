@@ -22,8 +22,6 @@ from nuhf.workspaces import encode
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["finish", "spectrum", "write_figures", "write_fit", "write_limits"]
-
 
 def write_figures(path: Path, table: str, draw: "Mapping[str, Callable[[], Figure]]") -> None:
     """Write what ``-o`` names: figures and their CSV, the CSV alone, or for ``-`` on stdout.

@@ -8,7 +8,6 @@ from nuhf.cli import options
 
 if TYPE_CHECKING:
     from nuhf.experiments.region import Region
-__all__ = ["list_command", "show"]
 
 _KINDS = ("experiments", "parameters", "analyses", "keys", "schema")
 

@@ -7,8 +7,6 @@ import click
 
 from nuhf.cli import options
 
-__all__ = ["check", "cite"]
-
 
 @options.command()
 @options.experiments

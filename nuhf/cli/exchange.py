@@ -11,8 +11,6 @@ from nuhf.cli import options, progress
 if TYPE_CHECKING:
     from nuhf.workspaces.patchset import PatchGrid
 
-__all__ = ["patchset", "publish", "pyhf_command", "unpack"]
-
 _hepdata = click.option(
     "--hepdata", metavar="insNNNNNNN",
     help="INSPIRE record of the publication; a placeholder (ins0000000) without it.",

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from nuhf.api.arguments import Method
     from nuhf.stats.result_base import Result
 
-__all__ = ["contour", "coverage", "fit", "limit", "ranking", "scan"]
-
 
 @options.command()
 @options.experiments

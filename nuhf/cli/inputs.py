@@ -6,8 +6,6 @@ from typing import Any
 from nuhf.experiments.region import Prepared
 from nuhf.report import sources
 
-__all__ = ["sections", "tables"]
-
 #: Values of a list that are printed; of longer ones the number and the ends.
 _LONGEST = 12
 

@@ -13,36 +13,6 @@ if TYPE_CHECKING:
     from nuhf.api.model import Model
     from nuhf.stats.result_base import Result
 
-__all__ = [
-    "Command",
-    "analysis",
-    "bracket",
-    "command",
-    "common",
-    "compiled_only",
-    "complete_analysis",
-    "complete_experiment",
-    "complete_parameter",
-    "confidence",
-    "experiment",
-    "experiments",
-    "figure",
-    "files_only",
-    "method",
-    "model_options",
-    "models",
-    "one_stdout",
-    "over",
-    "parameter",
-    "patched",
-    "say",
-    "show",
-    "toy_choices",
-    "toys",
-    "values",
-    "write",
-]
-
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 

@@ -10,8 +10,6 @@ from nuhf.cli import options
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["plot"]
-
 _SPECTRA = ("prefit", "postfit")
 
 

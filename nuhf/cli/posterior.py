@@ -10,8 +10,6 @@ from nuhf.cli import options, progress
 if TYPE_CHECKING:
     from nuhf.bayes.simulation import Nuisances
 
-__all__ = ["posterior", "simulate"]
-
 _SEED = click.option(
     "--seed", default=1, show_default=True, help="Seed: the same, the same result."
 )

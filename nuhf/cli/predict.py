@@ -8,8 +8,6 @@ import click
 
 from nuhf.cli import options
 
-__all__ = ["rate", "templates", "workspace"]
-
 
 @options.command()
 @options.experiment

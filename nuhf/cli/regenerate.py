@@ -6,8 +6,6 @@ import click
 
 from nuhf.cli import options
 
-__all__ = ["regenerate"]
-
 
 @options.command()
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path(),

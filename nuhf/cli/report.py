@@ -6,8 +6,6 @@ import click
 
 from nuhf.cli import options
 
-__all__ = ["report"]
-
 
 @options.command()
 @options.experiments

@@ -8,8 +8,6 @@ import click
 
 from nuhf.cli import options, progress
 
-__all__ = ["reproduce"]
-
 _WIDEST: Final = 100
 _NARROWEST: Final = 79
 

@@ -14,8 +14,6 @@ from nuhf.library import read_weak_charge
 from nuhf.physics.apv import standard_model_weak_charge
 from nuhf.stats.problem import Options, pose
 
-__all__ = ["full_coherence_excluded_sigma", "loss_of_coherence", "weak_charge"]
-
 Pieces = Sequence[tuple[float, float]]
 
 

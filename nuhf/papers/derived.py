@@ -7,8 +7,6 @@ from typing import Final
 from nuhf.experiments.region import Prepared
 from nuhf.papers import coherence
 
-__all__ = ["QUANTITIES", "Quantity"]
-
 Pieces = Sequence[tuple[float, float]]
 
 

@@ -26,8 +26,6 @@ from nuhf.papers.figures_schema import (
 from nuhf.papers.figures_spectra import draw_spectra
 from nuhf.papers.published import list_papers, read_rows
 
-__all__ = ["FUNCTIONS", "draw", "list_figures", "workbench"]
-
 FUNCTIONS: Final[Mapping[str, str]] = {
     "cross-section-ratios": "nuhf.papers.khan2023:cross_section_ratios",
     "germanium-quenching": "nuhf.papers.khan2022:quenching_factors",

@@ -34,8 +34,6 @@ from nuhf.stats.problem import Options, Problem, pose
 from nuhf.stats.results import LimitResult
 from nuhf.stats.spectra import region_spectra
 
-__all__ = ["Bench", "profile_panels", "region_panels", "spectrum_parts"]
-
 C = TypeVar("C", bound=Choice)
 
 _MARGIN: Final = 0.5

@@ -10,8 +10,6 @@ from nuhf.rates.templates import Axis
 from nuhf.stats.intervals import threshold
 from nuhf.tables import columns_of, format_csv
 
-__all__ = ["points_csv", "spectra_csv"]
-
 _POINT: Final = ("panel", "curve", "item", "cl", "piece", "x_quantity", "x", "y_quantity", "y")
 _BIN: Final = ("panel", "curve", "item", "axis", "low", "high", "events", "error")
 

@@ -31,8 +31,6 @@ from nuhf.stats.contour import ContourResult
 from nuhf.stats.intervals import threshold
 from nuhf.units import percent
 
-__all__ = ["Profile", "RegionSet", "draw_profiles", "draw_regions"]
-
 _STYLES: Final = ("-", "--", ":", "-.")
 _SHADE: Final = 0.15
 _LANE: Final = 0.07

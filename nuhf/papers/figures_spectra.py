@@ -19,8 +19,6 @@ from nuhf.plots.figures import (
 from nuhf.plots.spectrum import DATA, draw_spectrum
 from nuhf.stats.expected import RegionSpectrum
 
-__all__ = ["SpectrumPanel", "draw_spectra"]
-
 
 @dataclass(frozen=True)
 class SpectrumPanel:

@@ -13,8 +13,6 @@ from nuhf.plots.figures import _COLOURS, _figure, _plain_axes
 from nuhf.tables import format_csv
 from nuhf.units import KEV
 
-__all__ = ["QUENCHING", "printed_factor", "quenching_factors", "used_factor"]
-
 QUENCHING: Final[Mapping[str, str]] = {
     "lindhard": "ge-lindhard-ge72",
     "bonhomme": "ge-bonhomme",

@@ -16,14 +16,6 @@ from nuhf.plots.figures import _COLOURS, _figure, _plain_axes, wrapped
 from nuhf.tables import columns_of, format_csv
 from nuhf.units import KEV
 
-__all__ = [
-    "ENERGY_MEV",
-    "RECOIL_KEV",
-    "cross_section_ratio",
-    "cross_section_ratios",
-    "millicharge_term",
-]
-
 ENERGY_MEV: Final = 30.0
 """Neutrino energy of Fig 5."""
 

@@ -24,8 +24,6 @@ from nuhf.stats.result_base import plain
 from nuhf.tables import columns_of, format_csv
 from nuhf.units import percent
 
-__all__ = ["COUPLINGS", "STATUS", "Overview", "PictureEntry", "overview", "read_literature"]
-
 COMBINED: Final = "all combined"
 _CL: Final = 0.9
 _KEYS: Final = {

@@ -21,21 +21,6 @@ from nuhf.stats.problem import Options, pose
 from nuhf.tables import columns_of, format_csv
 from nuhf.units import percent
 
-__all__ = [
-    "VERDICTS",
-    "as_csv",
-    "as_markdown",
-    "as_text",
-    "compared",
-    "exponent",
-    "incomplete",
-    "interval",
-    "ours",
-    "pieces",
-    "run",
-    "shares",
-]
-
 VERDICTS: Final = ("agrees", "close", "differs", "no number")
 """In the order in which they are counted."""
 

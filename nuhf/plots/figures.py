@@ -18,18 +18,6 @@ from nuhf.couplings.parameters import PARAMETERS
 from nuhf.errors import InputError
 from nuhf.units import UNIT_LABELS, percent
 
-__all__ = [
-    "AXIS_LABELS",
-    "UNIT_LABELS",
-    "axis_texts",
-    "component_colours",
-    "figure_and_axes",
-    "mathematical",
-    "save",
-    "symbol",
-    "wrapped",
-]
-
 _COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555")
 _PARTICLES: Final = {
     "nu_e": r"\nu_e", "nu_mu": r"\nu_\mu", "nu_tau": r"\nu_\tau", "R_n": "R_n",

@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 
 from nuhf.arrays import FloatArray
 from nuhf.plots.figures import (
-    UNIT_LABELS,
     _exponent,
     _figure,
     _plain_axes,
@@ -17,8 +16,7 @@ from nuhf.plots.figures import (
     symbol,
     wrapped,
 )
-
-__all__ = ["correlation", "impacts", "pulls"]
+from nuhf.units import UNIT_LABELS
 
 _UP: Final = "#0072b2"
 _DOWN: Final = "#d55e00"

@@ -21,8 +21,6 @@ from nuhf.plots.figures import (
 )
 from nuhf.units import percent
 
-__all__ = ["DensityCurve", "beside_profile", "corner", "counts"]
-
 _POSTERIOR: Final = "#0072b2"
 _PROFILE: Final = "#d55e00"
 _VISIBLE: Final = 0.002

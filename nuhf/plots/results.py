@@ -28,17 +28,6 @@ from nuhf.plots.figures import (
 )
 from nuhf.units import percent
 
-__all__ = [
-    "Bar",
-    "DrawnProfile",
-    "coverage",
-    "exclusion",
-    "limits",
-    "profile",
-    "profiles",
-    "region",
-]
-
 _STYLES: Final = ("-", "--", ":", "-.")
 _SETTING_UNITS: Final = {"mev": "MeV", "kev": "keV", "ev": "eV"}
 

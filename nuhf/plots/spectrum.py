@@ -22,8 +22,6 @@ from nuhf.plots.figures import (
 if TYPE_CHECKING:
     from nuhf.stats.expected import RegionSpectrum
 
-__all__ = ["DATA", "draw_spectrum", "projected", "spectra"]
-
 _INSIDE: Final = 6
 """Most components that a legend inside the axes can list without covering data."""
 DATA: Final = ("data", "Asimov data")

@@ -9,8 +9,6 @@ from nuhf.bibliography import Entry
 from nuhf.experiments.region import Prepared
 from nuhf.report.sources import SourceFile, sources
 
-__all__ = ["KINDS", "Citation", "bibtex", "citations", "plain_text"]
-
 _SHOWN: Final = 4
 """How many sources of one table the text shows: an experiment's file has one for each number."""
 KINDS: Final = {

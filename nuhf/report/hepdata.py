@@ -22,8 +22,6 @@ from nuhf.report.render import render
 from nuhf.workspaces.archive import pack
 from nuhf.workspaces.patchset import HEPDATA_PLACEHOLDER
 
-__all__ = ["beside", "require", "submission"]
-
 _MODULES: Final = ("hepdata_lib", "hepdata_validator")
 _DPI: Final = {"": 150, "thumb_": 40}
 """Resolution of a figure and of its thumbnail, whose name HEPData tells by the prefix."""

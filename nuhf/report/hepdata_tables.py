@@ -20,8 +20,6 @@ from nuhf.stats.expected import RegionSpectrum
 from nuhf.stats.intervals import threshold
 from nuhf.units import percent
 
-__all__ = ["tables"]
-
 _UNITS: Final = {"mu_B": r"$\mu_\mathrm{B}$", "cm2": "cm$^2$", "1": ""}
 _NEUTRINOS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "sns": (("NUE", "NUMU", "NUMUBAR"), "pions and muons at rest, up to 52.8 MeV"),

@@ -43,8 +43,6 @@ from nuhf.stats.files import Workspaces
 from nuhf.stats.intervals import threshold
 from nuhf.units import percent
 
-__all__ = ["names_of", "report", "report_files"]
-
 _TEMPLATE: Final = "report.html.j2"
 _SHORT: Final = 12
 _NO_BREAK: Final = "\N{NO-BREAK SPACE}"

@@ -11,25 +11,6 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-__all__ = [
-    "Block",
-    "Definitions",
-    "Details",
-    "Drawing",
-    "PagePart",
-    "PageSection",
-    "Picture",
-    "Text",
-    "TextTable",
-    "count",
-    "draw",
-    "interval",
-    "number",
-    "parts",
-    "picture",
-    "power",
-]
-
 _LARGEST_SVG: Final = 90_000
 _LARGEST_PAGE: Final = 2_000_000
 """Characters of one figure, and of all; beyond, the largest become WebP where that is smaller."""

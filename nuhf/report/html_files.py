@@ -29,8 +29,6 @@ from nuhf.stats.problem import Options
 from nuhf.stats.ranking import RankingResult, ranking
 from nuhf.units import percent
 
-__all__ = ["file_section"]
-
 
 def file_section(source: Workspaces, wanted: Sequence[str], cl: float, step: Step) -> PageSection:
     """Return the section of one measurement: fit, intervals, spectra, ranking, provenance.

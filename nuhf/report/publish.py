@@ -19,8 +19,6 @@ from nuhf.workspaces import encode
 from nuhf.workspaces.archive import pack
 from nuhf.workspaces.patchset import PatchGrid
 
-__all__ = ["Publication", "PublishedParameter", "publication"]
-
 
 @dataclass(frozen=True)
 class PublishedParameter:

@@ -6,8 +6,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from nuhf.units import percent
 
-__all__ = ["environment", "render"]
-
 
 def environment(autoescape: bool) -> Environment:
     """Return what reads the templates; a gap without a value is an error."""

@@ -25,8 +25,6 @@ from nuhf.stats.problem import Options, pose
 from nuhf.stats.result_base import unit_text
 from nuhf.stats.spectra import region_spectra
 
-__all__ = ["GOLDEN", "CheckLine", "Golden", "check", "versions"]
-
 _PACKAGES: Final = (
     "nuhf", "pyhf", "numpy", "scipy", "iminuit", "cabinetry", "matplotlib", "click", "pydantic",
 )  # fmt: skip

@@ -21,8 +21,6 @@ from nuhf.workspaces import checks, encode
 from nuhf.workspaces.native import load_model
 from nuhf.workspaces.patchset import FIX_STRENGTH, digests, patch_grid
 
-__all__ = ["StockCheck", "regenerate", "stock_check", "templates_of"]
-
 _DEPTH: Final = 25.0
 _PATCHES: Final = 13
 _TEXTS: Final = Path(__file__).with_name("texts")

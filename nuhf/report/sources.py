@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from nuhf.experiments.region import Prepared
-from nuhf.inputs import CARE, care_words, nested_sources
+from nuhf.inputs import care_words, nested_sources
 from nuhf.papers.published import list_papers, read_reference
-
-__all__ = ["CARE", "SourceFile", "sources", "tables"]
 
 
 @dataclass(frozen=True)
