@@ -34,18 +34,8 @@ def posterior(
 ) -> Posterior:
     """Sample a posterior, once along each coupling asked for.
 
-    Parameters
-    ----------
-    density : LogDensity
-        Model, data and priors.
-    couplings : sequence of CouplingAxis
-        Those whose marginals are wanted; draws and modes are those of the first sample.
-    cl : float
-        Probability of the regions of highest density.
-    draws : int
-        Draws of each sample.
-    seed : int
-        Seed of everything random.
+    Draws and modes are those of the first sample; ``cl`` is the probability of the regions of
+    highest density, and ``draws`` the size of each sample.
 
     Raises
     ------

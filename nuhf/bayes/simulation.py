@@ -149,22 +149,9 @@ def draw_data(
     seed: int,
     nuisances: Nuisances,
 ) -> tuple[IntArray, FloatArray, FloatArray, tuple[str, ...]]:
-    """Draw data sets of a model.
+    """Draw data sets of a model; its own data are not used but for the auxiliary ones.
 
-    Parameters
-    ----------
-    density : LogDensity
-        The model; its data are not used but for the auxiliary ones.
-    couplings : mapping
-        True values in base units by name, one for all or an array (number,); couplings not named
-        are where the model starts.
-    number, seed : int
-        Data sets, and the seed of everything random.
-    nuisances : str
-        ``drawn``: each data set has nuisances of its own, drawn from what the auxiliary data say
-        of them, and the auxiliary data stay as measured (the prior predictive distribution, what
-        simulation-based inference is trained on). ``fixed``: nuisances stay nominal and the
-        auxiliary data are drawn about them (repetitions of the experiment).
+    Arguments are those of `nuhf.simulate`; couplings not named are where the model starts.
 
     Returns
     -------

@@ -26,14 +26,7 @@ if TYPE_CHECKING:
 def write_figures(path: Path, table: str, draw: "Mapping[str, Callable[[], Figure]]") -> None:
     """Write what ``-o`` names: figures and their CSV, the CSV alone, or for ``-`` on stdout.
 
-    Parameters
-    ----------
-    path : Path
-        What was given: a figure, a ``.csv`` file, or ``-``.
-    table : str
-        The CSV.
-    draw : mapping
-        What makes each figure, by what is added to the stem of the path.
+    ``draw`` has what makes each figure, by what is added to the stem of the path.
     """
     if str(path) == "-" or path.suffix.lower() == ".csv":
         options.write(path, table)

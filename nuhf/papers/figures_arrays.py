@@ -45,15 +45,7 @@ _DECADES: Final = 3.0
 
 @dataclass(frozen=True)
 class Bench:
-    """What the figures of one paper share.
-
-    Attributes
-    ----------
-    rows : sequence of PublishedRow
-        Published intervals of the paper.
-    made : dict
-        Prepared experiments by name and analysis; each is built once.
-    """
+    """What the figures of a paper share: published intervals, and experiments, each built once."""
 
     rows: Sequence[PublishedRow]
     made: dict[tuple[str, str], Prepared] = field(default_factory=dict)

@@ -25,17 +25,10 @@ def points_csv(
     regions: Mapping[str, Sequence[RegionSet]],
     comments: Sequence[str],
 ) -> str:
-    """Return profiles, intervals, published intervals and regions as CSV.
+    """Return profiles, intervals, published intervals and regions, by panel, as CSV.
 
     Items are ``profile``, ``best_fit``, ``interval_lower`` and ``_upper``, ``published_lower`` and
     ``_upper`` (or ``published`` for a bare number), ``boundary`` and ``no_coupling``.
-
-    Parameters
-    ----------
-    profiles, regions : mapping
-        By name of the panel.
-    comments : sequence of str
-        Lines above the table.
     """
     rows: Rows = []
     for panel, group in profiles.items():
@@ -93,17 +86,7 @@ def _region_rows(panel: str, one: RegionSet) -> Rows:
 
 
 def spectra_csv(parts: Sequence[SpectrumPanel], components: bool, comments: Sequence[str]) -> str:
-    """Return data, components and lines as CSV, in events per bin.
-
-    Parameters
-    ----------
-    parts : sequence of SpectrumPanel
-        What is drawn.
-    components : bool
-        Whether the components are.
-    comments : sequence of str
-        Lines above the table.
-    """
+    """Return data, components (if they are drawn) and lines as CSV, in events per bin."""
     rows: Rows = []
     for one in parts:
         region, axis = one.region, one.region.axes[0]

@@ -112,18 +112,8 @@ def draw_profiles(
 ) -> Figure:
     """Draw profiles, one panel per entry: thresholds, ends of intervals, published intervals.
 
-    Published intervals are bars in lanes below zero, one lane per curve.
-
-    Parameters
-    ----------
-    panels : mapping
-        Settings and profiles by name of the panel.
-    levels : sequence of float
-        Confidence levels, one degree of freedom.
-    title : str
-        Above the figure.
-    bands : sequence of Band
-        Areas between two curves, where a panel has both.
+    Published intervals are bars in lanes below zero, one lane per curve. The ``levels`` are those
+    of one degree of freedom; a band is drawn where a panel has both of its curves.
     """
     rows, columns = _shape(len(panels))
     lanes = max(sum(bool(one.published) for one in group) for _, group in panels.values())
@@ -264,14 +254,7 @@ def draw_regions(
 ) -> Figure:
     """Draw regions of two parameters, one panel per entry, after the profiles ``beside`` them.
 
-    Parameters
-    ----------
-    panels : mapping
-        Settings and regions by name of the panel.
-    title : str
-        Above the figure.
-    beside, levels
-        As ``panels`` and ``levels`` of `draw_profiles`.
+    These and their ``levels`` are as in `draw_profiles`.
     """
     first = dict(beside or {})
     rows, columns = _shape(len(first) + len(panels))

@@ -38,18 +38,7 @@ def draw_spectra(
 ) -> Figure:
     """Draw events per unit: data, stacked components and lines, one panel per part.
 
-    Parameters
-    ----------
-    parts : sequence of SpectrumPanel
-        Events per bin.
-    title : str
-        Above the figure.
-    components : bool
-        Whether to draw the components.
-    log : bool
-        Whether the events are on a logarithmic axis.
-    ends : (float, float) or None
-        Ends of the horizontal axis, in its unit; all bins by default.
+    The ends of the horizontal axis are in its unit; all bins by default.
     """
     rows, columns = _shape(len(parts))
     figure = _figure(max(4.4 * columns, 5.4), 3.4 * rows + 0.9)

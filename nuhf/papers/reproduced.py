@@ -45,14 +45,7 @@ def run(
 ) -> list[Comparison]:
     """Compare published rows with ours; a row that fails is one without a number.
 
-    Parameters
-    ----------
-    rows : sequence of PublishedRow
-        What is published.
-    step : callable
-        Is told what comes next.
-    jobs : int
-        Processes.
+    ``step`` is told what comes next; ``jobs`` is the number of processes.
     """
     made = on_cores(compared, rows, step, lambda row: f"{row.paper} {row.parameter}", jobs)
     _prepared.cache_clear()
@@ -109,12 +102,7 @@ def _named(row: PublishedRow) -> str:
 def exponent(group: Group | None, ends: Sequence[float]) -> int:
     """Power of ten in which values are quoted: the customary one, or that of the largest end.
 
-    Parameters
-    ----------
-    group : Group or None
-        Of the parameter, if it is in the catalogue.
-    ends : sequence of float
-        Values in base units.
+    The group is None for what is not in the catalogue; the ends are in base units.
     """
     if group is not None and group.quoted is not None:
         return group.quoted
@@ -142,15 +130,8 @@ def pieces(comparison: Comparison, scale: float = 1.0) -> list[str]:
 def as_text(found: Sequence[Comparison], width: int) -> str:
     """Write the comparison for a terminal: a table per experiment and analysis, then the shares.
 
-    Differences are in units of the published width. A reason stands below the first row that it
-    is for, with its check.
-
-    Parameters
-    ----------
-    found : sequence of Comparison
-        In the order of their papers.
-    width : int
-        Columns of the terminal; tables need 79.
+    Comparisons are in the order of their papers. Differences are in units of the published width.
+    A reason stands below the first row that it is for, with its check. Tables need 79 columns.
     """
     lines: list[str] = []
     for paper, of_paper in groupby(found, key=lambda c: c.row.paper):
@@ -238,15 +219,7 @@ def _because(comparison: Comparison, reasons: dict[tuple[str, str], int], width:
 
 
 def as_markdown(found: Sequence[Comparison], what: str) -> str:
-    """Write the page of the comparison: the shares, then a table and its reasons per paper.
-
-    Parameters
-    ----------
-    found : sequence of Comparison
-        In the order of their papers.
-    what : str
-        Paper, or ``all``.
-    """
+    """Write the page of a paper or of ``all``: shares, then a table and its reasons per paper."""
     papers = list(dict.fromkeys(c.row.paper for c in found))
     groups = {paper: [c for c in found if c.row.paper == paper] for paper in papers}
     lines = [_HEAD.format(what=what), "| paper | rows | " + " | ".join(VERDICTS) + " |"]

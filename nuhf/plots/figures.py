@@ -117,13 +117,7 @@ AXIS_LABELS: Final = {
 
 
 def component_colours(names: Sequence[str]) -> dict[str, str]:
-    """Return greys and pale colours for backgrounds, strong ones for signals, in stacking order.
-
-    Parameters
-    ----------
-    names : sequence of str
-        Processes, each once.
-    """
+    """Return greys and pale colours for backgrounds, strong ones for signals, in stacking order."""
     signals = [name for name in names if name.startswith(("cevns", "eves"))]
     rest = [name for name in names if name not in signals]
     pale = ("#d9d9d9", "#a6a6a6", "#737373", "#c7b299", "#9bb8a5", "#b7a5c4", "#d8c27a", "#8fa8bf")

@@ -32,14 +32,7 @@ _BINS: Final = 48
 class DensityCurve:
     """What a panel shows: one coupling's posterior and profile, relative to their maxima.
 
-    Attributes
-    ----------
-    parameter, unit : str
-        The coupling.
-    values, density, profile : ndarray
-        Values in the base unit and both curves, (n,) each.
-    pieces : sequence of (float, float)
-        Region of highest density.
+    The values (n,) and the pieces of highest density are in the base unit.
     """
 
     parameter: str
@@ -103,14 +96,8 @@ def corner(
 ) -> Figure:
     """Draw marginals of couplings on the diagonal and the joint density of each pair below.
 
-    Parameters
-    ----------
-    draws, weights : ndarray
-        Weighted draws (n, k) and weights (n,).
-    couplings : sequence of (str, str)
-        Names and units, k of them.
-    cl : float
-        Probability of the outer contour; the inner one has half of it.
+    Of k couplings, names with units, there are weighted draws (n, k). ``cl`` is the probability of
+    the outer contour; the inner one has half of it.
     """
     k = len(couplings)
     figure = _figure(2.5 * k + 0.6, 2.5 * k + 0.4)

@@ -35,13 +35,6 @@ def spectra(regions: Sequence["RegionSpectrum"], title: str = "", ax: Axes | Non
     The hatched band is the uncertainty of the expectation, where it is known. Below each panel are
     the residuals, data less expectation in errors of the data, with the sum of their squares. On
     given axes it is the first of the panels alone, without residuals.
-
-    Parameters
-    ----------
-    regions : sequence of RegionSpectrum
-        Data and expectation in events.
-    title : str
-        Above the figure.
     """
     panels = []
     for region in regions:

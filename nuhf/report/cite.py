@@ -20,17 +20,7 @@ KINDS: Final = {
 
 @dataclass(frozen=True)
 class Citation:
-    """Something to cite.
-
-    Attributes
-    ----------
-    entry : Entry
-        It, in the bibliography.
-    kind : str
-        ``experiment``, ``data``, ``method`` or ``software``.
-    used_for : tuple of str
-        What of it the calculation uses: tables, experiments, steps.
-    """
+    """An entry of the bibliography, its kind (of `KINDS`), and what the calculation uses of it."""
 
     entry: Entry
     kind: str

@@ -47,16 +47,8 @@ def require() -> None:
 def submission(publication: Publication) -> dict[str, bytes]:
     """Return the files of a submission by relative name, and all of them as one tar.gz.
 
-    Parameters
-    ----------
-    publication : Publication
-        What is published.
-
-    Returns
-    -------
-    dict
-        ``submission/...`` with submission.yaml, tables, figures and likelihoods, and
-        ``submission.tar.gz``.
+    They are ``submission/...`` with submission.yaml, tables, figures and likelihoods, and
+    ``submission.tar.gz``.
 
     Raises
     ------

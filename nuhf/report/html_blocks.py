@@ -48,19 +48,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure with its texts.
-
-    Attributes
-    ----------
-    figure : Figure
-        What is drawn.
-    alternative : str
-        What the figure shows, in words and numbers.
-    caption : str
-        Below the figure.
-    width : int
-        In pixels at full size.
-    """
+    """A figure with what it shows in words and numbers, and its width in pixels at full size."""
 
     kind: ClassVar[str] = "picture"
     figure: Figure

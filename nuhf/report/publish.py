@@ -22,18 +22,9 @@ from nuhf.workspaces.patchset import PatchGrid
 
 @dataclass(frozen=True)
 class PublishedParameter:
-    """One parameter.
+    """One parameter: its interval, patch set, and profile at the points of that.
 
-    Attributes
-    ----------
-    problem : Problem
-        Parameter and model.
-    limit : LimitResult
-        Interval, in the base unit.
-    grid : PatchGrid
-        Patch set.
-    values, delta : ndarray
-        Points of the grid in the base unit and 2NLL above the minimum there, (n_points,) each.
+    The values are in the base unit, and 2NLL is above its minimum, (n_points,) each.
     """
 
     problem: Problem
@@ -133,14 +124,7 @@ def _readme(entry: PublishedParameter, workspace: bool) -> str:
 def publication(posed: Sequence[Problem], grids: Sequence[PatchGrid], cl: float) -> Publication:
     """Compute intervals, profiles on the grids, and the expectation before and after the fit.
 
-    Parameters
-    ----------
-    posed : sequence of Problem
-        One problem per parameter, of one experiment.
-    grids : sequence of PatchGrid
-        Their patch sets.
-    cl : float
-        Confidence level.
+    There is one problem, of one experiment, and one patch set for each parameter.
 
     Raises
     ------

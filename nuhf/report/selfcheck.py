@@ -36,18 +36,9 @@ _RTOL: Final = 1e-9
 
 @dataclass(frozen=True)
 class CheckLine:
-    """One check.
+    """What was looked at, and what was found and expected.
 
-    Attributes
-    ----------
-    check : str
-        ``version``, ``data``, ``templates`` or ``golden number``.
-    subject : str
-        What was looked at.
-    ok : bool
-        Whether it is as it should be.
-    message : str
-        What was found, and what was expected.
+    The check is ``version``, ``data``, ``templates`` or ``golden number``.
     """
 
     check: str
@@ -58,17 +49,7 @@ class CheckLine:
 
 @dataclass(frozen=True)
 class Golden:
-    """A number with its origin, and how to compute it.
-
-    Attributes
-    ----------
-    name, unit, origin : str
-        What it is, and where the expected value is from.
-    expected, tolerance : float
-        Value and allowed relative difference.
-    compute : callable
-        Without arguments, returns our value.
-    """
+    """A number of known origin with the relative difference allowed, and how to compute ours."""
 
     name: str
     unit: str
