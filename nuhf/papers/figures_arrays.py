@@ -14,7 +14,7 @@ from nuhf.errors import FitError, InputError
 from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare
 from nuhf.experiments.region import Prepared
-from nuhf.papers.figures_draw import Profile, RegionSet
+from nuhf.papers.figures_draw import Profile, RegionSet, SpectrumPanel
 from nuhf.papers.figures_schema import (
     Choice,
     Histograms,
@@ -25,7 +25,6 @@ from nuhf.papers.figures_schema import (
     RegionCurve,
     Regions,
 )
-from nuhf.papers.figures_spectra import SpectrumPanel
 from nuhf.papers.published import PublishedRow
 from nuhf.plots.spectrum import projected
 from nuhf.stats.contour import contour

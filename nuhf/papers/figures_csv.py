@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from nuhf.couplings.parameters import get
-from nuhf.papers.figures_draw import Profile, RegionSet
-from nuhf.papers.figures_spectra import SpectrumPanel
+from nuhf.papers.figures_draw import Profile, RegionSet, SpectrumPanel
 from nuhf.rates.templates import Axis
 from nuhf.stats.intervals import threshold
 from nuhf.tables import columns_of, format_csv
