@@ -11,10 +11,10 @@ from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize.elementwise import find_root
 from scipy.special import gammaincinv
 
 from nuhf.errors import FitError, InputError, OpenRegionError
+from nuhf.roots import roots
 
 __all__ = ["Minimum", "ProfileIntervals", "Profiler", "ScanRange", "intervals", "threshold"]
 
@@ -241,23 +241,17 @@ def _pieces(
         rise = profiler.at(np.ravel(x)).reshape(np.shape(x)) - level
         return np.where(np.isfinite(rise), rise, _NO_FIT)
 
-    root = find_root(
-        above,
-        (points[change], points[change + 1]),
-        tolerances={"xrtol": 1e-7, "xatol": 1e-9 * (span.high - span.low)},
+    places, rises = roots(
+        above, points[change], points[change + 1], 1e-7, 1e-9 * (span.high - span.low)
     )
     # at a step of the profile root finding succeeds, too: on the edge of where fits fail
-    step = ~(np.abs(root.f_x) < _STEP)
+    step = ~(np.abs(rises) < _STEP)
     if step.any():
-        # without a sign change at a second look there is no root, but the place is known
-        place = float(np.where(np.isfinite(root.x), root.x, points[change])[int(np.argmax(step))])
         raise FitError(
-            f"an end of the region is near {span.show(place)}, where no fit converges or the "
-            "likelihood is not defined"
+            f"an end of the region is near {span.show(float(places[int(np.argmax(step))]))}, where "
+            "no fit converges or the likelihood is not defined"
         )
-    if not np.all(root.success):
-        raise FitError("root finding did not converge for an end of the region")
-    ends = [float(x) for x in root.x]
+    ends = [float(x) for x in places]
     if inside[0]:
         ends.insert(0, span.low)
     return tuple(zip(ends[::2], ends[1::2], strict=True))
