@@ -189,7 +189,7 @@ def test_infinite_on_one_side():
 
 
 def test_an_end_that_no_second_look_finds_has_a_place():
-    """Fits that converged in the scan and not again: it was "near nan"; the crossing is at -1.645."""
+    """Fits that converged in the scan and not again: "near nan"; the crossing is at -1.645."""
     curve = Curve(parabola(0.0))
 
     class Fickle:
