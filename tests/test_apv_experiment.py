@@ -32,8 +32,8 @@ def test_profile_in_the_radius_is_that_of_the_paper():
     problem = pose([prepare(load(NAME, ENERGY))], "Rn_CsI", Options())
     heights = problem.profiler().at(radii - 5.0)
     wanted = chi2(radii)
-    # the pedestal encoding: (2/3) pull/sqrt(1e6) relative
-    np.testing.assert_allclose(heights - heights.min(), wanted - wanted.min(), rtol=5e-3, atol=2e-3)
+    # the pedestal encoding: (2/3) pull/sqrt(2.5e5) relative, at pulls of up to 5
+    np.testing.assert_allclose(heights - heights.min(), wanted - wanted.min(), rtol=7e-3, atol=2e-3)
 
 
 def test_interval_of_the_radius():
