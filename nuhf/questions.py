@@ -138,15 +138,20 @@ def _cls(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitResult:
     convert, value = problem.parameter.from_fit, cls.data_minimum[0]
     extra: dict[str, Any] = {}
     if toys is None:
-        expected = expected_limits(cls, high, cl)
-        extra["expected"] = {name: convert(theta) for name, theta in expected.items()}
         extra["notes"] = few_counts_note(
             problem, cl, value, [limit_fit], [value], lambda at, q: cls.of(at, q) > 1.0 - cl, True
         )
+        try:
+            expected = expected_limits(cls, high, cl)
+            extra["expected"] = {name: convert(theta) for name, theta in expected.items()}
+        except OpenRegionError:
+            if widened(problem) is not None:
+                raise
+            beyond = f"no expected limits: one is beyond the range, {problem.parameter.show(high)}"
+            extra["notes"] += (Caveat(beyond),)
     else:
         made = toy_cls(problem, cl, toys, (value, lowest), limit_fit)
-        limit_fit = made.limit
-        error = abs(convert(made.limit + made.error) - convert(made.limit))
+        limit_fit, error = made.limit, abs(convert(made.limit + made.error) - convert(made.limit))
         extra["toys"] = {
             "toys": toys.toys,
             "seed": toys.seed,
