@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from nuhf.arrays import FloatArray
-from nuhf.errors import FitError, InputError, OpenRegionError
+from nuhf.errors import Caveat, FitError, InputError, OpenRegionError
 from nuhf.stats.cls import Asymptotic, expected_limits, upper_limit
 from nuhf.stats.cross_check import Agreement, second_optimizer
 from nuhf.stats.explore import deeper_starts, explored, range_notes, region, widened
@@ -127,15 +127,20 @@ def _cls(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitResult:
     convert, value = problem.parameter.from_fit, cls.data_minimum[0]
     extra: dict[str, Any] = {}
     if toys is None:
-        expected = expected_limits(cls, high, cl)
-        extra["expected"] = {name: convert(theta) for name, theta in expected.items()}
         extra["notes"] = few_counts_note(
             problem, cl, value, [limit_fit], [value], lambda at, q: cls.of(at, q) > 1.0 - cl, True
         )
+        try:
+            expected = expected_limits(cls, high, cl)
+            extra["expected"] = {name: convert(theta) for name, theta in expected.items()}
+        except OpenRegionError:
+            if widened(problem) is not None:
+                raise
+            beyond = f"no expected limits: one is beyond the range, {problem.parameter.show(high)}"
+            extra["notes"] += (Caveat(beyond),)
     else:
         made = toy_cls(problem, cl, toys, (value, lowest), limit_fit)
-        limit_fit = made.limit
-        error = abs(convert(made.limit + made.error) - convert(made.limit))
+        limit_fit, error = made.limit, abs(convert(made.limit + made.error) - convert(made.limit))
         extra["toys"] = {
             "toys": toys.toys,
             "seed": toys.seed,
