@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nuhf import resources
 from nuhf.errors import InputError
 
-__all__ = ["Table", "bin_edges", "format_csv", "parse_table", "read_table", "tables_together"]
+__all__ = ["Table", "format_csv", "parse_table", "read_table", "tables_together"]
 
 MAX_ROWS: Final = 100_000
 
@@ -59,9 +59,27 @@ class Table:
         Raises
         ------
         InputError
-            As `bin_edges`.
+            If a column is missing; if bins are empty or reversed, overlap, leave a gap, or do not
+            increase: which of these, at which bin (from 0), and the values there.
         """
-        return bin_edges(str(self.path), self.columns, low, high)
+        lower, upper = self[low], self[high]
+        if np.any(upper <= lower):
+            row = int(np.argmax(upper <= lower))
+            raise InputError(
+                f"{self.path}: bin {row} is empty or reversed: '{high}' is not above '{low}' "
+                f"({upper[row]:g}, {lower[row]:g})"
+            )
+        apart = ~np.isclose(lower[1:], upper[:-1], rtol=1e-9, atol=1e-12)
+        if np.any(apart):
+            row = int(np.argmax(apart))
+            fault = "leave a gap" if lower[row + 1] > upper[row] else "overlap"
+            if lower[row + 1] < lower[row]:
+                fault = "do not increase"
+            spans = (f"{lower[i]:g} to {upper[i]:g}" for i in (row, row + 1))
+            raise InputError(
+                f"{self.path}: bins {row} and {row + 1} {fault}: {', then '.join(spans)}"
+            )
+        return np.append(lower, upper[-1])
 
     def increasing(self, name: str) -> FloatArray:
         """Return a column after checking that every entry is above the one before."""
@@ -87,42 +105,6 @@ class Table:
             row = int(np.argmax(values < 0))
             raise InputError(f"{self.path}: column '{name}', row {row}: {values[row]} is negative")
         return values
-
-
-def bin_edges(where: str, columns: Mapping[str, FloatArray], low: str, high: str) -> FloatArray:
-    """Join two columns of lower and upper bin edges into (n_rows + 1,) edges.
-
-    Parameters
-    ----------
-    where : str
-        File, or file and key, for the message.
-    columns : mapping
-        Columns by name, (n_rows,) each.
-    low, high : str
-        Names of the two.
-
-    Raises
-    ------
-    InputError
-        If bins are empty or reversed, overlap, leave a gap, or do not increase: which of these,
-        at which bin (from 0), and the values there.
-    """
-    lower, upper = columns[low], columns[high]
-    if np.any(upper <= lower):
-        row = int(np.argmax(upper <= lower))
-        raise InputError(
-            f"{where}: bin {row} is empty or reversed: '{high}' is not above '{low}' "
-            f"({upper[row]:g}, {lower[row]:g})"
-        )
-    apart = ~np.isclose(lower[1:], upper[:-1], rtol=1e-9, atol=1e-12)
-    if np.any(apart):
-        row = int(np.argmax(apart))
-        fault = "leave a gap" if lower[row + 1] > upper[row] else "overlap"
-        if lower[row + 1] < lower[row]:
-            fault = "do not increase"
-        spans = (f"{lower[i]:g} to {upper[i]:g}" for i in (row, row + 1))
-        raise InputError(f"{where}: bins {row} and {row + 1} {fault}: {', then '.join(spans)}")
-    return np.append(lower, upper[-1])
 
 
 def read_table(path: Path, columns: Sequence[str] = ()) -> Table:

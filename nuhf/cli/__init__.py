@@ -1,5 +1,6 @@
 """The command line: each command parses, calls one library function, and writes."""
 
+import gc
 import importlib
 import io
 import os
@@ -47,6 +48,9 @@ _COMMANDS: Final = {
 
 _LONGEST: Final = 2000
 """Characters of an error message; what was given may be part of it."""
+
+_GARBAGE: Final = 50_000
+"""New objects after which Python looks for garbage."""
 
 
 class _LazyGroup(click.Group):
@@ -106,6 +110,8 @@ def main() -> None:
     # the default threading of BLAS makes small matrix products many times slower
     for name in BLAS_THREADS:
         os.environ.setdefault(name, "1")
+    # a twelfth of a short command would be looking for garbage among what was just imported
+    gc.set_threshold(_GARBAGE)
     _say_everything()
     with heeded() as stop, warnings.catch_warnings():
         warnings.showwarning = _warn  # type: ignore[assignment]

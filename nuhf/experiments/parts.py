@@ -12,7 +12,7 @@ from importlib.metadata import entry_points
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from nuhf.couplings.parameters import suggest
@@ -49,7 +49,17 @@ WHOLE: Final = frozenset(
 LONGEST_NAME: Final = 60
 """Characters of a name."""
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_SMALLEST, _LARGEST = 1e-150, 1e150
+"""Positive numbers beyond these have squares that are 0 or no number."""
+
+
+def _computable(value: float) -> float:
+    if not _SMALLEST <= value <= _LARGEST:
+        raise ValueError(f"{value!r} is beyond {_SMALLEST:g} to {_LARGEST:g}: not to compute with")
+    return value
+
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), AfterValidator(_computable)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]

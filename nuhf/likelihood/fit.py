@@ -31,8 +31,6 @@ __all__ = ["BatchFit", "best_of", "fit", "refit_with_minuit", "refit_with_pyhf"]
 TIE = 1e-6
 #: Curvature of half 2NLL below zero in an empty bin, for pyhf.
 _SOFT_WALL = 1e4
-#: Entries worked on together: large enough to hide Python, small enough for the cache.
-CHUNK = 256
 
 
 @dataclass(frozen=True)
@@ -106,10 +104,10 @@ def fit(
     theta = np.atleast_2d(np.asarray(compiled.inits if starts is None else starts, dtype=float))
     mask = ~compiled.fixed if free is None else np.asarray(free, dtype=bool)
     _check(compiled, array, theta, mask)
-    return _fit_chunks(compiled, array, theta, mask, tolerance, max_iterations)
+    return _fit_all(compiled, array, theta, mask, tolerance, max_iterations)
 
 
-def _fit_chunks(
+def _fit_all(
     compiled: CompiledModel,
     array: FloatArray,
     theta: FloatArray,
@@ -122,24 +120,17 @@ def _fit_chunks(
     selected = select(compiled, mask)
     lower, upper = compiled.bounds[mask].T
     prepared = prepare(compiled, array)
-    parts = []
     # Trial points may leave the domain of the model on the way; they are refused by value.
     with np.errstate(all="ignore"):
-        for first in range(0, batch, CHUNK):
-            index = np.arange(first, min(first + CHUNK, batch))
-            problem = Batch(compiled, prepared.take(index), selected, lower, upper)
-            parts.append(minimise(problem, theta[index], tolerance, max_iterations))
-
-    def joined(name: str) -> FloatArray:
-        return np.concatenate([getattr(part, name) for part in parts])
-
+        problem = Batch(compiled, prepared, selected, lower, upper)
+        done = minimise(problem, theta, tolerance, max_iterations)
     return BatchFit(
-        parameters=joined("theta"),
-        twice_nll=joined("value") + prepared.constant,
-        converged=joined("converged").astype(bool),
-        iterations=joined("iterations").astype(np.intp),
-        edm=joined("edm"),
-        gradient_norm=joined("norm"),
+        parameters=done.theta,
+        twice_nll=done.value + prepared.constant,
+        converged=done.converged,
+        iterations=done.iterations,
+        edm=done.edm,
+        gradient_norm=done.norm,
         start=np.zeros(batch, dtype=np.intp),
     )
 

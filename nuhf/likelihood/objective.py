@@ -1,18 +1,34 @@
 """2NLL of many fits at once, relative to saturation, and its derivatives by the expectation."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from nuhf.likelihood.evaluate import CompiledModel, expected_counts, row_weights
-from nuhf.likelihood.tables import FloatArray, IntArray
+from nuhf.likelihood.tables import BoolArray, FloatArray, IntArray
 
-__all__ = ["FitData", "objective", "prepare", "slopes"]
+__all__ = ["EDGES", "Edge", "FitData", "objective", "prepare", "slopes"]
 
-#: Of its counts, the expectation of a bin below which log is continued by its parabola.
-EDGE = 1e-6
-#: Curvature of half 2NLL below zero in a bin without counts: fits end 1 / WALL below zero.
-WALL = 1e6
+
+class Edge(NamedTuple):
+    """How 2NLL goes on where the model is impossible, or nearly.
+
+    Attributes
+    ----------
+    part : float
+        Of its counts, the expectation of a bin below which log is continued by its parabola.
+    wall : float
+        Curvature of half 2NLL below zero in a bin without counts: fits end 1 / wall below zero.
+    """
+
+    part: float
+    wall: float
+
+
+#: From the softest to the one that counts. A steep edge that a fit comes to from above stops its
+#: steps one after the other; from beyond a soft edge it finds the next harder one in a few steps.
+EDGES: Final = (Edge(1e-2, 1e3), Edge(1e-3, 1e4), Edge(1e-4, 1e5), Edge(1e-6, 1e6))
 
 
 @dataclass(frozen=True)
@@ -25,12 +41,21 @@ class FitData:
     poisson: FloatArray
     noise: FloatArray
     constant: FloatArray
+    edge: Edge = EDGES[-1]
 
     def take(self, index: IntArray) -> "FitData":
         """Data of the fits ``index``."""
         if len(self.n) == 1:
             return self
-        return FitData(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
+        return replace(
+            self,
+            n=self.n[index],
+            inverse=self.inverse[index],
+            normal=self.normal[index],
+            poisson=self.poisson[index],
+            noise=self.noise[index],
+            constant=self.constant[index],
+        )
 
 
 def prepare(model: CompiledModel, data: FloatArray) -> FitData:
@@ -50,29 +75,39 @@ def prepare(model: CompiledModel, data: FloatArray) -> FitData:
     )
 
 
-def _excess(n: FloatArray, inverse: FloatArray, lam: FloatArray) -> FloatArray:
+def _excess(n: FloatArray, inverse: FloatArray, lam: FloatArray, edge: Edge) -> FloatArray:
     """2NLL above its value at lam = n, summed over bins; +inf where lam is NaN.
 
-    Where the model is impossible it goes on steeply and smoothly (see `EDGE`, `WALL`), so that fits
+    Where the model is impossible it goes on steeply and smoothly (see `Edge`), so that fits
     that start there find their way out, others stop at the boundary, and profiles are continuous.
     """
-    inside = lam > EDGE * n  # also False for NaN
-    if inside.all():
-        log = lam * inverse
-        np.log(log, out=log)
-        log *= n
-        return 2.0 * np.asarray((lam - n - log).sum(axis=1))
-    n, inverse = np.broadcast_to(n, lam.shape), np.broadcast_to(inverse, lam.shape)
-    below = np.minimum(lam * inverse - EDGE, 0.0) / EDGE
-    log = np.log(np.where(inside & (n > 0), lam * inverse, EDGE)) + below - 0.5 * below**2
-    wall = np.where(n == 0, 0.5 * WALL * np.minimum(lam, 0.0) ** 2, 0.0)
+    outside = ~(lam > edge.part * n)  # also True for NaN
+    log = lam * inverse
+    np.log(log, out=log)  # not a number outside, where it is not used
+    log *= n
+    found = 2.0 * np.asarray((lam - n - log).sum(axis=1))
+    rows = np.flatnonzero(outside.any(axis=1))
+    if len(rows):
+        n, inverse = (np.broadcast_to(x, lam.shape)[rows] for x in (n, inverse))
+        found[rows] = _impossible(n, inverse, lam[rows], outside[rows], edge)
+    return found
+
+
+def _impossible(
+    n: FloatArray, inverse: FloatArray, lam: FloatArray, outside: BoolArray, edge: Edge
+) -> FloatArray:
+    """`_excess` of rows with bins ``outside`` the domain of the likelihood."""
+    part = edge.part
+    below = np.minimum(lam * inverse - part, 0.0) / part
+    log = np.log(np.where(outside | (n == 0), part, lam * inverse)) + below - 0.5 * below**2
+    wall = np.where(n == 0, 0.5 * edge.wall * np.minimum(lam, 0.0) ** 2, 0.0)
     term = np.where(np.isfinite(lam), lam - n - np.where(n > 0, n * log, 0.0) + wall, np.inf)
     return 2.0 * np.asarray(term.sum(axis=1))
 
 
-def slopes(n: FloatArray, lam: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+def slopes(n: FloatArray, lam: FloatArray, edge: Edge) -> tuple[FloatArray, FloatArray, FloatArray]:
     """First and second derivative by lam of what `_excess` adds up, halved; expected second one."""
-    inside = lam > EDGE * n
+    inside = lam > edge.part * n
     if inside.all():
         inverse = 1.0 / lam
         ratio = n * inverse
@@ -81,9 +116,11 @@ def slopes(n: FloatArray, lam: FloatArray) -> tuple[FloatArray, FloatArray, Floa
     counted = n > 0
     inverse = np.where(inside, 1.0 / np.where(inside, lam, 1.0), 0.0)
     number = np.where(counted, n, 1.0)
-    below = np.minimum(lam / number - EDGE, 0.0) / EDGE
-    outside = np.where(counted, 1.0 - (1.0 - below) / EDGE, 1.0 + WALL * np.minimum(lam, 0.0))
-    steep = np.where(counted, 1.0 / (number * EDGE**2), np.where(lam < 0, WALL, 0.0))
+    below = np.minimum(lam / number - edge.part, 0.0) / edge.part
+    outside = np.where(
+        counted, 1.0 - (1.0 - below) / edge.part, 1.0 + edge.wall * np.minimum(lam, 0.0)
+    )
+    steep = np.where(counted, 1.0 / (number * edge.part**2), np.where(lam < 0, edge.wall, 0.0))
     slope = np.where(inside, 1.0 - n * inverse, outside)
     return (
         slope,
@@ -99,9 +136,10 @@ def objective(
     c = model.constraints
     rows = row_weights(model.tables, np.ascontiguousarray(theta.T))
     lam = expected_counts(model.tables, theta, rows)
-    value = _excess(data.n, data.inverse, lam)
+    value = _excess(data.n, data.inverse, lam, data.edge)
     value += np.square((theta[:, c.normal_param] - data.normal) / c.normal_sigma).sum(axis=1)
     if len(c.poisson_param):
         rate = theta[:, c.poisson_param] * c.poisson_factor
-        value += _excess(data.poisson, 1.0 / np.where(data.poisson > 0, data.poisson, 1.0), rate)
+        inverse = 1.0 / np.where(data.poisson > 0, data.poisson, 1.0)
+        value += _excess(data.poisson, inverse, rate, EDGES[-1])
     return value, lam

@@ -10,10 +10,10 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import ndtr
 
 from nuhf.errors import FitError, OpenRegionError
+from nuhf.roots import roots
 from nuhf.stats.intervals import Profiler
 
 __all__ = ["BAND", "Asymptotic", "expected_limits", "upper_limit"]
@@ -101,7 +101,12 @@ def upper_limit(cls: Callable[[float], float], high: float, cl: float) -> float:
         upper = min(2.0 * upper, high)
     while upper > 1e-12 * high and cls(0.5 * upper) < target:
         upper *= 0.5
-    return float(brentq(lambda x: cls(x) - target, 0.5 * upper, upper, xtol=1e-9 * high, rtol=1e-8))
+
+    def above(points: FloatArray) -> FloatArray:
+        return np.array([cls(float(point)) - target for point in points])
+
+    place, _ = roots(above, np.array([0.5 * upper]), np.array([upper]), 1e-8, 1e-9 * high)
+    return float(place[0])
 
 
 def expected_limits(cls: Asymptotic, high: float, cl: float) -> dict[str, float]:

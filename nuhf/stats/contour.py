@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 import contourpy
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from nuhf.errors import InputError
 from nuhf.likelihood.engines import ModelProfiler
@@ -271,6 +270,8 @@ def _extent(
 
 def _deepest(plane: _Plane, grid: FloatArray, heights: FloatArray) -> tuple[FloatArray, float]:
     """Return the point (2,) of the unit square where the profile is lowest, and its height."""
+    from scipy.optimize import minimize  # here: limits do without
+
     start = grid[int(np.nanargmin(heights))]
 
     def height(point: FloatArray) -> float:

@@ -28,7 +28,6 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import root
 
 from nuhf.errors import InputError
 
@@ -167,6 +166,8 @@ def curved_factor(slope: float, curvature: float) -> tuple[float, float]:
         return np.array([found[0] - slope, found[1] - curvature]) / curvature
 
     start = np.log(4.0 + curvature)
+    from scipy.optimize import root  # here: limits do without
+
     solved = root(off, [start, start], tol=1e-13)
     if not np.abs(off(solved.x)).max() < 1e-9:
         raise GentleFactorError(f"no normsys has slope {slope:g} and curvature {curvature:g}")
