@@ -452,3 +452,10 @@ def test_speed_beside_pyhf(moment):
     np.testing.assert_allclose(fast, slow, rtol=0, atol=1e-3)
     print(f"compiled {ours / 10:.2g} s, pyhf with minuit {theirs / 10:.2g} s per fit")
     assert theirs > 20 * ours
+
+
+def test_any_parameter_of_a_file_can_be_held(cli):
+    path = ROOT / "workspaces" / X / "munu_mu.stock.json"
+    ran = cli("fit", path, "--set", "flux_sns=0.5", "--json")
+    assert json.loads(ran.out)["parameters"]["flux_sns"][0] == 0.5
+    assert "no parameter 'zzz'" in cli("fit", path, "--set", "zzz=1").err

@@ -5,31 +5,14 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.couplings.parameters import Parameter
 from nuhf.errors import InputError
 from nuhf.experiments.region import Region
 from nuhf.physics.polynomial import Polynomial
 from nuhf.rates.signal import fit_values, flavour_polynomial
 from nuhf.rates.templates import TemplateSet
-
-__all__ = [
-    "PEDESTAL",
-    "Channel",
-    "Coupling",
-    "Description",
-    "Free",
-    "Norm",
-    "Question",
-    "Sample",
-    "Shape",
-    "channel",
-    "couplings",
-    "gaussian",
-]
-
-FloatArray = NDArray[np.float64]
 
 _NEGLIGIBLE = 1e-9
 """Shape residuals below this fraction of the sample's largest bin are rounding, not physics."""

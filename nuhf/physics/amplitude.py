@@ -19,8 +19,6 @@ from nuhf.couplings.model import MASS_STATES, PAIRS, Amplitudes, Kinematics, Ver
 from nuhf.errors import InputError
 from nuhf.physics.polynomial import Polynomial, total
 
-__all__ = ["CrossSection", "flavours_of", "with_couplings"]
-
 Forms = Mapping[tuple[str, str], FloatArray]
 
 
