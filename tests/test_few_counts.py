@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import problems
+from scipy.special import pdtr
 from scipy.stats import poisson
 
 import nuhf
@@ -17,6 +18,7 @@ from nuhf.stats.intervals import ScanRange
 from nuhf.toys import feldman_cousins as toys
 from nuhf.toys.exact import ensemble, exact_region
 from nuhf.toys.sample import ToyOptions
+from nuhf.toys.strata import part_below, strata, sums
 from nuhf.workspaces.native import load_model
 
 EVENTS = 1.17207587e14
@@ -268,22 +270,68 @@ def ends_of_toys(problem, monkeypatch, seeds, number=200, points=10):
     return np.array([(one.pieces[-1][1], one.errors[-1][1]) for one in made]).T
 
 
-def test_toys_agree_with_the_sum_within_their_error(tmp_path, monkeypatch):
-    (problem,) = problems(count(tmp_path, 0, 0), "munu_e")
-    ends, errors = ends_of_toys(problem, monkeypatch, 1) * EVENTS * 1e-18
-    assert (errors > 0.01).all()
-    assert (np.abs(ends - 2.436) < 4 * errors).all()
+CASES = [(0, 0, 2.4359), (3, 3, 4.4250), (0, 3, 0.9530)]
+
+
+@pytest.mark.parametrize(("counts", "expected", "exact"), CASES)
+def test_toys_agree_with_the_sum(tmp_path, monkeypatch, counts, expected, exact):
+    """How often each number of events comes is known, so that few toys are enough."""
+    (problem,) = problems(count(tmp_path, counts, expected), "munu_e")
+    ends, errors = ends_of_toys(problem, monkeypatch, 2) * EVENTS * 1e-18
+    assert ends == pytest.approx(exact, rel=0.003)
+    assert (errors > 0.0).all()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("counts", "expected", "exact"), [(0, 0, 2.436), (3, 3, 4.425)])
-def test_pulls_of_toys_over_50_seeds(tmp_path, monkeypatch, counts, expected, exact):
-    """Against the sum, whose probability has steps: with 200 toys and 10 points."""
+@pytest.mark.parametrize(("counts", "expected", "exact"), CASES)
+def test_toys_have_them_for_50_seeds(tmp_path, monkeypatch, counts, expected, exact):
+    """To 1 %, with 200 toys and 10 points; the command itself needs no toys."""
     (problem,) = problems(count(tmp_path, counts, expected), "munu_e")
     ends, errors = ends_of_toys(problem, monkeypatch, 50) * EVENTS * 1e-18
-    pull = (ends - exact) / errors
-    assert 0.7 < np.sqrt(np.mean(pull**2)) < 1.3
-    assert np.abs(pull).max() < 4
+    assert ends == pytest.approx(exact, rel=0.01)
+    assert errors.max() < 0.02 * exact
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("counts", "expected", "exact"), CASES)
+def test_the_command_is_the_same_for_50_seeds(tmp_path, counts, expected, exact):
+    path = count(tmp_path, counts, expected)
+    found = [
+        nuhf.limit(path, "munu_e", method="feldman-cousins", seed=seed)[0] for seed in range(1, 51)
+    ]
+    assert len({one.upper_limit for one in found}) == 1
+    assert EVENTS * found[0].upper_limit ** 2 == pytest.approx(exact, rel=1e-4)
+    assert all(one.toys["end_errors"] == [[0.0, 0.0]] for one in found)
+
+
+def test_strata_are_numbers_of_events():
+    assert strata(2.0, 600) == [1, 2, 3, 4, 5, 6]
+    many = strata(400.0, 6000)
+    assert 30 < len(many) <= 40
+    assert np.diff(pdtr(np.array(many) - 1, 400.0)).min() >= 1 / 40
+    assert strata(0.0, 600) == []
+
+
+def test_what_depends_on_the_number_alone_has_no_noise():
+    """Even numbers are below: the part is exact at other means than that of the toys, too."""
+    edges, means = strata(2.0, 600), np.array([1.5, 2.0, 2.5])
+    events = np.random.default_rng(1).poisson(2.0, 600)
+    logs = events * np.log(means[:, np.newaxis] / 2.0) - (means[:, np.newaxis] - 2.0)
+    below = np.broadcast_to((events % 2 == 0) | (events > 4), logs.shape)
+    part, error = part_below([sums(events, edges, np.exp(logs), below)], edges, means)
+    numbers = np.arange(60)
+    chosen = numbers[(numbers % 2 == 0) | (numbers > 4)]
+    assert part == pytest.approx(poisson.pmf(chosen, means[:, np.newaxis]).sum(axis=1), abs=1e-9)
+    assert (error < 0.002).all()
+    # by coins the error is binomial
+    coins = np.random.default_rng(2).random((400, 600)) < 0.3
+    found = [
+        part_below([sums(events, edges, np.exp(logs), np.stack([c] * 3))], edges, means)
+        for c in coins
+    ]
+    parts, errors = np.array(found).swapaxes(0, 1)
+    assert parts.mean(axis=0) == pytest.approx(0.3, abs=0.004)
+    assert errors.mean(axis=0) == pytest.approx(parts.std(axis=0), rel=0.15)
 
 
 @pytest.mark.slow

@@ -15,14 +15,19 @@ def told(number, result):
 
 
 @pytest.mark.parametrize(
-    ("number", "bent"), [(0, False), (1, False), (0, True), (1, True), (69, True), (76, True)]
+    ("number", "bent"),
+    [(0, False), (1, False), (0, True), (1, True), (24, True), (69, True), (76, True)],
 )
 def test_a_few_random_models(number, bent):
-    """In 69 an end, in 76 a place beside one, has a deeper minimum than from nominal nuisances."""
+    """In 69 an end, in 76 a place beside one, has a deeper minimum than from nominal nuisances.
+
+    In 24 the data exclude a piece, and set no end on either side.
+    """
     result = study(number, bent)
     assert not result.why, told(number, result)
     assert result.off < 0.1, told(number, result)
     assert result.inside, told(number, result)
+    assert result.open == (number == 24)
 
 
 def test_branches_of_the_nuisances_are_found():

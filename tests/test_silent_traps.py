@@ -1,9 +1,12 @@
 """What newcomers gave and nothing said a word about."""
 
+import copy
 import csv
 import io
+import json
 import time
 
+import numpy as np
 import pytest
 from conftest import EXPERIMENT, problems
 
@@ -83,6 +86,50 @@ def test_a_model_that_ends_is_not_widened():
 def test_a_range_that_was_asked_for_is_kept(tmp_path):
     with pytest.raises(OpenRegionError, match="widen the range"):
         nuhf.limit(EXPERIMENT, "norm_cevns", bracket=(0.9, 1.0))
+
+
+OPEN = {
+    "channels": [{"name": "c", "samples": [
+        {"name": "s", "data": [1.0],
+         "modifiers": [{"name": "mu", "type": "normfactor", "data": None}]},
+        {"name": "b", "data": [5.0],
+         "modifiers": [{"name": "off", "type": "normsys", "data": {"lo": 0.8, "hi": 1.2}}]}]}],
+    "observations": [{"name": "c", "data": [12.0]}],
+    "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": [
+        {"name": "mu", "inits": [1.0], "bounds": [[0.0, 10.0]]}]}}],
+    "version": "1.0.0",
+}  # fmt: skip
+"""12 events on 5: the lower end of the strength is inside its bounds, the upper one is not."""
+
+
+def test_one_end_is_told_where_the_data_set_no_other():
+    found = nuhf.interval(OPEN)
+    whole = copy.deepcopy(OPEN)
+    whole["measurements"][0]["config"]["parameters"][0]["bounds"] = [[0.0, 60.0]]
+    closed = nuhf.interval(whole)
+    assert found.intervals == ((pytest.approx(closed.intervals[0][0], rel=1e-6), np.inf),)
+    assert found.hull[1] == np.inf
+    assert 50.0 in found
+    assert found.upper_limit is None
+    (note,) = [note for note in found.caveats if "set no upper end" in note]
+    assert "0.605 above its minimum at 10" in note
+    assert "[1.86, inf]" in str(found)
+    assert json.loads(json.dumps(found.to_dict()))["intervals"] == [[found.hull[0], None]]
+    assert found.to_csv().splitlines()[1].endswith(f",{found.hull[0]:.10g},inf,7")
+    assert r"$\infty$" in found.to_latex()
+    # pictures end beyond what is known, with an arrow
+    (axes,) = found.plot().axes
+    assert axes.lines[0].get_xdata()[1] > 7.0
+    assert [line.get_marker() for line in axes.lines].count(">") == 1
+    assert nuhf.scan(OPEN).values[-1] < 10.0
+    # nothing is told where a range was asked for, or where the data exclude nothing
+    with pytest.raises(OpenRegionError, match="reaches 9; widen the range"):
+        nuhf.interval(OPEN, bracket=(0.0, 9.0))
+    less = copy.deepcopy(OPEN)
+    less["observations"][0]["data"] = [8.0]
+    less["measurements"][0]["config"]["parameters"][0]["bounds"] = [[0.0, 5.0]]
+    with pytest.raises(OpenRegionError, match="it has all of it; the data set no end"):
+        nuhf.interval(less)
 
 
 @pytest.mark.parametrize(

@@ -224,6 +224,8 @@ def format_latex(columns: Mapping[str, Sequence[object]]) -> str:
 
 def _in_latex(cell: object) -> str:
     """Return a number, the symbol of a parameter or a unit, or a text with its signs escaped."""
+    if isinstance(cell, float) and np.isinf(cell):
+        return r"$\infty$" if cell > 0 else r"$-\infty$"
     if isinstance(cell, float):
         digits, _, power = f"{cell:.3g}".partition("e")
         return rf"${digits} \times 10^{{{int(power)}}}$" if power else f"${digits}$"

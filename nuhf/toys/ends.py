@@ -38,9 +38,12 @@ def end_with_error(
 
     y is shifted by what its error makes of it, all points alike, as toys with weights are; the
     error of the end is the root of its mean squared move, which holds for steps, too. What a cell
-    hides is added.
+    hides is added; a step beyond the errors on both sides may be anywhere in its cell.
     """
     end = crossing(x, y, near)
     moves = [crossing(x, y + shift * error, end) - end for shift in _SHIFTS]
-    cell = float(np.diff(x)[np.clip(np.searchsorted(x, end) - 1, 0, len(x) - 2)])
+    k = int(np.clip(np.searchsorted(x, end) - 1, 0, len(x) - 2))
+    cell = float(x[k + 1] - x[k])
+    if y[k] < -error[k] and y[k + 1] > error[k + 1]:
+        end = float(0.5 * (x[k] + x[k + 1]))
     return end, float(np.hypot(np.sqrt(np.mean(np.square(moves))), cell / np.sqrt(12.0)))

@@ -37,6 +37,7 @@ from nuhf.toys.sample import (
     critical_value,
     probability_below,
 )
+from nuhf.toys.strata import part_below, strata
 
 __all__ = ["Construction", "ScannedValues", "construct", "feldman_cousins"]
 
@@ -166,14 +167,19 @@ class _Tester:
         Each group has toys of its middle value, numbered from ``first``, with weights elsewhere.
         """
         tasks: list[Task] = []
-        per = 0
+        splits = []
+        per, compiled = 0, self.problem.engine.compiled
         for i, values in enumerate(groups):
             middle = 0.5 * (values[0] + values[-1])
             truth, _ = self.data(np.array([[middle]]))
             truths, t = self.data(values[:, np.newaxis])
+            # a fit may end a little below zero in an empty bin, which has no toys
+            means = np.maximum(compiled.expected(np.vstack([truth, truths])), 0.0).sum(axis=1)
+            edges = strata(float(means[0]), _MORE * self.options.toys)
+            splits.append((edges, means[1:]))
             base = {
                 "kind": "below", "truth": truth[0].tolist(), "truths": truths.tolist(),
-                "values": [[float(v)] for v in values], "observed": t.tolist(),
+                "values": [[float(v)] for v in values], "observed": t.tolist(), "edges": edges,
             }  # fmt: skip
             made = blocks(base, _MORE * self.options.toys, [self.options.seed, first + i])
             tasks, per = tasks + made, len(made)
@@ -181,19 +187,11 @@ class _Tester:
         found, lost = [], 0
         for i in range(len(groups)):
             blocks_of = results[i * per : (i + 1) * per]
-            total, square, below, square_below = (
-                np.sum([block[key] for block in blocks_of], axis=0)
-                for key in ("sum", "square", "below", "square_below")
-            )
             failed = sum(int(block["lost"]) for block in blocks_of)
             lost += failed
             if failed > _LOST * _MORE * self.options.toys:
                 raise FitError(f"{failed} toys did not converge around {groups[i].tolist()}")
-            part = below / total
-            # toys above and below have weights of their own
-            variance = square_below * (1.0 - 2.0 * part) + square * part**2
-            least = 0.5 * square / total**2
-            found.append((part, np.maximum(np.sqrt(variance) / total, least)))
+            found.append(part_below(blocks_of, *splits[i]))
         return found, lost
 
 

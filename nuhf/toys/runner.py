@@ -26,6 +26,7 @@ from nuhf.toys.sample import (
     plain,
     sample,
 )
+from nuhf.toys.strata import sums
 
 __all__ = ["Runner", "runner", "running"]
 
@@ -162,10 +163,11 @@ class Runner:
         return {"t": plain(t)}
 
     def _below(self, task: Task) -> dict[str, Any]:
-        """Sums of weights of toys with t below that of the data, at several values.
+        """Sums of weights of toys with t below that of the data, at several values, by stratum.
 
         The toys are those of ``truth``; at ``values`` (m, k) with true parameters ``truths``
-        (m, P) they count with the ratio of their likelihoods. The data's t are ``observed`` (m,).
+        (m, P) they count with the ratio of their likelihoods. The data's t are ``observed`` (m,),
+        the strata those of ``edges``.
         """
         truth = np.asarray(task["truth"], dtype=float)
         data = sample(self.compiled, truth, task["number"], generator(task["key"]))
@@ -183,13 +185,8 @@ class Runner:
         weights = np.array([w[good] for _, w in rows])
         t = np.array([t[good] for t, _ in rows])
         below = t < np.asarray(task["observed"], dtype=float)[:, np.newaxis] - TIE
-        return {
-            "lost": int((~good).sum()),
-            "sum": weights.sum(axis=1).tolist(),
-            "square": (weights**2).sum(axis=1).tolist(),
-            "below": (weights * below).sum(axis=1).tolist(),
-            "square_below": (weights**2 * below).sum(axis=1).tolist(),
-        }
+        events = data[good, : self.compiled.n_main].sum(axis=1)
+        return {"lost": int((~good).sum())} | sums(events, task["edges"], weights, below)
 
     def _ratio(
         self, data: FloatArray, near: FloatArray, values: FloatArray, lowest: FloatArray | None
