@@ -8,6 +8,7 @@ import numpy as np
 import pyhf
 from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.couplings.parameters import PARAMETERS
 from nuhf.errors import NuhfError
 from nuhf.histfactory.describe import PEDESTAL
@@ -19,7 +20,6 @@ from nuhf.workspaces.start import bin_errors, patched_later, start_findings
 
 __all__ = ["facts", "fit_findings", "lengths", "needs_minuit", "workspace_findings"]
 
-FloatArray = NDArray[np.float64]
 Json = Mapping[str, Any]
 
 _POINTS: Final = 61
