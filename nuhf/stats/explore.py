@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nuhf.errors import Caveat, FitError, OpenRegionError
 from nuhf.histfactory.describe import Coupling
-from nuhf.likelihood.engines import ModelProfiler, engine
+from nuhf.likelihood.engines import CompiledEngine, ModelProfiler, engine
 from nuhf.likelihood.evaluate import CompiledModel
 from nuhf.stats.intervals import ProfileIntervals, ScanRange, intervals, threshold
 from nuhf.stats.problem import Problem, native_reference
@@ -107,7 +107,8 @@ def branches(
     grid = _where(coarse, heights)
     points, heights = profiler.fits_at([index], grid[:, np.newaxis])
     nominal = heights.copy()
-    sided = replace(profiler, starts=starts)
+    quick = CompiledEngine(profiler.engine.reference, compiled, again=False)
+    sided = replace(profiler, engine=quick, starts=starts)
     found, lower = sided.fits_at([index], grid[:, np.newaxis])
     better = lower < heights - _DEEPER
     points[better], heights[better] = found[better], lower[better]
@@ -124,7 +125,7 @@ def branches(
                 continue
             near = points[to - step].copy()
             near[:, index] = grid[to]
-            made, value = profiler.engine.minimise(profiler.data, near, held)
+            made, value = quick.minimise(profiler.data, near, held)
             deeper = value < heights[to] - _DEEPER
             points[to[deeper]], heights[to[deeper]] = made[deeper], value[deeper]
         moved = heights < before
