@@ -42,6 +42,8 @@ _POINTS: Final = 17
 _THIN: Final = 3
 _HIGH: Final = 60.0
 """2NLL above the lowest up to which a value may belong to the interval of a deeper branch."""
+_NEAR: Final = 25.0
+"""2NLL above the lowest up to which a branch may hold an end."""
 _SWEEPS: Final = 6
 _DEEPER: Final = 1e-3
 _UNDERCUT: Final = 0.01
@@ -137,7 +139,8 @@ def branches(
     chosen: list[int] = []
     for i in np.argsort(heights):
         apart = all(np.abs(points[i] - points[j])[others].max() > _APART for j in chosen)
-        if gain[i] > _DEEPER and apart:
+        low = heights[i] < np.nanmin(heights) + _NEAR
+        if gain[i] > _DEEPER and apart and low:
             chosen.append(int(i))
     return points[chosen[:_MOST]]
 
