@@ -20,7 +20,7 @@ from nuhf.api.arguments import names as one_or_more
 from nuhf.api.given import experiments_of, prepared_of
 from nuhf.couplings import parameters
 from nuhf.errors import InputError
-from nuhf.experiments.expand import expanded
+from nuhf.experiments.prepare import expanded
 from nuhf.filekind import ARCHIVE_ENDINGS
 
 if TYPE_CHECKING:
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from nuhf.stats.result_base import JsonValue
     from nuhf.workspaces.patchset import PatchGrid
     from nuhf.workspaces.validate import Report
-
-__all__ = ["combine", "patchset", "publication", "validate", "workspace"]
 
 _CHECKED: Final = (".json", *ARCHIVE_ENDINGS, ".json.gz")
 

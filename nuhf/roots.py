@@ -6,13 +6,9 @@ Own code, as `scipy.optimize` takes longer to load than a limit takes to find.
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import FitError
-
-__all__ = ["roots"]
-
-FloatArray = NDArray[np.float64]
 
 _MOST = 200
 """Steps after which there is no hope; halving alone needs 50."""
@@ -58,12 +54,12 @@ def roots(
     for _ in range(_MOST):
         nearest = np.where(np.abs(fa) < np.abs(fb), a, b)
         width = np.abs(b - a)
-        allowed = 0.5 * absolute + relative * np.abs(nearest)
-        todo = todo[(width[todo] > 2.0 * allowed[todo]) & (fa[todo] != 0) & (fb[todo] != 0)]
+        allowed = absolute + relative * np.abs(nearest)
+        todo = todo[(width[todo] > allowed[todo]) & (fa[todo] != 0) & (fb[todo] != 0)]
         if not todo.size:
             values = np.where(np.abs(fa) < np.abs(fb), fa, fb)
             return nearest, np.where(crossed, values, np.inf)
-        margin = allowed[todo] / width[todo]
+        margin = 0.5 * allowed[todo] / width[todo]
         at = np.clip(step[todo], margin, 1.0 - margin)
         x = a[todo] + at * (b[todo] - a[todo])
         fx = np.asarray(function(x), dtype=float)

@@ -28,10 +28,16 @@ CHUNK = 256
 NEWTON_BELOW = 10.0
 #: Part of the linear decrease a step has to achieve (Armijo).
 SUFFICIENT = 1e-4
+#: Part of a step below which one ends at the wall that a longer one ran into. Before, halving finds
+#: how far beyond the wall pays: the expectation need not be linear along the step.
+WALL_BELOW = 0.125
 #: Levenberg damping of scoring steps that go nowhere: first value, and where a fit is given up.
 DAMP_MIN, DAMP_MAX = 1e-3, 1e8
 #: Smallest curvature, relative to the diagonal, of a step with an indefinite Hessian.
 CURVATURE_MIN = 1e-3
+#: Distance from its bound at which a parameter goes there; of its range, where that is below 1.
+#: If it only came closer with every step, the others would be stopped with it.
+NEAR = 1e-6
 #: Decrease of 2NLL that a step off a saddle must bring.
 ESCAPE_GAIN = 1e-9
 
@@ -172,7 +178,7 @@ class _Step:
 
 
 def _solve(gradient: FloatArray, hessian: FloatArray, held: BoolArray, damp: FloatArray) -> _Step:
-    """Damped Newton step; parameters ``held`` at a bound do not move."""
+    """Damped Newton step; what is ``held`` at a bound takes no part in it."""
     size = gradient.shape[1]
     k = np.arange(size)
     if held.any():
@@ -250,13 +256,13 @@ class Batch:
 def _line_search(
     problem: Batch, state: State, work: IntArray, gradient: FloatArray, step: FloatArray
 ) -> tuple[BoolArray, BoolArray]:
-    """Halve the steps until each goes downhill; returns (moved, moved by the full step)."""
+    """Shorten the steps until each goes downhill; returns (moved, moved by the full step)."""
     moved, full = np.zeros(len(work), bool), np.zeros(len(work), bool)
-    todo, t = np.arange(len(work)), 1.0
+    todo, t = np.arange(len(work)), np.ones(len(work))
     for _ in range(24):
         index = work[todo]
         theta = state.theta[index]
-        trial = problem.moved(theta, t * step[todo])
+        trial = problem.moved(theta, t[todo, None] * step[todo])
         data = problem.data.take(index)
         value, lam = objective(problem.model, trial, data)
         slope = (gradient[todo] * (trial - theta)[:, problem.free.index]).sum(axis=1)
@@ -265,12 +271,27 @@ def _line_search(
         state.theta[index[good]] = trial[good]
         state.value[index[good]], state.lam[index[good]] = value[good], lam[good]
         moved[todo[good]] = True
-        full[todo[good]] = t == 1.0
-        todo = todo[~good]
+        full[todo[good]] = t[todo[good]] == 1.0
+        bad = ~good
+        todo = todo[bad]
         if not len(todo):
             break
-        t *= 0.5 if t > 0.1 else 0.2
+        old = t[todo]
+        t[todo] *= np.where(old > 0.1, 0.5, 0.2)
+        empty = (data.n == 0)[bad if len(data.n) > 1 else slice(None)]
+        part = _to_the_wall(empty, state.lam[work[todo]], lam[bad], problem.data.edge.wall)
+        t[todo] = np.minimum(t[todo], np.where(old > WALL_BELOW, 1.0, old * part))
     return moved, full
+
+
+def _to_the_wall(empty: BoolArray, lam: FloatArray, trial: FloatArray, wall: float) -> FloatArray:
+    """Part of steps [B] from ``lam`` to ``trial`` that ends at the wall of an empty bin.
+
+    It is 1 where none ends beyond, and where the fit is at the wall already.
+    """
+    beyond = empty & (trial < 0.0) & (lam > 0.0)
+    part = (lam + 1.0 / wall) / np.where(beyond, lam - trial, 1.0)
+    return np.asarray(np.where(beyond, part, 1.0).min(axis=1))
 
 
 def _escape(problem: Batch, state: State, work: IntArray, vector: FloatArray) -> BoolArray:
@@ -305,8 +326,13 @@ def _iterate(problem: Batch, state: State, work: IntArray, tolerance: float) -> 
         problem.model, state.theta[work], state.lam[work], problem.data.take(work), exact, free
     )
     x = state.theta[work][:, free.index]
-    held = ((x <= problem.lower) & (gradient > 0)) | ((x >= problem.upper) & (gradient < 0))
+    margin = NEAR * np.minimum(problem.upper - problem.lower, 1.0)
+    low = (x <= problem.lower + margin) & (gradient > 0)
+    held = low | ((x >= problem.upper - margin) & (gradient < 0))
     step = _solve(gradient, hessian, held, state.damp[work])
+    left = np.where(held, np.where(low, problem.lower, problem.upper) - x, 0.0)
+    step.direction[held] = left[held]
+    step.edm[:] -= (gradient * left).sum(axis=1)
     state.iterations[work] += 1
     state.edm[work], state.norm[work] = step.edm, step.norm
     # Only the exact Hessian may call a fit finished: the Fisher information can be far off.
@@ -339,7 +365,7 @@ def _iterate(problem: Batch, state: State, work: IntArray, tolerance: float) -> 
 def minimise(problem: Batch, theta: FloatArray, tolerance: float, max_iterations: int) -> State:
     """Run the fits from ``theta`` [B, P] until each converged, failed or ran out of steps.
 
-    They are worked on `CHUNK` at a time, and those that take longest come together in the end.
+    They are worked on `CHUNK` at a time; those that take longest come together in the end.
     """
     batch, softest = len(theta), replace(problem, data=replace(problem.data, edge=EDGES[0]))
     free = len(problem.free.index) > 0

@@ -81,24 +81,25 @@ def _excess(n: FloatArray, inverse: FloatArray, lam: FloatArray, edge: Edge) -> 
     Where the model is impossible it goes on steeply and smoothly (see `Edge`), so that fits
     that start there find their way out, others stop at the boundary, and profiles are continuous.
     """
-    inside = lam > edge.part * n  # also False for NaN
+    outside = ~(lam > edge.part * n)  # also True for NaN
     log = lam * inverse
-    np.log(log, out=log)
+    np.log(log, out=log)  # not a number outside, where it is not used
     log *= n
     found = 2.0 * np.asarray((lam - n - log).sum(axis=1))
-    rows = np.flatnonzero(~inside.all(axis=1))
+    rows = np.flatnonzero(outside.any(axis=1))
     if len(rows):
         n, inverse = (np.broadcast_to(x, lam.shape)[rows] for x in (n, inverse))
-        found[rows] = _beyond(n, inverse, lam[rows], inside[rows], edge)
+        found[rows] = _impossible(n, inverse, lam[rows], outside[rows], edge)
     return found
 
 
-def _beyond(
-    n: FloatArray, inverse: FloatArray, lam: FloatArray, inside: BoolArray, edge: Edge
+def _impossible(
+    n: FloatArray, inverse: FloatArray, lam: FloatArray, outside: BoolArray, edge: Edge
 ) -> FloatArray:
-    """`_excess` of rows that are not all ``inside`` what is possible."""
-    below = np.minimum(lam * inverse - edge.part, 0.0) / edge.part
-    log = np.log(np.where(inside & (n > 0), lam * inverse, edge.part)) + below - 0.5 * below**2
+    """`_excess` of rows with bins ``outside`` the domain of the likelihood."""
+    part = edge.part
+    below = np.minimum(lam * inverse - part, 0.0) / part
+    log = np.log(np.where(outside | (n == 0), part, lam * inverse)) + below - 0.5 * below**2
     wall = np.where(n == 0, 0.5 * edge.wall * np.minimum(lam, 0.0) ** 2, 0.0)
     term = np.where(np.isfinite(lam), lam - n - np.where(n > 0, n * log, 0.0) + wall, np.inf)
     return 2.0 * np.asarray(term.sum(axis=1))
