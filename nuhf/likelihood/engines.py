@@ -95,10 +95,19 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class CompiledEngine:
-    """The compiled likelihood; fits that do not converge are repeated with minuit, then in pyhf."""
+    """The compiled likelihood; fits that do not converge are repeated with minuit, then in pyhf.
+
+    Attributes
+    ----------
+    reference, compiled
+        The model.
+    again : bool
+        Whether they are; otherwise they count where they ended, which looks for deeper points do.
+    """
 
     reference: Reference
     compiled: CompiledModel
+    again: bool = True
 
     @property
     def optimizer(self) -> str:
@@ -111,6 +120,8 @@ class CompiledEngine:
         """Fit from starts (n, P), as a batch; what is far above the rest need not converge."""
         done = fit(self.compiled, data, starts=starts, free=free)
         parameters, heights = done.parameters.copy(), done.twice_nll.copy()
+        if not self.again:
+            return parameters, np.where(np.isnan(heights), np.inf, heights)
         far = heights[done.converged].min(initial=np.inf) + _FAR
         # along a bent edge of the domain the last digits take hundreds of steps
         settled = done.converged | ((np.abs(done.edm) < _CLOSE) & (done.gradient_norm < _FLAT))

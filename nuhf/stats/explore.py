@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from nuhf.arrays import FloatArray
 from nuhf.errors import Caveat, FitError, OpenRegionError
 from nuhf.histfactory.describe import Coupling
-from nuhf.likelihood.engines import ModelProfiler, engine
+from nuhf.likelihood.engines import CompiledEngine, ModelProfiler, engine
 from nuhf.likelihood.evaluate import CompiledModel
 from nuhf.stats.intervals import ProfileIntervals, ScanRange, intervals, threshold
 from nuhf.stats.problem import Problem, native_reference
@@ -42,6 +42,8 @@ _POINTS: Final = 17
 _THIN: Final = 3
 _HIGH: Final = 60.0
 """2NLL above the lowest up to which a value may belong to the interval of a deeper branch."""
+_NEAR: Final = 25.0
+"""2NLL above the lowest up to which a branch may hold an end."""
 _SWEEPS: Final = 6
 _DEEPER: Final = 1e-3
 _UNDERCUT: Final = 0.01
@@ -107,7 +109,8 @@ def branches(
     grid = _where(coarse, heights)
     points, heights = profiler.fits_at([index], grid[:, np.newaxis])
     nominal = heights.copy()
-    sided = replace(profiler, starts=starts)
+    quick = CompiledEngine(profiler.engine.reference, compiled, again=False)
+    sided = replace(profiler, engine=quick, starts=starts)
     found, lower = sided.fits_at([index], grid[:, np.newaxis])
     better = lower < heights - _DEEPER
     points[better], heights[better] = found[better], lower[better]
@@ -124,7 +127,7 @@ def branches(
                 continue
             near = points[to - step].copy()
             near[:, index] = grid[to]
-            made, value = profiler.engine.minimise(profiler.data, near, held)
+            made, value = quick.minimise(profiler.data, near, held)
             deeper = value < heights[to] - _DEEPER
             points[to[deeper]], heights[to[deeper]] = made[deeper], value[deeper]
         moved = heights < before
@@ -136,7 +139,8 @@ def branches(
     chosen: list[int] = []
     for i in np.argsort(heights):
         apart = all(np.abs(points[i] - points[j])[others].max() > _APART for j in chosen)
-        if gain[i] > _DEEPER and apart:
+        low = heights[i] < np.nanmin(heights) + _NEAR
+        if gain[i] > _DEEPER and apart and low:
             chosen.append(int(i))
     return points[chosen[:_MOST]]
 
