@@ -624,6 +624,9 @@ def test_pseudo_counts_of_an_analysis():
     assert abs(rough / exact - 1) > 2 * abs(end / exact - 1)
 
 
-def test_pseudo_counts_are_for_gaussian_data():
-    with pytest.raises(InputError, match="pseudo_counts are for statistic 'gaussian'"):
-        load("coherent-csi-2021").changed({"analyses": {"default": {"pseudo_counts": 1e6}}})
+def test_pseudo_counts_are_nothing_to_poisson_counts():
+    """An analysis that extends a Gaussian one need not unset them."""
+    changes = {"analyses": {"default": {"pseudo_counts": 1e6}}}
+    one = load("coherent-csi-2021")
+    specs = [pose([prepare(x)], "munu_mu", Options()).spec for x in (one, one.changed(changes))]
+    assert specs[0] == specs[1]

@@ -221,8 +221,8 @@ class Analysis(Section):
     )
     pseudo_counts: Annotated[float, Field(ge=1e3, le=1e8)] | None = Field(
         None,
-        description="Counts per bin of the encoding of Gaussian data, without a correction of its "
-        "slope; without it as many as pyhf's default optimizer bears, with one (docs/model.md)",
+        description="Counts per bin of the encoding of statistic `gaussian`, without a correction "
+        "of its slope; by default as many as pyhf's default optimizer bears, with one",
     )
     signals: tuple[Name, ...] | None = Field(None, description="Signals in the fit")
     regions: tuple[Name, ...] | None = Field(None, description="Regions in the fit")
@@ -253,8 +253,6 @@ class Analysis(Section):
 
     @model_validator(mode="after")
     def _known_names(self) -> Self:
-        if self.pseudo_counts is not None and self.statistic != "gaussian":
-            raise ValueError("pseudo_counts are for statistic 'gaussian'")
         for name, group in self.profiled.items():
             for kind in sorted(set(group) - {"charges", "radii", "moments"}):
                 where = f"profiled.{name}.{kind}"
