@@ -20,7 +20,7 @@ from nuhf.api.arguments import names as one_or_more
 from nuhf.api.given import experiments_of, prepared_of
 from nuhf.couplings import parameters
 from nuhf.errors import InputError
-from nuhf.experiments.expand import expanded
+from nuhf.experiments.prepare import expanded
 from nuhf.filekind import ARCHIVE_ENDINGS
 
 if TYPE_CHECKING:

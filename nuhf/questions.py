@@ -7,10 +7,10 @@ from typing import Any, Final
 import numpy as np
 
 from nuhf.arrays import FloatArray
-from nuhf.errors import Caveat, FitError, InputError, OpenRegionError
+from nuhf.errors import FitError, InputError, OpenRegionError
 from nuhf.stats.cls import Asymptotic, expected_limits, upper_limit
 from nuhf.stats.cross_check import Agreement, second_optimizer
-from nuhf.stats.explore import deeper_starts, explored, region, widened
+from nuhf.stats.explore import deeper_starts, explored, range_notes, region, widened
 from nuhf.stats.goodness import degrees_of_freedom, goodness, poor_note, unconstrained
 from nuhf.stats.intervals import ProfileIntervals, threshold
 from nuhf.stats.problem import Problem
@@ -35,20 +35,26 @@ _POOR: Final = 0.01
 """Probability of a fit as bad as that of the data below which a limit says so."""
 
 
-def _delta_chi2(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitResult:
+def _delta_chi2(
+    problem: Problem, cl: float, toys: ToyOptions | None, open_ends: bool = False
+) -> LimitResult:
     if toys is not None:
         raise InputError("toys: the method delta-chi2 makes none, cls and feldman-cousins do")
     scan = problem.profiler().at(problem.span().grid()) if problem.seeds is None else None
     problem = explored(problem, scan)
     if problem.seeds is not None and len(problem.seeds):
         scan = None  # with more starts it may be lower
-    problem, found = _search(problem, cl, scan)
+    problem, found = _search(problem, cl, scan, open_ends)
     second = second_optimizer(problem, found.best.value, np.ravel(found.pieces))
     if second.deeper.size:
-        problem, found = _search(replace(problem, seeds=second.deeper), cl)
+        problem, found = _search(replace(problem, seeds=second.deeper), cl, None, open_ends)
         second = second_optimizer(problem, found.best.value, np.ravel(found.pieces))
     convert = problem.parameter.from_fit
-    pieces = tuple((convert(low), convert(high)) for low, high in found.pieces)
+    none = dict(zip((problem.span().low, problem.span().high), (-np.inf, np.inf), strict=True))
+    ends = {end: none[end] for end in found.open_ends}
+    pieces = tuple(
+        (ends.get(low, convert(low)), ends.get(high, convert(high))) for low, high in found.pieces
+    )
     bounded = problem.description.couplings[0].bounded
     return _result(
         problem,
@@ -56,12 +62,12 @@ def _delta_chi2(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitRe
         "delta-chi2",
         found.best.value,
         pieces,
-        pieces[-1][1] if bounded else None,
+        pieces[-1][1] if bounded and not ends else None,
         found.best.twice_nll,
         tuple((convert(m.value), m.twice_nll - found.best.twice_nll) for m in found.minima),
         notes=(
             *lost_note(found.lost, found.points, "a piece of the interval there would be missed"),
-            *_falling_note(problem, found.falling),
+            *range_notes(problem, found, cl),
             *few_counts_note(
                 problem,
                 cl,
@@ -84,19 +90,19 @@ def _seeded(problem: Problem, more: FloatArray) -> Problem:
 
 
 def _free_ends(problem: Problem, found: ProfileIntervals) -> list[float]:
-    """Ends of an interval that are no physical boundary."""
+    """Ends of an interval that the data set: no physical boundary, no end of the range."""
     span = problem.span()
-    ends = [float(end) for piece in found.pieces for end in piece]
-    return [end for end in ends if not (span.physical_low and end == span.low)]
+    others = {*found.open_ends, *([span.low] if span.physical_low else [])}
+    return [float(end) for piece in found.pieces for end in piece if end not in others]
 
 
 def _search(
-    problem: Problem, cl: float, scan: FloatArray | None = None
+    problem: Problem, cl: float, scan: FloatArray | None = None, open_ends: bool = False
 ) -> tuple[Problem, ProfileIntervals]:
     """Find the interval, and what fits it needed; errors name the parameter and say what helps."""
     what = f"{problem.parameter.name} at {percent(cl)} % CL"
     try:
-        found, starts = region(problem.profiler(), problem.span(), cl, scan)
+        found, starts = region(problem.profiler(), problem.span(), cl, scan, open_ends)
     except OpenRegionError as error:
         hint = (
             "widen the range or leave it out" if problem.options.bracket else "the data set no end"
@@ -105,19 +111,6 @@ def _search(
     except FitError as error:
         raise FitError(f"{what}: {error}") from None
     return _seeded(problem, starts), found
-
-
-def _falling_note(problem: Problem, ends: tuple[float, ...]) -> tuple[str, ...]:
-    """Say that the search ended where the profile still falls; a range asked for has its note."""
-    if not ends or problem.options.bracket is not None:
-        return ()
-    where = " and ".join(problem.parameter.show(end) for end in ends)
-    return (
-        Caveat(
-            f"the profile falls towards the end of the range searched, {where}: a piece of the "
-            "interval beyond would be missed"
-        ),
-    )
 
 
 def _cls(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitResult:
@@ -262,11 +255,19 @@ def _result(
     )
 
 
-def limit(problem: Problem, cl: float, method: str, toys: ToyOptions | None = None) -> LimitResult:
+def limit(
+    problem: Problem,
+    cl: float,
+    method: str,
+    toys: ToyOptions | None = None,
+    open_ends: bool = False,
+) -> LimitResult:
     """Return the interval of the parameter of interest.
 
     With ``toys`` the methods ``cls`` and ``feldman-cousins`` use toys as they say; without,
     ``cls`` is asymptotic, with its expected band, and ``feldman-cousins`` takes 2000 per value.
+    Where ``delta-chi2`` excludes something, but the data set no end on one side in the widest
+    range, that end is infinite with ``open_ends``, and an error without.
 
     Raises
     ------
@@ -279,14 +280,19 @@ def limit(problem: Problem, cl: float, method: str, toys: ToyOptions | None = No
         raise InputError(f"unknown method '{method}'; allowed: {', '.join(METHODS)}")
     if toys is not None:
         check_engine(problem)
+    open_ends = open_ends and method == "delta-chi2" and problem.options.bracket is None
     for _ in range(_WIDENINGS):
         try:
             return METHODS[method](problem, cl, toys)
         except OpenRegionError:
             wider = widened(problem)
-            if wider is None:
+            if wider is None and not open_ends:
                 raise
+            if wider is None:
+                break
             problem = wider
+    if open_ends:
+        return _delta_chi2(problem, cl, toys, open_ends)
     return METHODS[method](problem, cl, toys)
 
 
@@ -339,12 +345,13 @@ def _scan_ends(problem: Problem, found: LimitResult | None) -> tuple[float, floa
         return problem.options.bracket
     if found is None:
         raise InputError("a scan needs a range or a limit to take it from")
-    low, high = found.intervals[0][0], found.intervals[-1][1]
-    margin = 0.5 * (high - low)
-    bounded = problem.description.couplings[0].bounded
-    ends = (0.0 if bounded else low - margin), high + margin
     coupling, convert = problem.description.couplings[0], problem.parameter.from_fit
-    return max(ends[0], convert(coupling.low)), min(ends[1], convert(coupling.high))
+    widest = convert(coupling.low), convert(coupling.high)
+    known = [end for end in (*np.ravel(found.intervals), found.best_fit) if np.isfinite(end)]
+    low, high = min(known), max(known)
+    margin = 0.5 * (high - low)
+    ends = (0.0 if coupling.bounded else low - margin), high + margin
+    return max(ends[0], widest[0]), min(ends[1], widest[1])
 
 
 def fit(problem: Problem, toys: ToyOptions | None = None) -> FitResult:

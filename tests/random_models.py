@@ -121,7 +121,8 @@ def is_open(profiler, span, cl):
 def study(number, bent, cl=0.9):
     """Compare one model: the reason it has no interval, or how far 2NLL is off.
 
-    ``open`` is whether brute force finds an open region where there is no interval.
+    ``open`` is whether the interval has an open end; where there is none, whether brute force finds
+    the region open.
     """
     chosen, data, _ = model(number, bent)
     profiler = profiler_of(chosen, data)
@@ -131,14 +132,14 @@ def study(number, bent, cl=0.9):
     if len(found_starts):
         profiler = replace(profiler, starts=np.vstack([profiler.starts, found_starts]))
     try:
-        found, _ = region(profiler, span, cl)
+        found, _ = region(profiler, span, cl, open_ends=True)
     except FitError as error:
         truly = is_open(profiler, span, cl)
         said = isinstance(error, OpenRegionError)
         return SimpleNamespace(why=str(error), off=0.0, inside=truly or not said, open=truly)
     rng = np.random.default_rng(number)
-    ends = np.ravel(found.pieces)
-    low, high = ends.min(), ends.max()
+    ends = np.setdiff1d(np.ravel(found.pieces), list(found.open_ends))
+    low, high = found.pieces[0][0], found.pieces[-1][1]
     margin = 0.3 * (high - low)
     around = np.linspace(max(low - margin, -60), min(high + margin, 60), 40)
     dense = np.concatenate([ends, [m.value for m in found.minima], around])
@@ -154,9 +155,11 @@ def study(number, bent, cl=0.9):
     covered = np.zeros(len(dense), dtype=bool)
     for a, b in found.pieces:
         covered |= (dense >= a - 1e-9) & (dense <= b + 1e-9)
+    reached = dense[accepted]  # an end is open if brute force accepts it, too
+    reaches = all(np.isclose(reached, end).any() for end in found.open_ends)
     return SimpleNamespace(
-        why="", off=max(float(off_ends), float(off_best)), open=False,
-        inside=bool((covered | ~accepted).all()),
+        why="", off=max(float(off_ends), float(off_best)), open=bool(found.open_ends),
+        inside=bool((covered | ~accepted).all()) and reaches,
     )  # fmt: skip
 
 

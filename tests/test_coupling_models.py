@@ -29,7 +29,7 @@ from nuhf.physics.settings import Physics
 from nuhf.physics.solar import Oscillation
 from nuhf.physics.solar_states import mass_shares, state_shares, state_spectra
 from nuhf.rates import build
-from nuhf.rates.moments import flux_moments
+from nuhf.rates.quadrature import flux_moments
 from nuhf.rates.templates import Axis
 from nuhf.units import KEV
 from nuhf.workspaces.names import split_unit

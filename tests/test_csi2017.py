@@ -7,8 +7,8 @@ from test_csi2017_tables import chicago3, constant, predict
 import nuhf
 from nuhf import questions
 from nuhf.constants import AVOGADRO
+from nuhf.detector import quenching as curves
 from nuhf.detector.efficiency import full_efficiency, logistic_efficiency
-from nuhf.detector.quenching import TableQuenching
 from nuhf.detector.smearing import PoissonLight
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import load
@@ -148,7 +148,7 @@ def test_steps_of_the_efficiency():
 
 
 def test_tabulated_quenching_is_not_extrapolated():
-    table = TableQuenching(np.array([2e-3, 4e-3]), np.array([0.04, 0.06]))
+    table = curves.table(np.array([2e-3, 4e-3]), np.array([0.04, 0.06]))
     np.testing.assert_allclose(table(np.array([3e-3])), 3e-3 * 0.05)
     for outside in (1.9e-3, 4.1e-3):
         with pytest.raises(InputError, match="are outside 2 to 4 keV"):

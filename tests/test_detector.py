@@ -12,14 +12,14 @@ from scipy.optimize import brentq
 from scipy.special import gammaincc
 from scipy.stats import gamma
 
-from nuhf.detector import response
+from nuhf.detector import quenching as curves
+from nuhf.detector import smearing as smear
 from nuhf.detector.efficiency import (
-    ExponentialTimeEfficiency,
     exponential_fractions,
+    exponential_mean,
     full_efficiency,
     logistic_efficiency,
 )
-from nuhf.detector.quenching import PolynomialQuenching
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import load
 from nuhf.inputs import Inputs
@@ -50,32 +50,32 @@ def variations(part):
 @given(recoil=st.floats(1e-4, 0.08))
 def test_quenching_is_the_printed_polynomial(recoil):
     c = SETUP.quenching.coefficients
-    quenching = PolynomialQuenching(c, (0.0, 0.08))
+    quenching = curves.polynomial(c, (0.0, 0.08))
     expected = c[0] * recoil + c[1] * recoil**2 + c[2] * recoil**3 + c[3] * recoil**4
     assert float(quenching(np.array(recoil))) == pytest.approx(expected, rel=1e-12)
 
 
 def test_quenching_of_csi_is_about_ten_per_cent():
     # arXiv:2111.02477: 8 to 10 % between 5 and 30 keV; variations are a few per cent of it
-    quenching = PolynomialQuenching(SETUP.quenching.coefficients, (0.0, 0.08))
+    quenching = curves.polynomial(SETUP.quenching.coefficients, (0.0, 0.08))
     recoil = np.array([10e-3, 20e-3, 30e-3])
     assert ((quenching(recoil) / recoil > 0.08) & (quenching(recoil) / recoil < 0.12)).all()
 
 
 def test_released_variations_bracket_the_nominal():
     recoil = np.linspace(1e-3, 45e-3, 30)
-    nominal = PolynomialQuenching(SETUP.quenching.coefficients, (0, 0.08))(recoil)
+    nominal = curves.polynomial(SETUP.quenching.coefficients, (0, 0.08))(recoil)
     found = list(variations("quenching"))
     assert len(found) == 2
     for ends in found:
-        up, down = (PolynomialQuenching(e["coefficients"], (0, 0.08))(recoil) for e in ends)
+        up, down = (curves.polynomial(e["coefficients"], (0, 0.08))(recoil) for e in ends)
         # eigenvectors of a linear fit: symmetric
         np.testing.assert_allclose(0.5 * (up + down), nominal, rtol=1e-4)
 
 
 @pytest.mark.parametrize("recoil", [0.9e-3, 80.1e-3])
 def test_quenching_is_not_extrapolated(recoil):
-    quenching = PolynomialQuenching((0.1,), (1e-3, 80e-3))
+    quenching = curves.polynomial((0.1,), (1e-3, 80e-3))
     assert quenching(np.array([1e-3, 80e-3])).size == 2
     with pytest.raises(InputError, match=r"recoils of .* keV are outside 1 to 80 keV"):
         quenching(np.array([recoil, 5e-3]))
@@ -84,7 +84,7 @@ def test_quenching_is_not_extrapolated(recoil):
 @pytest.mark.parametrize("coefficients", [(-0.1,), (0.1, -10.0), (0.0,)])
 def test_quenching_without_light_is_refused(coefficients):
     with pytest.raises(InputError, match="no positive light"):
-        PolynomialQuenching(coefficients, (0.0, 0.08))(np.array([1e-3, 50e-3]))
+        curves.polynomial(coefficients, (0.0, 0.08))(np.array([1e-3, 50e-3]))
 
 
 # ---------------------------------------------------------------- resolution
@@ -161,23 +161,29 @@ def test_threshold_of_other_curves():
 @settings(deadline=None)
 @given(time=st.floats(1e-3, 20), start=st.floats(0, 3), rate=RATES)
 def test_mean_time_efficiency_against_quad(time, start, rate):
-    curve = ExponentialTimeEfficiency(start, rate)
+    def curve(t):
+        return np.exp(-rate * max(t - start, 0.0))
+
     expected = quad(curve, 0, time, points=[min(start, time)], epsabs=1e-12)[0]
-    assert curve.mean([0.0, time])[0] * time == pytest.approx(expected, rel=1e-8, abs=1e-10)
+    assert exponential_mean([0.0, time], start, rate)[0] * time == pytest.approx(
+        expected, rel=1e-8, abs=1e-10
+    )
 
 
 @settings(deadline=None)
 @given(start=st.floats(0.0, 2.0))
 def test_time_efficiency_without_loss_is_the_limit_of_a_small_one(start):
     edges = np.array([0.0, 0.5, 3.0])
-    none = ExponentialTimeEfficiency(start, 0.0).mean(edges)
+    none = exponential_mean(edges, start, 0.0)
     np.testing.assert_allclose(none, 1.0, rtol=1e-14)
-    np.testing.assert_allclose(ExponentialTimeEfficiency(start, 1e-9).mean(edges), none, rtol=1e-7)
+    np.testing.assert_allclose(exponential_mean(edges, start, 1e-9), none, rtol=1e-7)
 
 
 def test_time_efficiency_of_the_release():
-    assert TIME(np.array([0.0, TIME.start_us])).tolist() == [1.0, 1.0]
-    assert TIME(np.array([6.0]))[0] == pytest.approx(np.exp(-0.0494 * 5.48), rel=1e-12)
+    assert TIME.mean(np.array([0.0, TIME.start_us])).tolist() == [1.0]
+    assert TIME.mean(np.array([6.0 - 1e-5, 6.0 + 1e-5]))[0] == pytest.approx(
+        np.exp(-0.0494 * 5.48), rel=1e-10
+    )
 
 
 @settings(deadline=None)
@@ -252,11 +258,11 @@ def test_perfect_detector_loses_only_what_lies_outside(light_kev):
 
 
 def test_nodes_respect_edges_and_threshold():
-    nodes, weights = response.signal_nodes(EDGES, 7.07)
+    nodes, weights = smear.signal_nodes(EDGES, 7.07)
     assert nodes.min() > 7.07
     assert (np.diff(nodes) > 0).all()
     assert weights.sum() == pytest.approx(60 - 7.07, rel=1e-13)
-    per_bin = response.weighted_bins(EDGES, nodes, weights, np.ones_like(nodes)).sum(1)
+    per_bin = smear.weighted_bins(EDGES, nodes, weights, np.ones_like(nodes)).sum(1)
     np.testing.assert_allclose(per_bin, np.diff(np.maximum(EDGES, 7.07)), rtol=1e-12)
 
 
@@ -269,7 +275,7 @@ CONTENT = arrays(float, 8, elements=st.floats(0, 100))
 @given(content=CONTENT, cuts=st.lists(st.floats(0.01, 7.99), max_size=5, unique=True))
 def test_rebin_conserves_the_total(content, cuts):
     new = np.array(sorted({0.0, 8.0, *cuts}))
-    found = response.rebin(np.arange(9.0), content, new)
+    found = smear.rebin(np.arange(9.0), content, new)
     assert found.sum() == pytest.approx(content.sum(), rel=1e-12, abs=1e-12)
     assert (found >= -1e-9).all()
 
@@ -278,17 +284,17 @@ def test_rebin_conserves_the_total(content, cuts):
 @given(content=CONTENT)
 def test_rebin_to_the_same_or_finer_bins_and_back(content):
     old = np.arange(9.0)
-    np.testing.assert_allclose(response.rebin(old, content, old), content, atol=1e-10)
+    np.testing.assert_allclose(smear.rebin(old, content, old), content, atol=1e-10)
     fine = np.linspace(0, 8, 33)
-    finer = response.rebin(old, content, fine)
+    finer = smear.rebin(old, content, fine)
     np.testing.assert_allclose(finer, np.repeat(content / 4, 4), atol=1e-10)
-    np.testing.assert_allclose(response.rebin(fine, finer, old), content, atol=1e-10)
+    np.testing.assert_allclose(smear.rebin(fine, finer, old), content, atol=1e-10)
 
 
 @pytest.mark.parametrize("new", [[-0.1, 4.0], [4.0, 8.1]])
 def test_rebin_does_not_extrapolate(new):
     with pytest.raises(InputError, match=r"bins .* reach beyond the table, 0 to 8"):
-        response.rebin(np.arange(9.0), np.ones(8), np.array(new))
+        smear.rebin(np.arange(9.0), np.ones(8), np.array(new))
 
 
 @settings(deadline=None)
@@ -296,10 +302,8 @@ def test_rebin_does_not_extrapolate(new):
 def test_accepted_fractions_lose_but_never_gain(content):
     old = np.arange(9.0)
     new = np.array([0.0, 0.5, 3.0, 8.0])
-    accepted = response.rebin(old, content * TIME.mean(old), new)
-    plain = response.rebin(old, content, new)
+    accepted = smear.rebin(old, content * TIME.mean(old), new)
+    plain = smear.rebin(old, content, new)
     assert (accepted <= plain + 1e-12).all()
-    without = ExponentialTimeEfficiency(0.5, 0.0)
-    np.testing.assert_allclose(
-        response.rebin(old, content * without.mean(old), new), plain, atol=1e-9
-    )
+    without = exponential_mean(old, 0.5, 0.0)
+    np.testing.assert_allclose(smear.rebin(old, content * without, new), plain, atol=1e-9)

@@ -15,10 +15,9 @@ from scipy.optimize import brentq, minimize
 import nuhf
 from nuhf import resources
 from nuhf.constants import AVOGADRO
+from nuhf.detector import quenching as curves
 from nuhf.detector.efficiency import full_efficiency
-from nuhf.detector.gaussian import bin_probabilities
-from nuhf.detector.quenching import LindhardQuenching, MixedQuenching
-from nuhf.detector.smearing import FanoWidth, GaussianSmearing
+from nuhf.detector.smearing import GaussianSmearing, bin_probabilities, fano_width
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare
@@ -143,7 +142,7 @@ def test_electron_scattering_of_the_reference_prediction():
     source = mixture(share)
     table = read_table(resources.find("dresden-2/sm_prediction_reference.csv"), ["es"])
     edges = table.edges("e_lo_kev_ee", "e_hi_kev_ee") * KEV
-    smearing = GaussianSmearing(FanoWidth(0.0685, 0.00296, 0.11), True)
+    smearing = GaussianSmearing(fano_width(0.0685, 0.00296, 0.11), True)
 
     def response(recoil):
         return smearing.response(edges, recoil, full_efficiency())
@@ -516,13 +515,13 @@ def test_poisson_refusals(changes, words):
 def test_mixed_quenching():
     recoil = np.linspace(0.05, 4.0, 40) * KEV
     fef, ybe = library_curve("ge-fef"), library_curve("ge-ybe")
-    mixed = MixedQuenching(((2.0, fef), (-1.0, ybe)))
+    mixed = curves.mixed((2.0, fef), (-1.0, ybe))
     np.testing.assert_allclose(mixed(recoil), 2.0 * fef(recoil) - ybe(recoil), rtol=1e-13)
     assert mixed.recoil_range == fef.recoil_range
     one = library_curve("ge-bonhomme", deviations=1.0)
-    np.testing.assert_allclose(one(recoil), LindhardQuenching(0.166, 32)(recoil), rtol=1e-13)
+    np.testing.assert_allclose(one(recoil), curves.lindhard(0.166, 32)(recoil), rtol=1e-13)
     with pytest.raises(InputError, match="negative"):
-        MixedQuenching(((-5.0, fef), (6.0, ybe)))(np.array([0.5 * KEV]))
+        curves.mixed((-5.0, fef), (6.0, ybe))(np.array([0.5 * KEV]))
 
 
 @pytest.mark.parametrize("name", Inputs().toml(LIBRARY))

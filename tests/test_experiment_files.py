@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 import nuhf
 from nuhf.constants import AVOGADRO
 from nuhf.errors import InputError
-from nuhf.experiments import sanity
 from nuhf.experiments.catalogue import list_experiments, load
 from nuhf.experiments.data import binned
-from nuhf.experiments.prepare import prepare
-from nuhf.experiments.quenching import CheckedQuenching
+from nuhf.experiments.prepare import check, prepare
+from nuhf.experiments.quenching import checked
 from nuhf.experiments.region import Prepared
 from nuhf.library import read_nuclides
 from nuhf.resources import digest
@@ -628,11 +627,11 @@ def test_a_process_may_be_absent_where_another_is():
     zero = {s: {m: 0.0 * row for m, row in rows.items()} for s, rows in signal.nominal.items()}
     nothing = replace(signal, process="other", nominal=zero, varied={})
     for signals in ((signal, nothing), (signal,)):
-        sanity.check(Prepared(loaded, (replace(one, signals=signals),), ()))
+        check(Prepared(loaded, (replace(one, signals=signals),), ()))
     varied = replace(signal, varied={("qf", "down"): zero})
     for signals, words in (((nothing,), "other"), ((varied,), "cevns with nuisance 'qf' down")):
         with pytest.raises(InputError, match=re.escape(f"expects no signal ({words}): its bins")):
-            sanity.check(Prepared(loaded, (replace(one, signals=signals),), ()))
+            check(Prepared(loaded, (replace(one, signals=signals),), ()))
 
 
 # ------------------------------------------------------------------ more light than energy
@@ -656,7 +655,7 @@ def test_more_light_than_energy_is_refused(changed, old, new, words):
 
 @given(factor=st.floats(0.01, 3.0), recoil=st.floats(0.01, 50.0))
 def test_a_checked_curve_is_the_curve_up_to_a_factor_of_one(factor, recoil):
-    curve = CheckedQuenching(lambda energy: factor * energy, "here")
+    curve = checked(lambda energy: factor * energy, "here")
     energy = np.array([0.0, recoil])
     if factor > 1.0 + 1e-9:
         with pytest.raises(InputError, match=r"^here: the quenching factor is"):

@@ -349,9 +349,8 @@ def test_impossible_regions_are_refused(values):
     """The last check, whatever kind the numbers came from."""
     from dataclasses import replace
 
-    from nuhf.experiments import sanity
     from nuhf.experiments.catalogue import load
-    from nuhf.experiments.prepare import prepare
+    from nuhf.experiments.prepare import check, prepare
 
     one = prepare(load("coherent-csi-2021"))
     (region,) = one.regions
@@ -366,12 +365,12 @@ def test_impossible_regions_are_refused(values):
         replace(region, sigma=bad),
     ):
         with pytest.raises(InputError, match=r"in bin 7 is"):
-            sanity.check(replace(one, regions=(changed,)))
+            check(replace(one, regions=(changed,)))
     if not math.isfinite(values):
         nominal = {**signal.nominal, source: {**monomials, "1": bad}}
         changed = replace(region, signals=(replace(signal, nominal=nominal),))
         with pytest.raises(InputError, match=f"process 'cevns', {source}, 1 in bin 7"):
-            sanity.check(replace(one, regions=(changed,)))
+            check(replace(one, regions=(changed,)))
     wide = replace(region, observed=np.zeros(100_001))
     with pytest.raises(InputError, match="100001 bins; at most 100000"):
-        sanity.check(replace(one, regions=(wide,)))
+        check(replace(one, regions=(wide,)))

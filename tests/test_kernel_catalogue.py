@@ -18,26 +18,22 @@ from variables import at
 from nuhf import constants
 from nuhf.constants import ALPHA, ELECTRON_MASS, FERMI_CONSTANT, HBAR_C, HBAR_C_FM, MUON_MASS
 from nuhf.couplings import electromagnetic
+from nuhf.detector import quenching as curves
 from nuhf.detector.efficiency import (
-    ExponentialTimeEfficiency,
     exponential_fractions,
+    exponential_mean,
     logistic_efficiency,
     points_efficiency,
 )
-from nuhf.detector.gaussian import bin_probabilities
-from nuhf.detector.quenching import (
-    LindhardQuenching,
-    PolynomialQuenching,
-    TableQuenching,
-    recoil_at,
-)
-from nuhf.detector.response import rebin
+from nuhf.detector.quenching import recoil_at
 from nuhf.detector.smearing import (
-    FanoWidth,
     GammaSmearing,
     GaussianSmearing,
     PoissonLight,
-    PowerWidth,
+    bin_probabilities,
+    fano_width,
+    power_width,
+    rebin,
 )
 from nuhf.experiments.quenching import library_curve
 from nuhf.library import reactor_spectrum, read_nuclides, read_weak_charge
@@ -45,8 +41,7 @@ from nuhf.physics import apv, cevns, couplings, eves, form_factors, reactor, sns
 from nuhf.physics import neutron_radius as radius
 from nuhf.physics.settings import Physics
 from nuhf.rates import build, signal
-from nuhf.rates.moments import flux_moments
-from nuhf.rates.quadrature import panel_grid
+from nuhf.rates.quadrature import flux_moments, panel_grid
 from nuhf.resources import find, read_toml
 
 EPS = float(np.finfo(float).eps)
@@ -325,7 +320,7 @@ def test_mean_of_the_time_efficiency_in_late_bins(rate):
         late = max(t - start, mpf(0))
         return min(t, start) + (-mpmath.expm1(-mpf(rate) * late) / mpf(rate) if rate else late)
 
-    found = ExponentialTimeEfficiency(0.52, rate)
+    found = exponential_mean(edges, 0.52, rate)
     with mpmath.workdps(400):
         means = [
             (integral(b) - integral(a)) / (b - a) for a, b in itertools.pairwise(numbers(*edges))
@@ -335,7 +330,7 @@ def test_mean_of_the_time_efficiency_in_late_bins(rate):
             m * (1 + rate * b + b / (b - a))
             for m, (a, b) in zip(means, itertools.pairwise(numbers(*edges)), strict=True)
         ]
-        check("efficiency.ExponentialTimeEfficiency.mean", found.mean(edges), means, 4 * EPS, scale)
+        check("efficiency.exponential_mean", found, means, 4 * EPS, scale)
 
 
 @pytest.mark.parametrize("rate", [0.0, 1e-15, 0.2, 5.0, 40.0, -2.0])
@@ -369,7 +364,7 @@ def test_gaussian_bins(at, width):
         exact = mpmath.ncdf(high) - mpmath.ncdf(z)
         # the law of the docstring: rounding of z, and a difference of tails
         law = exact * (1 + z**2 + (1 + abs(z)) / (high - z))
-        check("gaussian.bin_probabilities (of the law)", found, [exact], 3e-16, [law])
+        check("response.bin_probabilities (of the law)", found, [exact], 3e-16, [law])
 
 
 @pytest.mark.parametrize("energy", [0.02, 0.4, 1.0])
@@ -383,7 +378,7 @@ def test_gaussian_bins_of_positive_energies(energy):
         # the rounding of z moves a tail by z^2 of it
         scale = [x * (1 + max(abs(a), abs(b)) ** 2) for x, (a, b) in zip(
             exact, itertools.pairwise(z), strict=True)]  # fmt: skip
-        check("gaussian.bin_probabilities, positive", found, exact, 4 * EPS, scale)
+        check("response.bin_probabilities, positive", found, exact, 4 * EPS, scale)
 
 
 def test_efficiency_of_lines_folded_with_a_gaussian():
@@ -519,8 +514,8 @@ def test_quenching():
     terms = [[a * t ** (n + 1) for n, a in enumerate(numbers(*c))] for t in numbers(*recoil)]
     exact = [sum(row) for row in terms]
     scale = [sum(abs(one) for one in row) for row in terms]
-    found = PolynomialQuenching(c, (0.0, 0.07))(recoil)
-    check("quenching.PolynomialQuenching", found, exact, 4 * EPS, scale)
+    found = curves.polynomial(c, (0.0, 0.07))(recoil)
+    check("quenching.polynomial", found, exact, 4 * EPS, scale)
 
     at, factor = np.array([1e-4, 1e-3, 5e-2]), np.array([0.05, 0.08, 0.1])
     recoil = np.array([1e-4, 5e-4, 1e-3, 0.03, 0.05])
@@ -529,7 +524,7 @@ def test_quenching():
         i = max(k for k in range(2) if at[k] <= t)
         x0, x1, f0, f1 = numbers(at[i], at[i + 1], factor[i], factor[i + 1])
         exact.append(t * (f0 + (f1 - f0) * (t - x0) / (x1 - x0)))
-    check("quenching.TableQuenching", TableQuenching(at, factor)(recoil), exact, 4 * EPS)
+    check("quenching.table", curves.table(at, factor)(recoil), exact, 4 * EPS)
 
 
 def lindhard(t, k):
@@ -541,10 +536,10 @@ def lindhard(t, k):
 def test_germanium_quenching():
     recoil = np.geomspace(1e-15, 1.0, 40)
     exact = [lindhard(t, 0.162) for t in numbers(*recoil)]
-    found = LindhardQuenching(0.162, 32)(recoil)
-    check("quenching.LindhardQuenching", found, exact, 8 * EPS)
+    found = curves.lindhard(0.162, 32)(recoil)
+    check("quenching.lindhard", found, exact, 8 * EPS)
     for energy in (1e-7, 2e-4, 1e-3):
-        at = recoil_at(LindhardQuenching(0.162, 32), energy)
+        at = recoil_at(curves.lindhard(0.162, 32), energy)
         exact = mpmath.findroot(lambda t, e=energy: lindhard(t, 0.162) - mpf(e), mpf(at))
         # found to 1e-12 keV, which stands in the code
         check("quenching.recoil_at (MeV)", at, [exact], 2e-15, [mpf(1)])
@@ -572,7 +567,7 @@ def test_rational_quenching_is_solved_to_the_last_digits(name):
         )
         exact.append(root / 1000)
     # polynomials that cancel, divided by a slope: condition numbers of some ten
-    check("quenching.RationalQuenching", found, exact, 100 * EPS)
+    check("quenching.rational", found, exact, 100 * EPS)
 
 
 def test_widths():
@@ -581,13 +576,13 @@ def test_widths():
         mpmath.sqrt(mpf(0.0685) ** 2 + mpf(2.96e-3) * mpf(0.105) * e * 1000) / 1000
         for e in numbers(*energy)
     ]
-    found = FanoWidth(0.0685, 2.96e-3, 0.105)(energy)
-    check("smearing.FanoWidth", found, fano, 8 * EPS)
+    found = fano_width(0.0685, 2.96e-3, 0.105)(energy)
+    check("smearing.fano_width", found, fano, 8 * EPS)
     power = [
         (mpf(0.31) * mpmath.sqrt(e * 1000) + mpf(0.0037) * e * 1000) / 1000
         for e in numbers(*energy)
     ]
-    check("smearing.PowerWidth", PowerWidth((0.31, 0.0037), (0.5, 1.0))(energy), power, 8 * EPS)
+    check("smearing.power_width", power_width((0.31, 0.0037), (0.5, 1.0))(energy), power, 8 * EPS)
 
 
 # --------------------------------------------------------------------- sources

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from nuhf.detector.quenching import PolynomialQuenching
+from nuhf.detector import quenching as curves
 from nuhf.experiments.parts import Positive
 from nuhf.experiments.quenching import Quenching
 
@@ -27,7 +27,7 @@ class Constant(Quenching):
     qf: Positive = Field(description="The factor")
 
     def shape(self, inputs, protons):
-        return PolynomialQuenching((self.qf,), (0.0, np.inf))
+        return curves.polynomial((self.qf,), (0.0, np.inf))
 
 
 class NoPart:

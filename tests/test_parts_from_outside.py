@@ -60,6 +60,7 @@ def nuhf(tmp_path_factory):
 
     def run(*words, plugin=True):
         path = [str(PLUGIN)] if plugin else []
+        path += filter(None, [os.environ.get("PYTHONPATH")])
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
         return subprocess.run(
             [sys.executable, "-m", "nuhf", *words],

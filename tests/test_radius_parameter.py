@@ -20,7 +20,8 @@ from nuhf.physics import neutron_radius, sns
 from nuhf.physics.settings import Physics
 from nuhf.rates import build
 from nuhf.rates.signal import acts_on, expected
-from nuhf.rates.templates import read_templates, write_templates
+from nuhf.rates.templates import read_templates, to_json
+from nuhf.resources import write_json
 from nuhf.stats.problem import Options, pose
 from nuhf.workspaces import encode
 from nuhf.workspaces.native import load_model
@@ -104,7 +105,7 @@ def test_squares_of_couplings_do_not_depend_on_the_radius():
 def test_files_hold_the_expansion(tmp_path):
     found = prepare(load(NAME, ENERGY))
     path = tmp_path / "t.json"
-    write_templates(path, NAME, ENERGY, found.templates, found.digests)
+    write_json(path, to_json(NAME, ENERGY, found.templates, found.digests))
     (again,) = read_templates(path)
     (direct,) = found.templates
     assert again.reference == direct.reference == {

@@ -12,7 +12,7 @@ from nuhf.library import read_nuclides
 from nuhf.physics import reactor, reactor_models
 from nuhf.physics.cevns import minimum_energy
 from nuhf.physics.reactor_models import CAPTURES, ISOTOPES, MODELS, Piece
-from nuhf.rates.moments import flux_moments
+from nuhf.rates.quadrature import flux_moments
 from nuhf.tables import read_table
 
 FUEL = library.fission_fractions("typical_commercial")

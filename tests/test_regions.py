@@ -24,7 +24,8 @@ from nuhf.experiments.file import ExperimentFile
 from nuhf.experiments.prepare import prepare
 from nuhf.plots import spectrum
 from nuhf.plots.figures import AXIS_LABELS
-from nuhf.rates.templates import Axis, read_templates, write_templates
+from nuhf.rates.templates import Axis, read_templates, to_json
+from nuhf.resources import write_json as write_file
 from nuhf.stats.problem import Options, pose
 from nuhf.stats.spectra import region_spectra
 from nuhf.tables import tables_together
@@ -580,7 +581,7 @@ def test_templates_of_two_regions(nuclei, two, cli, tmp_path):
     assert [(t.region, t.bins) for t in sets] == [("a", 44), ("b", 55)]
     content = json.loads(cli("templates", nuclei).out)
     assert [t["region"] for t in content["sets"]] == ["a", "b"]
-    write_templates(tmp_path / "t.json", nuclei, "default", sets, {})
+    write_file(tmp_path / "t.json", to_json(nuclei, "default", sets, {}))
     for one, other in zip(sets, read_templates(tmp_path / "t.json"), strict=True):
         assert (one.region, one.axes) == (other.region, other.axes)
         for source, monomials in one.nominal.items():

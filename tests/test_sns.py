@@ -13,7 +13,7 @@ from nuhf.library import read_nuclides
 from nuhf.physics import sns
 from nuhf.physics.cevns import maximum_recoil, minimum_energy
 from nuhf.physics.spectra import Spectrum, histogram_spectrum
-from nuhf.rates.moments import flux_moments
+from nuhf.rates.quadrature import flux_moments
 from nuhf.resources import find, write_text
 from nuhf.tables import read_table
 

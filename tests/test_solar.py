@@ -14,7 +14,7 @@ from nuhf.physics import solar
 from nuhf.physics.cevns import maximum_recoil, minimum_energy
 from nuhf.physics.eves import cross_section
 from nuhf.physics.shells import free_electrons
-from nuhf.rates.moments import flux_moments
+from nuhf.rates.quadrature import flux_moments
 from nuhf.resources import find, read_text, write_text
 from nuhf.tables import read_table
 

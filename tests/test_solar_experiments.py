@@ -15,8 +15,7 @@ import nuhf
 from nuhf.constants import AVOGADRO
 from nuhf.couplings import parameters
 from nuhf.detector.efficiency import points_efficiency
-from nuhf.detector.gaussian import bin_probabilities
-from nuhf.detector.smearing import GaussianSmearing, PowerWidth
+from nuhf.detector.smearing import GaussianSmearing, bin_probabilities, power_width
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import list_experiments, load
 from nuhf.experiments.prepare import prepare
@@ -145,8 +144,8 @@ def test_efficiency_is_zero_below_and_refused_above():
 
 def test_widths():
     # 0.310 + 0.0037 keV at 1 keV (arXiv:2309.17380); the polynomial of arXiv:2206.02339 at 30 keV
-    assert PowerWidth((0.310, 0.0037), (0.5, 1.0))(np.array([KEV])) == pytest.approx(0.3137e-3)
-    panda = PowerWidth((0.073, 0.173, -6.5e-3, 1.1e-4), (0.0, 1.0, 2.0, 3.0))
+    assert power_width((0.310, 0.0037), (0.5, 1.0))(np.array([KEV])) == pytest.approx(0.3137e-3)
+    panda = power_width((0.073, 0.173, -6.5e-3, 1.1e-4), (0.0, 1.0, 2.0, 3.0))
     assert panda(np.array([30 * KEV])) == pytest.approx(2.383e-3)
 
 

@@ -13,10 +13,9 @@ import nuhf
 from nuhf.constants import AVOGADRO, SIN2_THETA_W
 from nuhf.couplings import parameters
 from nuhf.couplings.electromagnetic import RADIUS_SHIFT
+from nuhf.detector import quenching as curves
 from nuhf.detector.efficiency import logistic_efficiency
-from nuhf.detector.quenching import PolynomialQuenching
-from nuhf.detector.response import rebin
-from nuhf.detector.smearing import GammaSmearing
+from nuhf.detector.smearing import GammaSmearing, rebin
 from nuhf.errors import InputError
 from nuhf.library import read_nuclides
 from nuhf.physics import sns
@@ -26,7 +25,7 @@ from nuhf.physics.settings import Physics
 from nuhf.rates import build, signal
 from nuhf.rates.quadrature import Grid
 from nuhf.rates.signal import asked_for, check_together, fit_values, flavour_polynomial
-from nuhf.rates.templates import Axis, TemplateSet, read_templates, to_json, write_templates
+from nuhf.rates.templates import Axis, TemplateSet, read_templates, to_json
 from nuhf.resources import find, read_json, write_json
 from nuhf.tables import read_table
 
@@ -63,7 +62,7 @@ def detector_response(variation):
             coefficients = changes["quenching"]["coefficients"]
         else:
             logistic = changes["efficiency"]
-    quenching = PolynomialQuenching(coefficients, (0.0, 80e-3))
+    quenching = curves.polynomial(coefficients, (0.0, 80e-3))
     smearing = GammaSmearing(DETECTOR.smearing.a0_kev_ee, DETECTOR.smearing.b0_per_kev_ee)
     efficiency = logistic_efficiency(**logistic)
     return lambda t: smearing.response(PE_EDGES, quenching(t), efficiency)
@@ -404,7 +403,7 @@ def test_unknown_anapole_convention_is_refused():
 
 def test_template_file_round_trip(tmp_path, templates):
     path = tmp_path / "t.json"
-    write_templates(path, NAME, "default", [templates], DIGESTS)
+    write_json(path, to_json(NAME, "default", [templates], DIGESTS))
     (again,) = read_templates(path)
     assert (again.region, again.process, again.interaction, again.axes) == (
         templates.region, templates.process, templates.interaction, templates.axes
@@ -429,7 +428,7 @@ def test_template_file_round_trip(tmp_path, templates):
         for name, row in monomials.items():
             assert again.errors[source][name].max() == pytest.approx(row.max(), rel=0.06)
     # what was read is written the same
-    write_templates(tmp_path / "again.json", NAME, "default", [again], DIGESTS)
+    write_json(tmp_path / "again.json", to_json(NAME, "default", [again], DIGESTS))
     (third,) = read_templates(tmp_path / "again.json")
     for source, monomials in again.nominal.items():
         for name, row in monomials.items():
@@ -488,7 +487,7 @@ def test_templates_of_a_question_are_all_that_moves_with_it(templates):
 
 def test_several_sets_in_one_file(tmp_path):
     sets = [small_set(), replace(small_set(), region="y"), replace(small_set(), process="eves_pp")]
-    write_templates(tmp_path / "t.json", "x", "default", sets, {})
+    write_json(tmp_path / "t.json", to_json("x", "default", sets, {}))
     again = read_templates(tmp_path / "t.json")
     assert [(t.region, t.process) for t in again] == [
         ("x", "cevns"), ("y", "cevns"), ("x", "eves_pp"),
@@ -554,7 +553,9 @@ def test_relative_error_is_the_worst_of_all_templates():
 
 
 def test_templates_are_the_same_bytes_twice(tmp_path, templates):
-    write_templates(tmp_path / "a.json", NAME, "default", [templates], DIGESTS)
-    write_templates(tmp_path / "b.json", NAME, "default", nuhf.templates(NAME, ANALYSIS), DIGESTS)
+    write_json(tmp_path / "a.json", to_json(NAME, "default", [templates], DIGESTS))
+    write_json(
+        tmp_path / "b.json", to_json(NAME, "default", nuhf.templates(NAME, ANALYSIS), DIGESTS)
+    )
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
     assert read_json(tmp_path / "a.json")["format"] == 4

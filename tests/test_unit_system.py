@@ -522,40 +522,17 @@ def germanium(name):
     return curve
 
 
-def tabled(n, s):
-    at = s(np.array([1e-4, 1e-3, 1e-2]), E)
-    return n.quenching.TableQuenching(at, np.array([0.1, 0.17, 0.2]))
-
-
-def polynomial(n, s):
-    return n.quenching.PolynomialQuenching(
-        (0.0554628, s(4.30681, -E), s(-111.707, -2 * E), s(840.384, -3 * E)), (0.0, s(0.08, E))
-    )
+def seen(curve, s):
+    """Light of four recoils, and the range of a curve."""
+    return np.append(curve(s(RECOIL.value, E)), curve.recoil_range)
 
 
 def mixed(n, s):
-    parts = (1.5, germanium("bonhomme")(n, s)), (-0.5, germanium("fef")(n, s))
-    return n.quenching.MixedQuenching(parts)
-
-
-def fano(n, _s):
-    return n.smearing.FanoWidth(0.0685, 2.96e-3, 0.105)
-
-
-def electrons(n, s):
-    return n.quenching.Unquenched((s(1e-4, E), s(1.0, E)))
-
-
-def lindhard(n, s):
-    return n.quenching.LindhardQuenching(0.16, 32, (s(1e-4, E), s(1.0, E)))
+    return n.quenching.mixed((1.5, germanium("bonhomme")(n, s)), (-0.5, germanium("fef")(n, s)))
 
 
 def logistic(n, _s):
     return n.efficiency.logistic_efficiency(1.3, 0.29, 10.9, -0.33)
-
-
-def late(n, _s):
-    return n.efficiency.ExponentialTimeEfficiency(0.52, 0.0494)
 
 
 def gamma(n, _s):
@@ -572,7 +549,7 @@ def points(n, s):
 
 
 def width(n, _s):
-    return n.smearing.PowerWidth((0.31, 0.0037), (0.5, 1.0))
+    return n.smearing.power_width((0.31, 0.0037), (0.5, 1.0))
 
 
 def rising(n, s):
@@ -582,6 +559,10 @@ def rising(n, s):
 
 def gaussian(n, s):
     return n.smearing.GaussianSmearing(width(n, s), True, 1.2)
+
+
+def at_light(function, s):
+    return function(s(LIGHT.value, E))
 
 
 def accepted(curve, s):
@@ -603,40 +584,49 @@ DETECTOR = {
         ONE, Q(np.array([1e-4, 4e-4, 1e-3, 5e-3]), E), np.array([0.1, 0.6, 0.9]), pick=accepted
     ),
     "efficiency.full_efficiency": gives(
-        ONE, pick=lambda curve, s: curve(s(LIGHT.value, E))
+        ONE, pick=at_light
     ),
-    "efficiency.ExponentialTimeEfficiency.__call__": gives(ONE, TIMES, on=late),
-    "efficiency.ExponentialTimeEfficiency.mean": gives(ONE, TIMES, on=late),
+    "efficiency.exponential_mean": gives(ONE, TIMES, 0.52, 0.0494),
     "efficiency.exponential_fractions": gives(ONE, TIMES, 0.2),
-    "gaussian.bin_probabilities": gives(ONE, BINS, LIGHT, Q(LIGHT.value / 5, E), True),
-    "quenching.LindhardQuenching.__call__": gives(E, RECOIL, on=lindhard),
-    "quenching.TableQuenching.__call__": gives(E, RECOIL, on=tabled),
-    "quenching.TableQuenching.recoil_range": gives([E, E], on=tabled),
-    "quenching.RationalQuenching.__call__": gives(E, RECOIL, on=germanium("khan2022-lindhard")),
-    "quenching.RationalQuenching.factor": gives(
-        ONE, np.array([0.3, 0.5]), on=germanium("sarkis")
+    "smearing.bin_probabilities": gives(ONE, BINS, LIGHT, Q(LIGHT.value / 5, E), True),
+    "quenching.Curve.__call__": gives(E, RECOIL, on=mixed),
+    "quenching.lindhard": gives(
+        E, 0.16, 32, pick=lambda curve, s: curve(s(RECOIL.value, E))
     ),
-    "quenching.RationalQuenching.recoil_range": gives([E, E], on=germanium("sarkis")),
-    "quenching.Unquenched.__call__": gives(E, RECOIL, on=electrons),
-    "quenching.MixedQuenching.__call__": gives(E, RECOIL, on=mixed),
-    "quenching.MixedQuenching.recoil_range": gives([E, E], on=mixed),
-    "quenching.PolynomialQuenching.__call__": gives(E, T, on=polynomial),
+    "quenching.table": gives(
+        E, Q(np.array([1e-4, 1e-3, 1e-2]), E), np.array([0.1, 0.17, 0.2]), pick=seen
+    ),
+    "quenching.polynomial": gives(
+        E, lambda n, s: (0.0554628, s(4.30681, -E), s(-111.707, -2 * E), s(840.384, -3 * E)),
+        lambda n, s: (0.0, s(0.08, E)), pick=seen,
+    ),
+    "quenching.rational": gives(E, "E/A", (0.1, 4.0, 0.05), (), (0.03, 3.0), pick=seen),
+    "quenching.rational_recoil": gives(ONE, "E/A", (4.0, 0.5), (), np.array([0.3, 0.5])),
+    "quenching.mixed": gives(
+        E, lambda n, s: (1.5, germanium("bonhomme")(n, s)),
+        lambda n, s: (-0.5, germanium("fef")(n, s)), pick=seen,
+    ),
     "quenching.recoil_at": gives(E, germanium("lindhard"), Q(1e-4, E)),
-    "smearing.FanoWidth.__call__": gives(E, LIGHT, on=fano),
-    "smearing.PowerWidth.__call__": gives(E, LIGHT, on=width),
+    "smearing.fano_width": gives(E, 0.0685, 2.96e-3, 0.105, pick=at_light),
+    "smearing.power_width": gives(E, (0.31, 0.0037), (0.5, 1.0), pick=at_light),
+    "smearing.GammaSmearing.gain": gives(-E, on=gamma),
+    "smearing.PoissonLight.gain": gives(-E, on=poisson),
+    "smearing.GammaSmearing.sigma": gives(ONE, LIGHT, on=gamma),
+    "smearing.PoissonLight.sigma": gives(ONE, LIGHT, on=poisson),
+    "smearing.GaussianSmearing.sigma": gives(E, LIGHT, on=gaussian),
     "smearing.GammaSmearing.density": gives(ONE, PE, LIGHT, on=gamma),
     "smearing.GammaSmearing.response": gives(ONE, PE, LIGHT, logistic, on=gamma),
-    "smearing.GammaSmearing.reach": gives(E, 60.0, on=gamma),
+    "smearing.Smearing.reach": gives(E, 60.0, on=gamma),
     "smearing.PoissonLight.probability": gives(ONE, np.arange(40.0), LIGHT, on=poisson),
     "smearing.PoissonLight.response": gives(ONE, PE, LIGHT, logistic, on=poisson),
-    "smearing.PoissonLight.reach": gives(E, 60.0, on=poisson),
     # in closed form with points, by quadrature with a logistic function
     "smearing.GaussianSmearing.response": gives(ONE, BINS, LIGHT, points, on=gaussian),
     "smearing.GaussianSmearing.reach": gives(E, Q(3e-3, E), on=gaussian),
     # axes in any unit
-    "response.signal_nodes": gives([E, E], BINS, Q(1e-4, E), Q(1e-4, E)),
-    "response.weighted_bins": gives(E, BINS, LIGHT, LIGHT, np.ones(4)),
-    "response.rebin": gives(ONE, BINS, np.ones(4), Q(BINS.value[1:] * 0.9, E)),
+    "smearing.signal_nodes": gives([E, E], BINS, Q(1e-4, E), Q(1e-4, E)),
+    "smearing.panel_nodes": gives([E, E], BINS, 3),
+    "smearing.weighted_bins": gives(E, BINS, LIGHT, LIGHT, np.ones(4)),
+    "smearing.rebin": gives(ONE, BINS, np.ones(4), Q(BINS.value[1:] * 0.9, E)),
 }  # fmt: skip
 
 # --------------------------------------------------- from the spectrum to counts
@@ -711,7 +701,7 @@ ENGINE = {
     "build.recoil_grid": gives(
         E, part(reactor, 0), part(reactor, 1), Q(1e-4, E), pick=lambda found, s: found.nodes
     ),
-    "moments.flux_moments": gives(
+    "quadrature.flux_moments": gives(
         [ONE, -E, -2 * E], lambda n, s: n.sns.decay_at_rest()["nue"], T, MASS
     ),
     "quadrature.fejer": gives([ONE, ONE], 16),
@@ -746,8 +736,8 @@ NOT_COVERED = {
         "parameters.group_of", "parameters.suggest",
     ),
     GOLDEN: (
-        "build.RecoilRates.fold", "build.rates_of", "build.templates_of", "majorana.ANGLES",
-        "majorana.mixing_matrix", "settings.Physics.photoabsorption",
+        "build.RecoilRates.fold", "build.RecoilRates.templates", "build.rates_of",
+        "majorana.ANGLES", "majorana.mixing_matrix", "settings.Physics.photoabsorption",
         "shells.Photoabsorption.__call__", "shells.Photoabsorption.kinks",
         "shells.photoabsorption_of", "library.read_photoabsorption", "solar_states.mass_shares",
         "solar_states.state_shares", "solar_states.state_spectra", "solar.split",
@@ -755,7 +745,7 @@ NOT_COVERED = {
     DECLARED: (
         "efficiency.Efficiency.__call__",
         "quenching.Quenching.recoil_range", "quenching.Quenching.__call__",
-        "smearing.Smearing.reach", "smearing.Smearing.response",
+        "smearing.Smearing.gain", "smearing.Smearing.response", "smearing.Smearing.sigma",
     ),
     ALGEBRA: (
         "polynomial.total", "polynomial.Polynomial.evaluate",
@@ -771,7 +761,6 @@ NOT_COVERED = {
     ),
     FILES: (
         "templates.bin_columns", "templates.read_templates", "templates.to_json",
-        "templates.write_templates",
     ),
 }  # fmt: skip
 """Public functions without a case, by the reason."""
@@ -877,7 +866,7 @@ WATCHED = (
     "cevns.differential_cross_section", "eves.cross_section", "couplings.sm_charge_radius",
     "form_factors.helm", "nuclei.Nuclide.mass", "sns.PROMPT_ENERGY",
     "solar.AdiabaticSurvival.__call__",
-    "reactor_models.add", "reactor.fluence_from_power", "smearing.FanoWidth.__call__",
+    "reactor_models.add", "reactor.fluence_from_power", "smearing.fano_width",
     "spectra.Spectrum.kinks",
 )  # fmt: skip
 

@@ -134,7 +134,9 @@ def intervals(
     """
     if toys is not None and toys.checkpoint is not None and len(problems) > 1:
         raise InputError("checkpoint: it is for one parameter; name one")
-    return Limits(questions.limit(problem, cl, method, toys) for problem in problems)
+    return Limits(
+        questions.limit(problem, cl, method, toys, open_ends=True) for problem in problems
+    )
 
 
 @in_words
@@ -185,7 +187,7 @@ def interval(
     made = ToyChoices(toys, seed, points, jobs, scheduler, checkpoint, progress).of_interval(
         cl, method
     )
-    return questions.limit(built(model, bracket), cl, method, made)
+    return questions.limit(built(model, bracket), cl, method, made, open_ends=True)
 
 
 @in_words
@@ -208,7 +210,9 @@ def scan(
     """
     check(cl, "delta-chi2")
     problem = built(model, bracket)
-    found = None if problem.options.bracket else questions.limit(problem, cl, "delta-chi2")
+    found = None
+    if not problem.options.bracket:
+        found = questions.limit(problem, cl, "delta-chi2", open_ends=True)
     return questions.scan(problem, whole(points, "points"), found)
 
 

@@ -4,44 +4,34 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import InputError
 
 __all__ = [
     "Efficiency",
-    "ExponentialTimeEfficiency",
     "exponential_fractions",
+    "exponential_mean",
     "full_efficiency",
     "logistic_efficiency",
     "points_efficiency",
     "step_efficiency",
 ]
 
-FloatArray = NDArray[np.float64]
-
 
 @dataclass(frozen=True, eq=False)
 class Efficiency:
-    """Accepted share as a function of a signal, in whatever unit the signal has.
-
-    Attributes
-    ----------
-    function : callable
-        From signals to shares, same shape.
-    threshold : float
-        Signal below which nothing is accepted; -inf if there is none.
-    cuts : ndarray
-        Signals where the efficiency jumps or bends, ascending.
-    straight : bool
-        Whether it is a straight line between its cuts and constant outside them.
-    """
+    """Accepted share as a function of a signal, in whatever unit the signal has."""
 
     function: Callable[[FloatArray], FloatArray]
+    """From signals to shares, same shape."""
     threshold: float = -np.inf
+    """Signal below which nothing is accepted; -inf if there is none."""
     cuts: FloatArray = field(default_factory=lambda: np.array([]))
+    """Signals where the efficiency jumps or bends, ascending."""
     straight: bool = True
+    """Whether it is a straight line between its cuts and constant outside them."""
 
     def __call__(self, signal: FloatArray) -> FloatArray:
         """Return the efficiency, same shape."""
@@ -63,20 +53,10 @@ def logistic_efficiency(
 ) -> Efficiency:
     """Return eps(x) = a / (1 + exp(-b (x - c))) + d, zero where negative.
 
-    With ``steps`` (x1, x2) it is cut to zero below x1 and to one half from there to x2. Source:
-    COHERENT, arXiv:2110.07730 and, with steps, arXiv:1804.09459, ancillary releases.
-
-    Parameters
-    ----------
-    a, b, c, d : float
-        Constants for x in ``unit``.
-    unit : float
-        Size of the unit of x: 1 for photoelectrons.
-
-    Raises
-    ------
-    InputError
-        If a or b is not positive, or it is positive nowhere.
+    The constants are for x in a ``unit``, 1 for photoelectrons. With ``steps`` (x1, x2) it is cut
+    to zero below x1 and to one half from there to x2. `InputError` if a or b is not positive, or
+    it is positive nowhere. Source: COHERENT, arXiv:2110.07730 and, with steps, arXiv:1804.09459,
+    ancillary releases.
     """
     if a <= 0 or b <= 0:
         raise InputError(f"efficiency: a = {a} and b = {b} must be positive")
@@ -98,10 +78,7 @@ def logistic_efficiency(
 def points_efficiency(signal: FloatArray, efficiency: FloatArray) -> Efficiency:
     """Return straight lines between points, zero below the first one, refused above the last.
 
-    Parameters
-    ----------
-    signal, efficiency : ndarray
-        Points, increasing, and values there, both (n_points,).
+    Points increase and have a value each, both (n_points,).
     """
     last = float(signal[-1])
 
@@ -123,30 +100,18 @@ def step_efficiency(edges: FloatArray, efficiency: FloatArray) -> Efficiency:
     return Efficiency(function, float(edges[0]), edges)
 
 
-@dataclass(frozen=True)
-class ExponentialTimeEfficiency:
-    """eps(t) = 1 before ``start_us``, exp(-rate (t - start)) after; t in us.
+def exponential_mean(edges_us: FloatArray, start_us: float, rate_per_us: float) -> FloatArray:
+    """Return the mean in bins of 1 before a start and exp(-rate (t - start)) after it, (n,).
 
-    Source: COHERENT, arXiv:2110.07730.
+    ``edges_us`` (n + 1,). Source: COHERENT, arXiv:2110.07730.
     """
-
-    start_us: float = 0.0
-    rate_per_us: float = 0.0
-
-    def __call__(self, time_us: FloatArray) -> FloatArray:
-        """Return the efficiency at times in us, any shape."""
-        late = np.maximum(np.asarray(time_us, dtype=float) - self.start_us, 0.0)
-        return np.asarray(np.exp(-self.rate_per_us * late))
-
-    def mean(self, edges_us: FloatArray) -> FloatArray:
-        """Return the mean efficiency in each bin of (n + 1,) edges in us, shape (n,)."""
-        # bin by bin: late bins would be lost in the difference of two integrals from 0
-        edges = np.asarray(edges_us, dtype=float)
-        late = np.maximum(edges - self.start_us, 0.0)
-        early = np.diff(np.minimum(edges, self.start_us))
-        falling = np.exp(-self.rate_per_us * late[:-1])
-        bins = early + falling * _exponential(self.rate_per_us, np.diff(late))
-        return np.asarray(bins / np.diff(edges))
+    # bin by bin: late bins would be lost in the difference of two integrals from 0
+    edges = np.asarray(edges_us, dtype=float)
+    late = np.maximum(edges - start_us, 0.0)
+    early = np.diff(np.minimum(edges, start_us))
+    falling = np.exp(-rate_per_us * late[:-1])
+    bins = early + falling * _exponential(rate_per_us, np.diff(late))
+    return np.asarray(bins / np.diff(edges))
 
 
 def exponential_fractions(edges_us: FloatArray, rate_per_us: float) -> FloatArray:

@@ -4,27 +4,27 @@ Quenching is always a function of the recoil energy, evaluated on the recoil gri
 (iron-filtered neutrons on germanium) are not monotonic, so that no inverse and no Jacobian exist.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import InputError
 from nuhf.units import KEV
 
 __all__ = [
-    "LindhardQuenching",
-    "MixedQuenching",
-    "PolynomialQuenching",
+    "Curve",
     "Quenching",
-    "RationalQuenching",
-    "TableQuenching",
-    "Unquenched",
+    "lindhard",
+    "mixed",
+    "polynomial",
+    "rational",
+    "rational_recoil",
     "recoil_at",
+    "table",
 ]
-
-FloatArray = NDArray[np.float64]
 
 _BISECTIONS: Final = 60
 _SCAN: Final = 2000
@@ -45,194 +45,115 @@ class Quenching(Protocol):
         """Return E_ee in MeV for recoil energies in MeV, any shape."""
 
 
-def _inside(recoil: FloatArray, recoil_range: tuple[float, float]) -> FloatArray:
-    """Return recoils as an array, if all lie in the range of validity."""
-    recoil = np.asarray(recoil, dtype=float)
-    low, high = recoil_range
-    if recoil.size and not (recoil.min() >= low and recoil.max() <= high):
-        raise InputError(
-            f"recoils of {recoil.min() / KEV:.4g} to {recoil.max() / KEV:.4g} keV "
-            f"are outside {low / KEV:.4g} to {high / KEV:.4g} keV"
-        )
-    return recoil
-
-
 @dataclass(frozen=True)
-class Unquenched:
-    """Electrons: E_ee is the recoil energy."""
+class Curve:
+    """A function of the recoil with the range where it is valid (see `Quenching`)."""
 
+    energy: Callable[[FloatArray], FloatArray]
     recoil_range: tuple[float, float] = (0.0, np.inf)
 
     def __call__(self, recoil: FloatArray) -> FloatArray:
-        """Return E_ee in MeV (see `Quenching`)."""
-        return _inside(recoil, self.recoil_range)
+        """Return E_ee in MeV (`InputError` for recoils outside the range)."""
+        recoil = np.asarray(recoil, dtype=float)
+        low, high = self.recoil_range
+        if recoil.size and not (recoil.min() >= low and recoil.max() <= high):
+            raise InputError(
+                f"recoils of {recoil.min() / KEV:.4g} to {recoil.max() / KEV:.4g} keV "
+                f"are outside {low / KEV:.4g} to {high / KEV:.4g} keV"
+            )
+        return np.asarray(self.energy(recoil))
 
 
-@dataclass(frozen=True)
-class PolynomialQuenching:
-    """E_ee = c_1 T + c_2 T^2 + ... (MeV), inside a stated range of T.
+def polynomial(coefficients: Sequence[float], recoil_range: tuple[float, float]) -> Curve:
+    """Return E_ee = c_1 T + c_2 T^2 + ... (MeV); refused where it is not positive.
 
-    Attributes
-    ----------
-    coefficients : tuple of float
-        c_1, c_2, ... in MeV^(1-n).
-    recoil_range : (float, float)
-        Validity in MeV; beyond it the polynomial is not extrapolated.
+    ``coefficients`` are c_1, c_2, ... in MeV^(1-n); beyond the range in MeV the polynomial is not
+    extrapolated.
     """
 
-    coefficients: tuple[float, ...]
-    recoil_range: tuple[float, float]
-
-    def __call__(self, recoil: FloatArray) -> FloatArray:
-        """Return E_ee in MeV (see `Quenching`); `InputError` if it is not positive."""
-        recoil = _inside(recoil, self.recoil_range)
-        energy = np.polynomial.polynomial.polyval(recoil, [0.0, *self.coefficients])
-        if np.any(energy <= 0):
+    def energy(recoil: FloatArray) -> FloatArray:
+        light = np.polynomial.polynomial.polyval(recoil, [0.0, *coefficients])
+        if np.any(light <= 0):
             raise InputError("the polynomial gives no positive light for some recoil")
-        return np.asarray(energy)
+        return np.asarray(light)
+
+    return Curve(energy, recoil_range)
 
 
-@dataclass(frozen=True)
-class LindhardQuenching:
-    """Q = k g/(1 + k g), g = 3 eps^0.15 + 0.7 eps^0.6 + eps, eps = 11.5 Z^(-7/3) T/keV.
+def lindhard(k: float, protons: int) -> Curve:
+    """Return Q = k g/(1 + k g), g = 3 eps^0.15 + 0.7 eps^0.6 + eps, eps = 11.5 Z^(-7/3) T/keV.
 
     Source: J. Lindhard et al., Mat. Fys. Medd. Dan. Vid. Selsk. 33, no. 10 (1963). The formula
     has no lower end; what it says below the measurements (0.2 keV in germanium) is an assumption.
-
-    Attributes
-    ----------
-    k : float
-        Strength of the electronic stopping, about 0.133 Z^(2/3) A^(-1/2); 0 to 1.
-    protons : int
-        Z of the target, which is that of the recoiling nucleus.
+    ``k``, 0 to 1, is the strength of the electronic stopping, about 0.133 Z^(2/3) A^(-1/2), and Z
+    that of the target, which is the recoiling nucleus.
     """
+    if not 0 < k < 1:
+        raise InputError(f"Lindhard's k = {k!r} is not between 0 and 1")
 
-    k: float
-    protons: int
-    recoil_range: tuple[float, float] = (0.0, np.inf)
-
-    def __post_init__(self) -> None:
-        if not 0 < self.k < 1:
-            raise InputError(f"Lindhard's k = {self.k!r} is not between 0 and 1")
-
-    def __call__(self, recoil: FloatArray) -> FloatArray:
-        """Return E_ee in MeV (see `Quenching`)."""
-        recoil = _inside(recoil, self.recoil_range)
-        eps = 11.5 * self.protons ** (-7.0 / 3.0) * recoil / KEV
-        kg = self.k * (3.0 * eps**0.15 + 0.7 * eps**0.6 + eps)
+    def energy(recoil: FloatArray) -> FloatArray:
+        eps = 11.5 * protons ** (-7.0 / 3.0) * recoil / KEV
+        kg = k * (3.0 * eps**0.15 + 0.7 * eps**0.6 + eps)
         return np.asarray(recoil * kg / (1.0 + kg))
 
+    return Curve(energy)
 
-@dataclass(frozen=True, eq=False)
-class TableQuenching:
-    """Quenching factors at recoil energies, Q linear in between.
 
-    Attributes
-    ----------
-    recoil : ndarray
-        Recoil energies in MeV, (n,), increasing: also the range of validity.
-    factor : ndarray
-        Q, (n,).
+def table(recoil: FloatArray, factor: FloatArray) -> Curve:
+    """Return factors Q (n,) at recoils in MeV (n,), increasing: lines between, valid inside."""
+    ends = float(recoil[0]), float(recoil[-1])
+    return Curve(lambda at: np.asarray(at * np.interp(at, recoil, factor)), ends)
+
+
+def rational_recoil(
+    form: str, a: Sequence[float], b: Sequence[float], energy_kev_ee: FloatArray
+) -> FloatArray:
+    """Return E_nr = E/Q in keV at E_ee = E keV of a fit of Q, its poles included.
+
+    ``form`` is ``EA/B``, ``EB/A`` or ``E/A`` with A = sum_i a_i E^i, B = sum_i b_i E^i: here
+    without the factor E that is common to all. Source: A. N. Khan, arXiv:2203.08892, eqs 3.2 to
+    3.7, as they have to be read (``data/germanium/quenching_khan2022.toml``).
+    """
+    polyval = np.polynomial.polynomial.polyval
+    top, bottom = {"EA/B": (b, a), "EB/A": (a, b), "E/A": (a, (1.0,))}[form]
+    return np.asarray(polyval(energy_kev_ee, top) / polyval(energy_kev_ee, bottom))
+
+
+def rational(
+    form: str, a: Sequence[float], b: Sequence[float], valid_kev_ee: tuple[float, float]
+) -> Curve:
+    """Return the fit of `rational_recoil`, solved for E by bisection to the last digits.
+
+    ``valid_kev_ee`` is where the fit is smooth and E/Q rises; the recoil range follows.
     """
 
-    recoil: FloatArray
-    factor: FloatArray
-
-    @property
-    def recoil_range(self) -> tuple[float, float]:
-        """The ends of the table, in MeV."""
-        return float(self.recoil[0]), float(self.recoil[-1])
-
-    def __call__(self, recoil: FloatArray) -> FloatArray:
-        """Return E_ee in MeV (see `Quenching`)."""
-        recoil = _inside(recoil, self.recoil_range)
-        return np.asarray(recoil * np.interp(recoil, self.recoil, self.factor))
-
-
-@dataclass(frozen=True)
-class RationalQuenching:
-    """Fit of Q in the ionisation energy E = E_ee/keV, solved for E at given recoil.
-
-    A = sum_i a_i E^i, B = sum_i b_i E^i. Source: A. N. Khan, arXiv:2203.08892, eqs 3.2 to 3.7,
-    as they have to be read (``data/germanium/quenching_khan2022.toml``).
-
-    Attributes
-    ----------
-    form : str
-        ``EA/B``, ``EB/A`` or ``E/A``.
-    a, b : tuple of float
-        Coefficients; ``b`` is empty for ``E/A``.
-    valid_kev_ee : (float, float)
-        Range of E where the fit is smooth and E_nr = E/Q rises; the recoil range follows.
-    """
-
-    form: str
-    a: tuple[float, ...]
-    b: tuple[float, ...]
-    valid_kev_ee: tuple[float, float]
-
-    def factor(self, energy_kev_ee: FloatArray) -> FloatArray:
-        """Return Q at E_ee in keV, any shape; also outside the range, to show its poles."""
-        energy = np.asarray(energy_kev_ee, dtype=float)
-        return np.asarray(energy / self._recoil_kev(energy))
-
-    def _recoil_kev(self, energy: FloatArray) -> FloatArray:
-        """E_nr = E/Q in keV: a ratio without the factor E that is common to all forms."""
-        polyval = np.polynomial.polynomial.polyval
-        top, bottom = {
-            "EA/B": (self.b, self.a), "EB/A": (self.a, self.b), "E/A": (self.a, (1.0,)),
-        }[self.form]  # fmt: skip
-        return np.asarray(polyval(energy, top) / polyval(energy, bottom))
-
-    @property
-    def recoil_range(self) -> tuple[float, float]:
-        """Recoil energies in MeV that belong to ``valid_kev_ee``."""
-        low, high = self._recoil_kev(np.asarray(self.valid_kev_ee)) * KEV
-        return float(low), float(high)
-
-    def __call__(self, recoil: FloatArray) -> FloatArray:
-        """Return E_ee in MeV (see `Quenching`), by bisection to the last digits."""
-        target = _inside(recoil, self.recoil_range) / KEV
-        low = np.full_like(target, self.valid_kev_ee[0])
-        high = np.full_like(target, self.valid_kev_ee[1])
+    def energy(recoil: FloatArray) -> FloatArray:
+        target = recoil / KEV
+        low, high = (np.full_like(target, end) for end in valid_kev_ee)
         for _ in range(_BISECTIONS):
             middle = 0.5 * (low + high)
-            below = self._recoil_kev(middle) < target
+            below = rational_recoil(form, a, b, middle) < target
             low, high = np.where(below, middle, low), np.where(below, high, middle)
         return np.asarray(0.5 * (low + high) * KEV)
 
+    first, last = rational_recoil(form, a, b, np.asarray(valid_kev_ee)) * KEV
+    return Curve(energy, (float(first), float(last)))
 
-@dataclass(frozen=True)
-class MixedQuenching:
-    """A weighted sum of curves: a common factor, or one curve varied towards another and beyond.
 
-    Attributes
-    ----------
-    parts : tuple of (float, Quenching)
-        Weights and curves.
+def mixed(*parts: tuple[float, Quenching]) -> Curve:
+    """Return a sum of curves, weights first: a common factor, or one curve varied to another.
+
+    Its range is the common part; refused where a weight beyond 0 to 1 makes E_ee negative.
     """
 
-    parts: tuple[tuple[float, Quenching], ...]
-
-    @property
-    def recoil_range(self) -> tuple[float, float]:
-        """The common part of their ranges, in MeV."""
-        lows, highs = zip(*(curve.recoil_range for _, curve in self.parts), strict=True)
-        return max(lows), min(highs)
-
-    def __call__(self, recoil: FloatArray) -> FloatArray:
-        """Return E_ee in MeV (see `Quenching`).
-
-        Raises
-        ------
-        InputError
-            If a weight beyond 0 to 1 makes E_ee negative.
-        """
-        recoil = np.asarray(recoil, dtype=float)
-        energy = sum((w * curve(recoil) for w, curve in self.parts), np.zeros_like(recoil))
-        if np.any(energy < 0):
+    def energy(recoil: FloatArray) -> FloatArray:
+        light = sum((w * curve(recoil) for w, curve in parts), np.zeros_like(recoil))
+        if np.any(light < 0):
             raise InputError("the weights of the curves make E_ee negative")
-        return np.asarray(energy)
+        return np.asarray(light)
+
+    lows, highs = zip(*(curve.recoil_range for _, curve in parts), strict=True)
+    return Curve(energy, (max(lows), min(highs)))
 
 
 def recoil_at(curve: Quenching, energy_mev: float) -> float:
@@ -240,10 +161,7 @@ def recoil_at(curve: Quenching, energy_mev: float) -> float:
 
     This is the lower end of a recoil integral that starts at a given E_ee.
 
-    Raises
-    ------
-    InputError
-        If the curve does not reach that E_ee (below 100 keV of recoil).
+    `InputError` if the curve does not reach that E_ee (below 100 keV of recoil).
     """
     from scipy.optimize import brentq  # here: importing the package must not load it
 

@@ -3,34 +3,23 @@
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, Self
+from typing import ClassVar, Final, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from nuhf.detector import response
+from nuhf.arrays import FloatArray
+from nuhf.detector import smearing as smear
 from nuhf.detector.efficiency import exponential_fractions
-from nuhf.detector.gaussian import bin_probabilities
 from nuhf.errors import InputError
 from nuhf.experiments.data import Bins, Counts, RegionSection, binned, row_per_bin
-from nuhf.experiments.parts import (
-    Name,
-    NonNegative,
-    Origin,
-    Part,
-    Positive,
-    equally_long,
-)
+from nuhf.experiments.parts import Name, NonNegative, Origin, Part, Positive
 from nuhf.experiments.responses import BuiltResponse
 from nuhf.inputs import Inputs
 from nuhf.rates.templates import Axis
-from nuhf.tables import Table
 from nuhf.units import KEV
 
 __all__ = ["Background", "Surroundings"]
-
-FloatArray = NDArray[np.float64]
 
 _FLAT_STEP_KEV: Final = 0.25
 _STEPS: Final = 100_000
@@ -40,31 +29,18 @@ _ORDER: Final = 6
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What the backgrounds of a region may need.
-
-    Attributes
-    ----------
-    inputs : Inputs
-        Reads tables.
-    section : RegionSection
-        The region in the file.
-    bins : Bins
-        Its bins.
-    accepted : ndarray
-        Accepted share in every bin, (n_bins,).
-    response : callable
-        The response of a name in these bins.
-    tonne_years, beam_gwh : float or None
-        Exposure and beam energy, where the file states them.
-    """
+    """What the backgrounds of a region may need."""
 
     inputs: Inputs
     section: RegionSection
     bins: Bins
     accepted: FloatArray
+    """Accepted share in every bin, (n_bins,)."""
     response: Callable[[str], BuiltResponse]
+    """The response of a name in these bins."""
     tonne_years: float | None
     beam_gwh: float | None
+    """Exposure and beam energy, where the file states them."""
 
     def reference(self, axis: Axis) -> tuple[float, float]:
         """Return the range of an axis that events refer to."""
@@ -86,8 +62,7 @@ class Background(Part):
     source: Origin
     region: Name | None = Field(None, description="Region that it is in; without it every one")
     contains_signal: bool = Field(
-        False,
-        description="Whether it contains the neutrinos of the SM, which are then taken off",
+        False, description="Whether it contains the neutrinos of the SM, which are then taken off"
     )
 
     @abstractmethod
@@ -95,10 +70,11 @@ class Background(Part):
         """Return the expected events, (n_bins,) (`InputError` if they cannot be made)."""
 
 
-def _some(whole: float) -> None:
-    """Refuse a shape that no number of events can be put into."""
+def _sized(shape: FloatArray, whole: float, events: float | None) -> FloatArray:
+    """Give a shape with a sum in the reference range so many events there."""
     if not whole > 0:
         raise InputError("its shape is zero in the reference_range that its events refer to")
+    return np.asarray(shape * (events or 0.0) / whole)
 
 
 def _steady(around: Surroundings, in_signal: FloatArray, rate_per_us: float = 0.0) -> FloatArray:
@@ -108,7 +84,7 @@ def _steady(around: Surroundings, in_signal: FloatArray, rate_per_us: float = 0.
         return in_signal
     edges = np.unique(np.concatenate([np.asarray(around.reference(time)), time.edges]))
     fractions = exponential_fractions(edges, rate_per_us)
-    in_time = response.rebin(edges, fractions, np.asarray(time.edges))
+    in_time = smear.rebin(edges, fractions, np.asarray(time.edges))
     return np.asarray(np.outer(in_signal, in_time).ravel())
 
 
@@ -139,17 +115,15 @@ class Product(Background):
     def counts(self, around: Surroundings) -> FloatArray:
         """Return the product in the bins."""
         axes = around.bins.axes
-        for axis in axes:
-            if axis.name not in self.tables:
-                raise InputError(f"tables.{axis.name}: required, not given (a table)")
-        if self.events is None:
-            if around.beam_gwh is None:
-                raise InputError("give events, or the beam_energy_gwh of the source")
-            return around.beam_gwh * self._fold(around, {a.name: a.edges for a in axes})
-        whole = self._fold(around, {a.name: around.reference(a) for a in axes}).sum()
-        _some(whole)
+        for name in (axis.name for axis in axes if axis.name not in self.tables):
+            raise InputError(f"tables.{name}: required, not given (a table)")
         fold = self._fold(around, {a.name: a.edges for a in axes})
-        return np.asarray(self.events * fold / whole)
+        if self.events is not None:
+            whole = self._fold(around, {a.name: around.reference(a) for a in axes}).sum()
+            return _sized(fold, whole, self.events)
+        if around.beam_gwh is None:
+            raise InputError("give events, or the beam_energy_gwh of the source")
+        return around.beam_gwh * fold
 
     def _fold(self, around: Surroundings, edges: Mapping[str, tuple[float, ...]]) -> FloatArray:
         product = np.ones(1)
@@ -162,7 +136,7 @@ class Product(Background):
             elif built and axis is not around.bins.time and "signal" in self.apply:
                 unit = KEV if axis.unit.startswith("keV") else 1.0
                 shape = shape * built.signal(0.5 * (old[1:] + old[:-1]) * unit)
-            rebinned = response.rebin(old, shape, np.asarray(edges[axis.name]))
+            rebinned = smear.rebin(old, shape, np.asarray(edges[axis.name]))
             product = np.outer(product, rebinned).ravel()
         return product
 
@@ -179,19 +153,16 @@ class Control(Background):
         data = around.section.data
         if not (isinstance(data, Counts) and data.control):
             raise InputError("data of kind 'counts' with control")
-        axes = around.bins.axes
-        spans = {a.name: around.reference(a) for a in axes}
         table = around.inputs.table(data.table, [data.control])
         counts = table.non_negative(data.control)
-        for axis in axes:
+        for axis in around.bins.axes:
             low, high = (table[column] for column in axis.edge_columns)
-            span = spans[axis.name]
+            span = around.reference(axis)
             counts = np.where((low >= span[0]) & (high <= span[1]), counts, 0.0)
         low, high = (table[column] for column in around.axis.edge_columns)
         # no edge cuts a cell, as the data were counted
         shape, _ = np.histogram(0.5 * (low + high), around.axis.edges, weights=counts)
-        _some(counts.sum())
-        return _steady(around, self.events * shape / counts.sum(), self.rate_per_us)
+        return _steady(around, _sized(shape, counts.sum(), self.events), self.rate_per_us)
 
 
 class TableBins(Background):
@@ -216,8 +187,7 @@ class TableBins(Background):
         if self.events is None:
             return self.factor * counts
         whole = around.inputs.table(self.table, [self.column])[self.column].sum()
-        _some(whole)
-        return np.asarray(counts * self.events / whole)
+        return _sized(counts, whole, self.events)
 
 
 class AsMeasured(Background):
@@ -269,14 +239,12 @@ class Peaks(AsMeasured):
     )
     width_kev: Positive = Field(description="Standard deviation of all lines, keV")
 
-    @model_validator(mode="after")
-    def _pairs(self) -> Self:
-        return equally_long(self, "energies_kev", "shares")
+    equally_long: ClassVar[tuple[str, ...]] = ("energies_kev", "shares")
 
     def per_day(self, edges: FloatArray) -> tuple[float, FloatArray]:
         """Return the integral over the bins."""
         energies = np.asarray(self.energies_kev)
-        lines = bin_probabilities(edges, energies, np.full_like(energies, self.width_kev))
+        lines = smear.bin_probabilities(edges, energies, np.full_like(energies, self.width_kev))
         return self.area_per_day, lines @ self.shares
 
 
@@ -293,11 +261,7 @@ class ThroughResponse(Background):
     width_factor: Positive = Field(1.0, description="Factor on the resolution")
     rate_per_us: NonNegative = Field(0.0, description="Decay rate in time, 1/us; 0 is flat")
 
-    @model_validator(mode="after")
-    def _one_size(self) -> Self:
-        if (self.events is None) == (self.events_per_tonne_year is None):
-            raise ValueError("give either events or events_per_tonne_year")
-        return self
+    either: ClassVar[tuple[str, ...]] = ("events", "events_per_tonne_year")
 
     @abstractmethod
     def before(self, around: Surroundings, highest_kev: float) -> tuple[FloatArray, FloatArray]:
@@ -321,9 +285,7 @@ class ThroughResponse(Background):
         span = np.asarray(around.reference(axis))
         same = np.array_equal(span, edges[[0, -1]])
         whole = float(inside.sum() if same else through(span)[0])
-        _some(whole)
-        events = (self.events or 0.0) / whole * inside
-        return _steady(around, events, self.rate_per_us)
+        return _steady(around, _sized(inside, whole, self.events), self.rate_per_us)
 
 
 class Spectrum(ThroughResponse):
@@ -334,8 +296,16 @@ class Spectrum(ThroughResponse):
     column: str = Field("density_per_kev", description="Its column with the density")
 
     def before(self, around: Surroundings, highest_kev: float) -> tuple[FloatArray, FloatArray]:
-        """Return nodes of the density."""
-        energy, weight = _spectrum(around.inputs.table(self.table, [self.column]), self.column)
+        """Return nodes of the density: constant in bins, or linear between points."""
+        table = around.inputs.table(self.table, [self.column])
+        density = table.non_negative(self.column)
+        if "e_lo_kev" in table.columns:
+            energy, weight = smear.panel_nodes(table.edges("e_lo_kev", "e_hi_kev"), _ORDER)
+            weight = weight * np.repeat(density, _ORDER)
+        else:
+            points = table.increasing("e_kev")
+            energy, weight = smear.panel_nodes(points, _ORDER)
+            weight = weight * np.interp(energy, points, density)
         # beyond it nothing is reconstructed in the bins, and the width may be meaningless
         inside = energy <= highest_kev
         return energy[inside], weight[inside]
@@ -354,7 +324,7 @@ class Flat(ThroughResponse):
                 f"keV; allowed: up to {_STEPS * _FLAT_STEP_KEV:g} keV (recoil_max_kev)"
             )
         steps = int(np.ceil(highest_kev / _FLAT_STEP_KEV)) + 1
-        return _nodes(np.linspace(0.0, highest_kev, steps), np.ones_like)
+        return smear.panel_nodes(np.linspace(0.0, highest_kev, steps), _ORDER)
 
 
 class Lines(ThroughResponse):
@@ -365,30 +335,8 @@ class Lines(ThroughResponse):
     weights: tuple[Positive, ...] = Field(min_length=1, description="Relative size of each line")
     energy_factor: Positive = Field(1.0, description="Factor on the energies")
 
-    @model_validator(mode="after")
-    def _pairs(self) -> Self:
-        return equally_long(self, "energies_kev", "weights")
+    equally_long: ClassVar[tuple[str, ...]] = ("energies_kev", "weights")
 
     def before(self, around: Surroundings, highest_kev: float) -> tuple[FloatArray, FloatArray]:
         """Return the lines."""
         return np.asarray(self.energies_kev) * self.energy_factor, np.asarray(self.weights)
-
-
-def _nodes(
-    edges: FloatArray, density: Callable[[FloatArray], FloatArray]
-) -> tuple[FloatArray, FloatArray]:
-    """Gauss-Legendre nodes between edges, and weights times a density."""
-    x, w = np.polynomial.legendre.leggauss(_ORDER)
-    half = 0.5 * np.diff(edges)[:, np.newaxis]
-    nodes = edges[:-1, np.newaxis] + half * (1.0 + x)
-    return nodes.ravel(), (half * w * density(nodes)).ravel()
-
-
-def _spectrum(table: Table, column: str) -> tuple[FloatArray, FloatArray]:
-    """Nodes in keV and weights of a density that is constant in bins, or linear between points."""
-    density = table.non_negative(column)
-    if "e_lo_kev" in table.columns:
-        edges = table.edges("e_lo_kev", "e_hi_kev")
-        return _nodes(edges, lambda _: density[:, np.newaxis])
-    energy = table.increasing("e_kev")
-    return _nodes(energy, lambda nodes: np.asarray(np.interp(nodes, energy, density)))

@@ -103,52 +103,45 @@ class Loaded:
         return frozenset(nuclide.name for nuclide in target.nuclides(self.inputs))
 
     @property
+    def asimov(self) -> bool:
+        """Whether the file has the expectation of a region of the analysis in place of data."""
+        names = self.experiment.chosen(self.analysis, "regions")
+        return any(isinstance(self.experiment.regions[n].data, Asimov) for n in names)
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """Caveats that every result carries."""
-        scheme = self.experiment.physics.couplings
-        unverified = (f"couplings '{scheme}'",) if "UNVERIFIED" in scheme else ()
-        idle = (
-            f"background '{name}' is in no analysis and left out (its key 'backgrounds')"
-            for name in self.experiment.idle_backgrounds
-        )
-        stated = (*self.experiment.notes, *self.analysis.notes)
-        sources = (note for note in self._source_notes() if note not in stated)
-        return (*stated, *unverified, *sources, *idle, *self._expected(), *self._left_out())
+        return tuple(self._notes())
 
     def _scattering(self) -> Iterator[Scattering]:
         """Yield the signals of the analysis that scatter."""
-        names = self.analysis.signals
+        names = self.experiment.chosen(self.analysis, "signals")
         for name, signal in self.experiment.signals.items():
-            if isinstance(signal, Scattering) and (names is None or name in names):
+            if isinstance(signal, Scattering) and name in names:
                 yield signal
 
-    def _source_notes(self) -> Iterator[str]:
-        notes = (self.experiment.sources[s.source].note for s in self._scattering())
-        yield from dict.fromkeys(note for note in notes if note)
-
-    @property
-    def asimov(self) -> bool:
-        """Whether the file has the expectation of a region of the analysis in place of data."""
-        regions = self.experiment.regions
-        return any(isinstance(regions[n].data, Asimov) for n in self.analysis.regions or regions)
-
-    def _expected(self) -> Iterator[str]:
-        """Say that the file holds no measurement."""
+    def _notes(self) -> Iterator[str]:
+        file = self.experiment
+        stated = (*file.notes, *self.analysis.notes)
+        yield from stated
+        if "UNVERIFIED" in file.physics.couplings:
+            yield f"couplings '{file.physics.couplings}'"
+        sources = dict.fromkeys(file.sources[s.source].note for s in self._scattering())
+        yield from (note for note in sources if note and note not in stated)
+        for name in file.idle_backgrounds:
+            yield f"background '{name}' is in no analysis and left out (its key 'backgrounds')"
         if self.asimov:
             given = [f"{name} = {value:g}" for name, value in self.analysis.reference.items()]
             truth = f"with {', '.join(given)}" if given else "at the SM"
             yield Caveat(f"Asimov data: the file has the expectation {truth}, no measurement")
-
-    def _left_out(self) -> Iterator[str]:
-        """Say that electrons or nuclei are left out, where the detector counts both."""
         used = {signal.interaction_name for signal in self._scattering()}
-        if used == {"cevns"} and not self.experiment.separates_electrons:
+        if used == {"cevns"} and not file.separates_electrons:
             yield Caveat(
                 "scattering on electrons, which a detector that cannot tell electrons from nuclei "
                 "counts as well, is left out; with it limits of charges would be more than a "
                 "hundred times stronger, those of moments by several per cent"
             )
-        if used == {"eves"} and not self.experiment.separates_electrons:
+        if used == {"eves"} and not file.separates_electrons:
             yield Caveat(
                 "coherent scattering on nuclei, which a detector that cannot tell nuclei from "
                 "electrons counts as well, is left out"
@@ -188,10 +181,7 @@ def find_experiment(name: str, beside: Path | None = None) -> Path:
 def load(name: str, analysis: str = "default") -> Loaded:
     """Load a shipped experiment by name, or any by the path of its TOML file.
 
-    Raises
-    ------
-    InputError
-        If there is no such experiment, file or analysis, or the file is broken.
+    `InputError` if there is no such experiment, file or analysis, or the file is broken.
     """
     path = find_experiment(name)
     content, inputs = read_content(path)
@@ -210,10 +200,7 @@ def load(name: str, analysis: str = "default") -> Loaded:
 def read_content(path: Path) -> tuple[dict[str, Any], Inputs]:
     """Read an experiment file and those it extends: plain tables, and the inputs beside them.
 
-    Raises
-    ------
-    InputError
-        If a file is missing or broken, or files extend each other in a circle.
+    `InputError` if a file is missing or broken, or files extend each other in a circle.
     """
     inputs, chain = Inputs([path.parent]), [path]
     merged = frozen(inputs.toml(str(path.absolute())))

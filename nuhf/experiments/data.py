@@ -3,31 +3,19 @@
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import InputError, within
-from nuhf.experiments.parts import (
-    Finite,
-    Name,
-    Part,
-    Positive,
-    Section,
-    among,
-    equally_long,
-    increasing,
-    with_error,
-)
+from nuhf.experiments.parts import Finite, Name, Part, Positive, Section, among, increasing
 from nuhf.inputs import Inputs
 from nuhf.rates.templates import Axis, bin_columns
-from nuhf.units import DAY
 
 __all__ = ["Bins", "Data", "Observed", "RegionSection", "binned"]
 
-FloatArray = NDArray[np.float64]
 Edges = Annotated[tuple[Finite, ...], Field(min_length=2, max_length=1001)]
 
 _FAR: Final = 10.0
@@ -37,40 +25,26 @@ _SLACK: Final = 1e-9
 
 @dataclass(frozen=True)
 class Observed:
-    """What was seen in a region.
-
-    Attributes
-    ----------
-    counts : ndarray or None
-        Counts, or background-subtracted events, (n_bins,); None for Asimov data.
-    sigma : ndarray or None
-        Their errors where the file gives some, (n_bins,).
-    events : float
-        Events seen before any subtraction: what couplings can reach at most.
-    details : mapping
-        Further numbers to show, such as the control counts.
-    """
+    """What was seen in a region."""
 
     counts: FloatArray | None
+    """Counts, or background-subtracted events, (n_bins,); None for Asimov data."""
     sigma: FloatArray | None = None
+    """Their errors where the file gives some, (n_bins,)."""
     events: float = 0.0
+    """Events seen before any subtraction: what couplings can reach at most."""
     details: Mapping[str, float] = field(default_factory=dict)
+    """Further numbers to show, such as the control counts."""
 
 
 @dataclass(frozen=True)
 class Bins:
-    """The bins of a region, and what belongs to each.
-
-    Attributes
-    ----------
-    axes : tuple of Axis
-        The last axis runs fastest; one of time is the last.
-    region : str
-        Key of the region in the file.
-    """
+    """The bins of a region, and what belongs to each."""
 
     axes: tuple[Axis, ...]
+    """The last axis runs fastest; one of time is the last."""
     region: str
+    """Key of the region in the file."""
 
     @property
     def where(self) -> str:
@@ -107,9 +81,7 @@ class Acceptance(Section):
     error_column: str = Field("", description="Its column with the relative error of the share")
     deviations: Finite = Field(0.0, description="Standard deviations by which it is shifted")
 
-    @model_validator(mode="after")
-    def _has_error(self) -> Self:
-        return with_error(self, "error_column")
+    error_key: ClassVar[str] = "error_column"
 
 
 # --------------------------------------------------------------------------- data
@@ -164,21 +136,19 @@ class Counts(Data):
 
     def observed(self, inputs: Inputs, bins: Bins, live_days: float | None) -> Observed:
         """Return the sums over the cells of every bin."""
-        names = [self.column, *filter(None, [self.control]), *filter(None, [self.errors])]
-        names = list(dict.fromkeys([*names, *self.error_counts]))
-        signed = bool(self.errors)
-        rows = binned(inputs, self.table, names, bins, sparse=self.sparse, signed=signed)
-        per = 1.0
+        columns = (self.column, self.control, self.errors, *self.error_counts)
+        names = list(dict.fromkeys(filter(None, columns)))
+        rows = binned(inputs, self.table, names, bins, self.sparse, signed=bool(self.errors))
         if self.unit == "per_day":
             if live_days is None:
                 raise InputError(f"{bins.where}: data per day need live_days")
-            per = live_days
-        seen = dict(zip(names, rows.T * per, strict=True))
-        counts, events = seen[self.column], float(seen[self.column].sum())
-        sigma = seen[self.errors] if self.errors else None
+            rows = rows * live_days
+        seen = dict(zip(names, rows.T, strict=True))
+        counts, events, sigma = seen[self.column], float(seen[self.column].sum()), None
         if self.error_counts:
             sigma = np.sqrt(sum(seen[name] for name in self.error_counts))
-        if self.errors and sigma is not None:
+        if self.errors:
+            sigma = seen[self.errors]
             events = _residual_events(counts, sigma)
         details = {"control": float(seen[self.control].sum())} if self.control else {}
         if self.subtract_control:
@@ -214,9 +184,7 @@ class Values(Data):
         None, description="Events seen before any subtraction, all bins together"
     )
 
-    @model_validator(mode="after")
-    def _pairs(self) -> Self:
-        return equally_long(self, "values", "errors") if self.errors else self
+    equally_long: ClassVar[tuple[str, ...]] = ("values", "errors")
 
     def observed(self, inputs: Inputs, bins: Bins, live_days: float | None) -> Observed:
         """Return the numbers."""
@@ -263,8 +231,7 @@ class RegionSection(Section):
         "a control region: `[]`",
     )  # fmt: skip
     reference_range: dict[Name, tuple[Finite, Finite]] = Field(
-        default_factory=dict,
-        description="Ranges by axis that `events` of backgrounds refer to; without one the bins",
+        {}, description="Ranges by axis that `events` of backgrounds refer to; without one the bins"
     )
 
     @model_validator(mode="after")
@@ -291,10 +258,6 @@ class RegionSection(Section):
                 axes.append(Axis(name, tuple(map(float, edges))))
         return Bins(tuple(axes), self.name)
 
-    def seconds(self) -> float | None:
-        """Return the live time in s."""
-        return None if self.live_days is None else self.live_days * DAY
-
     def accepted(self, inputs: Inputs, bins: Bins) -> FloatArray:
         """Return the accepted share of every bin, (n_bins,), with its shift."""
         if self.acceptance is None:
@@ -314,10 +277,7 @@ def row_per_bin(
 ) -> dict[str, FloatArray]:
     """Return columns of a table with one row per bin, in the order of the bins.
 
-    Raises
-    ------
-    InputError
-        If the number of rows differs, or columns of edges are those of other bins.
+    `InputError` if the number of rows differs, or columns of edges are those of other bins.
     """
     table = inputs.table(name, columns)
     rows = next(iter(table.columns.values())).size
@@ -340,17 +300,8 @@ def binned(
 ) -> FloatArray:
     """Sum cells of a table into bins, (n_bins, n_columns).
 
-    Parameters
-    ----------
-    sparse : bool
-        Whether cells that are not in the table are zero.
-    signed : bool
-        Whether numbers may be negative.
-
-    Raises
-    ------
-    InputError
-        If an edge of a bin cuts a cell, a cell is there twice, or bins are not covered.
+    Cells that are not in a ``sparse`` table are zero; ``signed`` numbers may be negative.
+    `InputError` if an edge of a bin cuts a cell, a cell is there twice, or bins are not covered.
     """
     edge_columns = [column for axis in bins.axes for column in axis.edge_columns]
     table = inputs.table(name, [*edge_columns, *columns])

@@ -1,6 +1,7 @@
 """A whole experiment file: its sections together, analyses and nuisances."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from itertools import combinations
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -103,7 +104,7 @@ class VariationNuisance(Nuisance):
     kind: Literal["variation"] = Field(description="Other values of keys of the file")
     up: dict[str, Any] = Field(min_length=1, description="Changes at plus one standard deviation")
     down: dict[str, Any] = Field(
-        default_factory=dict,
+        {},
         description="Changes at minus one standard deviation; without them the mirror image of "
         "`up`",
     )
@@ -151,11 +152,7 @@ class BinNuisance(Nuisance):
         """One parameter per bin of the process."""
         return "single bins" if self.column else "covariance of bins", self.process
 
-    @model_validator(mode="after")
-    def _one_form(self) -> Self:
-        if bool(self.column) == bool(self.covariance):
-            raise ValueError("give either column or covariance")
-        return self
+    either: ClassVar[tuple[str, ...]] = ("column", "covariance")
 
 
 class ErrorNuisance(Nuisance):
@@ -229,26 +226,21 @@ class Analysis(Section):
     pulls: Literal["", "exponential", "linear"] = Field(
         "", description="Pull of all nuisances of kind `norm`, whatever they say themselves"
     )
-    changes: dict[str, Any] = Field(
-        default_factory=dict, description="Other values of keys of the file, by table"
-    )
+    changes: dict[str, Any] = Field({}, description="Other values of keys of the file, by table")
     correlations: tuple[Correlation, ...] = Field((), description="Correlations of nuisances")
     parameters: tuple[str, ...] = Field(
         min_length=1,
         description="What `nuhf limit` gives when no parameter is named (`nuhf list parameters`)",
     )
     reference: ParameterValues = Field(
-        default_factory=dict,
-        description="Values of couplings neither free nor set, in base units (e, mu_B, cm2, 1)",
+        {}, description="Values of couplings neither free nor set, in base units (e, mu_B, cm2, 1)"
     )
     profiled: dict[str, dict[str, tuple[str, ...]]] = Field(
-        default_factory=dict,
-        description="What `--profile charges`, `radii` or `moments` leaves free for a parameter",
+        {}, description="What `--profile charges`, `radii` or `moments` leaves free for a parameter"
     )
     floating: tuple[str, ...] = Field((), description="Parameters that are free in every fit")
     limits: dict[str, tuple[Finite, Finite]] = Field(
-        default_factory=dict,
-        description="Narrower range, low and high, of a parameter that has one",
+        {}, description="Narrower range, low and high, of a parameter that has one"
     )
     notes: tuple[str, ...] = Field(
         (), description="Caveats that every result of this analysis prints"
@@ -346,28 +338,19 @@ class ExperimentFile(Section):
         description="Whether the detector tells electrons from nuclei, so that a signal may be one "
         "of the two without a note",
     )
-    sources: dict[Name, Source] = Field(default_factory=dict, description="The neutrinos")
+    sources: dict[Name, Source] = Field({}, description="The neutrinos")
     target: Target | None = Field(None, description="What is hit")
-    responses: dict[Name, Response] = Field(
-        default_factory=dict, description="From a recoil to the bins"
-    )
+    responses: dict[Name, Response] = Field({}, description="From a recoil to the bins")
     physics: PhysicsSection = Field(
         default_factory=PhysicsSection, description="What cross sections are computed with"
     )
     signals: dict[Name, Signal] = Field(min_length=1, description="What scatters on what")
     regions: dict[Name, RegionSection] = Field(min_length=1, description="Bins and data")
-    backgrounds: dict[Name, Background] = Field(
-        default_factory=dict, description="Expected without neutrinos"
-    )
-    nuisances: dict[Name, Nuisance] = Field(default_factory=dict, description="Uncertainties")
+    backgrounds: dict[Name, Background] = Field({}, description="Expected without neutrinos")
+    nuisances: dict[Name, Nuisance] = Field({}, description="Uncertainties")
     analyses: dict[Slug, Analysis] = Field(
         min_length=1, description="Ways to analyse the data; `default` is used if none is named"
     )
-
-    tables: ClassVar[tuple[str, ...]] = (
-        "sources", "responses", "signals", "regions", "backgrounds", "nuisances",
-    )  # fmt: skip
-    """Sections that are tables by name."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -433,13 +416,16 @@ class ExperimentFile(Section):
         used = {name for names in named for name in names or ()}
         return tuple(name for name in self.backgrounds if name not in used)
 
+    def chosen(self, analysis: Analysis, key: str) -> tuple[str, ...]:
+        """Return the names of a section that an analysis uses: all, if it has no list."""
+        names = getattr(analysis, key)
+        return tuple(getattr(self, key) if names is None else names)
+
     def chosen_nuisances(self, analysis: Analysis) -> Iterator[Nuisance]:
         """Yield the nuisances of an analysis, those left out that scale none of its processes."""
-        signals = self.signals if analysis.signals is None else analysis.signals
-        backgrounds = self.backgrounds if analysis.backgrounds is None else analysis.backgrounds
-        processes = {*signals, *backgrounds}
-        names = self.nuisances if analysis.nuisances is None else analysis.nuisances
-        for name in names:
+        chosen = partial(self.chosen, analysis)
+        processes = {*chosen("signals"), *chosen("backgrounds")}
+        for name in chosen("nuisances"):
             nuisance = self.nuisances[name]
             if isinstance(nuisance, NormNuisance) and analysis.pulls:
                 nuisance = nuisance.model_copy(update={"pull": analysis.pulls})

@@ -3,13 +3,26 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
-from pydantic import TypeAdapter
-
 from nuhf.experiments.file import ExperimentFile
+from nuhf.experiments.parts import LONGEST_NAME
 
-__all__ = ["LONGEST", "Key", "KeyTable", "allowed", "json_schema", "shown", "tables"]
+__all__ = [
+    "LONGEST",
+    "Key",
+    "KeyTable",
+    "allowed",
+    "choices",
+    "json_schema",
+    "kinds",
+    "names",
+    "options",
+    "shown",
+    "tables",
+    "values",
+]
 
 LONGEST: Final = 60
 """Characters of a key or value that are repeated."""
@@ -36,7 +49,8 @@ class KeyTable:
     keys: tuple[Key, ...]
 
 
-def json_schema() -> dict[str, Any]:
+@cache
+def json_schema() -> Schema:
     """Return the JSON schema of experiment files, for editors that check TOML."""
     schema = ExperimentFile.model_json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
@@ -44,102 +58,107 @@ def json_schema() -> dict[str, Any]:
 
 def tables() -> Iterator[KeyTable]:
     """Yield the tables of a file, the outermost first."""
-    schema = json_schema()
-    found = {table.header: table for table in _tables(schema, schema.get("$defs", {}), "", "")}
-    yield from found.values()
+    yield from {table.header: table for table in _tables(json_schema(), "", "")}.values()
 
 
-def allowed(annotation: Any) -> str:
-    """Return in words what a type of `nuhf.experiments.file` takes."""
-    schema = TypeAdapter(annotation).json_schema()
-    return _allowed(schema, schema.get("$defs", {}))
-
-
-def _tables(schema: Schema, known: Schema, header: str, shown: str) -> Iterator[KeyTable]:
+def _tables(schema: Schema, header: str, line: str) -> Iterator[KeyTable]:
     required = set(schema.get("required", ()))
     properties = schema.get("properties", {})
     keys = [
-        Key(name, _allowed(entry, known), _default(entry, name in required),
-            entry.get("description", ""))
+        Key(name, allowed(entry), _default(entry, name in required), entry.get("description", ""))
         for name, entry in properties.items()
         if not (name == "name" and header.endswith(".NAME"))  # the table has it already
-    ]  # fmt: skip
-    yield KeyTable(shown, schema.get("description", ""), tuple(keys))
+    ]
+    yield KeyTable(line, schema.get("description", ""), tuple(keys))
     for name, entry in properties.items():
         where = f"{header}.{name}" if header else name
-        for inner in _options(entry, known):
+        for inner in options(entry):
             place, line = where, f"[{where}]"
             if inner.get("type") == "array":
-                inner, line = _resolved(inner.get("items", {}), known), f"[[{where}]]"
-            elif values := _values(inner):
-                inner, place = values, f"{where}.NAME"
+                inner, line = inner.get("items", {}), f"[[{where}]]"
+            elif found := values(inner):
+                inner, place = found, f"{where}.NAME"
                 line = f"[{place}]"
-            for table in _options(inner, known):
+            for table in options(inner):
                 if "properties" in table:
-                    yield from _tables(table, known, place, line + _kind(table))
+                    key, kind = _kind(table)
+                    said = f" with {key} = '{kind}'" if kind else ""
+                    yield from _tables(table, place, line + said)
 
 
-def _kind(schema: Schema) -> str:
+# ------------------------------------------------------------------ parts of a schema
+
+
+def options(schema: Schema) -> list[Schema]:
+    """Return the alternatives of a value, ``null`` left out."""
+    if reference := schema.get("$ref", "").rpartition("/")[2]:
+        schema = json_schema()["$defs"][reference]
+    several = schema.get("oneOf") or schema.get("anyOf")
+    if not several:
+        return [schema]
+    return [inner for one in several if one.get("type") != "null" for inner in options(one)]
+
+
+def kinds(schema: Schema) -> tuple[str, Mapping[str, Schema]]:
+    """Return the key that tells the members of a family apart, and these; none of another type."""
+    found = [(_kind(one), one) for one in options(schema) if "properties" in one]
+    if len(found) < 2 or not all(kind for (_, kind), _ in found):
+        return "", {}
+    return found[0][0][0], {kind: one for (_, kind), one in found}
+
+
+def _kind(schema: Schema) -> tuple[str, str]:
+    """Return the key that has one value only, and that value; empty if there is none."""
     for key in ("kind", "interaction"):
-        entry = schema["properties"].get(key, {})
-        if "const" in entry:
-            return f" with {key} = '{entry['const']}'"
-    return ""
+        if kind := schema["properties"].get(key, {}).get("const"):
+            return key, kind
+    return "", ""
 
 
-def _values(schema: Schema) -> Schema:
+def values(schema: Schema) -> Schema:
     """Return what the values of a table with free names are; empty if it is none."""
     if "patternProperties" in schema:
-        (values,) = schema["patternProperties"].values()
-        return dict(values)
-    values = schema.get("additionalProperties")
-    return values if isinstance(values, Mapping) else {}
+        (found,) = schema["patternProperties"].values()
+        return dict(found)
+    found = schema.get("additionalProperties")
+    return found if isinstance(found, Mapping) else {}
 
 
-def _resolved(schema: Schema, known: Schema) -> Schema:
-    reference = schema.get("$ref", "").rpartition("/")[2]
-    return known[reference] if reference else schema
+def names(schema: Schema) -> Schema:
+    """Return what the names in a table with free names are."""
+    (pattern,) = schema.get("patternProperties") or ("",)
+    return {"pattern": pattern, "maxLength": LONGEST_NAME} if pattern else {"type": "string"}
 
 
-def _options(schema: Schema, known: Schema) -> list[Schema]:
-    """Return the alternatives of a value, ``null`` left out."""
-    schema = _resolved(schema, known)
-    options = schema.get("oneOf") or schema.get("anyOf")
-    if not options:
-        return [schema]
-    return [
-        inner
-        for option in options
-        if option.get("type") != "null"
-        for inner in _options(option, known)
-    ]
+def choices(schema: Schema) -> list[Any]:
+    """Return the values that a key is limited to; none if it is not."""
+    return [schema["const"]] if "const" in schema else schema.get("enum", [])
 
 
-def _allowed(schema: Schema, known: Schema) -> str:
-    options = _options(schema, known)
-    kinds = [_kind(o).rpartition(" = ")[2] for o in options if "properties" in o]
-    if len(kinds) > 1 and all(kinds):
-        return f"table of kind {' or '.join(kinds)}"
-    return " or ".join(dict.fromkeys(_type(option, known) for option in options))
+# ------------------------------------------------------------------------ in words
 
 
-def _type(schema: Schema, known: Schema) -> str:
-    values = [schema["const"]] if "const" in schema else schema.get("enum")
-    if values:
-        return " or ".join(map(shown, values))
+def allowed(schema: Schema) -> str:
+    """Return in words what a value may be."""
+    if members := kinds(schema)[1]:
+        return f"table of kind {' or '.join(map(shown, members))}"
+    return " or ".join(dict.fromkeys(map(_type, options(schema))))
+
+
+def _type(schema: Schema) -> str:
+    if found := choices(schema):
+        return " or ".join(map(shown, found))
     kind = schema.get("type")
     if kind == "array" and "prefixItems" in schema:
-        inner = ", ".join(_allowed(item, known) for item in schema["prefixItems"])
+        inner = ", ".join(map(allowed, schema["prefixItems"]))
         return f"list of {len(schema['prefixItems'])}: {inner}"
     if kind == "array":
         size = _size(schema.get("minItems"), schema.get("maxItems"))
-        return f"list{size}, each {_allowed(schema.get('items', {}), known)}"
+        return f"list{size}, each {allowed(schema.get('items', {}))}"
     if "properties" in schema:
         return f"table with {', '.join(schema['properties'])}"
-    if values := _values(schema):
-        return (
-            f"table{_size(schema.get('minProperties'), None)} of NAME = {_allowed(values, known)}"
-        )
+    if entry := values(schema):
+        return f"table{_size(schema.get('minProperties'), None)} of NAME = {allowed(entry)}"
     if kind in ("number", "integer"):
         return f"{kind}{_range(schema)}"
     if "pattern" in schema:

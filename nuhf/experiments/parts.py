@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import cache
 from importlib.metadata import entry_points
 from itertools import pairwise
-from typing import Annotated, Any, ClassVar, Final, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -20,6 +20,7 @@ from nuhf.errors import InputError
 
 __all__ = [
     "ENTRY_POINTS",
+    "LONGEST_NAME",
     "WHOLE",
     "Finite",
     "Fraction",
@@ -31,11 +32,9 @@ __all__ = [
     "Section",
     "Slug",
     "among",
-    "equally_long",
     "frozen",
     "increasing",
     "overlay",
-    "with_error",
 ]
 
 ENTRY_POINTS: Final = "nuhf.parts"
@@ -46,6 +45,9 @@ WHOLE: Final = frozenset(
      "reference_range", "shells", "species", "survival", "tables", "weights")
 )  # fmt: skip
 """Keys whose tables are one value: changes replace them, key by key they would make no sense."""
+
+LONGEST_NAME: Final = 60
+"""Characters of a name."""
 
 _SMALLEST, _LARGEST = 1e-150, 1e150
 """Positive numbers beyond these have squares that are 0 or no number."""
@@ -61,8 +63,8 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), AfterValidator(_co
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
-Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=60)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=LONGEST_NAME)]
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=LONGEST_NAME)]
 Origin = Annotated[str, Field(description="Where the numbers come from")]
 
 
@@ -71,8 +73,24 @@ class Section(BaseModel):
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
+    either: ClassVar[tuple[str, ...]] = ()
+    """Keys of which exactly one is given."""
+    equally_long: ClassVar[tuple[str, ...]] = ()
+    """Lists of which one entry belongs to one of the other, where they are given."""
+    error_key: ClassVar[str] = ""
+    """The key without which ``deviations`` mean nothing."""
 
-S = TypeVar("S", bound=Section)
+    def model_post_init(self, context: Any, /) -> None:
+        """Refuse keys that do not go together (`ValueError`)."""
+        if self.either and sum(bool(getattr(self, key)) for key in self.either) != 1:
+            raise ValueError(f"give either {' or '.join(self.either)}")
+        sizes = {key: len(getattr(self, key)) for key in self.equally_long}
+        if len({n for n in sizes.values() if n}) > 1:
+            words = " and ".join(f"{n} {key}" for key, n in sizes.items())
+            raise ValueError(f"{words}: as many of each are needed")
+        error = self.error_key
+        if error and getattr(self, "deviations", None) and not getattr(self, error):
+            raise ValueError(f"deviations need {error}")
 
 
 class Part(Section):
@@ -171,22 +189,6 @@ def increasing(key: str, edges: Sequence[float]) -> None:
     for low, high in pairwise(edges):
         if high <= low:
             raise ValueError(f"{key} must increase: {low:g} is followed by {high:g}")
-
-
-def with_error(section: S, error: str) -> S:
-    """Refuse deviations of a section from which the error is missing (`ValueError`)."""
-    if getattr(section, "deviations", 0.0) and not getattr(section, error):
-        raise ValueError(f"deviations need {error}")
-    return section
-
-
-def equally_long(section: S, *keys: str) -> S:
-    """Refuse lists of a section of which one entry belongs to one of the other (`ValueError`)."""
-    sizes = [len(getattr(section, key)) for key in keys]
-    if len(set(sizes)) > 1:
-        words = " and ".join(f"{n} {key}" for n, key in zip(sizes, keys, strict=True))
-        raise ValueError(f"{words}: as many of each are needed")
-    return section
 
 
 def among(where: str, names: Iterable[str], allowed: Iterable[str]) -> None:

@@ -1,23 +1,21 @@
 """Quenching in experiment files: one family of curves for every target."""
 
 from abc import abstractmethod
-from dataclasses import dataclass
-from typing import Annotated, Final, Literal, Self
+from collections.abc import Callable
+from typing import Annotated, ClassVar, Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
-from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError
 
+from nuhf.arrays import FloatArray
 from nuhf.couplings.parameters import suggest
 from nuhf.detector import quenching as curves
 from nuhf.errors import InputError, within
-from nuhf.experiments.parts import Finite, NonNegative, Part, Positive, frozen, with_error
+from nuhf.experiments.parts import Finite, NonNegative, Part, Positive, frozen
 from nuhf.inputs import Inputs
 from nuhf.units import KEV
 
-__all__ = ["LIBRARY", "CheckedQuenching", "Quenching", "library_curve"]
-
-FloatArray = NDArray[np.float64]
+__all__ = ["LIBRARY", "Quenching", "Rational", "checked", "library_curve", "library_section"]
 
 LIBRARY: Final = "quenching.toml"
 """File of published curves by name, below ``data``."""
@@ -25,45 +23,25 @@ LIBRARY: Final = "quenching.toml"
 _ROUNDING: Final = 1e-9
 
 
-@dataclass(frozen=True)
-class CheckedQuenching:
-    """A curve that gives no more energy than the recoil has, with its place in messages.
+def checked(curve: curves.Quenching, where: str) -> Callable[[FloatArray], FloatArray]:
+    """Return a curve that is refused where it gives more energy than the recoil has.
 
-    Attributes
-    ----------
-    curve : Quenching
-        E_ee in MeV of recoils in MeV, any shape.
-    where : str
-        File and key of the curve.
+    Messages, those of the curve included, begin with ``where``: file and key of the curve.
     """
 
-    curve: curves.Quenching
-    where: str
+    def energy(recoil: FloatArray) -> FloatArray:
+        with within(where):
+            light = curve(recoil)
+            factor = np.divide(light, recoil, out=np.zeros_like(recoil), where=recoil > 0)
+            if np.any(factor > 1.0 + _ROUNDING):
+                worst = int(np.argmax(factor))
+                raise InputError(
+                    f"the quenching factor is {factor.flat[worst]:.3g} for a recoil of "
+                    f"{recoil.flat[worst] / KEV:.4g} keV; allowed: at most 1"
+                )
+        return light
 
-    @property
-    def recoil_range(self) -> tuple[float, float]:
-        """Range of validity in MeV."""
-        return self.curve.recoil_range
-
-    def __call__(self, recoil: FloatArray) -> FloatArray:
-        """Return E_ee in MeV for recoil energies in MeV, any shape.
-
-        Raises
-        ------
-        InputError
-            If the curve refuses a recoil, or its quenching factor is above 1.
-        """
-        recoil = np.asarray(recoil, dtype=float)
-        with within(self.where):
-            energy = self.curve(recoil)
-        factor = np.divide(energy, recoil, out=np.zeros_like(recoil), where=recoil > 0)
-        if np.any(factor > 1.0 + _ROUNDING):
-            worst = int(np.argmax(factor))
-            raise InputError(
-                f"{self.where}: the quenching factor is {factor.flat[worst]:.3g} for a recoil of "
-                f"{recoil.flat[worst] / KEV:.4g} keV; allowed: at most 1"
-            )
-        return energy
+    return energy
 
 
 class Quenching(Part):
@@ -79,7 +57,7 @@ class Quenching(Part):
     def curve(self, inputs: Inputs, protons: int | None = None) -> curves.Quenching:
         """Return the curve (`InputError` if a table is broken)."""
         shape = self.shape(inputs, protons)
-        return shape if self.scale == 1.0 else curves.MixedQuenching(((self.scale, shape),))
+        return shape if self.scale == 1.0 else curves.mixed((self.scale, shape))
 
 
 class NoQuenching(Quenching):
@@ -89,7 +67,7 @@ class NoQuenching(Quenching):
 
     def shape(self, inputs: Inputs, protons: int | None) -> curves.Quenching:
         """Return E_ee = T."""
-        return curves.Unquenched()
+        return curves.Curve(np.array)
 
 
 class Polynomial(Quenching):
@@ -106,7 +84,7 @@ class Polynomial(Quenching):
     def shape(self, inputs: Inputs, protons: int | None) -> curves.Quenching:
         """Return the polynomial."""
         low, high = self.recoil_range_kev
-        return curves.PolynomialQuenching(self.coefficients, (low * KEV, high * KEV))
+        return curves.polynomial(self.coefficients, (low * KEV, high * KEV))
 
 
 class Table(Quenching):
@@ -121,9 +99,7 @@ class Table(Quenching):
         0.0, description="Standard deviations of `error_column` added to the factor"
     )
 
-    @model_validator(mode="after")
-    def _has_error(self) -> Self:
-        return with_error(self, "error_column")
+    error_key: ClassVar[str] = "error_column"
 
     def shape(self, inputs: Inputs, protons: int | None) -> curves.Quenching:
         """Return the table, shifted by so many standard deviations."""
@@ -132,7 +108,7 @@ class Table(Quenching):
         recoil, factor = table.increasing(self.recoil_column), table.non_negative(self.column)
         if self.deviations:
             factor = np.maximum(factor + self.deviations * table[self.error_column], 0.0)
-        return curves.TableQuenching(recoil * KEV, factor)
+        return curves.table(recoil * KEV, factor)
 
 
 class Lindhard(Quenching):
@@ -148,9 +124,7 @@ class Lindhard(Quenching):
         None, description="Z of the recoiling nucleus; without it that of the target"
     )
 
-    @model_validator(mode="after")
-    def _has_error(self) -> Self:
-        return with_error(self, "k_error")
+    error_key: ClassVar[str] = "k_error"
 
     def shape(self, inputs: Inputs, protons: int | None) -> curves.Quenching:
         """Return the formula."""
@@ -160,7 +134,7 @@ class Lindhard(Quenching):
                 "Lindhard's quenching needs Z, and the target has several elements: give protons, "
                 "or a signal for every element (nuclides = ['Na'])"
             )
-        return curves.LindhardQuenching(self.k + self.deviations * self.k_error, charge)
+        return curves.lindhard(self.k + self.deviations * self.k_error, charge)
 
 
 class Rational(Quenching):
@@ -173,9 +147,9 @@ class Rational(Quenching):
     b: tuple[Finite, ...] = Field((), description="Coefficients of B; none for `E/A`")
     note: str = Field("", description="What has to be known of this fit")
 
-    def shape(self, inputs: Inputs, protons: int | None) -> curves.RationalQuenching:
+    def shape(self, inputs: Inputs, protons: int | None) -> curves.Quenching:
         """Return the fit, solved for E_ee at given recoil."""
-        return curves.RationalQuenching(self.form, self.a, self.b, self.valid_kev_ee)
+        return curves.rational(self.form, self.a, self.b, self.valid_kev_ee)
 
 
 class Library(Quenching):
@@ -205,23 +179,11 @@ class Mix(Quenching):
         if abs(sum(self.weights.values()) - 1.0) > 1e-9:
             raise InputError(f"weights sum to {sum(self.weights.values()):g}, not to 1")
         parts = ((w, library_curve(n, inputs, protons)) for n, w in self.weights.items())
-        return curves.MixedQuenching(tuple(parts))
+        return curves.mixed(*parts)
 
 
-def library_curve(
-    name: str,
-    inputs: Inputs | None = None,
-    protons: int | None = None,
-    deviations: float | None = None,
-) -> curves.Quenching:
-    """Return a published curve of ``data/quenching.toml`` by its name.
-
-    Raises
-    ------
-    InputError
-        If there is none of that name, or it has no error to be shifted by.
-    """
-    inputs = inputs or Inputs()
+def library_section(name: str, inputs: Inputs, deviations: float | None = None) -> Quenching:
+    """Return the section of a published curve (`InputError` as `library_curve`)."""
     known = inputs.toml(LIBRARY)
     if name not in known:
         raise InputError(f"unknown quenching '{name}'; {suggest(name, known)}")
@@ -234,4 +196,18 @@ def library_curve(
         section: Quenching = TypeAdapter(Quenching).validate_python(content, strict=True)
     except ValidationError as error:
         raise InputError(f"{inputs.path(LIBRARY)}: [{name}]: {error.errors()[0]['msg']}") from None
-    return section.curve(inputs, protons)
+    return section
+
+
+def library_curve(
+    name: str,
+    inputs: Inputs | None = None,
+    protons: int | None = None,
+    deviations: float | None = None,
+) -> curves.Quenching:
+    """Return a published curve of ``data/quenching.toml`` by its name.
+
+    `InputError` if there is none of that name, or it has no error to be shifted by.
+    """
+    inputs = inputs or Inputs()
+    return library_section(name, inputs, deviations).curve(inputs, protons)

@@ -4,16 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
+from nuhf.arrays import FloatArray
 from nuhf.experiments.catalogue import Loaded
 from nuhf.inputs import Record
 from nuhf.rates.templates import Axis, TemplateSet
 
 __all__ = ["Prepared", "Region"]
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -6,23 +6,20 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Final, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from nuhf.arrays import FloatArray
 from nuhf.detector import efficiency as eff
-from nuhf.detector.efficiency import ExponentialTimeEfficiency
-from nuhf.detector.quenching import recoil_at
+from nuhf.detector.quenching import Curve, recoil_at
 from nuhf.errors import InputError, within
 from nuhf.experiments.parts import Finite, NonNegative, Part, Positive, Section, increasing
-from nuhf.experiments.quenching import CheckedQuenching, Quenching
+from nuhf.experiments.quenching import Quenching, checked
 from nuhf.experiments.smearing import SmearingPart
 from nuhf.inputs import Inputs
 from nuhf.rates.templates import Axis
 from nuhf.units import KEV
 
 __all__ = ["BuiltResponse", "Chain", "EfficiencyPart", "Matrix", "Response"]
-
-FloatArray = NDArray[np.float64]
 
 _FAR: Final = 1e9
 """Signal up to which an efficiency goes on that is constant above its table."""
@@ -150,41 +147,34 @@ class TimeEfficiency(Section):
     start_us: Finite = Field(description="Time from which events are lost, us")
     rate_per_us: NonNegative = Field(description="Rate of the exponential loss, 1/us; 0 for none")
 
+    def mean(self, edges_us: FloatArray) -> FloatArray:
+        """Return the mean efficiency in bins of time, edges (n + 1,) in us."""
+        return eff.exponential_mean(edges_us, self.start_us, self.rate_per_us)
+
 
 # ----------------------------------------------------------------------- response
 
 
 @dataclass(frozen=True)
 class BuiltResponse:
-    """A response that can be evaluated.
-
-    Attributes
-    ----------
-    matrix : callable
-        From recoil energies in MeV (n,) to probabilities (n_bins, n), time aside.
-    seen : callable
-        The same from electron-equivalent energies in MeV, for backgrounds; with edges of the
-        first axis and a factor on the resolution.
-    recoil_range : (float, float)
-        Recoils in MeV that the response knows.
-    start : float
-        Recoil in MeV from which there is any ionisation; 0 if everywhere. The matrix does not
-        know of it: see `from_start`.
-    reach : float
-        Recoil in MeV beyond which nothing is recorded in the bins; inf if not known.
-    signal : Efficiency
-        Efficiency in the recorded signal.
-    time : ExponentialTimeEfficiency
-        Efficiency in time.
-    """
+    """A response that can be evaluated."""
 
     matrix: Callable[[FloatArray], FloatArray]
+    """From recoil energies in MeV (n,) to probabilities (n_bins, n), time aside."""
     seen: Callable[[FloatArray, FloatArray, float], FloatArray]
+    """The same from electron-equivalent energies in MeV, for backgrounds; with edges of the
+    first axis and a factor on the resolution."""
     recoil_range: tuple[float, float]
+    """Recoils in MeV that the response knows."""
     start: float
+    """Recoil in MeV from which there is any ionisation; 0 if everywhere. The matrix does not
+    know of it: see `from_start`."""
     reach: float
+    """Recoil in MeV beyond which nothing is recorded in the bins; inf if not known."""
     signal: eff.Efficiency
-    time: ExponentialTimeEfficiency
+    """Efficiency in the recorded signal."""
+    time: TimeEfficiency
+    """Efficiency in time."""
 
     def from_start(self, start: float) -> "BuiltResponse":
         """Return the response with recoils counted from ``start`` on, in MeV."""
@@ -192,7 +182,7 @@ class BuiltResponse:
         def matrix(recoil: FloatArray) -> FloatArray:
             return np.asarray((recoil >= start) * self.matrix(np.maximum(recoil, start)))
 
-        return replace(self, matrix=matrix, start=start) if start > 0 else replace(self, start=0.0)
+        return replace(self, matrix=matrix, start=start)
 
 
 class Response(Part):
@@ -221,30 +211,18 @@ class Response(Part):
     time_efficiency: TimeEfficiency | None = Field(None, description="Efficiency in time")
 
     @property
-    def time(self) -> ExponentialTimeEfficiency:
+    def time(self) -> TimeEfficiency:
         """The efficiency in time."""
-        section = self.time_efficiency or TimeEfficiency(start_us=0.0, rate_per_us=0.0)
-        return ExponentialTimeEfficiency(section.start_us, section.rate_per_us)
+        return self.time_efficiency or TimeEfficiency(start_us=0.0, rate_per_us=0.0)
 
     @abstractmethod
     def built(
         self, inputs: Inputs, axes: Sequence[Axis], protons: int | None, where: str
     ) -> BuiltResponse:
-        """Return the response in the bins of some axes, without that of time.
+        """Return the response in the bins of the axes of a region, without that of time.
 
-        Parameters
-        ----------
-        axes : sequence of Axis
-            Axes of the region but time.
-        protons : int or None
-            Z of the target, if it has only one.
-        where : str
-            File and key, for messages.
-
-        Raises
-        ------
-        InputError
-            If a table is broken, or the response has no such axes.
+        ``protons`` is Z of the target, if it has only one, ``where`` file and key for messages.
+        `InputError` if a table is broken, or the response has no such axes.
         """
 
 
@@ -275,14 +253,14 @@ class Chain(Response):
         unit = 1.0 if self.smearing.quanta else KEV
         edges = np.asarray(axis.edges) * unit
         with within(f"{where}.quenching"):
-            light = CheckedQuenching(self.quenching.curve(inputs, protons), f"{where}.quenching")
-        part = self.efficiency
-        variable = "reconstructed" if part is None else part.variable
+            curve = self.quenching.curve(inputs, protons)
+        light, span = checked(curve, f"{where}.quenching"), curve.recoil_range
+        part = self.efficiency or Full(kind="full")
+        variable, share = part.variable, part.factor
         scale = unit if variable == "reconstructed" else KEV
         column = {"recoil": "t_kev_nr", "true": "e_kev_ee"}.get(variable, axis.column)
-        accepted = eff.full_efficiency() if part is None else part.efficiency(inputs, scale, column)
+        accepted = part.efficiency(inputs, scale, column)
         signal = accepted if variable == "reconstructed" else eff.full_efficiency()
-        share = 1.0 if part is None else part.factor
 
         def seen(energy: FloatArray, edges: FloatArray, width_factor: float) -> FloatArray:
             smearing = self.smearing.smearing(width_factor)
@@ -295,7 +273,7 @@ class Chain(Response):
 
         start = 0.0
         if self.ionisation_min_kev_ee is not None:
-            start = recoil_at(light, self.ionisation_min_kev_ee * KEV)
+            start = recoil_at(Curve(light, span), self.ionisation_min_kev_ee * KEV)
             if self.recoil_min_kev is not None:
                 start = max(start, self.recoil_min_kev * KEV)
         reach = np.inf
@@ -303,7 +281,7 @@ class Chain(Response):
             reach = self.smearing.smearing().reach(float(edges[-1]))
         if self.recoil_max_kev is not None:
             reach = self.recoil_max_kev * KEV
-        return BuiltResponse(matrix, seen, light.recoil_range, start, reach, signal, self.time)
+        return BuiltResponse(matrix, seen, span, start, reach, signal, self.time)
 
 
 class Matrix(Response):

@@ -48,7 +48,7 @@ class PhysicsSection(Section):
         False, description="Whether templates are expanded in neutron radii, as free parameters"
     )
     settings: dict[str, float] = Field(
-        default_factory=dict,
+        {},
         description="Numbers of models of couplings, such as `mediator_mass_mev = 30`; the option "
         "settings of a question have priority",
     )
@@ -62,10 +62,12 @@ class Signal(Part):
     name: Name = Field("", description="Its name: that of the table", validate_default=False)
     title: str = Field("", description="One line for people")
 
+    usual_title: ClassVar[str] = ""
+
     @property
     def heading(self) -> str:
         """Title for people."""
-        return self.title or self.name
+        return self.title or self.usual_title or self.name
 
 
 class Scattering(Signal):
@@ -81,20 +83,14 @@ class Scattering(Signal):
     )
 
     interaction_name: ClassVar[str] = ""
-    heading_default: ClassVar[str] = ""
-
-    @property
-    def heading(self) -> str:
-        """Title for people."""
-        return self.title or self.heading_default
 
     @abstractmethod
     def targets(self, inputs: Inputs, target: Target, physics: Physics) -> list[build.Scatterer]:
         """Return what is hit (`InputError` if something of it is unknown)."""
 
-    @abstractmethod
     def protons(self, inputs: Inputs, target: Target) -> int | None:
-        """Return Z if all nuclei that are hit have the same, for quenching."""
+        """Return Z if all nuclei that are hit have the same, for quenching; of electrons None."""
+        return None
 
 
 class Released(Section):
@@ -125,7 +121,7 @@ class Nuclei(Scattering):
     released: Released | None = Field(None, description="Released template of this signal")
 
     interaction_name: ClassVar[str] = "cevns"
-    heading_default: ClassVar[str] = "CEvNS"
+    usual_title: ClassVar[str] = "CEvNS"
 
     def targets(self, inputs: Inputs, target: Target, physics: Physics) -> list[build.Scatterer]:
         """Return the nuclides."""
@@ -152,7 +148,7 @@ class Electrons(Scattering):
     )
 
     interaction_name: ClassVar[str] = "eves"
-    heading_default: ClassVar[str] = "EvES"
+    usual_title: ClassVar[str] = "EvES"
 
     def targets(self, inputs: Inputs, target: Target, physics: Physics) -> list[build.Scatterer]:
         """Return the electrons of each element."""
@@ -170,10 +166,6 @@ class Electrons(Scattering):
             )
             for symbol, shells, correction, number in atoms
         ]  # fmt: skip
-
-    def protons(self, inputs: Inputs, target: Target) -> int | None:
-        """Return None: electrons are not quenched."""
-        return None
 
 
 # -------------------------------------------------------------- measured numbers
@@ -193,10 +185,7 @@ class Measurement(Signal):
 
         Errors that are nuisances (``parts``: their names, by error) shift the prediction instead.
 
-        Raises
-        ------
-        InputError
-            If the number has no such error, or no other one.
+        `InputError` if the number has no such error, or no other one.
         """
         templates, value, errors = self.measured(inputs, region)
         left, varied = dict(errors), {}

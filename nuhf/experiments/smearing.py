@@ -1,13 +1,13 @@
 """Smearing in experiment files: from the electron-equivalent energy to a recorded signal."""
 
 from abc import abstractmethod
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from nuhf.detector import smearing as smear
 from nuhf.errors import InputError
-from nuhf.experiments.parts import Finite, Part, Positive, equally_long
+from nuhf.experiments.parts import Finite, Part, Positive
 
 __all__ = ["SmearingPart"]
 
@@ -89,13 +89,11 @@ class PowerGaussian(GaussianPart):
         min_length=1, description="`p_k`, one per coefficient; `[0]` for a constant width"
     )
 
-    @model_validator(mode="after")
-    def _pairs(self) -> Self:
-        return equally_long(self, "coefficients", "powers")
+    equally_long: ClassVar[tuple[str, ...]] = ("coefficients", "powers")
 
     def width(self) -> smear.Width:
         """Return the sum."""
-        return smear.PowerWidth(self.coefficients, self.powers)
+        return smear.power_width(self.coefficients, self.powers)
 
 
 class FanoGaussian(GaussianPart):
@@ -108,4 +106,4 @@ class FanoGaussian(GaussianPart):
 
     def width(self) -> smear.Width:
         """Return the root of the variance."""
-        return smear.FanoWidth(self.noise_kev, self.pair_energy_kev, self.fano)
+        return smear.fano_width(self.noise_kev, self.pair_energy_kev, self.fano)

@@ -10,7 +10,6 @@ from pydantic import Field, model_validator
 
 from nuhf import library
 from nuhf.couplings.model import DELTA_CP, TRANSITION_PHASE
-from nuhf.errors import InputError
 from nuhf.experiments.parts import (
     Finite,
     Fraction,
@@ -43,27 +42,20 @@ Component = Literal["pp", "be7", "pep", "n13", "o15", "f17", "b8", "hep"]
 
 @dataclass(frozen=True)
 class Emission:
-    """One species of neutrinos at the detector.
-
-    Attributes
-    ----------
-    name : str
-        Unique in the source, such as ``numubar`` or ``pp_e``.
-    component : str
-        What a signal may choose it by: the name itself, or of the Sun the reaction.
-    spectrum : Spectrum
-        Per neutrino emitted, or per fission.
-    fluence : float
-        What multiplies the spectrum, per cm^2.
-    profile : TimeProfile or None
-        Arrival times; None for a steady source.
-    """
+    """One species of neutrinos at the detector."""
 
     name: str
+    """Unique in the source, such as ``numubar`` or ``pp_e``."""
     component: str
+    """What a signal may choose it by: the name itself, or of the Sun the reaction."""
     spectrum: Spectrum
+    """Per neutrino emitted, or per fission."""
     fluence: float
+    """What multiplies the spectrum, per cm^2 or, of a steady source, per cm^2 and s."""
+    steady: bool = False
+    """Whether the live time multiplies it, too."""
     profile: sns.TimeProfile | None = None
+    """Arrival times; None for a steady source."""
 
 
 class Source(Part):
@@ -72,28 +64,11 @@ class Source(Part):
     source: Origin
 
     @abstractmethod
-    def emissions(
-        self, inputs: Inputs, seconds: float | None, chosen: Sequence[str] = ()
-    ) -> Sequence[Emission]:
-        """Return the species at the detector.
+    def emissions(self, inputs: Inputs, chosen: Sequence[str] = ()) -> Sequence[Emission]:
+        """Return the species at the detector (`InputError` if a table is broken).
 
-        Parameters
-        ----------
-        seconds : float or None
-            Live time in s; None if there is none.
-        chosen : sequence of str
-            Components that are needed; all if empty. Others may be returned, too.
-
-        Raises
-        ------
-        InputError
-            If a table is broken, or the source needs a live time.
+        ``chosen`` are the components that are needed, all if empty; others may be returned, too.
         """
-
-    @property
-    def beam_energy(self) -> float | None:
-        """Energy of the beam in GWh, for backgrounds that are a rate per GWh; None if unknown."""
-        return None
 
     @property
     def note(self) -> str:
@@ -104,14 +79,6 @@ class Source(Part):
     def angles(self) -> tuple[str, ...]:
         """Its keys that a setting of a question replaces."""
         return ()
-
-
-def _time(seconds: float | None, kind: str) -> float:
-    if seconds is None:
-        raise InputError(
-            f"a source of kind '{kind}' needs live_days of its region, or an exposure_tonne_year"
-        )
-    return seconds
 
 
 class SnsSource(Source):
@@ -138,15 +105,8 @@ class SnsSource(Source):
         None, description="Energy of the beam, GWh; for backgrounds that are a rate per GWh"
     )
 
-    @property
-    def beam_energy(self) -> float | None:
-        """Energy of the beam in GWh."""
-        return self.beam_energy_gwh
-
-    def emissions(
-        self, inputs: Inputs, seconds: float | None, chosen: Sequence[str] = ()
-    ) -> list[Emission]:
-        """Return the three species; the live time does not matter."""
+    def emissions(self, inputs: Inputs, chosen: Sequence[str] = ()) -> list[Emission]:
+        """Return the three species."""
         spectra = sns.decay_at_rest()
         if self.energy_table:
             columns = ["e_lo_mev", "e_hi_mev", *sns.SPECIES]
@@ -155,7 +115,7 @@ class SnsSource(Source):
         profiles = sns.time_profiles(times)
         area = 4.0 * np.pi * (self.baseline_m * METRE) ** 2
         fluence = self.pot * self.neutrinos_per_flavour_per_pot / area
-        return [Emission(n, n, spectrum, fluence, profiles[n]) for n, spectrum in spectra.items()]
+        return [Emission(n, n, s, fluence, profile=profiles[n]) for n, s in spectra.items()]
 
 
 class ReactorSource(Source):
@@ -170,8 +130,7 @@ class ReactorSource(Source):
         description="Antineutrino spectrum: a model of `nuhf.physics.reactor_models`"
     )
     fuel: dict[Name, NonNegative] = Field(
-        default_factory=dict,
-        description="Share of the fissions by isotope (`u235`, `u238`, `pu239`, `pu241`), sum 1",
+        {}, description="Share of the fissions by isotope (`u235`, `u238`, `pu239`, `pu241`), sum 1"
     )
     captures_per_fission: NonNegative = Field(
         0.0, description="Neutron captures on 238U per fission, two antineutrinos each"
@@ -205,21 +164,18 @@ class ReactorSource(Source):
         note = reactor.model(self.spectrum).note
         return f"fluxes: {note}" if note else ""
 
-    def emissions(
-        self, inputs: Inputs, seconds: float | None, chosen: Sequence[str] = ()
-    ) -> list[Emission]:
+    def emissions(self, inputs: Inputs, chosen: Sequence[str] = ()) -> list[Emission]:
         """Return electron antineutrinos."""
         spectrum = library.reactor_spectrum(
             self.spectrum, self.fuel or None, self.captures_per_fission, self.e_max_mev, inputs
         )
-        time = _time(seconds, self.kind)
         if self.power_gw and self.energy_per_fission_mev and self.distance_m:
-            fluence = reactor.fluence_from_power(
-                self.power_gw, self.energy_per_fission_mev, self.distance_m, time
+            flux = reactor.fluence_from_power(
+                self.power_gw, self.energy_per_fission_mev, self.distance_m, 1.0
             )
         else:
-            fluence = reactor.fluence_from_flux(spectrum, self.flux_per_cm2_s or 0.0, time)
-        return [Emission("nuebar", "nuebar", spectrum, fluence)]
+            flux = reactor.fluence_from_flux(spectrum, self.flux_per_cm2_s or 0.0, 1.0)
+        return [Emission("nuebar", "nuebar", spectrum, flux, steady=True)]
 
 
 class Sun(Source):
@@ -228,19 +184,16 @@ class Sun(Source):
     kind: Literal["sun"] = Field(description="The Sun")
     fluxes: str = Field("gs98", description="Solar model: a table of `data/solar/fluxes_b16.toml`")
     flux_per_cm2_s: dict[Component, Positive] = Field(
-        default_factory=dict, description="Fluxes that replace those of the model, per cm2 and s"
+        {}, description="Fluxes that replace those of the model, per cm2 and s"
     )
     components: tuple[Component, ...] = Field(
-        solar.COMPONENTS,
-        min_length=1,
-        description="Reactions of signals without `components`",
+        solar.COMPONENTS, min_length=1, description="Reactions of signals without `components`"
     )
     ordering: Literal["normal", "inverted"] = Field(
         "normal", description="Mass ordering, for the survival probability"
     )
     survival: dict[Component, Fraction] = Field(
-        default_factory=dict,
-        description="Constant survival probability by reaction; adiabatic without one",
+        {}, description="Constant survival probability by reaction; adiabatic without one"
     )
     sin2_theta23: Fraction = Field(
         0.5, description="Squared sine of the mixing angle theta_23: nu_tau among those converted"
@@ -262,9 +215,7 @@ class Sun(Source):
         """Phases, where neutrinos arrive as mass states."""
         return (DELTA_CP, TRANSITION_PHASE) if self.coherence else ()
 
-    def emissions(
-        self, inputs: Inputs, seconds: float | None, chosen: Sequence[str] = ()
-    ) -> list[Emission]:
+    def emissions(self, inputs: Inputs, chosen: Sequence[str] = ()) -> list[Emission]:
         """Return three flavours of every reaction, and what a mixture of mass states adds."""
         fluxes = library.read_fluxes(self.fluxes, inputs)
         oscillation = library.read_oscillation(self.ordering, inputs)
@@ -275,7 +226,6 @@ class Sun(Source):
             if name in self.survival:
                 survival = solar.ConstantSurvival(self.survival[name])
             flux = self.flux_per_cm2_s.get(name, fluxes[name].per_cm2_s)  # type: ignore[call-overload]
-            fluence = flux * _time(seconds, self.kind)
             if self.coherence:
                 angles = replace(oscillation, sin2_theta23=self.sin2_theta23)
                 spectra = state_spectra(
@@ -283,7 +233,7 @@ class Sun(Source):
                 )
             else:
                 spectra = solar.flavour_spectra(component, survival, self.sin2_theta23)
-            emissions += [Emission(n, name, spectrum, fluence) for n, spectrum in spectra.items()]
+            emissions += [Emission(n, name, s, flux, steady=True) for n, s in spectra.items()]
         return emissions
 
 
@@ -315,12 +265,9 @@ class TableSource(Source):
         "", description="Table of arrival times: `t_lo_us, t_hi_us` and a column for every species"
     )
 
-    def emissions(
-        self, inputs: Inputs, seconds: float | None, chosen: Sequence[str] = ()
-    ) -> list[Emission]:
+    def emissions(self, inputs: Inputs, chosen: Sequence[str] = ()) -> list[Emission]:
         """Return the species of the table."""
-        time = 1.0 if self.per == "exposure" else _time(seconds, self.kind)
-        table = inputs.table(self.table, list(self.species))
+        steady, table = self.per == "second", inputs.table(self.table, list(self.species))
         profiles: Mapping[str, sns.TimeProfile] = {}
         if self.time_table:
             times = inputs.table(self.time_table, ["t_lo_us", "t_hi_us", *self.species])
@@ -340,7 +287,8 @@ class TableSource(Source):
                 species.flavour, edges, density,
                 antineutrino=species.antineutrino, continuous=continuous,
             )  # fmt: skip
-            emissions.append(Emission(name, name, spectrum, self.factor * time, profiles.get(name)))
+            profile = profiles.get(name)
+            emissions.append(Emission(name, name, spectrum, self.factor, steady, profile))
         return emissions
 
 
@@ -353,13 +301,11 @@ class Monoenergetic(Source):
     antineutrino: bool = Field(False, description="Whether they are antineutrinos")
     flux_per_cm2_s: Positive = Field(description="Mean flux at the detector, per cm2 and s")
 
-    def emissions(
-        self, inputs: Inputs, seconds: float | None, chosen: Sequence[str] = ()
-    ) -> list[Emission]:
+    def emissions(self, inputs: Inputs, chosen: Sequence[str] = ()) -> list[Emission]:
         """Return the one species."""
         name = f"nu{self.flavour}{'bar' if self.antineutrino else ''}"
         line = ((self.energy_mev, 1.0),)
         spectrum = Spectrum(
             self.flavour, np.array([]), np.zeros_like, line, antineutrino=self.antineutrino
         )
-        return [Emission(name, name, spectrum, self.flux_per_cm2_s * _time(seconds, self.kind))]
+        return [Emission(name, name, spectrum, self.flux_per_cm2_s, steady=True)]

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -15,7 +15,7 @@ from nuhf.inputs import Inputs
 from nuhf.physics import shells
 from nuhf.physics.nuclei import Nuclide
 from nuhf.physics.shells import AtomicCorrection, Shells
-from nuhf.units import G_PER_KG, YEAR
+from nuhf.units import DAY, G_PER_KG, YEAR
 
 __all__ = ["Target"]
 
@@ -39,15 +39,15 @@ class Target(Section):
         None, description="Mass of one mol of the formula, g; without it from the nuclides"
     )
     shells: dict[str, str] = Field(
-        default_factory=dict,
+        {},
         description="Tables `edge_kev, electrons` of binding energies by element; without one "
         "`electrons/SYMBOL_shells.csv`",
     )
 
+    either: ClassVar[tuple[str, ...]] = ("mass_kg", "exposure_tonne_year")
+
     @model_validator(mode="after")
-    def _one_exposure(self) -> Self:
-        if (self.mass_kg is None) == (self.exposure_tonne_year is None):
-            raise ValueError("give either mass_kg or exposure_tonne_year")
+    def _of_elements(self) -> Self:
         for name in self.formula:
             if not re.fullmatch(r"[A-Z][a-z]?[0-9]{0,3}", name):
                 raise ValueError(f"formula: '{name}' is no nuclide or element, such as Cs133 or Xe")
@@ -57,16 +57,11 @@ class Target(Section):
                 raise ValueError(f"shells: '{symbol}' is not in the formula")
         return self
 
-    @property
-    def grams(self) -> float:
-        """Mass in g; of an exposure the mass that one year of live time gives it with."""
-        if self.mass_kg is not None:
-            return self.mass_kg * G_PER_KG
-        return (self.exposure_tonne_year or 0.0) * _KG_PER_TONNE * G_PER_KG
-
-    def seconds(self, live_seconds: float | None) -> float | None:
+    def seconds(self, live_days: float | None) -> float | None:
         """Return the live time in s: one year of an exposure in tonne years."""
-        return YEAR if self.exposure_tonne_year is not None else live_seconds
+        if self.exposure_tonne_year is not None:
+            return YEAR
+        return None if live_days is None else live_days * DAY
 
     def nuclides(self, inputs: Inputs) -> dict[Nuclide, float]:
         """Return the number of each nuclide in the formula (`InputError` if unknown)."""
@@ -94,37 +89,24 @@ class Target(Section):
         return elements[name]
 
     def _units(self, inputs: Inputs) -> float:
-        """How many times the formula is in the target."""
+        """How many times the formula is in the target, or in the mass of an exposure in a year."""
+        kilograms = self.mass_kg or _KG_PER_TONNE * (self.exposure_tonne_year or 0.0)
         molar = self.molar_mass_g_per_mol
         if molar is None:
             numbers = self.nuclides(inputs)
             molar = sum(n * nuclide.atomic_mass_u for nuclide, n in numbers.items())
-        return self.grams / molar * AVOGADRO
+        return kilograms * G_PER_KG / molar * AVOGADRO
 
     def nuclei(self, inputs: Inputs, chosen: Sequence[str] = ()) -> list[tuple[Nuclide, float]]:
-        """Return nuclides and how many of them are in the target.
+        """Return nuclides, those chosen alone or of elements chosen, and how many are there.
 
-        Parameters
-        ----------
-        chosen : sequence of str
-            Nuclides or elements to take; all if empty.
-
-        Raises
-        ------
-        InputError
-            If a nuclide is not known, or one chosen not in the formula.
+        `InputError` if a nuclide is not known, or one chosen not in the formula.
         """
-        units = self._units(inputs)
-        nuclides = self.nuclides(inputs)
+        units, nuclides = self._units(inputs), self.nuclides(inputs)
         names = {name for n in nuclides for name in (n.name, _symbol(n.name))}
-        for name in chosen:
-            if name not in names:
-                raise InputError(f"target.formula: '{name}' is not in it")
-        return [
-            (nuclide, number * units)
-            for nuclide, number in nuclides.items()
-            if not chosen or {nuclide.name, _symbol(nuclide.name)} & set(chosen)
-        ]
+        for name in (name for name in chosen if name not in names):
+            raise InputError(f"target.formula: '{name}' is not in it")
+        return [(n, units * x) for n, x in nuclides.items() if _is_among(n.name, chosen)]
 
     def atoms(
         self, inputs: Inputs, chosen: Sequence[str] = (), binding: str = "step"
@@ -137,7 +119,7 @@ class Target(Section):
         numbers: dict[str, float] = {}
         for name, number in self.formula.items():
             symbol = _symbol(name)
-            if not chosen or {name, symbol} & set(chosen):
+            if _is_among(name, chosen):
                 numbers[symbol] = numbers.get(symbol, 0.0) + number
         return [
             (symbol, *self._shells(inputs, symbol, binding), number * units)
@@ -168,3 +150,7 @@ class Target(Section):
 
 def _symbol(name: str) -> str:
     return name.rstrip("0123456789")
+
+
+def _is_among(name: str, chosen: Sequence[str]) -> bool:
+    return not chosen or name in chosen or _symbol(name) in chosen

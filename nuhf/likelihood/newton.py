@@ -369,7 +369,7 @@ def minimise(problem: Batch, theta: FloatArray, tolerance: float, max_iterations
     """
     batch, softest = len(theta), replace(problem, data=replace(problem.data, edge=EDGES[0]))
     free = len(problem.free.index) > 0
-    value, lam = _objective(softest if free else problem, theta, np.arange(batch))
+    value, lam = _heights(softest if free else problem, theta, np.arange(batch))
     state = State(
         theta=theta.copy(),
         value=value,
@@ -391,7 +391,7 @@ def minimise(problem: Batch, theta: FloatArray, tolerance: float, max_iterations
         if not len(work):
             break
         harder = replace(problem, data=replace(problem.data, edge=edge))
-        state.value[work], state.lam[work] = _objective(harder, state.theta[work], work)
+        state.value[work], state.lam[work] = _heights(harder, state.theta, work)
         state.converged[work], state.damp[work], state.exact[work] = False, 0.0, True
         _run(harder, state, work, tolerance, max_iterations)
     return state
@@ -404,16 +404,12 @@ def _run(
     for _ in range(max_iterations):
         if not len(work):
             break
-        going = [_iterate(problem, state, part, tolerance) for part in _chunks(work)]
-        work = np.concatenate(going)
+        work = np.concatenate([_iterate(problem, state, part, tolerance) for part in _chunks(work)])
 
 
-def _objective(problem: Batch, theta: FloatArray, work: IntArray) -> tuple[FloatArray, FloatArray]:
-    """`objective` of the fits ``work``, which are at ``theta``."""
-    parts = [
-        objective(problem.model, theta[part], problem.data.take(work[part]))
-        for part in _chunks(np.arange(len(work)))
-    ]
+def _heights(problem: Batch, theta: FloatArray, work: IntArray) -> tuple[FloatArray, FloatArray]:
+    """`objective` of the fits ``work`` at their ``theta`` [B, P]."""
+    parts = [objective(problem.model, theta[i], problem.data.take(i)) for i in _chunks(work)]
     value, lam = zip(*parts, strict=True)
     return np.concatenate(value), np.concatenate(lam)
 

@@ -7,8 +7,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from nuhf.arrays import FloatArray
-from nuhf.detector.quenching import RationalQuenching
-from nuhf.experiments.quenching import library_curve
+from nuhf.detector.quenching import rational_recoil
+from nuhf.experiments.quenching import Rational, library_curve, library_section
+from nuhf.inputs import Inputs
 from nuhf.plots.figures import _COLOURS, _figure, _plain_axes
 from nuhf.tables import format_csv
 from nuhf.units import KEV
@@ -59,11 +60,11 @@ def printed_factor(name: str) -> tuple[FloatArray, FloatArray]:
         Ionisation energy in keV and Q, (n,).
     """
     own = QUENCHING[name] if name in ("sarkis", "jones") else f"ge-khan2022-{name}"
-    fit = library_curve(own)
-    if not isinstance(fit, RationalQuenching):
+    fit = library_section(own, Inputs())
+    if not isinstance(fit, Rational):
         raise TypeError(f"khan2022-{name} is no fit in the ionisation energy")
     energy = np.linspace(_LOWEST_KEV, _HIGHEST_KEV, _POINTS)
-    return energy, fit.factor(energy)
+    return energy, energy / rational_recoil(fit.form, fit.a, fit.b, energy)
 
 
 def quenching_factors(title: str) -> tuple[Figure, str]:

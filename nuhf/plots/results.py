@@ -104,7 +104,8 @@ def _draw_profile(axes: Axes, curve: DrawnProfile, levels: Sequence[float], labe
     (line,) = axes.plot(curve.values, curve.delta, label=label)
     line.set_gid("profile")
     for low, high in curve.pieces:
-        axes.axvspan(low, high, color=line.get_color(), alpha=0.12, lw=0)
+        ends = np.clip([low, high], curve.values[0], curve.values[-1])
+        axes.axvspan(*ends, color=line.get_color(), alpha=0.12, lw=0)
     if first:
         for cl, rise in zip(levels, rises, strict=True):
             _draw_threshold(axes, rise, cl)
@@ -223,8 +224,13 @@ def limits(bars: Sequence[Bar], ax: Axes | None = None) -> Figure:
         colour = f"C{y % 10}" if ax is not None else "C0"
         if bar.expected is not None:
             _draw_band(axes, bar.expected, y, labelled=axes is panels[0])
-        for low, high in bar.pieces:
-            axes.plot([low, high], [y, y], lw=6, alpha=0.5, color=colour, solid_capstyle="butt")
+        known = [v for v in (*np.ravel(bar.pieces), bar.best_fit) if np.isfinite(v)]
+        margin = 0.5 * (max(known) - min(known))
+        for piece in bar.pieces:
+            drawn = np.clip(piece, min(known) - margin, max(known) + margin)
+            axes.plot(drawn, [y, y], lw=6, alpha=0.5, color=colour, solid_capstyle="butt")
+            for end, arrow in ((-np.inf, "<"), (np.inf, ">")):  # the data set no end
+                axes.plot(drawn[np.equal(piece, end)], [y] * piece.count(end), arrow, color=colour)
         axes.plot([bar.best_fit], [y], "o", ms=4, color=colour)
         name = _named(bar.parameter)
         axes.set_yticks(

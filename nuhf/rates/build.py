@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.constants import ELECTRON_MASS
 from nuhf.couplings import parameters
 from nuhf.errors import InputError
@@ -17,9 +17,8 @@ from nuhf.physics.polynomial import Polynomial
 from nuhf.physics.settings import Physics
 from nuhf.physics.shells import AtomicCorrection, Photoabsorption, Shells
 from nuhf.physics.spectra import Spectrum
-from nuhf.rates.moments import flux_moments
-from nuhf.rates.quadrature import Grid, panel_grid
-from nuhf.rates.templates import Axis, TemplateSet
+from nuhf.rates.quadrature import Grid, flux_moments, panel_grid
+from nuhf.rates.templates import Axis, Templates, TemplateSet
 from nuhf.units import KEV
 
 __all__ = [
@@ -34,10 +33,8 @@ __all__ = [
     "rates_of",
     "recoil_grid",
     "template_set",
-    "templates_of",
 ]
 
-FloatArray = NDArray[np.float64]
 Response = Callable[[FloatArray], FloatArray]
 """Recoil energies in MeV (n,) to a response matrix (n_bins, n)."""
 
@@ -47,7 +44,6 @@ with the coefficients (3, n) of 1, 1/E, 1/E^2, and their thresholds (n,) if not 
 
 Parts = list[tuple[Polynomial, FloatArray | None]]
 Ends = Callable[[FloatArray, float], FloatArray]
-Templates = dict[str, dict[str, FloatArray]]
 
 _RATIO: Final = 1.25
 """Largest ratio of neighbouring panel edges, for the 1/T and 1/T^2 terms."""
@@ -163,17 +159,10 @@ def electrons(
             elastic = elastic + change * section.at({})
         return [(elastic, None), *others]
 
-    kinks = [*shells.kinks, *(correction.kinks if correction is not None else ())]
-    kinks += list(photoabsorption.kinks) if photoabsorption is not None else []
+    bent = [one for one in (shells, correction, photoabsorption) if one is not None]
+    kinks = tuple(float(kink) for one in bent for kink in one.kinks)
     lowest = correction.tabulated_range[0] if correction is not None else 0.0
-    return Scatterer(
-        ELECTRON_MASS,
-        atoms,
-        kernel,
-        tuple(float(kink) for kink in kinks),
-        lowest=lowest,
-        ends=_ends(physics),
-    )
+    return Scatterer(ELECTRON_MASS, atoms, kernel, kinks, lowest=lowest, ends=_ends(physics))
 
 
 def _ends(physics: Physics) -> Ends:
@@ -214,24 +203,13 @@ def recoil_grid(
     """
     if not recoil_min > 0.0:
         raise InputError(f"the smallest recoil must be above 0, given: {recoil_min / KEV:g} keV")
-    kinks = np.concatenate(
-        [
-            cevns.maximum_recoil(source.spectrum.kinks, target.mass)
-            for target in targets
-            for source in sources
-        ]
-    )
+    pairs = [(target, source.spectrum.kinks) for target in targets for source in sources]
+    kinks = np.concatenate([cevns.maximum_recoil(at, target.mass) for target, at in pairs])
     highest = min(float(kinks.max()), recoil_max)
     if highest <= recoil_min:
         raise InputError(f"no neutrino gives a recoil above {recoil_min / KEV:g} keV")
-    kinks = np.append(kinks, [kink for target in targets for kink in target.kinks])
-    inelastic = [
-        target.ends(source.spectrum.kinks, target.mass)
-        for target in targets
-        for source in sources
-        if target.ends is not None
-    ]
-    kinks = np.concatenate([kinks, *inelastic])
+    inelastic = [target.ends(at, target.mass) for target, at in pairs if target.ends is not None]
+    kinks = np.concatenate([kinks, *(target.kinks for target in targets), *inelastic])
     count = refine * int(np.ceil(np.log(highest / recoil_min) / np.log(_RATIO)))
     edges = np.concatenate([np.geomspace(recoil_min, highest, count + 1), kinks])
     edges = np.unique(edges[(edges >= recoil_min) & (edges <= highest)])
@@ -275,80 +253,60 @@ def template_set(
         Events, (n_bins * n_time,), the time index running fastest, with the error estimate of
         the quadrature; variables in their base units.
     """
-    return templates_of(label, rates_of(targets, sources, grid), response)
+    return rates_of(targets, sources, grid).templates(label, response)
 
 
 @dataclass(frozen=True)
 class RecoilRates:
-    """Recoils per MeV before any detector, on the nodes of a grid.
-
-    Attributes
-    ----------
-    grid : Grid
-        Recoil energies and weights.
-    rows : tuple of (str, str)
-        Source and monomial of each row.
-    events : ndarray
-        Per MeV, (n_rows, n_nodes).
-    times : mapping
-        Accepted share in each time bin by source.
-    flavours : mapping
-        Flavour by source.
-    reference : mapping
-        Values of the further variables of the targets.
-    """
+    """Recoils per MeV before any detector, on the nodes of a grid."""
 
     grid: Grid
-    rows: tuple[tuple[str, str], ...]
+    targets: Sequence[Scatterer]
+    sources: Sequence[FluxComponent]
+    monomials: tuple[str, ...]
+    """Of every source."""
     events: FloatArray
-    times: Mapping[str, FloatArray]
-    flavours: Mapping[str, str]
-    reference: Mapping[str, float]
+    """Per MeV, (n_sources * n_monomials, n_nodes)."""
 
     def fold(self, matrix: FloatArray) -> Templates:
         """Return events by source and monomial behind a response matrix (n_bins, n_nodes)."""
-        return _outer((self.events * self.grid.fine) @ matrix.T, self.rows, self.times)
+        return self._in_time((self.events * self.grid.fine) @ matrix.T)
+
+    def _in_time(self, counts: FloatArray) -> Templates:
+        """Spread rows over the time bins of their source."""
+        rows = iter(counts)
+        return {
+            source.name: {
+                name: np.outer(next(rows), source.time_fractions).ravel() for name in self.monomials
+            }
+            for source in self.sources
+        }
+
+    def templates(self, label: Label, response: Response) -> TemplateSet:
+        """Return the templates behind a response; as `template_set`."""
+        grid = self.grid
+        matrix = response(grid.nodes)
+        difference = (self.events * (grid.fine - grid.coarse)) @ matrix.T
+        # what lies below the grid, if the integrand went on as at its first node
+        below = np.abs(self.events[:, :1] * matrix[:, 0]) * grid.nodes[0]
+        return TemplateSet(
+            label.region,
+            label.process,
+            label.interaction,
+            label.axes,
+            {source.name: source.spectrum.flavour for source in self.sources},
+            self.fold(matrix),
+            {},
+            self._in_time(np.abs(difference) + below),
+            {v: value for target in self.targets for v, value in target.reference.items()},
+        )
 
 
 def rates_of(
     targets: Sequence[Scatterer], sources: Sequence[FluxComponent], grid: Grid
 ) -> RecoilRates:
     """Return what the sources give on the targets, whatever detects the recoils."""
-    names, events = _rates(grid.nodes, targets, sources)
-    return RecoilRates(
-        grid,
-        tuple((source.name, name) for source in sources for name in names),
-        events,
-        {source.name: source.time_fractions for source in sources},
-        {source.name: source.spectrum.flavour for source in sources},
-        {v: value for target in targets for v, value in target.reference.items()},
-    )
-
-
-def templates_of(label: Label, rates: RecoilRates, response: Response) -> TemplateSet:
-    """Return the templates of rates that are there already; as `template_set`."""
-    grid = rates.grid
-    matrix = response(grid.nodes)
-    difference = (rates.events * (grid.fine - grid.coarse)) @ matrix.T
-    # what lies below the grid, if the integrand went on as at its first node
-    below = np.abs(rates.events[:, :1] * matrix[:, 0]) * grid.nodes[0]
-    return TemplateSet(
-        label.region,
-        label.process,
-        label.interaction,
-        label.axes,
-        rates.flavours,
-        rates.fold(matrix),
-        {},
-        _outer(np.abs(difference) + below, rates.rows, rates.times),
-        rates.reference,
-    )
-
-
-def _rates(
-    recoil: FloatArray, targets: Sequence[Scatterer], sources: Sequence[FluxComponent]
-) -> tuple[tuple[str, ...], FloatArray]:
-    """Names of the monomials, and events per MeV, (n_sources * n_monomials, n_recoil)."""
+    recoil = grid.nodes
     found: list[dict[str, FloatArray]] = []
     for source in sources:
         events = {"1": np.zeros(recoil.size)}
@@ -363,13 +321,4 @@ def _rates(
     names = tuple(dict.fromkeys(name for events in found for name in events))
     nothing = np.zeros(recoil.size)
     rows = [[events.get(name, nothing) for name in names] for events in found]
-    return names, np.array(rows).reshape(-1, recoil.size)
-
-
-def _outer(
-    counts: FloatArray, rows: Sequence[tuple[str, str]], times: Mapping[str, FloatArray]
-) -> Templates:
-    result: Templates = {}
-    for (source, monomial), row in zip(rows, counts, strict=True):
-        result.setdefault(source, {})[monomial] = np.outer(row, times[source]).ravel()
-    return result
+    return RecoilRates(grid, targets, sources, names, np.array(rows).reshape(-1, recoil.size))

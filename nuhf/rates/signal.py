@@ -5,8 +5,8 @@ from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.couplings import parameters
 from nuhf.couplings.electromagnetic import ANAPOLE_CONVENTIONS
 from nuhf.couplings.model import PAIRS
@@ -25,7 +25,6 @@ __all__ = [
     "proportion",
 ]
 
-FloatArray = NDArray[np.float64]
 Forms = dict[str, dict[str, dict[Parameter, float]]]
 """Factors by partner, variable and parameter."""
 
@@ -46,17 +45,7 @@ def acts_on(parameter: Parameter, templates: TemplateSet) -> bool:
 def asked_for(
     templates: TemplateSet, questions: Sequence[Sequence[Parameter]], anapole: str = "standard"
 ) -> TemplateSet:
-    """Return only the sources and monomials that matter to questions.
-
-    Parameters
-    ----------
-    templates : TemplateSet
-        All of them.
-    questions : sequence of sequences of Parameter
-        The parameters of each question.
-    anapole : str
-        Convention of anapole moments.
-    """
+    """Return only the sources and monomials that matter to questions, each of some parameters."""
     rows: dict[str, list[str]] = {}
     for source, flavour in templates.flavours.items():
         fed = [

@@ -8,25 +8,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuhf import resources
+from nuhf.arrays import FloatArray
 from nuhf.couplings import parameters
 from nuhf.couplings.model import MASS_STATES, PAIRS
 from nuhf.errors import InputError
 from nuhf.physics.polynomial import Polynomial, powers
 
-__all__ = [
-    "DIGITS",
-    "Axis",
-    "TemplateSet",
-    "bin_columns",
-    "read_templates",
-    "to_json",
-    "write_templates",
-]
+__all__ = ["DIGITS", "Axis", "TemplateSet", "bin_columns", "read_templates", "to_json"]
 
-FloatArray = NDArray[np.float64]
 Templates = Mapping[str, Mapping[str, FloatArray]]
 
 _FORMAT: Final = 4
@@ -36,10 +27,7 @@ DIGITS: Final = 10
 _DIGITS_POWERS: Final = 8
 """Powers of a radius are corrections: 1e-8 of each is far below the 1e-7 of the expansion."""
 
-
-_UNITS: Final[Mapping[str, str]] = {
-    "_us": "us", "_kev": "keV", "_kev_ee": "keV_ee", "_kev_nr": "keV_nr"
-}  # fmt: skip
+_UNITS: Final = ("us", "keV", "keV_ee", "keV_nr")
 
 _SHORT: Final = {"energy": "e", "time": "t", "photoelectrons": "pe"}
 """Quantities as the columns of tables call them."""
@@ -60,26 +48,26 @@ class Axis:
     @property
     def unit(self) -> str:
         """Unit at the end of the name; empty for a number."""
-        return next((unit for end, unit in _UNITS.items() if self.name.endswith(end)), "")
+        return next((unit for unit in _UNITS if self.name.endswith(f"_{unit}".lower())), "")
 
     @property
     def quantity(self) -> str:
         """Name without the unit."""
-        end = next((end for end in _UNITS if self.name.endswith(end)), "")
-        return self.name.removesuffix(end)
+        return self.name[: -len(self.unit) - 1] if self.unit else self.name
 
     @property
     def column(self) -> str:
         """Name in tables: ``e_kev``, ``t_us``, ``pe``, or the name itself."""
-        short = _SHORT.get(self.quantity, self.quantity)
-        return short + self.name.removeprefix(self.quantity)
+        return self._in_tables("")
 
     @property
     def edge_columns(self) -> tuple[str, str]:
         """Columns of bin edges in tables, such as ``e_lo_kev`` and ``e_hi_kev``."""
+        return self._in_tables("_lo"), self._in_tables("_hi")
+
+    def _in_tables(self, end: str) -> str:
         short = _SHORT.get(self.quantity, self.quantity)
-        suffix = self.name.removeprefix(self.quantity)
-        return f"{short}_lo{suffix}", f"{short}_hi{suffix}"
+        return f"{short}{end}{self.name.removeprefix(self.quantity)}"
 
 
 def bin_columns(axes: Sequence[Axis]) -> dict[str, list[float]]:
@@ -248,15 +236,7 @@ def to_json(
 
     Of the errors it has the largest of each row. Where the last axis, such as time, has the same
     ``shares`` in all rows of a source, rows are their sums over it, to be multiplied by them.
-
-    Parameters
-    ----------
-    experiment, analysis : str
-        What the templates belong to.
-    sets : sequence of TemplateSet
-        All of them.
-    digests : mapping
-        SHA-256 of every input file, by its name.
+    ``digests`` are the SHA-256 of every input file, by its name.
     """
     used = {n: v for n, v in parameters.variables().items() if any(n in t.variables for t in sets)}
     return {
@@ -267,17 +247,6 @@ def to_json(
         "digests": dict(digests),
         "sets": [_set_to_json(templates) for templates in sets],
     }
-
-
-def write_templates(
-    path: Path,
-    experiment: str,
-    analysis: str,
-    sets: Sequence[TemplateSet],
-    digests: Mapping[str, str],
-) -> None:
-    """Write a template file atomically."""
-    resources.write_json(path, to_json(experiment, analysis, sets, digests))
 
 
 def _arrays(
@@ -351,10 +320,7 @@ def _as_in(path: Path, entry: Mapping[str, Any]) -> TemplateSet:
 def read_templates(path: Path) -> tuple[TemplateSet, ...]:
     """Read a template file; sets that are ``as_in`` another analysis from the file of that.
 
-    Raises
-    ------
-    InputError
-        If the file is not of this format or a list has the wrong length.
+    `InputError` if the file is not of this format or a list has the wrong length.
     """
     content = resources.read_json(path)
     if not isinstance(content, dict) or content.get("format") != _FORMAT:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from nuhf.couplings import parameters
 from nuhf.couplings.model import MASS_STATES
 from nuhf.errors import InputError
-from nuhf.experiments.expand import expanded
+from nuhf.experiments.prepare import expanded
 from nuhf.experiments.region import Prepared
 from nuhf.histfactory import assemble
 from nuhf.rates.signal import check_together, expected

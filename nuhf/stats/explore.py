@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nuhf.errors import FitError, OpenRegionError
+from nuhf.errors import Caveat, FitError, OpenRegionError
 from nuhf.histfactory.describe import Coupling
 from nuhf.likelihood.engines import ModelProfiler, engine
 from nuhf.likelihood.evaluate import CompiledModel
@@ -20,7 +20,15 @@ from nuhf.stats.intervals import ProfileIntervals, ScanRange, intervals, thresho
 from nuhf.stats.problem import Problem, native_reference
 from nuhf.workspaces import encode
 
-__all__ = ["branches", "deeper_starts", "explored", "nuisance_starts", "region", "widened"]
+__all__ = [
+    "branches",
+    "deeper_starts",
+    "explored",
+    "nuisance_starts",
+    "range_notes",
+    "region",
+    "widened",
+]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -153,13 +161,17 @@ def explored(problem: Problem, scan: FloatArray | None = None) -> Problem:
 
 
 def region(
-    profiler: ModelProfiler, span: ScanRange, cl: float, scan: FloatArray | None = None
+    profiler: ModelProfiler,
+    span: ScanRange,
+    cl: float,
+    scan: FloatArray | None = None,
+    open_ends: bool = False,
 ) -> tuple[ProfileIntervals, FloatArray]:
     """Return the interval, whose best fit and ends no side of the nuisances undercuts.
 
     Between the points where `branches` looks, fits from nominal nuisances may fall into either of
-    two minima; then the search is made again with fits from all sides. ``scan`` is that of
-    `nuhf.stats.intervals.intervals`.
+    two minima; then the search is made again with fits from all sides. ``scan`` and ``open_ends``
+    are those of `nuhf.stats.intervals.intervals`.
 
     Returns
     -------
@@ -174,7 +186,7 @@ def region(
     """
     starts = nuisance_starts(profiler.engine.compiled, profiler.starts[0], profiler.free)
     try:
-        found = intervals(profiler, span, cl, scan=scan)
+        found = intervals(profiler, span, cl, scan=scan, open_ends=open_ends)
     except OpenRegionError:
         raise
     except FitError:
@@ -193,9 +205,8 @@ def region(
         if not deeper.any():
             return found, starts[:0]
         starts = np.vstack([points[deeper], starts])
-    return intervals(
-        replace(profiler, starts=np.vstack([profiler.starts, starts])), span, cl
-    ), starts
+    seeded = replace(profiler, starts=np.vstack([profiler.starts, starts]))
+    return intervals(seeded, span, cl, open_ends=open_ends), starts
 
 
 def _where(coarse: FloatArray, heights: FloatArray) -> FloatArray:
@@ -205,6 +216,27 @@ def _where(coarse: FloatArray, heights: FloatArray) -> FloatArray:
         return coarse
     low, high = coarse[max(near[0] - 1, 0)], coarse[min(near[-1] + 1, len(coarse) - 1)]
     return np.union1d(coarse[::_THIN], np.linspace(low, high, _POINTS))
+
+
+def range_notes(problem: Problem, found: ProfileIntervals, cl: float) -> tuple[str, ...]:
+    """Say where the data set no end, and where the profile still falls at the end of the range.
+
+    A range asked for has its own note.
+    """
+    show = problem.parameter.show
+    notes = [
+        f"the data set no {'upper' if end > found.best.value else 'lower'} end: 2NLL is "
+        f"{height:.3g} above its minimum at {show(end)}, where the range ends, and "
+        f"{threshold(cl):.3g} would end the interval"
+        for end, height in found.open_ends.items()
+    ]
+    if found.falling and problem.options.bracket is None:
+        where = " and ".join(show(end) for end in found.falling)
+        notes.append(
+            f"the profile falls towards the end of the range searched, {where}: a piece of the "
+            "interval beyond would be missed"
+        )
+    return tuple(Caveat(note) for note in notes)
 
 
 def widened(problem: Problem) -> Problem | None:

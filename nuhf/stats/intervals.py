@@ -5,8 +5,8 @@ every place where 2NLL - minimum crosses the threshold is found by root finding.
 off the grid, and intervals of several pieces are reported as such.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import numpy as np
@@ -99,6 +99,9 @@ class ProfileIntervals:
     falling : tuple of float
         Ends of the range, no physical ones, towards which the profile falls: there may be a piece
         beyond.
+    open_ends : mapping
+        Ends of the range that a piece reaches, no physical ones, with 2NLL above the minimum there:
+        the data set no end on that side.
     """
 
     best: Minimum
@@ -107,6 +110,7 @@ class ProfileIntervals:
     lost: int = 0
     points: int = 0
     falling: tuple[float, ...] = ()
+    open_ends: Mapping[float, float] = field(default_factory=dict)
 
 
 def threshold(cl: float, dimensions: int = 1) -> float:
@@ -131,6 +135,7 @@ def intervals(
     cl: float,
     dimensions: int = 1,
     scan: FloatArray | None = None,
+    open_ends: bool = False,
 ) -> ProfileIntervals:
     """Find the region where 2NLL is within the threshold of its minimum.
 
@@ -146,14 +151,17 @@ def intervals(
         Degrees of freedom of the threshold; 2 for the extent of a contour.
     scan : ndarray, optional
         2NLL of the profiler on ``span.grid()``, where that is known.
+    open_ends : bool
+        Whether the region may reach ends of the range, if something inside is outside of it.
 
     Raises
     ------
     InputError
         If ``cl`` is not inside (0, 1).
+    OpenRegionError
+        If the region reaches an end of the range that is no physical boundary.
     FitError
-        If the region reaches an end of the range that is no physical boundary, or a place where
-        no fit converges.
+        If it reaches a place where no fit converges.
     """
     rise = threshold(cl, dimensions)
     grid = span.grid()
@@ -172,9 +180,17 @@ def intervals(
     heights = heights - best.twice_nll - rise
     order = np.argsort(points, kind="stable")
     points, heights = points[order], np.where(np.isfinite(heights), heights, _NO_FIT)[order]
+    inside = heights <= 0
+    reached = [] if span.physical_low or not inside[0] else [(span.low, heights[0])]
+    reached += [(span.high, heights[-1])] if inside[-1] else []
+    if reached and (inside.all() or not open_ends):
+        what = "has all of it" if inside.all() else f"reaches {span.show(reached[-1][0])}"
+        raise OpenRegionError(f"the region is not closed inside {span}: it {what}")
     pieces = _pieces(profiler, span, points, heights, best.twice_nll + rise)
     lost = int((~np.isfinite(scan)).sum())
-    return ProfileIntervals(best, minima, pieces, lost, scan.size, _falling(span, scan))
+    reaches = {end: float(height) + rise for end, height in reached}
+    falling = tuple(end for end in _falling(span, scan) if end not in reaches)
+    return ProfileIntervals(best, minima, pieces, lost, scan.size, falling, reaches)
 
 
 def _falling(span: ScanRange, scan: FloatArray) -> tuple[float, ...]:
@@ -230,11 +246,6 @@ def _pieces(
     level: float,
 ) -> tuple[tuple[float, float], ...]:
     inside = heights <= 0
-    if inside[-1] or (inside[0] and not span.physical_low):
-        end = span.high if inside[-1] else span.low
-        raise OpenRegionError(
-            f"the region is not closed inside {span}: it reaches {span.show(end)}"
-        )
     change = np.flatnonzero(inside[1:] != inside[:-1])
 
     def above(x: FloatArray) -> FloatArray:
@@ -254,4 +265,6 @@ def _pieces(
     ends = [float(x) for x in places]
     if inside[0]:
         ends.insert(0, span.low)
+    if inside[-1]:
+        ends.append(span.high)
     return tuple(zip(ends[::2], ends[1::2], strict=True))

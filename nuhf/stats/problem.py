@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nuhf.couplings import parameters
 from nuhf.couplings.parameters import Parameter
 from nuhf.errors import Caveat, InputError
-from nuhf.experiments.expand import expanded
+from nuhf.experiments.prepare import expanded
 from nuhf.experiments.region import Prepared
 from nuhf.histfactory import assemble
 from nuhf.histfactory.describe import Description

@@ -66,9 +66,9 @@ class LimitResult(Result):
     ----------
     intervals : tuple of (float, float)
         Pieces in increasing order; for a parameter with a physical bound at 0 the first starts
-        there unless 0 itself is excluded.
+        there unless 0 itself is excluded. Infinite (null in the JSON) where the data set no end.
     upper_limit : float or None
-        Last end, for such a parameter.
+        Last end, for such a parameter, if there is one.
     minima : tuple of (float, float)
         Every minimum found: value, 2NLL above the deepest.
     goodness : mapping

@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from nuhf.detector.quenching import TableQuenching
+from nuhf.detector import quenching as curves
 from nuhf.experiments.backgrounds import Background
 from nuhf.experiments.quenching import Quenching
 from nuhf.experiments.sources import Emission, Source
@@ -20,7 +20,7 @@ class RootQuenching(Quenching):
 
     def shape(self, inputs, protons):
         recoil = np.geomspace(1e-8, 0.03, 2001)
-        return TableQuenching(recoil, self.a * np.sqrt(recoil * 1e3))
+        return curves.table(recoil, self.a * np.sqrt(recoil * 1e3))
 
 
 class LineSource(Source):
@@ -29,13 +29,13 @@ class LineSource(Source):
     kind: Literal["two-lines"] = Field(description="Two flavours of one energy")
     table: str = Field(description="Table `e_mev, flux_per_cm2_s`")
 
-    def emissions(self, inputs, seconds, chosen=()):
+    def emissions(self, inputs, chosen=()):
         table = inputs.table(self.table, ["e_mev", "flux_per_cm2_s"])
         return [
             Emission(
                 f"nu{flavour}", f"nu{flavour}",
                 Spectrum(flavour, np.array([]), np.zeros_like, ((float(table["e_mev"][0]), 1.0),)),
-                float(table["flux_per_cm2_s"][0]) * seconds,
+                float(table["flux_per_cm2_s"][0]), steady=True,
             )
             for flavour in ("e", "mu")
         ]  # fmt: skip
