@@ -187,16 +187,9 @@ def flavours_of(state: str) -> tuple[str, ...]:
 def with_couplings(
     standard: CrossSection, vertex: Vertex, variables: Sequence[str]
 ) -> CrossSection:
-    """Add the amplitudes of the models that some variables belong to.
+    """Add to the SM the amplitudes of the models that some variables belong to.
 
-    Parameters
-    ----------
-    standard : CrossSection
-        The SM.
-    vertex : Vertex
-        The collision.
-    variables : sequence of str
-        Variables to expand in; those of other models, and those that do nothing here, stay out.
+    Variables of other models, and those that do nothing in this collision, stay out.
 
     Raises
     ------
