@@ -1,8 +1,7 @@
-"""The type of arrays of numbers."""
+"""Types of arrays; their shapes are in the docstrings of those who take and return them."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FloatArray"]
-
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]

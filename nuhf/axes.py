@@ -1,16 +1,12 @@
 """Grid axes that cover what a data set allows."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuhf import questions
+from nuhf.arrays import FloatArray
 from nuhf.errors import FitError, InputError
 from nuhf.stats.problem import Problem
 from nuhf.workspaces.patchset import MAX_POINTS
-
-__all__ = ["axis", "default_range"]
-
-FloatArray = NDArray[np.float64]
 
 _CL = 0.9
 

@@ -12,8 +12,6 @@ from typing import Final
 from nuhf import resources
 from nuhf.errors import InputError, within
 
-__all__ = ["FILE", "Bibliography", "Entry", "cited", "package_version", "parse", "read"]
-
 FILE: Final = "bibliography.bib"
 """Name of the shipped file in ``data``, and of one's own beside an experiment file."""
 

@@ -3,16 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = [
-    "Caveat",
-    "FitError",
-    "InputError",
-    "ModelError",
-    "NuhfError",
-    "OpenRegionError",
-    "within",
-]
-
 
 class NuhfError(Exception):
     """Base class: the command line prints its message as one line and exits with 1."""

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from nuhf.workspaces.patchset import PatchGrid
     from nuhf.workspaces.validate import Report
 
-__all__ = ["combine", "patchset", "publication", "validate", "workspace"]
-
 _CHECKED: Final = (".json", *ARCHIVE_ENDINGS, ".json.gz")
 
 

@@ -6,9 +6,9 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuhf import questions
+from nuhf.arrays import FloatArray
 from nuhf.errors import InputError
 from nuhf.stats.explore import explored
 from nuhf.stats.problem import Problem, pose
@@ -22,15 +22,13 @@ from nuhf.stats.result_base import (
     unit_text,
 )
 from nuhf.stats.results import LimitResult
+from nuhf.tables import columns_of
 from nuhf.units import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["ExclusionResult", "exclusion", "spaced"]
-
-FloatArray = NDArray[np.float64]
 Intervals = tuple[tuple[float, float], ...]
 
 MAX_POINTS = 1000
@@ -82,7 +80,7 @@ class ExclusionResult(Result):
             lines.append(f"{self.setting} = {at:<9.3g}  {words}{unit}")
         return lines
 
-    def columns(self) -> dict[str, Sequence[object]]:
+    def columns(self) -> Mapping[str, Sequence[object]]:
         """Return one row per allowed piece."""
         unit = column_suffix(self.unit)
         keys = (self.setting, "piece", f"lower{unit}", f"upper{unit}", f"best_fit{unit}")
@@ -91,7 +89,7 @@ class ExclusionResult(Result):
             for at, pieces, best in zip(self.at, self.intervals, self.best_fit, strict=True)
             for number, (low, high) in enumerate(pieces, start=1)
         ]
-        return {key: [row[i] for row in rows] for i, key in enumerate(keys)}
+        return columns_of(keys, rows)
 
     def plot(self, ax: "Axes | None" = None) -> "Figure":
         """Draw the ends of the allowed pieces over the setting; several results overlay."""

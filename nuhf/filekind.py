@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Final
 
-__all__ = ["ARCHIVE_ENDINGS", "Kind", "json_kind", "kind_of"]
-
 ARCHIVE_ENDINGS: Final = (".tar.gz", ".tgz", ".tar", ".tar.bz2", ".tar.xz", ".zip")
 """Names that promise an archive: what is in them is told to be broken, not to be of no kind."""
 

@@ -12,8 +12,6 @@ from nuhf.bibliography import Bibliography, cited
 from nuhf.errors import InputError
 from nuhf.tables import Table, parse_table
 
-__all__ = ["CARE", "Inputs", "Record", "care_words", "comment_sources", "nested_sources"]
-
 CARE: Final = (
     "UNVERIFIED", "computed", "derived", "digitised", "recalled", "reconstruction", "substitute",
 )  # fmt: skip

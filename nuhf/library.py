@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuhf.couplings.parameters import suggest
 from nuhf.errors import InputError
@@ -45,8 +44,6 @@ __all__ = [
     "rrpa_ratio",
     "weak_couplings",
 ]
-
-FloatArray = NDArray[np.float64]
 
 _LINES: Final = ("be7", "pep")
 _PHOTONS_KEV: Final = 10.0

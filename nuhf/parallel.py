@@ -10,8 +10,6 @@ from nuhf.errors import FitError
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-__all__ = ["BLAS_THREADS", "cores", "on_cores"]
-
 T = TypeVar("T")
 R = TypeVar("R")
 

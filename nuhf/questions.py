@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import FitError, InputError, OpenRegionError
 from nuhf.stats.cls import Asymptotic, expected_limits, upper_limit
 from nuhf.stats.cross_check import Agreement, second_optimizer
@@ -24,10 +24,6 @@ from nuhf.toys.problem import asked, check_engine, conditional, start_values, to
 from nuhf.toys.sample import TIE, ToyOptions, binomial_error, blocks, converged_only
 from nuhf.toys.validity import few_counts_note
 from nuhf.units import percent
-
-__all__ = ["DEFAULT_TOYS", "METHODS", "fit", "limit", "scan"]
-
-FloatArray = NDArray[np.float64]
 
 #: Toys per tested value of a Feldman-Cousins construction.
 DEFAULT_TOYS: Final = 2000

@@ -18,30 +18,6 @@ from typing import Any, Final
 from nuhf.errors import InputError
 from nuhf.filekind import Kind, kind_of
 
-__all__ = [
-    "JSON_FORMAT",
-    "as_text",
-    "digest",
-    "dump_json",
-    "dump_record",
-    "find",
-    "is_file",
-    "is_there",
-    "parse_json",
-    "parse_toml",
-    "read_bytes",
-    "read_json",
-    "read_text",
-    "read_toml",
-    "refuse_other_kinds",
-    "replace_bytes",
-    "shipped",
-    "write_bytes",
-    "write_folder",
-    "write_json",
-    "write_text",
-]
-
 JSON_FORMAT: Final = 1
 """Form of the JSON of results: a key that goes, or changes its meaning, raises it by one."""
 _MAX_BYTES = 64 * 1024 * 1024
@@ -261,7 +237,7 @@ def parse_json(text: str, where: str) -> Any:
     return found
 
 
-def replace_bytes(path: Path, write: Callable[[Path], None], executable: bool = False) -> None:
+def replace_bytes(path: Path, write: Callable[[Path], object], executable: bool = False) -> None:
     """Let ``write`` fill a temporary file beside ``path``, then rename it into place.
 
     Either the old file or the whole new one is there, never a part of it.
@@ -307,16 +283,13 @@ def _to_disk(path: Path) -> None:
 
 def write_text(path: Path, text: str, executable: bool = False) -> None:
     """Write UTF-8 text atomically (see `replace_bytes`)."""
-    replace_bytes(path, lambda temporary: _fill(temporary, text), executable)
+    # a name of a file that is not UTF-8 appears as an escape, which JSON has too
+    write_bytes(path, text.encode(errors="backslashreplace"), executable)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes, executable: bool = False) -> None:
     """Write bytes atomically (see `replace_bytes`)."""
-    replace_bytes(path, lambda temporary: _fill_bytes(temporary, content))
-
-
-def _fill_bytes(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
+    replace_bytes(path, lambda temporary: temporary.write_bytes(content), executable)
 
 
 def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
@@ -344,11 +317,6 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _fill(path: Path, text: str) -> None:
-    # a name of a file that is not UTF-8 appears as an escape, which JSON has too
-    path.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 def write_json(path: Path, content: Any) -> None:

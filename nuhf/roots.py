@@ -6,13 +6,9 @@ Own code, as `scipy.optimize` takes longer to load than a limit takes to find.
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import FitError
-
-__all__ = ["roots"]
-
-FloatArray = NDArray[np.float64]
 
 _MOST = 200
 """Steps after which there is no hope; halving alone needs 50."""

@@ -4,23 +4,21 @@ Every table under ``data/`` starts with ``# source:`` and ``# columns:`` lines, 
 the unit of each column in square brackets.
 """
 
+import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from io import StringIO
 from math import isfinite
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuhf import resources
+from nuhf.arrays import FloatArray
 from nuhf.errors import InputError
 
-__all__ = ["Table", "format_csv", "parse_table", "read_table", "tables_together"]
-
 MAX_ROWS: Final = 100_000
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -168,12 +166,18 @@ def _parse(path: Path, number: int, text: str, header: Sequence[str]) -> list[fl
 
 def format_csv(columns: Mapping[str, Sequence[object]], comments: Sequence[str] = ()) -> str:
     """Format columns as CSV text with comment lines above the header; floats with 10 digits."""
-    rows = [*(f"# {line}" for line in comments), ",".join(columns)]
-    rows += [
-        ",".join(f"{v:.10g}" if isinstance(v, float) else str(v) for v in row)
-        for row in zip(*columns.values(), strict=True)
-    ]
-    return "\n".join(rows) + "\n"
+    text = StringIO()
+    text.writelines(f"# {' '.join(line.split())}\n" for line in comments)
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for row in zip(*columns.values(), strict=True):
+        writer.writerow([f"{v:.10g}" if isinstance(v, float) else v for v in row])
+    return text.getvalue()
+
+
+def columns_of(names: Sequence[str], rows: Sequence[Sequence[object]]) -> dict[str, list[object]]:
+    """Turn rows into columns by name."""
+    return {name: [row[i] for row in rows] for i, name in enumerate(names)}
 
 
 def tables_together(

@@ -6,14 +6,11 @@ from typing import Final
 __all__ = [
     "DAY",
     "EV",
-    "FM",
     "GIGAWATT",
     "G_PER_KG",
     "KEV",
     "METRE",
-    "NS",
     "UNIT_LABELS",
-    "US",
     "YEAR",
     "percent",
 ]
@@ -26,15 +23,6 @@ KEV: Final = 1e-3
 
 METRE: Final = 1e2
 """cm in one m."""
-
-FM: Final = 1e-13
-"""cm in one fm."""
-
-US: Final = 1e-6
-"""s in one microsecond."""
-
-NS: Final = 1e-9
-"""s in one nanosecond."""
 
 G_PER_KG: Final = 1e3
 """Grams in one kg, for molar masses in g/mol."""

@@ -11,8 +11,7 @@ import nuhf
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare
-from nuhf.papers.coherence import full_coherence_excluded_sigma, loss_of_coherence
-from nuhf.papers.derived import QUANTITIES
+from nuhf.papers.derived import QUANTITIES, full_coherence_excluded_sigma, loss_of_coherence
 from nuhf.papers.published import compare, read_rows
 from nuhf.stats.problem import Options, pose
 

@@ -12,7 +12,7 @@ from nuhf import bibliography, resources
 from nuhf.errors import InputError
 from nuhf.experiments.catalogue import list_experiments, load
 from nuhf.experiments.prepare import prepare
-from nuhf.inputs import Inputs, comment_sources, nested_sources
+from nuhf.inputs import CARE, Inputs, comment_sources, nested_sources
 from nuhf.report import cite, selfcheck, sources
 
 X = "coherent-csi-2021"
@@ -276,7 +276,7 @@ def test_words_of_caution_are_shown(everything):
     assert tritium.care == ("computed",)
     assert tritium.sources == ("allowed shape with Fermi function, end point 18.59 keV",)
     for name, table in found.items():
-        for word in sources.CARE:
+        for word in CARE:
             if word in re.split(r"[/_.]", name):
                 assert word in table.care, name
     text = cite.plain_text([], [tritium])

@@ -43,8 +43,7 @@ CONSTANTS = {
 }  # fmt: skip
 
 UNITS = {
-    "EV": E, "KEV": E, "METRE": L, "FM": L, "US": t, "NS": t, "DAY": t, "YEAR": t,
-    "G_PER_KG": -M, "GIGAWATT": E - t,
+    "EV": E, "KEV": E, "METRE": L, "DAY": t, "YEAR": t, "G_PER_KG": -M, "GIGAWATT": E - t,
 }  # fmt: skip
 
 LITERALS = {
@@ -410,8 +409,6 @@ PHYSICS = {
     "apv.measured_error": gives(ONE, inputs, RADII),
     "apv.measured_sin2_theta_w": gives(ONE, inputs, RADII),
     "apv.skin_correction": gives(ONE, inputs, RADII),
-    "apv.approximate_weak_charge": gives(ONE, inputs, 0.23),
-    "apv.coupling_weak_charge": gives(ONE, inputs, -0.04, 0.5),
     "apv.standard_model_weak_charge": gives(ONE, inputs, 0.23),
     "apv.weak_charge": gives(ONE, inputs, 0.23, RADII),
     "apv.apv_polynomial": gives(ONE, inputs, pick=lambda found, s: found.powers),
@@ -849,7 +846,7 @@ def test_kernels_do_not_depend_on_the_units(name):
     assert {case: x for case, x in worst.items() if not x <= ROUNDING} == {}
 
 
-UNUSED = ("MUON_LIFETIME", "TAU_MASS", "FM", "NS", "US")  # by the kernels; tau: in LEPTON_MASS
+UNUSED = ("MUON_LIFETIME", "TAU_MASS")  # by the kernels; tau: in LEPTON_MASS
 OF_EXPERIMENTS = ("DAY", "G_PER_KG", "YEAR")
 FAULTS = [
     *(name for name, dimension in {**CONSTANTS, **UNITS}.items()

@@ -16,7 +16,7 @@ import nuhf
 from nuhf.errors import FitError
 from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare
-from nuhf.papers.coherence import loss_of_coherence
+from nuhf.papers.derived import loss_of_coherence
 
 Keys = tuple[str, ...]
 ENERGY, FREE = "cadeddu2020-energy", "cadeddu2020-free-rn"

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuhf.api.arguments import ModelLike, Names, in_words
 from nuhf.api.arguments import names as one_or_more
 from nuhf.api.build import built, models
 from nuhf.api.model import Model
+from nuhf.arrays import FloatArray
 from nuhf.bayes.posterior import posterior as sample_posterior
 from nuhf.bayes.results import Posterior
 from nuhf.bayes.simulation import Nuisances, Simulation, draw_data
@@ -18,10 +18,6 @@ from nuhf.errors import InputError
 from nuhf.stats.log_density import LogDensity, of_problem
 from nuhf.stats.priors import Prior
 from nuhf.stats.problem import Options
-
-__all__ = ["log_density", "posterior", "simulate"]
-
-FloatArray = NDArray[np.float64]
 
 
 @in_words

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.bayes.results import Marginal, Mode, Posterior
 from nuhf.errors import FitError, InputError
 from nuhf.stats.importance import Draws, sample
@@ -15,10 +15,6 @@ from nuhf.stats.log_density import LogDensity
 from nuhf.stats.marginal import densest, marginal_density, piece_errors
 from nuhf.stats.priors import CouplingAxis, Prior
 from nuhf.stats.space import minima
-
-__all__ = ["posterior"]
-
-FloatArray = NDArray[np.float64]
 
 _LARGEST_K: Final = 0.7
 """Pareto k-hat above which a mean over the weights is not to be trusted, arXiv:1507.02646."""
@@ -38,18 +34,8 @@ def posterior(
 ) -> Posterior:
     """Sample a posterior, once along each coupling asked for.
 
-    Parameters
-    ----------
-    density : LogDensity
-        Model, data and priors.
-    couplings : sequence of CouplingAxis
-        Those whose marginals are wanted; draws and modes are those of the first sample.
-    cl : float
-        Probability of the regions of highest density.
-    draws : int
-        Draws of each sample.
-    seed : int
-        Seed of everything random.
+    Draws and modes are those of the first sample; ``cl`` is the probability of the regions of
+    highest density, and ``draws`` the size of each sample.
 
     Raises
     ------

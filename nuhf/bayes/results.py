@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import ModelError
 from nuhf.resources import JSON_FORMAT
 from nuhf.stats.result_base import JsonValue, Result, plain, unit_text
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     import arviz
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-__all__ = ["Marginal", "Mode", "Posterior"]
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -1,28 +1,23 @@
 """Simulated data sets of a model: Poisson counts at true couplings, nuisances drawn or fixed."""
 
-import html
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuhf import resources
+from nuhf.arrays import FloatArray, IntArray
 from nuhf.errors import FitError, InputError
 from nuhf.stats.log_density import LogDensity
-from nuhf.tables import format_csv
+from nuhf.stats.result_base import Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["NUISANCES", "Nuisances", "Simulation", "draw_data"]
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 Nuisances = Literal["drawn", "fixed"]
 
 NUISANCES: Final[tuple[Nuisances, ...]] = ("drawn", "fixed")
@@ -37,7 +32,7 @@ _BLOCK: Final = 20_000
 
 
 @dataclass(frozen=True)
-class Simulation:
+class Simulation(Result):
     """Data sets of a model.
 
     Attributes
@@ -89,7 +84,7 @@ class Simulation:
         ends = dict(zip(self.regions, np.cumsum(list(self.regions.values())), strict=True))
         return self.counts[:, ends[name] - self.regions[name] : ends[name]]
 
-    def table(self) -> str:
+    def lines(self) -> list[str]:
         """Return events per data set by region: mean and standard deviation."""
         lines = [
             f"{self.title}: {len(self.counts)} data sets, nuisances {self.nuisances}, seed "
@@ -100,38 +95,22 @@ class Simulation:
         for name, bins in self.regions.items():
             events = self.region(name).sum(axis=1)
             lines.append(f"{name:40s} {bins:4d} {events.mean():14.6g} {events.std():7.4g}")
-        return "\n".join(lines)
+        return lines
 
     def _truth_text(self, name: str) -> str:
         values = self.truth[:, self.names.index(name)]
         low, high = float(values.min()), float(values.max())
         return f"{low:g}" if low == high else f"{low:g} to {high:g}"
 
-    def __str__(self) -> str:
-        return self.table()
-
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(self.table())}</pre>"
-
-    def to_dict(self) -> dict[str, object]:
-        """Return plain lists, dicts, strings and numbers, all arrays included."""
-        content: dict[str, object] = {"format": resources.JSON_FORMAT, **vars(self)}
-        for key in ("counts", "auxiliary", "truth"):
-            content[key] = getattr(self, key).tolist()
-        for key in ("names", "couplings", "notes"):
-            content[key] = list(getattr(self, key))
-        return content | {"regions": dict(self.regions), "provenance": dict(self.provenance)}
-
-    def to_csv(self) -> str:
+    def columns(self) -> dict[str, Sequence[object]]:
         """Return one row for each data set: true parameters, counts of all bins, auxiliary data."""
-        columns: dict[str, list[object]] = {
+        columns: dict[str, Sequence[object]] = {
             f"true_{name}": self.truth[:, i].tolist() for i, name in enumerate(self.names)
         }
         for name in self.regions:
             for b, row in enumerate(self.region(name).T):
                 columns[f"{name}_{b}"] = row.tolist()
-        columns |= {f"auxiliary_{i}": row.tolist() for i, row in enumerate(self.auxiliary.T)}
-        return format_csv(columns)
+        return columns | {f"auxiliary_{i}": x.tolist() for i, x in enumerate(self.auxiliary.T)}
 
     def save(self, path: str | Path) -> None:
         """Write ``.npz`` (arrays by the names of the attributes) or ``.csv``, atomically.
@@ -170,22 +149,9 @@ def draw_data(
     seed: int,
     nuisances: Nuisances,
 ) -> tuple[IntArray, FloatArray, FloatArray, tuple[str, ...]]:
-    """Draw data sets of a model.
+    """Draw data sets of a model; its own data are not used but for the auxiliary ones.
 
-    Parameters
-    ----------
-    density : LogDensity
-        The model; its data are not used but for the auxiliary ones.
-    couplings : mapping
-        True values in base units by name, one for all or an array (number,); couplings not named
-        are where the model starts.
-    number, seed : int
-        Data sets, and the seed of everything random.
-    nuisances : str
-        ``drawn``: each data set has nuisances of its own, drawn from what the auxiliary data say
-        of them, and the auxiliary data stay as measured (the prior predictive distribution, what
-        simulation-based inference is trained on). ``fixed``: nuisances stay nominal and the
-        auxiliary data are drawn about them (repetitions of the experiment).
+    Arguments are those of `nuhf.simulate`; couplings not named are where the model starts.
 
     Returns
     -------

@@ -15,8 +15,6 @@ from nuhf.cli.signals import Stop, Stopped, heeded
 from nuhf.errors import InputError, NuhfError
 from nuhf.parallel import BLAS_THREADS
 
-__all__ = ["main"]
-
 _COMMANDS: Final = {
     "list": ("nuhf.cli.browse", "list_command", "List experiments, parameters or analyses."),
     "show": ("nuhf.cli.browse", "show", "Show an experiment: data, nuisances, notes, references."),
@@ -31,18 +29,18 @@ _COMMANDS: Final = {
     "posterior": ("nuhf.cli.posterior", "posterior", "Posterior of couplings: draws and figures."),
     "simulate": ("nuhf.cli.posterior", "simulate", "Simulated data sets as .npz or .csv."),
     "plot": ("nuhf.cli.plot", "plot", "Figures of papers with our curves."),
-    "reproduce": ("nuhf.cli.reproduce", "reproduce", "Published intervals beside ours."),
+    "reproduce": ("nuhf.cli.report", "reproduce", "Published intervals beside ours."),
     "report": ("nuhf.cli.report", "report", "One HTML page: data, fits, limits, citations."),
-    "cite": ("nuhf.cli.cite", "cite", "Papers, data and programs behind a calculation."),
-    "check": ("nuhf.cli.cite", "check", "Check this installation against known numbers."),
+    "cite": ("nuhf.cli.report", "cite", "Papers, data and programs behind a calculation."),
+    "check": ("nuhf.cli.upkeep", "check", "Check this installation against known numbers."),
     "patchset": ("nuhf.cli.exchange", "patchset", "Patch set over a grid, for plain pyhf."),
     "publish": ("nuhf.cli.exchange", "publish", "Archives and a HEPData submission."),
     "unpack": ("nuhf.cli.exchange", "unpack", "Check an archive of patch sets and unpack it."),
     "pyhf": ("nuhf.cli.exchange", "pyhf_command", "pyhf's command line, for native files too."),
-    "ranking": ("nuhf.cli.ranking", "ranking", "Impact of the nuisances on a parameter."),
+    "ranking": ("nuhf.cli.infer", "ranking", "Impact of the nuisances on a parameter."),
     "combine": ("nuhf.cli.files", "combine", "Combine workspaces, ours and other people's."),
     "validate": ("nuhf.cli.files", "validate", "Check workspaces, patch sets and archives."),
-    "regenerate": ("nuhf.cli.regenerate", "regenerate", "Rewrite templates/ and workspaces/."),
+    "regenerate": ("nuhf.cli.upkeep", "regenerate", "Rewrite templates/ and workspaces/."),
 }
 
 

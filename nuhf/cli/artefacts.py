@@ -13,7 +13,7 @@ from nuhf.plots import results
 from nuhf.plots import spectrum as drawing
 from nuhf.questions import scan as scan_problem
 from nuhf.stats.problem import Problem, pose
-from nuhf.stats.result_base import title_of
+from nuhf.stats.result_base import Result, title_of
 from nuhf.stats.results import FitResult, Limits
 from nuhf.stats.spectra import after_fit, before_fit
 from nuhf.tables import format_csv, tables_together
@@ -22,35 +22,33 @@ from nuhf.workspaces import encode
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = [
-    "spectrum",
-    "write_figures",
-    "write_fit",
-    "write_limits",
-]
 
-
-def write_figures(path: Path, table: str, draw: Callable[[], "Mapping[str, Figure]"]) -> None:
+def write_figures(path: Path, table: str, draw: "Mapping[str, Callable[[], Figure]]") -> None:
     """Write what ``-o`` names: figures and their CSV, the CSV alone, or for ``-`` on stdout.
 
-    Parameters
-    ----------
-    path : Path
-        What was given: a figure, a ``.csv`` file, or ``-``.
-    table : str
-        The CSV.
-    draw : callable
-        Makes the figures by what is added to the stem of the path.
+    ``draw`` has what makes each figure, by what is added to the stem of the path.
     """
     if str(path) == "-" or path.suffix.lower() == ".csv":
         options.write(path, table)
         return
     image = path if path.suffix else path.with_suffix(".png")
-    for ending, figure in draw().items():
+    for ending, make in draw.items():
         place = image.with_stem(f"{image.stem}{ending}")
-        plots.save(figure, place)
+        plots.save(make(), place)
         options.say(place)
     options.write(image.with_suffix(".csv"), table)
+
+
+def finish(
+    found: Result,
+    output: Path | None,
+    as_json: bool,
+    draw: "Mapping[str, Callable[[], Figure]] | None" = None,
+) -> None:
+    """Write what ``-o`` names, the plot of the result or what ``draw`` has; print the result."""
+    if output is not None:
+        write_figures(output, found.to_csv(), draw or {"": found.plot})
+    options.show(found, output, as_json)
 
 
 def write_limits(folder: Path, problems: Sequence[Problem], found: Limits) -> None:

@@ -11,8 +11,6 @@ from nuhf.cli import options, progress
 if TYPE_CHECKING:
     from nuhf.workspaces.patchset import PatchGrid
 
-__all__ = ["patchset", "publish", "pyhf_command", "unpack"]
-
 _hepdata = click.option(
     "--hepdata", metavar="insNNNNNNN",
     help="INSPIRE record of the publication; a placeholder (ins0000000) without it.",
@@ -29,19 +27,18 @@ def _print_notes(notes: tuple[str, ...]) -> None:
 
 @options.command()
 @options.experiments
-@click.option("-p", "--parameter", "parameter", multiple=True, required=True,
-              shell_complete=options.complete_parameter,
-              help="Axis of the grid; give two for a grid in two parameters.")  # fmt: skip
+@options.parameter(
+    "Axis of the grid; give two for a grid in two parameters.", multiple=True, required=True
+)
 @click.option("--range", "brackets", nargs=2, type=float, multiple=True, metavar="LO HI",
               help="Range of the parameter in base units, one per -p. Default: the 90 % CL "
                    "interval and half its width on both sides.")  # fmt: skip
 @click.option("--points", type=int, multiple=True, default=(41,), show_default=True,
               help="Points along the axes; give it once, or once per -p.")  # fmt: skip
-@click.option("--over", metavar="SETTING",
-              help="Write a patch set for each value of a setting, such as mediator_mass_mev, in "
-                   "a folder of its own.")  # fmt: skip
-@click.option("--between", nargs=2, type=float, default=(0.01, 10000.0), show_default=True,
-              metavar="LO HI", help="First and last value of --over, at equal ratios.")  # fmt: skip
+@options.over(
+    "Write a patch set for each value of a setting, such as mediator_mass_mev, in a "
+    "folder of its own."
+)
 @click.option("--values", "number", default=7, show_default=True,
               help="Number of values of --over.")  # fmt: skip
 @_hepdata
@@ -56,8 +53,7 @@ def patchset(
     between: tuple[float, float],
     number: int,
     hepdata: str | None,
-    settings: tuple[str, ...],
-    numbers: tuple[str, ...],
+    settings: dict[str, float],
     output: Path,
     **chosen: Any,
 ) -> None:
@@ -70,18 +66,17 @@ def patchset(
     from nuhf import exchange
     from nuhf.exclusions import spaced
 
-    fixed = options.parse_numbers(numbers)
-    places = {output: fixed}
+    places = {output: settings}
     if over is not None:
         places = {
-            output / f"{over}_{value:.4g}": {**fixed, over: float(value)}
+            output / f"{over}_{value:.4g}": {**settings, over: float(value)}
             for value in spaced(*between, number)
         }
-    for folder, numeric in places.items():
+    for folder, given in places.items():
         with progress.shown("patchset"):
             grid = exchange.patchset(
                 experiments, parameter, brackets=brackets, points=points, hepdata=hepdata,
-                fixed=options.parse_values(settings), settings=numeric, **chosen,
+                settings=given, **chosen,
             )  # fmt: skip
         _write_grid(folder, grid)
 
@@ -102,11 +97,11 @@ def _write_grid(folder: Path, grid: "PatchGrid") -> None:
 
 
 @options.command()
-@click.argument("experiment", metavar="EXP", shell_complete=options.complete_experiment)
-@click.option("-p", "--parameter", "parameter", multiple=True,
-              shell_complete=options.complete_parameter,
-              help="Parameter; repeatable, each gets its own archive. "
-                   "Default: all of the experiment.")  # fmt: skip
+@options.experiment
+@options.parameter(
+    "Parameter; repeatable, each gets its own archive. Default: all of the experiment.",
+    multiple=True,
+)
 @click.option("--points", default=41, show_default=True, help="Points of every patch set.")
 @options.confidence
 @_hepdata
@@ -120,8 +115,6 @@ def publish(
     cl: float,
     hepdata: str | None,
     archives_only: bool,
-    settings: tuple[str, ...],
-    numbers: tuple[str, ...],
     output: Path,
     **chosen: Any,
 ) -> None:
@@ -139,10 +132,8 @@ def publish(
         submission.require()
     with progress.shown("publish"):
         found = exchange.publication(
-            experiment, parameter or None, points=points, cl=cl, hepdata=hepdata,
-            fixed=options.parse_values(settings),
-            settings=options.parse_numbers(numbers), **chosen,
-        )  # fmt: skip
+            experiment, parameter or None, points=points, cl=cl, hepdata=hepdata, **chosen
+        )
     files = {**found.archives(), **submission.beside(found)}
     if not archives_only:
         files |= submission.submission(found)

@@ -6,8 +6,6 @@ import click
 
 from nuhf.cli import options
 
-__all__ = ["combine", "validate"]
-
 _files = click.argument(
     "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )

@@ -19,8 +19,6 @@ from nuhf.errors import InputError, ModelError, NuhfError
 from nuhf.filekind import Kind, kind_of
 from nuhf.workspaces.native import extended_schema, modifier_set
 
-__all__ = ["run_pyhf"]
-
 _FOREIGN: Final = ("pyhf", "jsonpatch", "jsonpointer", "jsonschema")
 _LONGEST: Final = 400
 _EXTRAS: Final[Mapping[str, tuple[str, str]]] = {

@@ -1,5 +1,6 @@
-"""``nuhf fit``, ``limit``, ``scan``, ``contour`` and ``coverage``."""
+"""``nuhf fit``, ``limit``, ``scan``, ``contour``, ``ranking`` and ``coverage``."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,15 +11,14 @@ from nuhf.errors import InputError
 
 if TYPE_CHECKING:
     from nuhf.api.arguments import Method
-
-__all__ = ["contour", "coverage", "fit", "limit", "scan"]
+    from nuhf.stats.result_base import Result
 
 
 @options.command()
 @options.experiments
-@click.option("-p", "--parameter", show_default="strength of the SM process",
-              shell_complete=options.complete_parameter,
-              help="Parameter to fit, nuisances always free.")  # fmt: skip
+@options.parameter(
+    "Parameter to fit, nuisances always free.", show_default="strength of the SM process"
+)
 @options.common
 @options.toys
 @options.as_json
@@ -51,15 +51,18 @@ def fit(
 
 @options.command()
 @options.experiments
-@click.option("-p", "--parameter", "parameter", multiple=True,
-              shell_complete=options.complete_parameter,
-              help="Parameter of interest; repeatable, each gets its own interval. "
-                   "Default: all of the experiment.")  # fmt: skip
+@options.parameter(
+    "Parameter of interest; repeatable, each gets its own interval. Default: all of "
+    "the experiment.",
+    multiple=True,
+)
 @options.confidence
-@click.option("--method", default="delta-chi2", show_default=True,
-              metavar="delta-chi2|cls|feldman-cousins",
-              help="Profile likelihood; CLs (parameters bounded at 0), asymptotic or with --toys; "
-                   "Feldman-Cousins with toys (2000 by default).")  # fmt: skip
+@options.method(
+    "Profile likelihood; CLs (parameters bounded at 0), asymptotic or with --toys; "
+    "Feldman-Cousins with toys (2000 by default).",
+    "cls",
+    "feldman-cousins",
+)
 @click.option("--points", type=int, show_default="40",
               help="Values that feldman-cousins tests before it refines the ends.")  # fmt: skip
 @options.bracket
@@ -101,28 +104,9 @@ def limit(
 
 @options.command()
 @options.experiments
-@click.option(
-    "-p",
-    "--parameter",
-    required=True,
-    shell_complete=options.complete_parameter,
-    help="Parameter to scan.",
-)
+@options.parameter("Parameter to scan.", required=True)
 @click.option("--points", type=int, show_default="121, with --over 31", help="Number of points.")
-@click.option(
-    "--over",
-    metavar="SETTING",
-    help="Find the interval at each value of a setting, such as mediator_mass_mev.",
-)
-@click.option(
-    "--between",
-    nargs=2,
-    type=float,
-    metavar="LO HI",
-    default=(1e-2, 1e4),
-    show_default=True,
-    help="First and last value of --over, at equal ratios.",
-)
+@options.over("Find the interval at each value of a setting, such as mediator_mass_mev.")
 @options.confidence
 @options.bracket
 @options.common
@@ -148,52 +132,28 @@ def scan(
     """
     import nuhf
     from nuhf.cli import artefacts
-
-    options.one_stdout(output, as_json)
-    with progress.shown("scan"):
-        if over is not None:
-            number = 31 if points is None else points
-            _exclusion(experiments, parameter, over, between, number, cl, as_json, output, chosen)
-            return
-        (model,) = options.models(experiments, [parameter], **chosen)
-        found = nuhf.scan(model, points=121 if points is None else points, cl=cl)
-    if output is not None:
-        artefacts.write_figures(output, found.to_csv(), lambda: {"": found.plot(cl=cl)})
-    options.show(found, output, as_json)
-
-
-def _exclusion(
-    experiments: tuple[str, ...],
-    parameter: str,
-    over: str,
-    between: tuple[float, float],
-    points: int,
-    cl: float,
-    as_json: bool,
-    output: Path | None,
-    chosen: dict[str, Any],
-) -> None:
-    """Print, write or draw the intervals of a parameter as a function of a setting."""
-    import nuhf
-    from nuhf.cli import artefacts
     from nuhf.exclusions import spaced
 
-    values = spaced(*between, points)
-    if over in (setting.partition("=")[0] for setting in chosen["numbers"]):
-        raise InputError(f"--over {over}: it is varied, and set by --setting: do one")
-    chosen["numbers"] += (f"{over}={values[0]}",)
-    (model,) = options.models(experiments, [parameter], **chosen)
-    found = nuhf.exclusion(model, over, values, cl=cl)
-    if output is not None:
-        artefacts.write_figures(output, found.to_csv(), lambda: {"": found.plot()})
-    options.show(found, output, as_json)
+    options.one_stdout(output, as_json)
+    found: Result
+    with progress.shown("scan"):
+        if over is None:
+            (model,) = options.models(experiments, [parameter], **chosen)
+            found = curve = nuhf.scan(model, points=121 if points is None else points, cl=cl)
+            plots = {"": partial(curve.plot, cl=cl)}
+        else:
+            values = spaced(*between, 31 if points is None else points)
+            if over in chosen["settings"]:
+                raise InputError(f"--over {over}: it is varied, and set by --setting: do one")
+            chosen["settings"][over] = float(values[0])
+            (model,) = options.models(experiments, [parameter], **chosen)
+            found, plots = nuhf.exclusion(model, over, values, cl=cl), None
+    artefacts.finish(found, output, as_json, plots)
 
 
 @options.command()
 @options.experiments
-@click.option("-p", "--parameter", "parameter", multiple=True, required=True,
-              shell_complete=options.complete_parameter,
-              help="Two parameters: -p X -p Y.")  # fmt: skip
+@options.parameter("Two parameters: -p X -p Y.", multiple=True, required=True)
 @click.option("--cl", multiple=True, type=float, default=(0.68, 0.9, 0.99), show_default=True,
               help="Confidence level for 2 degrees of freedom; repeatable.")  # fmt: skip
 @click.option("--points", default=50, show_default=True, help="Grid points along each axis.")
@@ -204,9 +164,7 @@ def _exclusion(
     metavar="XLO XHI YLO YHI",
     help="Ranges in base units, for regions that do not close; found by default.",
 )
-@click.option("--method", default="delta-chi2", show_default=True,
-              metavar="delta-chi2|feldman-cousins",
-              help="Profile likelihood, or toys (500 per grid point by default).")  # fmt: skip
+@options.method("Profile likelihood, or toys (500 per grid point by default).", "feldman-cousins")
 @options.common
 @options.toys
 @options.as_json
@@ -233,34 +191,60 @@ def contour(
     options.one_stdout(output, as_json)
     if len(parameter) != 2 or parameter[0] == parameter[1]:
         raise InputError(f"-p: a contour takes two different parameters: {', '.join(parameter)}")
-    chosen["profile"] = (parameter[1], *chosen["profile"])
+    chosen["profiled"] = (parameter[1], *chosen["profiled"])
     with progress.shown("contour", enabled=method != "feldman-cousins"):
         (model,) = options.models(experiments, parameter[:1], **chosen)
         found = nuhf.contour(
             model, parameter[1], cl=cl, points=points, method=method,
             window=(window[:2], window[2:]) if window else None, **toys,
         )  # fmt: skip
-    if output is not None:
-        artefacts.write_figures(output, found.to_csv(), lambda: {"": found.plot()})
-    options.show(found, output, as_json)
+    artefacts.finish(found, output, as_json)
 
 
 @options.command()
 @options.experiments
-@click.option(
-    "-p",
-    "--parameter",
-    required=True,
-    shell_complete=options.complete_parameter,
-    help="Parameter of interest.",
-)
+@options.parameter("Parameter of interest.", show_default="strength of the SM process")
+@options.confidence
+@options.common
+@options.as_json
+@options.figure
+def ranking(
+    experiments: tuple[str, ...],
+    parameter: str | None,
+    cl: float,
+    as_json: bool,
+    output: Path | None,
+    **chosen: Any,
+) -> None:
+    """Rank the nuisances by their impact on a parameter, its error and its interval.
+
+    A figure with -o has two beside it: FILE_pulls.png and FILE_correlation.png.
+
+    Example:  nuhf ranking coherent-csi-2021 -p qnu_ee -o ranking.png
+    """
+    import nuhf
+    from nuhf.cli import artefacts
+
+    options.one_stdout(output, as_json)
+    with progress.shown("ranking"):
+        (model,) = options.models(experiments, [parameter], **chosen)
+        found = nuhf.ranking(model, cl=cl)
+    figures = {"": found.plot, "_pulls": found.plot_pulls, "_correlation": found.plot_correlation}
+    artefacts.finish(found, output, as_json, figures)
+
+
+@options.command()
+@options.experiments
+@options.parameter("Parameter of interest.", required=True)
 @click.option("--true", required=True, type=float, metavar="VALUE",
               help="Its true value in base units (e, mu_B, cm2, 1).")  # fmt: skip
-@click.option("--method", default="delta-chi2", show_default=True,
-              metavar="delta-chi2|feldman-cousins", help="Which interval.")  # fmt: skip
-@click.option("--nuisance", "nuisances", multiple=True, metavar="NAME=VALUE",
-              help="True value of a nuisance, in its standard deviations; the others are fitted "
-                   "to the data at the true value. Repeatable.")  # fmt: skip
+@options.method("Which interval.", "feldman-cousins")
+@options.values(
+    "--nuisance",
+    "nuisances",
+    "True value of a nuisance, in its standard deviations; the "
+    "others are fitted to the data at the true value. Repeatable.",
+)
 @click.option("--inner", type=click.IntRange(100), show_default="1000",
               help="Toys at most for each toy's critical value (feldman-cousins).")  # fmt: skip
 @options.confidence
@@ -273,7 +257,7 @@ def coverage(
     parameter: str,
     true: float,
     method: "Method",
-    nuisances: tuple[str, ...],
+    nuisances: dict[str, float],
     inner: int | None,
     cl: float,
     as_json: bool,
@@ -288,7 +272,6 @@ def coverage(
     toys = options.toy_choices(chosen)
     (model,) = options.models(experiments, [parameter], **chosen)
     found = nuhf.coverage(
-        model, true=true, cl=cl, method=method, inner=inner,
-        nuisances=options.parse_nuisances(nuisances), **toys,
-    )  # fmt: skip
+        model, true=true, cl=cl, method=method, inner=inner, nuisances=nuisances, **toys
+    )
     options.show(found, None, as_json)

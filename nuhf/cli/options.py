@@ -1,8 +1,9 @@
 """Options that mean the same on every command that has them."""
 
 from collections.abc import Callable, Sequence
+from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -11,36 +12,6 @@ from nuhf.errors import InputError
 if TYPE_CHECKING:
     from nuhf.api.model import Model
     from nuhf.stats.result_base import Result
-
-__all__ = [
-    "Command",
-    "analysis",
-    "bracket",
-    "command",
-    "common",
-    "compiled_only",
-    "complete_analysis",
-    "complete_experiment",
-    "complete_parameter",
-    "confidence",
-    "experiments",
-    "figure",
-    "files_only",
-    "model_options",
-    "models",
-    "notes",
-    "one_stdout",
-    "parse_injected",
-    "parse_nuisances",
-    "parse_numbers",
-    "parse_values",
-    "patched",
-    "say",
-    "show",
-    "toy_choices",
-    "toys",
-    "write",
-]
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -110,6 +81,66 @@ experiments: Decorator = click.argument(
     "experiments", metavar="EXP...", nargs=-1, required=True, shell_complete=complete_experiment
 )
 
+experiment: Decorator = click.argument(
+    "experiment", metavar="EXP", shell_complete=complete_experiment
+)
+
+
+def parameter(meaning: str, **settings: Any) -> Decorator:
+    """Return the option ``-p``; with ``multiple`` it may be given several times."""
+    return click.option(
+        "-p", "--parameter", help=meaning, shell_complete=complete_parameter, **settings
+    )
+
+
+def method(meaning: str, *more: str) -> Decorator:
+    """Return the option ``--method``, of the profile likelihood and other methods."""
+    return click.option("--method", default="delta-chi2", show_default=True,
+                        metavar="|".join(["delta-chi2", *more]), help=meaning)  # fmt: skip
+
+
+def over(meaning: str) -> Decorator:
+    """Return the options ``--over`` and ``--between``, of a setting that is varied."""
+    return _stack(
+        click.option("--over", metavar="SETTING", help=meaning),
+        click.option("--between", nargs=2, type=float, default=(1e-2, 1e4), show_default=True,
+                     metavar="LO HI", help="First and last value of --over, at equal ratios."),
+    )  # fmt: skip
+
+
+def _parsed(
+    ctx: click.Context, param: click.Parameter, settings: tuple[str, ...]
+) -> dict[str, float]:
+    found: dict[str, float] = {}
+    option = param.opts[0]
+    for setting in settings:
+        name, _, text = setting.partition("=")
+        try:
+            value = float(text)
+        except ValueError:
+            raise InputError(
+                f"{option} {setting}: give NAME=VALUE with a number, such as {_EXAMPLES[option]}"
+            ) from None
+        if not isfinite(value):
+            raise InputError(f"{option} {setting}: the value must be finite")
+        if name in found:
+            raise InputError(f"{option}: {name} is given twice")
+        found[name] = value
+    return found
+
+
+_EXAMPLES: Final = {
+    "--set": "qnu_ee=1e-8", "--setting": "mediator_mass_mev=30", "--inject": "qnu_ee=1e-8",
+    "--nuisance": "flux_sns=1",
+}  # fmt: skip
+
+
+def values(option: str, name: str, meaning: str) -> Decorator:
+    """Return a repeatable option whose ``NAME=VALUE`` are parsed into values by name."""
+    return click.option(option, name, multiple=True, metavar="NAME=VALUE", callback=_parsed,
+                        help=meaning)  # fmt: skip
+
+
 analysis: Decorator = click.option(
     "--analysis", default="default", show_default=True, help="Named analysis of the experiment.",
     shell_complete=complete_analysis,
@@ -118,19 +149,19 @@ analysis: Decorator = click.option(
 _model: tuple[Decorator, ...] = (
     click.option("--anapole", default="standard", show_default=True, metavar="standard|khan",
                  help="Convention: a = -<r^2>/6, or a = -6 <r^2> as in Khan's eq 25."),
-    click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
-                 help="Hold a parameter at a value in base units (e, mu_B, cm2, 1); repeatable."),
-    click.option("--setting", "numbers", multiple=True, metavar="NAME=VALUE",
-                 help="Number of a model of couplings, such as mediator_mass_mev=30; repeatable."),
+    values("--set", "fixed",
+           "Hold a parameter at a value in base units (e, mu_B, cm2, 1); repeatable."),
+    values("--setting", "settings",
+           "Number of a model of couplings, such as mediator_mass_mev=30; repeatable."),
 )  # fmt: skip
 
 model_options: Decorator = _stack(analysis, *_model)
 
 _free: tuple[Decorator, ...] = (
-    click.option("--profile", multiple=True, metavar="NAME|charges|radii|moments",
+    click.option("--profile", "profiled", multiple=True, metavar="NAME|charges|radii|moments",
                  help="Leave other couplings free; otherwise they are zero, or at the "
                       "reference values of the analysis. Repeatable."),
-    click.option("--fix", multiple=True, metavar="NUISANCE[=VALUE]",
+    click.option("--fix", "fixed_nuisances", multiple=True, metavar="NUISANCE[=VALUE]",
                  help="Hold a nuisance parameter at its nominal value, or another; the name may "
                       "have wildcards (qf_*). Repeatable."),
 )  # fmt: skip
@@ -146,9 +177,9 @@ patched: Decorator = _stack(*_patched)
 
 _source: tuple[Decorator, ...] = (
     click.option("--asimov", is_flag=True, help="Use the SM expectation instead of the data."),
-    click.option("--inject", multiple=True, metavar="NAME=VALUE",
-                 help="Use the expectation with a coupling or nuisance at this value instead of "
-                      "the data, and fit as usual; repeatable."),
+    values("--inject", "inject",
+           "Use the expectation with a coupling or nuisance at this value instead of the data, "
+           "and fit as usual; repeatable."),
     click.option("--mask", multiple=True, metavar="CHANNEL[:BINS]",
                  help="Leave out a region or channel, or bins of it counted from 0 (SR:0,3-5); the "
                       "name may have wildcards. Repeatable."),
@@ -238,92 +269,19 @@ figure: Decorator = click.option(
 )  # fmt: skip
 
 
-def parse_values(settings: tuple[str, ...]) -> dict[str, float]:
-    """Parse ``NAME=VALUE`` settings.
-
-    Raises
-    ------
-    InputError
-        If one has another form, a value is no finite number, or a name comes twice.
-    """
-    from nuhf.couplings import parameters
-
-    return _parse(settings, "--set", "qnu_ee=1e-8", parameters.get)
-
-
-def parse_numbers(numbers: tuple[str, ...]) -> dict[str, float]:
-    """Parse ``NAME=VALUE`` of the models of couplings; `InputError` as in `parse_values`."""
-    return _parse(numbers, "--setting", "mediator_mass_mev=30", lambda name: name)
-
-
-def parse_injected(inject: tuple[str, ...]) -> dict[str, float]:
-    """Parse ``NAME=VALUE`` of couplings and nuisances; `InputError` as in `parse_values`."""
-    return _parse(inject, "--inject", "qnu_ee=1e-8", lambda name: name)
-
-
-def parse_nuisances(settings: tuple[str, ...]) -> dict[str, float]:
-    """Parse ``NAME=VALUE`` of nuisances; `InputError` as in `parse_values`."""
-    return _parse(settings, "--nuisance", "flux_sns=1", lambda name: name)
-
-
-def _parse(
-    settings: tuple[str, ...], option: str, example: str, check: Callable[[str], object]
-) -> dict[str, float]:
-    from math import isfinite
-
-    found: dict[str, float] = {}
-    for setting in settings:
-        name, _, text = setting.partition("=")
-        try:
-            value = float(text)
-        except ValueError:
-            raise InputError(
-                f"{option} {setting}: give NAME=VALUE with a number, such as {example}"
-            ) from None
-        if not isfinite(value):
-            raise InputError(f"{option} {setting}: the value must be finite")
-        check(name)
-        if name in found:
-            raise InputError(f"{option}: {name} is given twice")
-        found[name] = value
-    return found
-
-
 def models(
     experiments: Sequence[str],
     pois: Sequence[str | None],
     analysis: str,
-    anapole: str,
-    settings: tuple[str, ...],
-    numbers: tuple[str, ...] = (),
-    profile: tuple[str, ...] = (),
-    fix: tuple[str, ...] = (),
-    engine: str = "compiled",
-    asimov: bool = False,
-    bracket: tuple[float, float] | None = None,
-    inject: tuple[str, ...] = (),
-    mask: tuple[str, ...] = (),
     patch: tuple[str, ...] = (),
     measurement: str | None = None,
+    **chosen: Any,
 ) -> "list[Model]":
     """Build the models that the common options describe, one per parameter of interest."""
-    from nuhf.api import build
-    from nuhf.api.arguments import Anapole, Engine
-    from nuhf.api.arguments import options as checked
+    from nuhf.api import arguments, build
 
-    chosen = checked(
-        anapole=cast("Anapole", anapole),
-        fixed=parse_values(settings),
-        profiled=profile,
-        fixed_nuisances=fix,
-        engine=cast("Engine", engine),
-        asimov=asimov,
-        bracket=bracket,
-        settings=parse_numbers(numbers),
-        inject=parse_injected(inject),
-        mask=mask,
-    )
-    return build.models(list(experiments), pois, chosen, analysis, patch, measurement)
+    checked = arguments.options(**chosen)
+    return build.models(list(experiments), pois, checked, analysis, patch, measurement)
 
 
 def write(path: Path | None, text: str, said: str = "") -> None:
@@ -344,23 +302,19 @@ def one_stdout(output: Path | None, as_json: bool) -> None:
 
 
 def show(found: "Result", output: Path | None, as_json: bool) -> None:
-    """Print a result, as JSON or with its notes; nothing if ``-o -`` printed it as CSV."""
+    """Print a result, as JSON or with its notes; nothing if ``-o -`` printed it as CSV.
+
+    Of the notes those that change its meaning, or with ``--notes`` all of them.
+    """
     if as_json:
         from nuhf import resources
 
         click.echo(resources.dump_json(found.to_dict()))
     elif str(output) != "-":
-        click.echo(found.table())
-        notes(found.notes)
+        from nuhf.stats.result_base import note_lines
 
-
-def notes(found: Sequence[str]) -> None:
-    """Print the notes of a result behind it: those that change its meaning, or all of them."""
-    from nuhf.stats.result_base import note_lines
-
-    shown = bool(click.get_current_context().meta.get(_NOTES))
-    for line in note_lines(found, shown, "--notes"):
-        click.echo(line)
+        shown = bool(click.get_current_context().meta.get(_NOTES))
+        click.echo("\n".join([found.table(), *note_lines(found.notes, shown, "--notes")]))
 
 
 def say(path: Path, what: str = "") -> None:

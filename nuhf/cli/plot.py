@@ -10,8 +10,6 @@ from nuhf.cli import options
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["plot"]
-
 _SPECTRA = ("prefit", "postfit")
 
 
@@ -67,7 +65,7 @@ def plot(
         raise InputError(f"{subject} {asked}{hint}")
     path = output or Path(f"{Path(subject).stem}-{figure}.png")
     problem = model(subject, analysis=analysis).problem
-    _write(path, *artefacts.spectrum(problem, figure == "postfit"))
+    _write(path, artefacts.spectrum(problem, figure == "postfit"))
 
 
 def _list(paper: str) -> None:
@@ -90,13 +88,13 @@ def _paper(paper: str, name: str | None, analysis: str, output: Path | None) -> 
         return
     bench = figures.workbench(paper)
     if name != "all":
-        _write(output or Path(f"{paper}-{name}.png"), *figures.draw(paper, name, bench))
+        _write(output or Path(f"{paper}-{name}.png"), figures.draw(paper, name, bench))
         return
     folder = output or Path(f"{paper}-figures")
     if folder.suffix or folder.is_file():
         raise InputError(f"{folder}: with all, -o names a folder")
     for each in figures.list_figures(paper):
-        _write(folder / f"{each}.png", *figures.draw(paper, each, bench))
+        _write(folder / f"{each}.png", figures.draw(paper, each, bench))
 
 
 def _summary(figure: str | None, analysis: str, output: Path | None, as_json: bool) -> None:
@@ -113,16 +111,10 @@ def _summary(figure: str | None, analysis: str, output: Path | None, as_json: bo
     if as_json:
         click.echo(resources.dump_record(found.to_json()))
     if output is not None or not as_json:
-        _write(output or Path("summary.png"), found.figure(), found.to_csv())
+        _write(output or Path("summary.png"), (found.figure(), found.to_csv()))
 
 
-def _write(path: Path, figure: "Figure", table: str) -> None:
-    """Write a figure and its CSV beside it."""
-    from nuhf import resources
-    from nuhf.plots import figures as plots
+def _write(path: Path, drawn: "tuple[Figure, str]") -> None:
+    from nuhf.cli.artefacts import write_figures
 
-    path = path if path.suffix else path.with_suffix(".png")
-    plots.save(figure, path)
-    resources.write_text(path.with_suffix(".csv"), table)
-    options.say(path)
-    options.say(path.with_suffix(".csv"))
+    write_figures(path, drawn[1], {"": lambda: drawn[0]})

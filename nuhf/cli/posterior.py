@@ -8,12 +8,7 @@ import click
 from nuhf.cli import options, progress
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from nuhf.bayes.results import Posterior
     from nuhf.bayes.simulation import Nuisances
-
-__all__ = ["posterior", "simulate"]
 
 _SEED = click.option(
     "--seed", default=1, show_default=True, help="Seed: the same, the same result."
@@ -22,9 +17,11 @@ _SEED = click.option(
 
 @options.command()
 @options.experiments
-@click.option("-p", "--parameter", "parameter", multiple=True,
-              shell_complete=options.complete_parameter, show_default="strength of the SM process",
-              help="Coupling; repeatable, each gets its marginal.")  # fmt: skip
+@options.parameter(
+    "Coupling; repeatable, each gets its marginal.",
+    multiple=True,
+    show_default="strength of the SM process",
+)
 @click.option("--prior", "priors", multiple=True, metavar="NAME=PRIOR",
               help="flat (in the fit parameter: in mu^2 for a moment; the default), "
                    "flat-magnitude, normal:MEAN,SD or table:FILE.csv, in base units; "
@@ -58,26 +55,19 @@ def posterior(
     Example:  nuhf posterior coherent-csi-2021 -p qnu_ee -p qnu_mumu -o charges.png
     """
     import nuhf
+    from nuhf.cli import artefacts
 
     options.one_stdout(output, as_json)
     with progress.shown("posterior"):
-        chosen["profile"] = (*parameter[1:], *chosen["profile"])
+        chosen["profiled"] = (*parameter[1:], *chosen["profiled"])
         (model,) = options.models(experiments, parameter[:1] or [None], **chosen)
         found = nuhf.posterior(
             model, parameter or None, prior=_priors(priors), cl=cl, draws=draws, seed=seed
         )
-    if output is not None:
-        from nuhf.cli import artefacts
-
-        artefacts.write_figures(output, found.to_csv(), lambda: _figures(found))
     if save_draws is not None:
         options.write(save_draws, found.draws_to_csv())
-    options.show(found, output, as_json)
-
-
-def _figures(found: "Posterior") -> "dict[str, Figure]":
-    figures = {"": found.plot()}
-    return figures | ({"_corner": found.plot_corner()} if len(found.units) > 1 else {})
+    corner = {"_corner": found.plot_corner} if len(found.units) > 1 else {}
+    artefacts.finish(found, output, as_json, {"": found.plot, **corner})
 
 
 def _priors(given: tuple[str, ...]) -> dict[str, str]:
@@ -109,7 +99,7 @@ def simulate(
     number: int,
     seed: int,
     nuisances: "Nuisances",
-    settings: tuple[str, ...],
+    fixed: dict[str, float],
     output: Path,
     **chosen: Any,
 ) -> None:
@@ -122,14 +112,12 @@ def simulate(
     import nuhf
 
     with progress.shown("simulate"):
-        values = options.parse_nuisances(settings)
-        chosen["profile"] = tuple(values)[1:]
-        (model,) = options.models(experiments, [*values, None][:1], settings=(), **chosen)
-        found = nuhf.simulate(model, values, number, seed, nuisances=nuisances)
+        chosen["profiled"] = tuple(fixed)[1:]
+        (model,) = options.models(experiments, [*fixed, None][:1], **chosen)
+        found = nuhf.simulate(model, fixed, number, seed, nuisances=nuisances)
     if str(output) == "-":
         click.echo(found.to_csv(), nl=False)
         return
     found.save(output)
     options.say(output)
-    click.echo(found.table())
-    options.notes(found.notes)
+    options.show(found, None, as_json=False)

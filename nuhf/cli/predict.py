@@ -2,20 +2,15 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from nuhf.cli import options
 
-if TYPE_CHECKING:
-    from nuhf.api.arguments import Anapole
-
-__all__ = ["rate", "templates", "workspace"]
-
 
 @options.command()
-@click.argument("experiment", metavar="EXP", shell_complete=options.complete_experiment)
+@options.experiment
 @options.model_options
 @click.option(
     "--bins",
@@ -26,13 +21,11 @@ __all__ = ["rate", "templates", "workspace"]
 @options.output
 def rate(
     experiment: str,
-    analysis: str,
-    anapole: "Anapole",
-    settings: tuple[str, ...],
-    numbers: tuple[str, ...],
+    fixed: dict[str, float],
     bins: bool,
     as_json: bool,
     output: Path | None,
+    **chosen: Any,
 ) -> None:
     """Print expected events of every flavour and background, at the SM or with couplings.
 
@@ -43,14 +36,7 @@ def rate(
     import nuhf
     from nuhf import resources
 
-    values = options.parse_values(settings)
-    found = nuhf.rate(
-        experiment,
-        values,
-        analysis=analysis,
-        anapole=anapole,
-        settings=options.parse_numbers(numbers),
-    )
+    found = nuhf.rate(experiment, fixed, **chosen)
     bins = bins or (output is not None and output.suffix.lower() == ".csv")
     if as_json:
         options.write(output, resources.dump_json(found.to_dict()))
@@ -59,7 +45,7 @@ def rate(
 
 
 @options.command()
-@click.argument("experiment", metavar="EXP", shell_complete=options.complete_experiment)
+@options.experiment
 @options.analysis
 @options.output
 def templates(experiment: str, analysis: str, output: Path | None) -> None:
@@ -78,9 +64,9 @@ def templates(experiment: str, analysis: str, output: Path | None) -> None:
 
 @options.command()
 @options.experiments
-@click.option("-p", "--parameter", "parameter", multiple=True, required=True,
-              shell_complete=options.complete_parameter,
-              help="Free parameter; repeatable, the first is the POI.")  # fmt: skip
+@options.parameter(
+    "Free parameter; repeatable, the first is the POI.", multiple=True, required=True
+)
 @options.model_options
 @click.option("--encoding", default="stock", show_default=True,
               metavar="stock|stock-positive|native|hs3",
@@ -91,13 +77,8 @@ def templates(experiment: str, analysis: str, output: Path | None) -> None:
 def workspace(
     experiments: tuple[str, ...],
     parameter: tuple[str, ...],
-    analysis: str,
-    anapole: "Anapole",
-    settings: tuple[str, ...],
-    numbers: tuple[str, ...],
-    encoding: str,
-    bracket: tuple[float, float] | None,
     output: Path | None,
+    **chosen: Any,
 ) -> None:
     """Write the pyhf workspace of one or more parameters (stdout without -o).
 
@@ -105,16 +86,7 @@ def workspace(
     """
     from nuhf import exchange, resources
 
-    spec = exchange.workspace(
-        experiments,
-        parameter,
-        encoding=encoding,
-        bracket=bracket,
-        analysis=analysis,
-        anapole=anapole,
-        fixed=options.parse_values(settings),
-        settings=options.parse_numbers(numbers),
-    )
+    spec = exchange.workspace(experiments, parameter, **chosen)
     options.write(output, resources.dump_json(spec) + "\n", said=f"POI {_poi(spec)}")
 
 

@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final, TextIO
 
-__all__ = ["shown"]
-
 _SILENT: Final = 2.0
 _INTERVAL: Final = 0.5
 

@@ -18,8 +18,8 @@ from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.couplings.electromagnetic import magnetic_coefficients
 from nuhf.couplings.model import (
     GREEK,
@@ -34,8 +34,6 @@ from nuhf.couplings.model import (
 )
 
 __all__ = ["MASS", "MODEL", "recoil_ends"]
-
-FloatArray = NDArray[np.float64]
 
 MASS: Final = "sterile_mass_mev"
 """Setting: the mass m4."""

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.constants import ALPHA, CM2_PER_MEV_M2, ELECTRON_MASS, FERMI_CONSTANT
 from nuhf.couplings.model import (
     FLAVOURS,
@@ -26,8 +26,6 @@ from nuhf.couplings.model import (
 )
 
 __all__ = ["ANAPOLE_CONVENTIONS", "MODEL", "RADIUS_SHIFT", "charge_shift", "magnetic_coefficients"]
-
-FloatArray = NDArray[np.float64]
 
 RADIUS_SHIFT: Final = float(np.sqrt(2.0) * np.pi * ALPHA / (3.0 * FERMI_CONSTANT) / CM2_PER_MEV_M2)
 """d = -RADIUS_SHIFT * r2nu: shift of g_p per cm^2 of charge radius (0.023796 per 1e-32 cm^2)."""

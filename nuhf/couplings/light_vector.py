@@ -18,8 +18,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.constants import ALPHA, FERMI_CONSTANT, LEPTON_MASS
 from nuhf.couplings.model import (
     FLAVOURS,
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from nuhf.physics.polynomial import Polynomial
 
 __all__ = ["MASS", "MODEL", "loop"]
-
-FloatArray = NDArray[np.float64]
 
 MASS: Final = "mediator_mass_mev"
 """Setting that a light mediator needs."""

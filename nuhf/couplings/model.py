@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ __all__ = [
     "unit_suffix",
 ]
 
-FloatArray = NDArray[np.float64]
 Factor = "FloatArray | Polynomial"
 """One number per recoil energy, or a polynomial with such coefficients."""
 

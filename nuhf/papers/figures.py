@@ -12,7 +12,7 @@ from nuhf.couplings import parameters
 from nuhf.errors import InputError
 from nuhf.papers import figures_arrays as arrays
 from nuhf.papers.figures_csv import points_csv, spectra_csv
-from nuhf.papers.figures_draw import draw_profiles, draw_regions
+from nuhf.papers.figures_draw import draw_profiles, draw_regions, draw_spectra
 from nuhf.papers.figures_schema import (
     FigureSpec,
     FunctionFigure,
@@ -23,10 +23,7 @@ from nuhf.papers.figures_schema import (
     Regions,
     parse_figure,
 )
-from nuhf.papers.figures_spectra import draw_spectra
 from nuhf.papers.published import list_papers, read_rows
-
-__all__ = ["FUNCTIONS", "draw", "list_figures", "workbench"]
 
 FUNCTIONS: Final[Mapping[str, str]] = {
     "cross-section-ratios": "nuhf.papers.khan2023:cross_section_ratios",

@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuhf import questions
+from nuhf.arrays import FloatArray
 from nuhf.couplings import parameters
 from nuhf.errors import FitError, InputError
 from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare
 from nuhf.experiments.region import Prepared
-from nuhf.papers.figures_draw import Level, Profile, RegionSet
+from nuhf.papers.figures_draw import Profile, RegionSet, SpectrumPanel
 from nuhf.papers.figures_schema import (
     Choice,
     Histograms,
@@ -25,18 +25,14 @@ from nuhf.papers.figures_schema import (
     RegionCurve,
     Regions,
 )
-from nuhf.papers.figures_spectra import Spectra, SpectrumLine
 from nuhf.papers.published import PublishedRow
+from nuhf.plots.spectrum import projected
 from nuhf.stats.contour import contour
 from nuhf.stats.expected import RegionSpectrum
-from nuhf.stats.intervals import threshold
 from nuhf.stats.problem import Options, Problem, pose
 from nuhf.stats.results import LimitResult
 from nuhf.stats.spectra import region_spectra
 
-__all__ = ["Bench", "profile_panels", "region_panels", "spectrum_parts"]
-
-FloatArray = NDArray[np.float64]
 C = TypeVar("C", bound=Choice)
 
 _MARGIN: Final = 0.5
@@ -48,15 +44,7 @@ _DECADES: Final = 3.0
 
 @dataclass(frozen=True)
 class Bench:
-    """What the figures of one paper share.
-
-    Attributes
-    ----------
-    rows : sequence of PublishedRow
-        Published intervals of the paper.
-    made : dict
-        Prepared experiments by name and analysis; each is built once.
-    """
+    """What the figures of a paper share: published intervals, and experiments, each built once."""
 
     rows: Sequence[PublishedRow]
     made: dict[tuple[str, str], Prepared] = field(default_factory=dict)
@@ -287,9 +275,7 @@ def _profile(
         best_fit=best,
         bounded=coupling.low == 0.0,
         intervals=tuple((limit.cl, limit.intervals) for limit in one.limits),
-        published=tuple(
-            Level(row.cl, row.lower, row.upper, f"{row.paper} {row.where}") for row in one.published
-        ),
+        published=one.published,
     )
 
 
@@ -335,25 +321,18 @@ def region_panels(
                 problem = bench.pose(curve, first, (second,))
                 found = contour(problem, figure.cl, figure.points)
             problems.append(problem)
-            made = RegionSet(
-                label=curve.label,
-                filled=curve.filled,
-                parameters=found.parameters,
-                units=found.units,
-                regions=found.regions,
-                rises=tuple(threshold(cl, 2) for cl, _ in found.regions),
-                best_fit=found.best_fit,
-                grid=(found.x, found.y, found.delta),
-            )
+            made = RegionSet(curve.label, curve.filled, found)
             panels.setdefault(curve.panel or f"{first}/{second}", []).append(made)
     _check_panels(figure.panels, panels, where)
     for name, group in panels.items():
-        if len({one.parameters for one in group}) > 1:
+        if len({one.found.parameters for one in group}) > 1:
             raise InputError(f"{where}: panel '{name}' has different pairs of parameters")
     return panels, _notes(problems)
 
 
-def spectrum_parts(figure: Histograms, bench: Bench, where: str) -> tuple[list[Spectra], list[str]]:
+def spectrum_parts(
+    figure: Histograms, bench: Bench, where: str
+) -> tuple[list[SpectrumPanel], list[str]]:
     """Compute data, components and lines, one entry per axis that is drawn.
 
     Raises
@@ -361,7 +340,7 @@ def spectrum_parts(figure: Histograms, bench: Bench, where: str) -> tuple[list[S
     InputError
         If a choice is not possible, or no region has the axis asked for.
     """
-    parts: list[Spectra] = []
+    parts: list[SpectrumPanel] = []
     problems: list[Problem] = []
     for name in figure.experiment:
         base = Line(
@@ -380,7 +359,7 @@ def spectrum_parts(figure: Histograms, bench: Bench, where: str) -> tuple[list[S
                 continue
             for i, axis in enumerate(region.axes):
                 if axis.bins > 1 and figure.axis in (None, axis.name):
-                    parts.append(_projection(region, i, lines, len(figure.experiment) > 1))
+                    parts.append(_panel(region, i, lines, len(figure.experiment) > 1))
     if not parts:
         raise InputError(
             f"{where}: no region with region = {figure.region!r}, axis = {figure.axis!r}; "
@@ -415,35 +394,18 @@ def _spectrum(
     return region_spectra(problem, point), problem
 
 
-def _projection(
+def _panel(
     region: RegionSpectrum,
     i: int,
     lines: Sequence[tuple[Line, Mapping[str, RegionSpectrum]]],
     several: bool,
-) -> Spectra:
+) -> SpectrumPanel:
     """Project a region and the lines over it on one axis."""
-
-    def project(counts: FloatArray, of: RegionSpectrum = region) -> FloatArray:
-        shape = [axis.bins for axis in of.axes]
-        others = tuple(j for j in range(len(shape)) if j != i)
-        return np.asarray(counts.reshape(shape).sum(axis=others))
-
-    title = f"{region.experiment}: {region.region}" if several else region.region
     drawn = []
     for line, regions in lines:
         same = regions.get(region.region)
         if same is None or len(same.axes) != len(region.axes):
             raise InputError(f"line '{line.label}': its analysis has no region '{region.region}'")
-        total = project(np.sum(list(same.expected.values()), axis=0), same)
-        edges = np.asarray(same.axes[i].edges)
-        drawn.append(SpectrumLine(line.label, line.style, edges, total))
-    return Spectra(
-        title=title,
-        axis=region.axes[i].name,
-        edges=np.asarray(region.axes[i].edges),
-        data=project(region.observed),
-        errors=np.sqrt(project(region.errors**2)),
-        components={name: project(row) for name, row in region.expected.items()},
-        titles=region.titles,
-        lines=tuple(drawn),
-    )
+        drawn.append((line.label, line.style, projected(same, i)))
+    title = f"{region.experiment}: {region.region}" if several else region.region
+    return SpectrumPanel(title, projected(region, i), tuple(drawn))

@@ -4,29 +4,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from nuhf.couplings.parameters import get
-from nuhf.papers.figures_draw import Profile, RegionSet
-from nuhf.papers.figures_spectra import Spectra
+from nuhf.papers.figures_draw import Profile, RegionSet, SpectrumPanel
+from nuhf.rates.templates import Axis
 from nuhf.stats.intervals import threshold
-from nuhf.tables import format_csv
-
-__all__ = ["points_csv", "spectra_csv"]
+from nuhf.tables import columns_of, format_csv
 
 _POINT: Final = ("panel", "curve", "item", "cl", "piece", "x_quantity", "x", "y_quantity", "y")
 _BIN: Final = ("panel", "curve", "item", "axis", "low", "high", "events", "error")
 
 Rows = list[tuple[Any, ...]]
-
-
-def _quoted(value: Any) -> Any:
-    """Quote a text with a comma, quote or line break as CSV wants it."""
-    if isinstance(value, str) and any(mark in value for mark in ',"\n'):
-        return '"' + value.replace('"', '""') + '"'
-    return value
-
-
-def _table(names: Sequence[str], rows: Rows, comments: Sequence[str]) -> str:
-    columns = {name: [_quoted(row[i]) for row in rows] for i, name in enumerate(names)}
-    return format_csv(columns, [" ".join(line.split()) for line in comments])
 
 
 def _quantity(name: str, unit: str) -> str:
@@ -38,17 +24,10 @@ def points_csv(
     regions: Mapping[str, Sequence[RegionSet]],
     comments: Sequence[str],
 ) -> str:
-    """Return profiles, intervals, published intervals and regions as CSV.
+    """Return profiles, intervals, published intervals and regions, by panel, as CSV.
 
     Items are ``profile``, ``best_fit``, ``interval_lower`` and ``_upper``, ``published_lower`` and
     ``_upper`` (or ``published`` for a bare number), ``boundary`` and ``no_coupling``.
-
-    Parameters
-    ----------
-    profiles, regions : mapping
-        By name of the panel.
-    comments : sequence of str
-        Lines above the table.
     """
     rows: Rows = []
     for panel, group in profiles.items():
@@ -58,10 +37,10 @@ def points_csv(
         for each in sets:
             rows += _region_rows(panel, each)
     sources = dict.fromkeys(
-        f"published_* of {one.parameter}: {level.where}"
-        for group in profiles.values() for one in group for level in one.published
+        f"published_* of {one.parameter}: {row.paper} {row.where}"
+        for group in profiles.values() for one in group for row in one.published
     )  # fmt: skip
-    return _table(_POINT, rows, [*comments, *sources])
+    return format_csv(columns_of(_POINT, rows), [*comments, *sources])
 
 
 def _profile_rows(panel: str, one: Profile) -> Rows:
@@ -86,45 +65,39 @@ def _profile_rows(panel: str, one: Profile) -> Rows:
 
 
 def _region_rows(panel: str, one: RegionSet) -> Rows:
-    x, y = (_quantity(*pair) for pair in zip(one.parameters, one.units, strict=True))
+    x, y = (_quantity(*pair) for pair in zip(one.found.parameters, one.found.units, strict=True))
 
     def row(item: str, cl: Any, piece: Any, point: Sequence[float]) -> tuple[Any, ...]:
         return panel, one.label, item, cl, piece, x, float(point[0]), y, float(point[1])
 
     rows = [
         row("boundary", cl, i, point)
-        for cl, lines in one.regions
+        for cl, lines in one.found.regions
         for i, line in enumerate(lines, start=1)
         for point in line
     ]
-    standard = [get(name).offset for name in one.parameters]
-    return [*rows, row("best_fit", "", "", one.best_fit), row("no_coupling", "", "", standard)]
+    standard = [get(name).offset for name in one.found.parameters]
+    return [
+        *rows,
+        row("best_fit", "", "", one.found.best_fit),
+        row("no_coupling", "", "", standard),
+    ]
 
 
-def spectra_csv(parts: Sequence[Spectra], components: bool, comments: Sequence[str]) -> str:
-    """Return data, components and lines as CSV, in events per bin.
-
-    Parameters
-    ----------
-    parts : sequence of Spectra
-        What is drawn.
-    components : bool
-        Whether the components are.
-    comments : sequence of str
-        Lines above the table.
-    """
+def spectra_csv(parts: Sequence[SpectrumPanel], components: bool, comments: Sequence[str]) -> str:
+    """Return data, components (if they are drawn) and lines as CSV, in events per bin."""
     rows: Rows = []
     for one in parts:
-        entries: list[tuple[str, str, Any, Any, Any]] = [
-            ("data", "data", one.edges, one.data, one.errors)
+        region, axis = one.region, one.region.axes[0]
+        entries: list[tuple[str, str, Axis, Any, Sequence[float | str]]] = [
+            ("data", "data", axis, region.observed, region.errors.tolist())
         ]
-        if components:
-            entries += [(name, "component", one.edges, events, None)
-                        for name, events in one.components.items()]  # fmt: skip
-        entries += [(line.label, "line", line.edges, line.events, None) for line in one.lines]
-        for label, item, edges, events, errors in entries:
-            for i, count in enumerate(events):
-                error = "" if errors is None else float(errors[i])
-                ends = float(edges[i]), float(edges[i + 1])
-                rows.append((one.title, label, item, one.axis, *ends, float(count), error))
-    return _table(_BIN, rows, comments)
+        for name, events in region.expected.items() if components else ():
+            entries.append((name, "component", axis, events, [""] * axis.bins))
+        for label, _, line in one.lines:
+            events, own = line.histogram("total").values(), line.axes[0]
+            entries.append((label, "line", own, events, [""] * own.bins))
+        for label, item, own, events, errors in entries:
+            bins = zip(own.edges[:-1], own.edges[1:], events.tolist(), errors, strict=True)
+            rows += [(one.title, label, item, axis.name, *each) for each in bins]
+    return format_csv(columns_of(_BIN, rows), comments)

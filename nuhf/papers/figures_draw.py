@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.couplings.parameters import get
 from nuhf.papers.figures_schema import Band, ProfilePanel, RegionPanel
+from nuhf.papers.published import PublishedRow
 from nuhf.plots.figures import (
     _COLOURS,
     _axis_label,
@@ -24,36 +25,21 @@ from nuhf.plots.figures import (
     _in_unit,
     _named,
     _plain_axes,
+    axis_texts,
+    component_colours,
     mathematical,
 )
+from nuhf.plots.spectrum import DATA, draw_spectrum
+from nuhf.stats.contour import ContourResult
+from nuhf.stats.expected import RegionSpectrum
 from nuhf.stats.intervals import threshold
 from nuhf.units import percent
-
-__all__ = [
-    "Level",
-    "Profile",
-    "RegionSet",
-    "draw_profiles",
-    "draw_regions",
-]
-
-FloatArray = NDArray[np.float64]
 
 _STYLES: Final = ("-", "--", ":", "-.")
 _SHADE: Final = 0.15
 _LANE: Final = 0.07
 """Height of the lane of a published interval, in units of the height of the panel."""
 _LANE_INCHES: Final = 0.16
-
-
-@dataclass(frozen=True)
-class Level:
-    """A published interval in base units; equal ends are a bare number."""
-
-    cl: float
-    lower: float
-    upper: float
-    where: str
 
 
 @dataclass(frozen=True)
@@ -68,7 +54,7 @@ class Profile:
         Whether the parameter has a physical bound at 0.
     intervals : tuple of (float, tuple of (float, float))
         Confidence level and all pieces.
-    published : tuple of Level
+    published : tuple of PublishedRow
         What the paper prints, one entry per piece.
     """
 
@@ -81,31 +67,16 @@ class Profile:
     best_fit: float
     bounded: bool
     intervals: tuple[tuple[float, tuple[tuple[float, float], ...]], ...]
-    published: tuple[Level, ...]
+    published: tuple[PublishedRow, ...]
 
 
 @dataclass(frozen=True)
 class RegionSet:
-    """Regions of two parameters in base units.
-
-    Attributes
-    ----------
-    regions : tuple of (float, tuple of ndarray)
-        Confidence level and boundary lines (n, 2), the inner first.
-    rises : tuple of float
-        Rise of 2NLL of each level.
-    grid : (ndarray, ndarray, ndarray)
-        x (n,), y (m,) and 2NLL above its minimum (m, n).
-    """
+    """Regions of two parameters, and how they are drawn."""
 
     label: str
     filled: bool
-    parameters: tuple[str, str]
-    units: tuple[str, str]
-    regions: tuple[tuple[float, tuple[FloatArray, ...]], ...]
-    rises: tuple[float, ...]
-    best_fit: tuple[float, float]
-    grid: tuple[FloatArray, FloatArray, FloatArray]
+    found: ContourResult
 
 
 def _colours(labels: Sequence[str]) -> dict[str, str]:
@@ -145,18 +116,8 @@ def draw_profiles(
 ) -> Figure:
     """Draw profiles, one panel per entry: thresholds, ends of intervals, published intervals.
 
-    Published intervals are bars in lanes below zero, one lane per curve.
-
-    Parameters
-    ----------
-    panels : mapping
-        Settings and profiles by name of the panel.
-    levels : sequence of float
-        Confidence levels, one degree of freedom.
-    title : str
-        Above the figure.
-    bands : sequence of Band
-        Areas between two curves, where a panel has both.
+    Published intervals are bars in lanes below zero, one lane per curve. The ``levels`` are those
+    of one degree of freedom; a band is drawn where a panel has both of its curves.
     """
     rows, columns = _shape(len(panels))
     lanes = max(sum(bool(one.published) for one in group) for _, group in panels.values())
@@ -297,14 +258,7 @@ def draw_regions(
 ) -> Figure:
     """Draw regions of two parameters, one panel per entry, after the profiles ``beside`` them.
 
-    Parameters
-    ----------
-    panels : mapping
-        Settings and regions by name of the panel.
-    title : str
-        Above the figure.
-    beside, levels
-        As ``panels`` and ``levels`` of `draw_profiles`.
+    These and their ``levels`` are as in `draw_profiles`.
     """
     first = dict(beside or {})
     rows, columns = _shape(len(first) + len(panels))
@@ -319,7 +273,7 @@ def draw_regions(
     for i, (name, (look, sets)) in enumerate(panels.items(), start=len(first)):
         axes = figure.add_subplot(rows, columns, i + 1)
         _region_panel(axes, look, sets, colours)
-        pair = "/".join(sets[0].parameters)
+        pair = "/".join(sets[0].found.parameters)
         axes.set_title(mathematical(look.title or (name if name != pair else "")), fontsize=9.5)
     profiles = [one for _, group in first.values() for one in group]
     extra = [h for h in _profile_handles(profiles, colours) if "interval" in str(h.get_label())]
@@ -341,7 +295,7 @@ def _region_handles(every: Sequence[RegionSet], colours: Mapping[str, str]) -> l
     shade = "black" if len(filled) > 1 else next(iter(colours.values()))
     handles += [
         Line2D([], [], color=shade, ls=style, lw=1.5, label=f"{percent(cl)} % CL, 2 dof")
-        for (cl, _), style in zip(every[0].regions, _STYLES, strict=False)
+        for (cl, _), style in zip(every[0].found.regions, _STYLES, strict=False)
     ]
     handles.append(Line2D([], [], color=shade, marker="*", ms=8, ls="", label="best fit"))
     handles.append(Line2D([], [], color="black", marker="+", ms=8, ls="", label="no coupling"))
@@ -351,7 +305,7 @@ def _region_handles(every: Sequence[RegionSet], colours: Mapping[str, str]) -> l
 def _region_panel(
     axes: Axes, look: RegionPanel, sets: Sequence[RegionSet], colours: Mapping[str, str]
 ) -> None:
-    pair, units = sets[0].parameters, sets[0].units
+    pair, units = sets[0].found.parameters, sets[0].found.units
     standard = np.array([get(name).offset for name in pair])
     corners = np.array(look.range).T if look.range else _frame(sets, standard)
     exponents = [_exponent(corners[:, i]) for i in (0, 1)]
@@ -359,15 +313,15 @@ def _region_panel(
     for one in sets:
         colour = colours[one.label]
         if one.filled:
-            x, y, delta = one.grid
-            finite = np.where(np.isfinite(delta), delta, 1e6)
-            for rise in one.rises:
-                axes.contourf(x / scale[0], y / scale[1], finite, levels=[-1.0, rise],
-                              colors=[colour], alpha=0.18, zorder=1)  # fmt: skip
-        for (cl, pieces), style in zip(one.regions, _STYLES, strict=False):
+            x, y = one.found.x / scale[0], one.found.y / scale[1]
+            finite = np.where(np.isfinite(one.found.delta), one.found.delta, 1e6)
+            for cl, _ in one.found.regions:
+                axes.contourf(x, y, finite, levels=[-1.0, threshold(cl, 2)], colors=[colour],
+                              alpha=0.18, zorder=1)  # fmt: skip
+        for (cl, pieces), style in zip(one.found.regions, _STYLES, strict=False):
             for line in pieces:
                 axes.plot(*(line / scale).T, style, color=colour, lw=1.5, gid=f"{cl:g} {one.label}")
-    marks = [(np.array(one.best_fit), "*", colours[one.label]) for one in sets]
+    marks = [(np.array(one.found.best_fit), "*", colours[one.label]) for one in sets]
     for point, marker, colour in [*marks, (standard, "+", "black")]:
         # a mark on the edge is drawn whole, one beyond it not at all
         inside = bool(np.all((point >= corners[0]) & (point <= corners[1])))
@@ -383,9 +337,71 @@ def _region_panel(
 
 def _frame(sets: Sequence[RegionSet], standard: FloatArray) -> FloatArray:
     """Corners (2, 2) around all lines and marks; a physical bound at 0 is an edge."""
-    lines = [line for one in sets for _, pieces in one.regions for line in pieces]
-    points = np.concatenate([*lines, [one.best_fit for one in sets], [standard]])
+    lines = [line for one in sets for _, pieces in one.found.regions for line in pieces]
+    points = np.concatenate([*lines, [one.found.best_fit for one in sets], [standard]])
     low, high = points.min(axis=0), points.max(axis=0)
     margin = 0.06 * (high - low)
-    bounded = np.array([get(name).squared for name in sets[0].parameters])
+    bounded = np.array([get(name).squared for name in sets[0].found.parameters])
     return np.array([np.where(bounded, 0.0, low - margin), high + margin])
+
+
+@dataclass(frozen=True)
+class SpectrumPanel:
+    """A region with one axis, and the expectations that are lines over it: label, style, region."""
+
+    title: str
+    region: RegionSpectrum
+    lines: tuple[tuple[str, str, RegionSpectrum], ...]
+
+
+def draw_spectra(
+    parts: Sequence[SpectrumPanel],
+    title: str,
+    components: bool,
+    log: bool,
+    ends: tuple[float, float] | None,
+) -> Figure:
+    """Draw events per unit: data, stacked components and lines, one panel per part.
+
+    The ends of the horizontal axis are in its unit; all bins by default.
+    """
+    rows, columns = _shape(len(parts))
+    figure = _figure(max(4.4 * columns, 5.4), 3.4 * rows + 0.9)
+    shades = component_colours(list(dict.fromkeys(n for one in parts for n in one.region.expected)))
+    lines = _line_colours([label for one in parts for label, *_ in one.lines], components)
+    handles: dict[str, Artist] = {}
+    for i, one in enumerate(parts):
+        axes = figure.add_subplot(rows, columns, i + 1)
+        _draw_panel(axes, one, shades if components else {}, lines, log)
+        if ends is not None:
+            axes.set_xlim(*ends)
+        if len({part.title for part in parts}) > 1:
+            axes.set_title(one.title, fontsize=9.5)
+        found = zip(*axes.get_legend_handles_labels(), strict=True)
+        handles |= {name: handle for handle, name in found}
+    _legend(figure, [handles[name] for name in sorted(handles, key=lambda n: n not in DATA)])
+    figure.suptitle(mathematical(title), fontsize=10.5)
+    return figure
+
+
+def _line_colours(labels: Sequence[str], components: bool) -> dict[str, str]:
+    """Colours of lines, from the other end of the palette where components use its start."""
+    palette = ("#000000", *_COLOURS[3:5], *_COLOURS[1:3]) if components else _COLOURS
+    return {name: palette[i % len(palette)] for i, name in enumerate(dict.fromkeys(labels))}
+
+
+def _draw_panel(
+    axes: Axes, one: SpectrumPanel, shades: Mapping[str, str], lines: Mapping[str, str], log: bool
+) -> None:
+    draw_spectrum(axes, one.region, shades)
+    for label, style, region in one.lines:
+        edges = np.asarray(region.axes[0].edges)
+        height = region.histogram("total").values() / np.diff(edges)
+        axes.stairs(height, edges, baseline=None, lw=1.7, color=lines[label], ls=style, label=label)
+    axes.set_xlabel(axis_texts(one.region.axes[0].name)[0])
+    if log:
+        width = np.diff(one.region.axes[0].edges)
+        stacked = sum(one.region.expected[n] for n in one.region.expected if n in shades)
+        heights = np.array([one.region.observed, stacked + np.zeros(width.size)]) / width
+        axes.set_yscale("log")
+        axes.set_ylim(bottom=0.5 * float(heights[heights > 0].min()))

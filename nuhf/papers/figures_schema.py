@@ -10,22 +10,6 @@ from nuhf.couplings import parameters
 from nuhf.errors import InputError
 from nuhf.experiments.parts import Finite
 
-__all__ = [
-    "Band",
-    "Choice",
-    "FigureSpec",
-    "FunctionFigure",
-    "Histograms",
-    "Line",
-    "ProfileCurve",
-    "ProfilePanel",
-    "Profiles",
-    "RegionCurve",
-    "RegionPanel",
-    "Regions",
-    "parse_figure",
-]
-
 
 def _several(value: Any) -> Any:
     return (value,) if isinstance(value, str | int | float) else value

@@ -5,18 +5,14 @@ from typing import Any, Final
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.detector.quenching import rational_recoil
 from nuhf.experiments.quenching import Rational, library_curve, library_section
 from nuhf.inputs import Inputs
 from nuhf.plots.figures import _COLOURS, _figure, _plain_axes
 from nuhf.tables import format_csv
 from nuhf.units import KEV
-
-__all__ = ["QUENCHING", "printed_factor", "quenching_factors", "used_factor"]
-
-FloatArray = NDArray[np.float64]
 
 QUENCHING: Final[Mapping[str, str]] = {
     "lindhard": "ge-lindhard-ge72",

@@ -1,35 +1,34 @@
 """Fig 5 of A. N. Khan, Nucl. Phys. B 986, 116064 (2023), arXiv:2201.10578, and its arrays."""
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.constants import ELECTRON_MASS, SIN2_THETA_W
 from nuhf.couplings.electromagnetic import ANAPOLE_CONVENTIONS, charge_shift
 from nuhf.library import read_nuclides, weak_couplings
 from nuhf.physics.cevns import differential_cross_section
 from nuhf.physics.settings import Physics
-from nuhf.plots import figures as plots
-from nuhf.tables import format_csv
+from nuhf.plots.figures import _COLOURS, _figure, _plain_axes, wrapped
+from nuhf.tables import columns_of, format_csv
 from nuhf.units import KEV
-
-__all__ = [
-    "ENERGY_MEV",
-    "RECOIL_KEV",
-    "cross_section_ratio",
-    "cross_section_ratios",
-    "millicharge_term",
-]
-
-FloatArray = NDArray[np.float64]
 
 ENERGY_MEV: Final = 30.0
 """Neutrino energy of Fig 5."""
 
 RECOIL_KEV: Final = 11.0
 """Recoil energy of Fig 5."""
+
+_PANELS: Final = (
+    ("qnu", -9, r"$q_\nu$ [$e$]"),
+    ("munu", -11, r"$\mu_\nu$ [$\mu_\mathrm{B}$]"),
+    ("r2nu", -33, r"$\langle r^2_\nu\rangle$ [$\mathrm{cm}^2$]"),
+    ("anu", -33, r"$a_\nu$ [$\mathrm{cm}^2$], convention khan"),
+)
+"""Couplings with the power of ten where four decades begin, and their labels."""
 
 
 def cross_section_ratio(kind: str, values: FloatArray, flavour: str = "e") -> FloatArray:
@@ -77,41 +76,38 @@ def millicharge_term(values: FloatArray, mass: float = ELECTRON_MASS) -> FloatAr
 
 def cross_section_ratios(title: str) -> tuple[Figure, str]:
     """Draw Fig 5: cross-section ratios, and the millicharge term of eq 27, with their CSV."""
-    ranges = {
-        "qnu": (-9, -5, r"$q_\nu$ [$e$]"),
-        "munu": (-11, -7, r"$\mu_\nu$ [$\mu_\mathrm{B}$]"),
-        "r2nu": (-33, -29, r"$\langle r^2_\nu\rangle$ [$\mathrm{cm}^2$]"),
-        "anu": (-33, -29, r"$a_\nu$ [$\mathrm{cm}^2$], convention khan"),
-    }
-    panels: list[dict[str, Any]] = []
-    rows: dict[str, list[Any]] = {"quantity": [], "sign": [], "x": [], "y": []}
+    figure = _figure(3.7 * 3, 3.0 * 2 + 0.3)
+    rows: list[tuple[str, int, float, float]] = []
 
-    def add(quantity: str, sign: int, x: FloatArray, y: FloatArray) -> None:
-        rows["quantity"] += [quantity] * len(x)
-        rows["sign"] += [sign] * len(x)
-        rows["x"] += [float(value) for value in x]
-        rows["y"] += [float(value) for value in y]
+    def draw(place: int, x: FloatArray, lines: list[tuple[str, str, int, FloatArray]]) -> Axes:
+        axes = figure.add_subplot(2, 3, place)
+        for colour, (label, quantity, sign, y) in zip(_COLOURS, lines, strict=False):
+            axes.loglog(x, y, color=colour, label=label)
+            rows.extend(
+                (quantity, sign, *pair) for pair in zip(x.tolist(), y.tolist(), strict=True)
+            )
+        axes.legend(frameon=False, fontsize=8)
+        _plain_axes(axes)
+        return axes
 
-    for kind, (low, high, label) in ranges.items():
-        values = np.logspace(low, high, 401)
-        curves = {}
-        for sign in (1,) if kind == "munu" else (1, -1):
-            ratio = cross_section_ratio(kind, sign * values)
-            curves["positive" if sign > 0 else "negative"] = ratio
-            add(f"ratio_{kind}", sign, values, ratio)
-        panels.append({"x": values, "curves": curves, "label": label})
+    for place, (kind, lowest, label) in enumerate(_PANELS, start=1):
+        values, signs = np.logspace(lowest, lowest + 4, 401), {"positive": 1, "negative": -1}
+        lines = [
+            (name, f"ratio_{kind}", sign, cross_section_ratio(kind, sign * values))
+            for name, sign in signs.items()
+            if sign > 0 or kind != "munu"
+        ]
+        draw(place, values, lines).set(xlabel=label, ylabel="ratio to the SM")
     charges = np.logspace(-13, -5, 161)
-    terms = {
-        "nucleus (Cs)": millicharge_term(charges, read_nuclides()["Cs133"].mass),
-        "electron": millicharge_term(charges),
-    }
-    for name, term in terms.items():
-        add(f"millicharge_term_{name.split()[0]}", 1, charges, term)
-    panels.append(
-        {"x": charges, "curves": terms, "label": r"$q_\nu$ [$e$]", "y": r"$f(q_\nu)$, eq 27"}
-    )
+    nucleus = millicharge_term(charges, read_nuclides()["Cs133"].mass)
+    lines = [
+        ("nucleus (Cs)", "millicharge_term_nucleus", 1, nucleus),
+        ("electron", "millicharge_term_electron", 1, millicharge_term(charges)),
+    ]
+    draw(5, charges, lines).set(xlabel=r"$q_\nu$ [$e$]", ylabel=r"$f(q_\nu)$, eq 27")
+    figure.suptitle(wrapped(title, figure), fontsize=10)
     comments = [
         "Khan 2023 Fig 5: ratios at 30 MeV and 11 keV, x in e, mu_B, cm2, cm2; eq 27 at 11 keV",
         "sign: of the coupling, whose modulus is x",
     ]
-    return plots.ratios(panels, "ratio to the SM", title), format_csv(rows, comments)
+    return figure, format_csv(columns_of(("quantity", "sign", "x", "y"), rows), comments)

@@ -21,10 +21,8 @@ from nuhf.plots.summary import Bound, panel_order, summary
 from nuhf.rates.signal import acts_on
 from nuhf.stats.problem import Options, pose
 from nuhf.stats.result_base import plain
-from nuhf.tables import format_csv
+from nuhf.tables import columns_of, format_csv
 from nuhf.units import percent
-
-__all__ = ["COUPLINGS", "STATUS", "Overview", "PictureEntry", "overview", "read_literature"]
 
 COMBINED: Final = "all combined"
 _CL: Final = 0.9
@@ -104,14 +102,12 @@ class Overview:
         """Return one row per piece; sources and notes are comments above the header."""
         names = ("parameter", "unit", "role", "label", "experiments", "cl", "piece", "lower",
                  "upper", "status")  # fmt: skip
-        rows: dict[str, list[Any]] = {name: [] for name in names}
-        for e in self.entries:
-            together = "+".join(e.experiments)
-            for number, (low, high) in enumerate(e.intervals, start=1):
-                values = (e.parameter, e.unit, e.role, e.label, together, e.cl, number, low, high,
-                          e.status)  # fmt: skip
-                for name, value in zip(names, values, strict=True):
-                    rows[name].append(value)
+        rows = [
+            (e.parameter, e.unit, e.role, e.label, "+".join(e.experiments), e.cl, number, low, high,
+             e.status)
+            for e in self.entries
+            for number, (low, high) in enumerate(e.intervals, start=1)
+        ]  # fmt: skip
         failed = [f"{e.label}, {e.parameter}: {e.source}" for e in self.entries if not e.intervals]
         quoted = [
             f"{e.label}, {e.parameter}: {e.source}; {e.status}, checked in: {e.checked_in}; "
@@ -119,7 +115,8 @@ class Overview:
             for e in self.entries
             if e.status
         ]
-        return format_csv(rows, [f"bounds at {percent(_CL)} % CL", *self.notes, *failed, *quoted])
+        comments = [f"bounds at {percent(_CL)} % CL", *self.notes, *failed, *quoted]
+        return format_csv(columns_of(names, rows), comments)
 
     def figure(self) -> Figure:
         """Draw all bounds, with what is combined below them."""

@@ -12,11 +12,6 @@ from nuhf.couplings import parameters
 from nuhf.errors import InputError
 from nuhf.papers.derived import QUANTITIES
 
-__all__ = [
-    "Comparison", "PublishedRow", "compare", "list_papers", "read_reference",
-    "read_rows", "read_title", "rows_to_compare",
-]  # fmt: skip
-
 _AGREES: Final = 0.10
 _CLOSE: Final = 0.20
 _KEYS: Final = {"where", "experiment", "analysis", "parameter"}

@@ -1,7 +1,5 @@
 """All published numbers through our analyses, and the page and table of the comparison."""
 
-import csv
-import io
 import textwrap
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -20,22 +18,8 @@ from nuhf.papers.derived import QUANTITIES
 from nuhf.papers.published import Comparison, PublishedRow, compare, read_title
 from nuhf.parallel import on_cores
 from nuhf.stats.problem import Options, pose
+from nuhf.tables import columns_of, format_csv
 from nuhf.units import percent
-
-__all__ = [
-    "VERDICTS",
-    "as_csv",
-    "as_markdown",
-    "as_text",
-    "compared",
-    "exponent",
-    "incomplete",
-    "interval",
-    "ours",
-    "pieces",
-    "run",
-    "shares",
-]
 
 VERDICTS: Final = ("agrees", "close", "differs", "no number")
 """In the order in which they are counted."""
@@ -61,14 +45,7 @@ def run(
 ) -> list[Comparison]:
     """Compare published rows with ours; a row that fails is one without a number.
 
-    Parameters
-    ----------
-    rows : sequence of PublishedRow
-        What is published.
-    step : callable
-        Is told what comes next.
-    jobs : int
-        Processes.
+    ``step`` is told what comes next; ``jobs`` is the number of processes.
     """
     made = on_cores(compared, rows, step, lambda row: f"{row.paper} {row.parameter}", jobs)
     _prepared.cache_clear()
@@ -125,12 +102,7 @@ def _named(row: PublishedRow) -> str:
 def exponent(group: Group | None, ends: Sequence[float]) -> int:
     """Power of ten in which values are quoted: the customary one, or that of the largest end.
 
-    Parameters
-    ----------
-    group : Group or None
-        Of the parameter, if it is in the catalogue.
-    ends : sequence of float
-        Values in base units.
+    The group is None for what is not in the catalogue; the ends are in base units.
     """
     if group is not None and group.quoted is not None:
         return group.quoted
@@ -158,15 +130,8 @@ def pieces(comparison: Comparison, scale: float = 1.0) -> list[str]:
 def as_text(found: Sequence[Comparison], width: int) -> str:
     """Write the comparison for a terminal: a table per experiment and analysis, then the shares.
 
-    Differences are in units of the published width. A reason stands below the first row that it
-    is for, with its check.
-
-    Parameters
-    ----------
-    found : sequence of Comparison
-        In the order of their papers.
-    width : int
-        Columns of the terminal; tables need 79.
+    Comparisons are in the order of their papers. Differences are in units of the published width.
+    A reason stands below the first row that it is for, with its check. Tables need 79 columns.
     """
     lines: list[str] = []
     for paper, of_paper in groupby(found, key=lambda c: c.row.paper):
@@ -254,15 +219,7 @@ def _because(comparison: Comparison, reasons: dict[tuple[str, str], int], width:
 
 
 def as_markdown(found: Sequence[Comparison], what: str) -> str:
-    """Write the page of the comparison: the shares, then a table and its reasons per paper.
-
-    Parameters
-    ----------
-    found : sequence of Comparison
-        In the order of their papers.
-    what : str
-        Paper, or ``all``.
-    """
+    """Write the page of a paper or of ``all``: shares, then a table and its reasons per paper."""
     papers = list(dict.fromkeys(c.row.paper for c in found))
     groups = {paper: [c for c in found if c.row.paper == paper] for paper in papers}
     lines = [_HEAD.format(what=what), "| paper | rows | " + " | ".join(VERDICTS) + " |"]
@@ -306,21 +263,17 @@ def _parameter(row: PublishedRow) -> str:
 
 def as_csv(found: Sequence[Comparison]) -> str:
     """Write the comparison as CSV, one line per row; texts are quoted where they have commas."""
-    text = io.StringIO()
-    columns = [
+    columns = (
         "paper", "where", "experiment", "analysis", "parameter", "unit", "cl", "profile",
         "convention", "published_lower", "published_upper", "ours_lower", "ours_upper", "pieces",
         "distance", "verdict", "reason", "check", "failure",
+    )  # fmt: skip
+    rows = [
+        (c.row.paper, c.row.where, " + ".join(c.row.experiments), c.row.analysis, c.row.parameter,
+         c.row.unit, c.row.cl, " ".join(c.row.profile), c.row.convention, c.row.lower, c.row.upper,
+         *(c.compared if c.ours else ("", "")), len(c.ours),
+         f"{c.distance:.4g}" if np.isfinite(c.distance) else "", c.verdict, c.row.reason,
+         c.row.check, c.failure)
+        for c in found
     ]  # fmt: skip
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    for c in found:
-        row, ends = c.row, [f"{end:.10g}" for end in c.compared] if c.ours else ["", ""]
-        writer.writerow(
-            [row.paper, row.where, " + ".join(row.experiments), row.analysis, row.parameter,
-             row.unit, row.cl, " ".join(row.profile), row.convention, row.lower, row.upper,
-             *ends, len(c.ours),
-             f"{c.distance:.4g}" if np.isfinite(c.distance) else "", c.verdict, row.reason,
-             row.check, c.failure]
-        )  # fmt: skip
-    return text.getvalue()
+    return format_csv(columns_of(columns, rows))

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.couplings import parameters
 from nuhf.couplings.model import MASS_STATES, PAIRS, Amplitudes, Kinematics, Vertex
 from nuhf.errors import InputError
@@ -21,7 +21,6 @@ from nuhf.physics.polynomial import Polynomial, total
 
 __all__ = ["CrossSection", "flavours_of", "with_couplings"]
 
-FloatArray = NDArray[np.float64]
 Forms = Mapping[tuple[str, str], FloatArray]
 
 

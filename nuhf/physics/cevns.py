@@ -15,8 +15,8 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.constants import CM2_PER_MEV_M2, FERMI_CONSTANT
 from nuhf.couplings.model import Vertex
 from nuhf.errors import InputError
@@ -35,8 +35,6 @@ __all__ = [
     "minimum_energy",
     "weak_coefficients",
 ]
-
-FloatArray = NDArray[np.float64]
 
 NEUTRON: Final = "neutron_form_factor"
 """Variable of the amplitudes that stands for F_n where the neutron radius is a parameter."""

@@ -16,8 +16,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.constants import (
     CM2_PER_MEV_M2,
     ELECTRON_MASS,
@@ -36,8 +36,6 @@ __all__ = [
     "differential_cross_section",
     "electron_couplings",
 ]
-
-FloatArray = NDArray[np.float64]
 
 ELECTRONS: Final = Physics()
 """Electromagnetic couplings at tree level."""

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.constants import HBAR_C_FM
 from nuhf.errors import InputError
 
@@ -21,8 +21,6 @@ __all__ = [
     "point",
     "symmetrised_fermi",
 ]
-
-FloatArray = NDArray[np.float64]
 
 _SKIN_FM: Final = 0.9
 _YUKAWA_RANGE_FM: Final = 0.7

@@ -11,8 +11,8 @@ from math import comb
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.couplings.parameters import RN_RANGE_FM, RN_REFERENCE_FM
 from nuhf.errors import InputError
 from nuhf.physics.cevns import NEUTRON
@@ -29,8 +29,6 @@ __all__ = [
     "radius_error",
     "radius_powers",
 ]
-
-FloatArray = NDArray[np.float64]
 
 RADIUS_RANGE_FM: Final = RN_RANGE_FM
 """Radii in fm that the polynomials stand for."""

@@ -4,13 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import InputError
 
 __all__ = ["Polynomial", "monomial", "powers", "total"]
 
-FloatArray = NDArray[np.float64]
 Exponents = tuple[int, ...]
 
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import InputError
 from nuhf.physics.reactor_models import (
     CAPTURES,
@@ -35,8 +35,6 @@ __all__ = [
     "pieces",
     "spectrum",
 ]
-
-FloatArray = NDArray[np.float64]
 
 
 _SUM_TOLERANCE: Final = 1e-6

@@ -21,15 +21,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import InputError
 from nuhf.physics.spectra import Spectrum, histogram_spectrum
 from nuhf.tables import Table
 
 __all__ = ["CAPTURES", "ISOTOPES", "MODELS", "Piece", "ReactorModel", "add", "piece_spectrum"]
-
-FloatArray = NDArray[np.float64]
 
 ISOTOPES: Final = ("u235", "u238", "pu239", "pu241")
 """Fissioning isotopes, as in the column names of the tables."""

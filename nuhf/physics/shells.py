@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import InputError
 from nuhf.tables import Table
 from nuhf.units import KEV
@@ -24,8 +24,6 @@ __all__ = [
     "photoabsorption_of",
     "shells_of",
 ]
-
-FloatArray = NDArray[np.float64]
 
 _RETURN: Final = 2.0
 _EDGE: Final = 1e-4

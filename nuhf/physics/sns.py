@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.constants import MUON_MASS, PION_MASS
 from nuhf.errors import InputError
 from nuhf.physics.spectra import Spectrum, histogram_spectrum
@@ -23,8 +23,6 @@ __all__ = [
     "tabulated_spectra",
     "time_profiles",
 ]
-
-FloatArray = NDArray[np.float64]
 
 SPECIES: Final[Mapping[str, str]] = {"numu": "mu", "nue": "e", "numubar": "mu"}
 """Flavour of each species."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.constants import AVOGADRO, FERMI_CONSTANT, HBAR_C
 from nuhf.errors import InputError
 from nuhf.physics.spectra import Spectrum, straight
@@ -26,8 +26,6 @@ __all__ = [
     "flavour_spectra",
     "split",
 ]
-
-FloatArray = NDArray[np.float64]
 
 Survival = Callable[[str, FloatArray], FloatArray]
 """Probability that a nu_e stays one, from the component's name and energies in MeV, any shape."""

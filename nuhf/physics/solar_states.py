@@ -10,8 +10,8 @@ Adiabatic, by day, no effect of the Earth.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.couplings.majorana import mixing_matrix
 from nuhf.couplings.model import FLAVOURS, MASS_STATES, PAIRS
 from nuhf.physics.solar import Component, Oscillation, Survival, split
@@ -19,7 +19,6 @@ from nuhf.physics.spectra import Spectrum
 
 __all__ = ["mass_shares", "state_shares", "state_spectra"]
 
-FloatArray = NDArray[np.float64]
 Shares = dict[str, FloatArray]
 
 

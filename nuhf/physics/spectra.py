@@ -4,13 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import InputError
 
 __all__ = ["Spectrum", "histogram_spectrum", "straight"]
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -11,27 +11,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from nuhf import resources
+from nuhf.arrays import FloatArray
 from nuhf.couplings.parameters import PARAMETERS
 from nuhf.errors import InputError
 from nuhf.units import UNIT_LABELS, percent
-
-__all__ = [
-    "AXIS_LABELS",
-    "UNIT_LABELS",
-    "axis_texts",
-    "component_colours",
-    "figure_and_axes",
-    "mathematical",
-    "ratios",
-    "save",
-    "symbol",
-    "wrapped",
-]
-
-FloatArray = NDArray[np.float64]
 
 _COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555")
 _PARTICLES: Final = {
@@ -121,33 +106,6 @@ def _axis_label(name: str, unit: str, exponent: int = 0) -> str:
     return _named(name) + _in_unit(unit, exponent)
 
 
-def ratios(panels: Sequence[Mapping[str, object]], shared_y: str, title: str = "") -> Figure:
-    """Draw curves on logarithmic axes, one panel each.
-
-    Parameters
-    ----------
-    panels : sequence of mapping
-        ``x`` (n,), ``curves`` (label to (n,)), ``label`` of the x axis, optional ``y`` label.
-    shared_y : str
-        Label of the y axis where a panel has none of its own.
-    """
-    columns = min(len(panels), 3)
-    rows = -(-len(panels) // columns)
-    figure = _figure(3.7 * columns, 3.0 * rows + 0.3)
-    for i, panel in enumerate(panels):
-        axes = figure.add_subplot(rows, columns, i + 1)
-        curves: Mapping[str, FloatArray] = panel["curves"]  # type: ignore[assignment]
-        for colour, (label, values) in zip(_COLOURS, curves.items(), strict=False):
-            axes.loglog(np.asarray(panel["x"], dtype=float), values, color=colour, label=label)
-        axes.set_xlabel(str(panel["label"]))
-        axes.set_ylabel(str(panel.get("y", shared_y)))
-        axes.legend(frameon=False, fontsize=8)
-        _plain_axes(axes)
-    if title:
-        figure.suptitle(wrapped(title, figure), fontsize=10)
-    return figure
-
-
 AXIS_LABELS: Final = {
     "photoelectrons": "photoelectrons [PE]",
     "time_us": r"time since beam [$\mu$s]",
@@ -159,19 +117,12 @@ AXIS_LABELS: Final = {
 
 
 def component_colours(names: Sequence[str]) -> dict[str, str]:
-    """Return greys and pale colours for backgrounds, strong ones for signals, in stacking order.
-
-    Parameters
-    ----------
-    names : sequence of str
-        Processes, each once.
-    """
+    """Return greys and pale colours for backgrounds, strong ones for signals, in stacking order."""
     signals = [name for name in names if name.startswith(("cevns", "eves"))]
     rest = [name for name in names if name not in signals]
     pale = ("#d9d9d9", "#a6a6a6", "#737373", "#c7b299", "#9bb8a5", "#b7a5c4", "#d8c27a", "#8fa8bf")
-    strong = (_COLOURS[0], _COLOURS[1], _COLOURS[2], _COLOURS[3], _COLOURS[4], _COLOURS[5])
     return {name: pale[i % len(pale)] for i, name in enumerate(rest)} | {
-        name: strong[i % len(strong)] for i, name in enumerate(signals)
+        name: _COLOURS[i % 6] for i, name in enumerate(signals)
     }
 
 
@@ -188,8 +139,4 @@ def save(figure: Figure, path: Path, dpi: int = 150) -> None:
         raise InputError(f"{path}: figures are written as .png, .pdf or .svg")
     buffer = BytesIO()
     figure.savefig(buffer, format=suffix, dpi=dpi)
-    resources.replace_bytes(path, lambda temporary: _fill(temporary, buffer.getvalue()))
-
-
-def _fill(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
+    resources.write_bytes(path, buffer.getvalue())

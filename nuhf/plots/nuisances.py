@@ -6,10 +6,9 @@ from typing import Final
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.plots.figures import (
-    UNIT_LABELS,
     _exponent,
     _figure,
     _plain_axes,
@@ -17,10 +16,7 @@ from nuhf.plots.figures import (
     symbol,
     wrapped,
 )
-
-__all__ = ["correlation", "impacts", "pulls"]
-
-FloatArray = NDArray[np.float64]
+from nuhf.units import UNIT_LABELS
 
 _UP: Final = "#0072b2"
 _DOWN: Final = "#d55e00"

@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from nuhf.arrays import FloatArray, IntArray
 from nuhf.plots.figures import (
     _axis_label,
     _exponent,
@@ -20,10 +20,6 @@ from nuhf.plots.figures import (
     wrapped,
 )
 from nuhf.units import percent
-
-__all__ = ["DensityCurve", "beside_profile", "corner", "counts"]
-
-FloatArray = NDArray[np.float64]
 
 _POSTERIOR: Final = "#0072b2"
 _PROFILE: Final = "#d55e00"
@@ -36,14 +32,7 @@ _BINS: Final = 48
 class DensityCurve:
     """What a panel shows: one coupling's posterior and profile, relative to their maxima.
 
-    Attributes
-    ----------
-    parameter, unit : str
-        The coupling.
-    values, density, profile : ndarray
-        Values in the base unit and both curves, (n,) each.
-    pieces : sequence of (float, float)
-        Region of highest density.
+    The values (n,) and the pieces of highest density are in the base unit.
     """
 
     parameter: str
@@ -107,14 +96,8 @@ def corner(
 ) -> Figure:
     """Draw marginals of couplings on the diagonal and the joint density of each pair below.
 
-    Parameters
-    ----------
-    draws, weights : ndarray
-        Weighted draws (n, k) and weights (n,).
-    couplings : sequence of (str, str)
-        Names and units, k of them.
-    cl : float
-        Probability of the outer contour; the inner one has half of it.
+    Of k couplings, names with units, there are weighted draws (n, k). ``cl`` is the probability of
+    the outer contour; the inner one has half of it.
     """
     k = len(couplings)
     figure = _figure(2.5 * k + 0.6, 2.5 * k + 0.4)
@@ -174,7 +157,7 @@ def _joint(
     panel.set_ylim(*ends[1])
 
 
-def counts(data: NDArray[np.int64], title: str = "", ax: Axes | None = None) -> Figure:
+def counts(data: IntArray, title: str = "", ax: Axes | None = None) -> Figure:
     """Draw the mean of simulated counts (n, bins) by bin, and the band that holds 68 % of them."""
     figure, axes = figure_and_axes(ax, (5.4, 3.4))
     low, high = np.quantile(data, [0.16, 0.84], axis=0)

@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 from scipy.stats import chi2
 
+from nuhf.arrays import FloatArray
 from nuhf.couplings.parameters import PARAMETERS
 from nuhf.plots.figures import (
     _axis_label,
@@ -27,19 +27,6 @@ from nuhf.plots.figures import (
     wrapped,
 )
 from nuhf.units import percent
-
-__all__ = [
-    "Bar",
-    "DrawnProfile",
-    "coverage",
-    "exclusion",
-    "limits",
-    "profile",
-    "profiles",
-    "region",
-]
-
-FloatArray = NDArray[np.float64]
 
 _STYLES: Final = ("-", "--", ":", "-.")
 _SETTING_UNITS: Final = {"mev": "MeV", "kev": "keV", "ev": "eV"}

@@ -1,14 +1,15 @@
 """Figures of data and expectation in the bins of a measurement."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.plots.figures import (
     _figure,
     _plain_axes,
@@ -21,13 +22,9 @@ from nuhf.plots.figures import (
 if TYPE_CHECKING:
     from nuhf.stats.expected import RegionSpectrum
 
-__all__ = ["spectra"]
-
-FloatArray = NDArray[np.float64]
-
 _INSIDE: Final = 6
 """Most components that a legend inside the axes can list without covering data."""
-_DATA: Final = ("data", "Asimov data")
+DATA: Final = ("data", "Asimov data")
 _RESIDUALS: Final = (3.0, 1.0)
 """Heights of a panel and of the residuals below it."""
 
@@ -38,22 +35,15 @@ def spectra(regions: Sequence["RegionSpectrum"], title: str = "", ax: Axes | Non
     The hatched band is the uncertainty of the expectation, where it is known. Below each panel are
     the residuals, data less expectation in errors of the data, with the sum of their squares. On
     given axes it is the first of the panels alone, without residuals.
-
-    Parameters
-    ----------
-    regions : sequence of RegionSpectrum
-        Data and expectation in events.
-    title : str
-        Above the figure.
     """
     panels = []
     for region in regions:
         binned = [i for i, axis in enumerate(region.axes) if axis.bins > 1] or [0]
-        panels += [(region, i) for i in binned]
+        panels += [projected(region, i) for i in binned]
     colours = component_colours([*dict.fromkeys(name for r in regions for name in r.expected)])
     if ax is not None:
-        _draw_spectrum(ax, *panels[0], colours)
-        ax.set_xlabel(axis_texts(panels[0][0].axes[panels[0][1]].name)[0])
+        draw_spectrum(ax, panels[0], colours)
+        ax.set_xlabel(axis_texts(panels[0].axes[0].name)[0])
         ax.legend(frameon=False, fontsize="small")
         return figure_and_axes(ax)[0]
     columns = min(len(panels), 3)
@@ -66,15 +56,15 @@ def spectra(regions: Sequence["RegionSpectrum"], title: str = "", ax: Axes | Non
     drawn = figure.subplots(
         2 * rows, columns, squeeze=False, height_ratios=_RESIDUALS * rows, sharex=False
     )
-    for number, (region, i) in enumerate(panels):
+    for number, region in enumerate(panels):
         row, column = divmod(number, columns)
         axes, residuals = drawn[2 * row, column], drawn[2 * row + 1, column]
-        _draw_spectrum(axes, region, i, colours)
-        _draw_residuals(residuals, region, i)
+        draw_spectrum(axes, region, colours)
+        _draw_residuals(residuals, region)
         axes.tick_params(labelbottom=False)
         if len(regions) > 1:
             axes.set_title(region.region, fontsize="small")
-        if not crowded and (number == 0 or panels[number - 1][0] is not region):
+        if not crowded and (number == 0 or panels[number - 1].region != region.region):
             handles, names = axes.get_legend_handles_labels()
             axes.legend(handles[::-1], names[::-1], frameon=False, fontsize="small")
             axes.set_ylim(top=1.3 * axes.get_ylim()[1])
@@ -87,7 +77,7 @@ def spectra(regions: Sequence["RegionSpectrum"], title: str = "", ax: Axes | Non
         for axes in figure.axes:
             handles, names = axes.get_legend_handles_labels()
             entries.update(zip(names, handles, strict=True))
-        entries = dict(sorted(entries.items(), key=lambda one: one[0] not in _DATA))
+        entries = dict(sorted(entries.items(), key=lambda one: one[0] not in DATA))
         figure.legend(list(entries.values()), list(entries), loc="outside lower center",
                       ncols=max(2, int(width / 2.0)), frameon=False, fontsize="small")  # fmt: skip
     if title:
@@ -95,50 +85,56 @@ def spectra(regions: Sequence["RegionSpectrum"], title: str = "", ax: Axes | Non
     return figure
 
 
-def _projected(region: "RegionSpectrum", i: int, rows: FloatArray) -> FloatArray:
-    """Sum rows (..., n_bins) over all axes but one."""
+def projected(region: "RegionSpectrum", i: int) -> "RegionSpectrum":
+    """Return a region with its events summed over all axes but one."""
     shape = [axis.bins for axis in region.axes]
     others = tuple(-len(shape) + j for j in range(len(shape)) if j != i)
-    found: FloatArray = np.asarray(rows).reshape(*rows.shape[:-1], *shape).sum(axis=others)
-    return found
+
+    def along(rows: FloatArray) -> FloatArray:
+        return np.asarray(rows.reshape(*rows.shape[:-1], *shape).sum(axis=others))
+
+    return replace(
+        region,
+        axes=(region.axes[i],),
+        observed=along(region.observed),
+        errors=np.sqrt(along(region.errors**2)),
+        expected={name: along(row) for name, row in region.expected.items()},
+        modes=None if region.modes is None else along(region.modes),
+    )
 
 
-def _draw_spectrum(
-    axes: Axes, region: "RegionSpectrum", i: int, colours: Mapping[str, str]
-) -> None:
-    edges = np.asarray(region.axes[i].edges)
+def draw_spectrum(axes: Axes, region: "RegionSpectrum", colours: Mapping[str, str]) -> None:
+    """Draw data over the stacked components that have a colour, of a region with one axis."""
+    edges = np.asarray(region.axes[0].edges)
     width = np.diff(edges)
     bottom = np.zeros(width.size)
-    for name, counts in region.expected.items():
-        top = bottom + _projected(region, i, counts) / width
+    for name in [name for name in region.expected if name in colours]:
+        top = bottom + region.expected[name] / width
         axes.stairs(top, edges, baseline=bottom, fill=True, color=colours[name],
                     label=region.titles.get(name, name))  # fmt: skip
         bottom = top
-    if region.modes is not None:
-        spread = np.sqrt((_projected(region, i, region.modes) ** 2).sum(axis=0)) / width
+    if region.uncertainty is not None:
+        spread = region.uncertainty / width
         axes.stairs(bottom + spread, edges, baseline=bottom - spread, fill=True, hatch="////",
                     facecolor="none", edgecolor="black", alpha=0.6, lw=0.0, zorder=1.5,
                     label="uncertainty")  # fmt: skip
-    counts = _projected(region, i, region.observed)
-    sigma = np.sqrt(_projected(region, i, region.errors**2))
-    axes.errorbar(0.5 * (edges[1:] + edges[:-1]), counts / width, sigma / width,
+    axes.errorbar(0.5 * (edges[1:] + edges[:-1]), region.observed / width, region.errors / width,
                   0.5 * width, fmt="o", ms=3, lw=1, color="black",
-                  label=_DATA[region.asimov])  # fmt: skip
-    axes.set_ylabel(axis_texts(region.axes[i].name)[1])
+                  label=DATA[region.asimov])  # fmt: skip
+    axes.set_ylabel(axis_texts(region.axes[0].name)[1])
     axes.set_xlim(edges[0], edges[-1])
-    axes.set_ylim(bottom=min(0.0, 1.2 * float(((counts - sigma) / width).min())))
+    lowest = (region.observed - region.errors) / width
+    axes.set_ylim(bottom=min(0.0, 1.2 * float(lowest.min())))
     _plain_axes(axes)
 
 
-def _draw_residuals(axes: Axes, region: "RegionSpectrum", i: int) -> None:
+def _draw_residuals(axes: Axes, region: "RegionSpectrum") -> None:
     """Data less expectation over the error; that of counts is the root of the expectation."""
-    edges = np.asarray(region.axes[i].edges)
-    expected = _projected(region, i, np.sum(list(region.expected.values()), axis=0))
-    data = _projected(region, i, region.observed)
-    variance = _projected(region, i, region.errors**2)
-    variance = expected if region.counted else variance
+    edges = np.asarray(region.axes[0].edges)
+    expected = region.histogram("total").values()
+    variance = expected if region.counted else region.errors**2
     known = variance > 0.0
-    pulls = (data - expected)[known] / np.sqrt(variance[known])
+    pulls = (region.observed - expected)[known] / np.sqrt(variance[known])
     centre = 0.5 * (edges[1:] + edges[:-1])
     axes.axhspan(-1.0, 1.0, color="0.92", lw=0)
     axes.axhline(0.0, color="0.6", lw=0.8)
@@ -146,7 +142,7 @@ def _draw_residuals(axes: Axes, region: "RegionSpectrum", i: int) -> None:
     reach = max(2.5, 1.15 * float(np.abs(pulls).max(initial=0.0)))
     axes.set_ylim(-reach, reach)
     axes.set_xlim(edges[0], edges[-1])
-    axes.set_xlabel(axis_texts(region.axes[i].name)[0])
+    axes.set_xlabel(axis_texts(region.axes[0].name)[0])
     axes.set_ylabel(r"pull [$\sigma$]")
     axes.annotate(rf"$\chi^2 = {float((pulls**2).sum()):.1f}$ / {pulls.size} bins", (0.99, 0.95),
                   xycoords="axes fraction", ha="right", va="top", fontsize="x-small",

@@ -8,16 +8,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.couplings.parameters import Group, get
 from nuhf.errors import InputError
-from nuhf.plots.figures import _COLOURS, UNIT_LABELS, _exponent, _figure, _plain_axes
-from nuhf.units import percent
-
-FloatArray = NDArray[np.float64]
-
-__all__ = ["ROLES", "Bound", "panel_order", "summary"]
+from nuhf.plots.figures import _COLOURS, _exponent, _figure, _plain_axes
+from nuhf.units import UNIT_LABELS, percent
 
 
 @dataclass(frozen=True)

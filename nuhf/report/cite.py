@@ -9,8 +9,6 @@ from nuhf.bibliography import Entry
 from nuhf.experiments.region import Prepared
 from nuhf.report.sources import SourceFile, sources
 
-__all__ = ["KINDS", "Citation", "bibtex", "citations", "plain_text"]
-
 _SHOWN: Final = 4
 """How many sources of one table the text shows: an experiment's file has one for each number."""
 KINDS: Final = {
@@ -22,17 +20,7 @@ KINDS: Final = {
 
 @dataclass(frozen=True)
 class Citation:
-    """Something to cite.
-
-    Attributes
-    ----------
-    entry : Entry
-        It, in the bibliography.
-    kind : str
-        ``experiment``, ``data``, ``method`` or ``software``.
-    used_for : tuple of str
-        What of it the calculation uses: tables, experiments, steps.
-    """
+    """An entry of the bibliography, its kind (of `KINDS`), and what the calculation uses of it."""
 
     entry: Entry
     kind: str

@@ -18,10 +18,9 @@ from nuhf.bibliography import Entry
 from nuhf.errors import Caveat, ModelError
 from nuhf.plots import results, spectrum
 from nuhf.report.publish import Publication, encoded
+from nuhf.report.render import render
 from nuhf.workspaces.archive import pack
 from nuhf.workspaces.patchset import HEPDATA_PLACEHOLDER
-
-__all__ = ["beside", "require", "submission"]
 
 _MODULES: Final = ("hepdata_lib", "hepdata_validator")
 _DPI: Final = {"": 150, "thumb_": 40}
@@ -48,16 +47,8 @@ def require() -> None:
 def submission(publication: Publication) -> dict[str, bytes]:
     """Return the files of a submission by relative name, and all of them as one tar.gz.
 
-    Parameters
-    ----------
-    publication : Publication
-        What is published.
-
-    Returns
-    -------
-    dict
-        ``submission/...`` with submission.yaml, tables, figures and likelihoods, and
-        ``submission.tar.gz``.
+    They are ``submission/...`` with submission.yaml, tables, figures and likelihoods, and
+    ``submission.tar.gz``.
 
     Raises
     ------
@@ -224,27 +215,10 @@ def _abstract(publication: Publication) -> str:
 
 
 def _readme(publication: Publication) -> str:
-    loaded = publication.problem.experiments[0].loaded
-    files = [
-        f"* `{name}`: background-only workspace, patch set and workspace for pyhf, with a README "
-        "of its own: `pyhf contrib download` unpacks it"
-        for name in publication.archives()
-    ]
-    versions = publication.entries[0].limit.provenance["versions"]
-    whose = (
-        "The observed counts were released by their authors, whose licence holds for them; all else"
-        if _released(publication)
-        else "All of this"
-    )
-    cite = " Please cite:" if loaded.references else ""
-    return "\n".join(
-        [
-            f"# {_title(publication)}", "", _abstract(publication), "", "Files:", "", *files,
-            "* `*.hs3.json`: the same likelihoods as HS3, which RooFit and pyhs3 read",
-            "* `submission.yaml` and the files that it names: tables and figures for HEPData", "",
-            f"{whose} is in the public domain (CC0).{cite}", "",
-            *(f"* {entry.full}" for entry in loaded.references), "",
-            "Notes:", "", *(f"* {note}" for note in publication.notes), "",
-            f"Made with {', '.join(f'{name} {text}' for name, text in versions.items())}.", "",
-        ]
+    return render(
+        "texts/deposit.md.j2",
+        title=_title(publication), abstract=_abstract(publication), notes=publication.notes,
+        archives=publication.archives(), released=_released(publication),
+        references=publication.problem.experiments[0].loaded.references,
+        versions=publication.entries[0].limit.provenance["versions"],
     )  # fmt: skip

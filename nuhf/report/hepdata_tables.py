@@ -10,19 +10,15 @@ from itertools import product
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import chi2
 
+from nuhf.arrays import FloatArray
 from nuhf.couplings.parameters import PARAMETERS, Parameter
 from nuhf.experiments.signals import Scattering
 from nuhf.report.publish import Publication, PublishedParameter
 from nuhf.stats.expected import RegionSpectrum
 from nuhf.stats.intervals import threshold
 from nuhf.units import percent
-
-__all__ = ["tables"]
-
-FloatArray = NDArray[np.float64]
 
 _UNITS: Final = {"mu_B": r"$\mu_\mathrm{B}$", "cm2": "cm$^2$", "1": ""}
 _NEUTRINOS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
@@ -49,7 +45,7 @@ def tables(publication: Publication) -> Iterator[tuple[Any, str]]:
             name = f"Spectrum {words[when]}" + (f" {region.region}" if several else "")
             yield _spectrum(publication, region, name, when), f"spectrum_{when}"
     yield _nuisances(publication), ""
-    if len(publication.fitted.correlation["names"]) > 1:
+    if len(publication.correlation["names"]) > 1:
         yield _correlation(publication), ""
     for group in dict.fromkeys(e.problem.parameter.group for e in publication.entries):
         chosen = [e for e in publication.entries if e.problem.parameter.group == group]
@@ -75,65 +71,80 @@ def _scattering(publication: Publication) -> list[tuple[str, str]]:
     )
 
 
-def _table(
-    publication: Publication, name: str, description: str, observable: str = "",
-    entries: Sequence[PublishedParameter] = (),
-) -> Any:  # fmt: skip
-    """Return a table without columns; ``entries`` are the couplings that its numbers depend on.
+class _Table:
+    """A table that is being filled.
 
-    ``observable`` is one of HEPData's list, which has none for a profile or for nuisances.
+    Parameters
+    ----------
+    publication : Publication
+        What it is of.
+    name, description : str
+        For people.
+    observable : str
+        One of HEPData's list, which has none for a profile or for nuisances.
+    entries : sequence of PublishedParameter
+        Couplings that its numbers depend on.
     """
-    import hepdata_lib
 
-    table = hepdata_lib.Table(name)
-    notes = dict.fromkeys(
-        note for e in entries for note in e.problem.radius_notes(e.problem.parameter)
-    )
-    table.description = html.escape(" ".join([description, *(f"{n}." for n in notes)]), quote=False)
-    table.location = f"Auxiliary material, {name}"
-    pairs = _scattering(publication)
-    reactions = [
-        f"{neutrino} {_TARGETS[interaction]} --> {neutrino} {_TARGETS[interaction]}"
-        for interaction, kind in pairs
-        for neutrino in _NEUTRINOS.get(kind, (("NU",), ""))[0]
-    ]
-    groups = dict.fromkeys(e.problem.parameter.group.title for e in entries)
-    phrases = [*dict.fromkeys(_PHRASES[interaction] for interaction, _ in pairs), *groups,
-               "Neutrino Properties", "Likelihood"]  # fmt: skip
-    keywords = {"reactions": list(dict.fromkeys(reactions)), "phrases": phrases,
-                "observables": [observable] if observable else []}  # fmt: skip
-    table.keywords.update({name: values for name, values in keywords.items() if values})
-    return table
+    def __init__(
+        self, publication: Publication, name: str, description: str, observable: str = "",
+        entries: Sequence[PublishedParameter] = (),
+    ) -> None:  # fmt: skip
+        import hepdata_lib
 
+        notes = dict.fromkeys(
+            note for e in entries for note in e.problem.radius_notes(e.problem.parameter)
+        )
+        text = " ".join([description, *(f"{note}." for note in notes)])
+        self.made = hepdata_lib.Table(name)
+        self.made.description = html.escape(text, quote=False)
+        self.made.location = f"Auxiliary material, {name}"
+        pairs = _scattering(publication)
+        kinds = dict.fromkeys(kind for _, kind in pairs if kind in _NEUTRINOS)
+        self._source = "; ".join(_NEUTRINOS[kind][1] for kind in kinds)
+        reactions = [
+            f"{neutrino} {_TARGETS[interaction]} --> {neutrino} {_TARGETS[interaction]}"
+            for interaction, kind in pairs
+            for neutrino in _NEUTRINOS.get(kind, (("NU",), ""))[0]
+        ]
+        groups = dict.fromkeys(e.problem.parameter.group.title for e in entries)
+        phrases = [*dict.fromkeys(_PHRASES[interaction] for interaction, _ in pairs), *groups,
+                   "Neutrino Properties", "Likelihood"]  # fmt: skip
+        keywords = {"reactions": list(dict.fromkeys(reactions)), "phrases": phrases,
+                    "observables": [observable] if observable else []}  # fmt: skip
+        self.made.keywords.update({name: values for name, values in keywords.items() if values})
 
-def _column(
-    publication: Publication, name: str, values: Any, unit: str = "", *,
-    independent: bool = False, binned: bool = False,
-) -> Any:  # fmt: skip
-    """Return a column; those that depend say what was measured."""
-    import hepdata_lib
+    def along(self, name: str, values: Sequence[Any], unit: str = "", binned: bool = False) -> None:
+        """Add a column that says where the numbers are."""
+        self._add(name, values, unit, is_independent=True, is_binned=binned)
 
-    column = hepdata_lib.Variable(
-        name, units=_UNITS.get(unit, unit), is_independent=independent, is_binned=binned
-    )
-    column.digits = 6
-    column.values = values
-    if not independent:
-        kinds = dict.fromkeys(kind for _, kind in _scattering(publication))
-        words = [_NEUTRINOS[kind][1] for kind in kinds if kind in _NEUTRINOS]
-        if words:
-            column.add_qualifier("NEUTRINO SOURCE", "; ".join(words))
-    return column
+    def add(
+        self, name: str, values: Any, unit: str = "", errors: Sequence[Any] = (), label: str = "",
+        cl: float | None = None,
+    ) -> None:  # fmt: skip
+        """Add a column of numbers, with errors (pairs if asymmetric) and a confidence level."""
+        import hepdata_lib
 
+        column = self._add(name, values, unit, is_independent=False, is_binned=False)
+        if self._source:
+            column.add_qualifier("NEUTRINO SOURCE", self._source)
+        if cl is not None:
+            column.add_qualifier("CONFIDENCE LEVEL", percent(cl), "%")
+        if len(errors):
+            both = isinstance(errors[0], tuple)
+            uncertainty = hepdata_lib.Uncertainty(label, is_symmetric=not both)
+            uncertainty.values = list(errors)
+            column.zero_uncertainties_warning = False
+            column.add_uncertainty(uncertainty)
 
-def _with_error(column: Any, label: str, errors: Sequence[Any], symmetric: bool = True) -> Any:
-    import hepdata_lib
+    def _add(self, name: str, values: Any, unit: str, **kind: bool) -> Any:
+        import hepdata_lib
 
-    uncertainty = hepdata_lib.Uncertainty(label, is_symmetric=symmetric)
-    uncertainty.values = list(errors)
-    column.zero_uncertainties_warning = False
-    column.add_uncertainty(uncertainty)
-    return column
+        column = hepdata_lib.Variable(name, units=_UNITS.get(unit, unit), **kind)
+        column.digits = 6
+        column.values = values.tolist() if isinstance(values, np.ndarray) else values
+        self.made.add_variable(column)
+        return column
 
 
 def _symbol(parameter: Parameter) -> str:
@@ -167,7 +178,7 @@ def _spectrum(publication: Publication, region: RegionSpectrum, name: str, when:
     observed = "Observed events" if counts else "Events after subtraction of backgrounds"
     if region.asimov:
         observed = "Asimov data (expected events, no measurement)"
-    table = _table(
+    table = _Table(
         publication, name, f"{observed} and expected events in bins, {point}. "
         f"{region.experiment}.", "N", () if when == "before" else (first,),
     )  # fmt: skip
@@ -176,25 +187,15 @@ def _spectrum(publication: Publication, region: RegionSpectrum, name: str, when:
     for i, axis in enumerate(region.axes):
         rows = [tuple(float(x) for x in cell[i]) for cell in cells]
         title = axis.quantity.replace("_", " ").capitalize()
-        unit = _spelled(axis.unit)
-        table.add_variable(_column(publication, title, rows, unit, independent=True, binned=True))
-
-    def events(title: str, values: FloatArray) -> Any:
-        return _column(publication, title, [float(x) for x in values], "events")
-
-    data = events(observed, region.observed)
-    if counts:
-        _with_error(data, "stat", _poisson(region.observed), symmetric=False)
-    else:
-        _with_error(data, "stat", [float(x) for x in region.errors])
-    total = events("Expected, total", np.sum(list(region.expected.values()), axis=0))
-    table.add_variable(data)
-    if region.uncertainty is not None:
-        _with_error(total, "sys" if when == "before" else "fit", region.uncertainty.tolist())
-    table.add_variable(total)
+        table.along(title, rows, _spelled(axis.unit), binned=True)
+    errors = _poisson(region.observed) if counts else region.errors.tolist()
+    table.add(observed, region.observed, "events", errors, "stat")
+    total = np.sum(list(region.expected.values()), axis=0)
+    known = () if region.uncertainty is None else region.uncertainty.tolist()
+    table.add("Expected, total", total, "events", known, "sys" if when == "before" else "fit")
     for label, values in region.expected.items():
-        table.add_variable(events(f"Expected, {region.titles.get(label, label)}", values))
-    return table
+        table.add(f"Expected, {region.titles.get(label, label)}", values, "events")
+    return table.made
 
 
 def _spelled(unit: str) -> str:
@@ -202,9 +203,9 @@ def _spelled(unit: str) -> str:
 
 
 def _nuisances(publication: Publication) -> Any:
-    fitted = publication.fitted.values
+    fitted = publication.fitted
     parameter = publication.entries[0].problem.parameter
-    table = _table(
+    table = _Table(
         publication, "Parameters of the fit",
         f"Values and errors of all parameters of the fit in which {_symbol(parameter)} is free. "
         "Nuisance parameters are in units of their constraint, factors on backgrounds in units of "
@@ -212,28 +213,25 @@ def _nuisances(publication: Publication) -> Any:
         "without an error where it is at its bound.",
         entries=publication.entries[:1],
     )  # fmt: skip
-    table.add_variable(_column(publication, "Parameter", list(fitted), independent=True))
-    column = _column(publication, "Fitted value", [value for value, _ in fitted.values()])
-    table.add_variable(_with_error(column, "fit", [error for _, error in fitted.values()]))
-    return table
+    table.along("Parameter", list(fitted))
+    values, errors = zip(*fitted.values(), strict=True)
+    table.add("Fitted value", list(values), errors=errors, label="fit")
+    return table.made
 
 
 def _correlation(publication: Publication) -> Any:
-    found = publication.fitted.correlation
+    found = publication.correlation
     free = _symbol(publication.entries[0].problem.parameter)
-    table = _table(
+    table = _Table(
         publication, "Correlation matrix",
         f"Correlations of the parameters of the fit in which {free} is free; 0 for what is at a "
         "bound.", "CORR", publication.entries[:1],
     )  # fmt: skip
-    names, matrix = found["names"], np.asarray(found["matrix"])
-    first = [one for one in names for _ in names]
-    second = names * len(names)
-    table.add_variable(_column(publication, "First parameter", first, independent=True))
-    table.add_variable(_column(publication, "Second parameter", second, independent=True))
-    values = [float(x) for x in matrix.ravel()]
-    table.add_variable(_column(publication, "Correlation", values))
-    return table
+    names = found["names"]
+    table.along("First parameter", [one for one in names for _ in names])
+    table.along("Second parameter", names * len(names))
+    table.add("Correlation", np.ravel(found["matrix"]))
+    return table.made
 
 
 def _limits(publication: Publication, entries: Sequence[PublishedParameter], name: str) -> Any:
@@ -241,7 +239,7 @@ def _limits(publication: Publication, entries: Sequence[PublishedParameter], nam
     cl = entries[0].limit.cl
     moduli = any(e.limit.upper_limit is not None for e in entries)
     only = " A modulus has an upper limit only." if moduli else ""
-    table = _table(
+    table = _Table(
         publication, name,
         f"Intervals at {percent(cl)} % CL where the profile of $-2\\ln L$ is within "
         f"{threshold(cl):.3f} of its minimum, one row for each piece; all other couplings at the "
@@ -250,9 +248,8 @@ def _limits(publication: Publication, entries: Sequence[PublishedParameter], nam
     rows = [
         (e, low, high, i + 1) for e in entries for i, (low, high) in enumerate(e.limit.intervals)
     ]
-    symbols = [_symbol(e.problem.parameter) for e, *_ in rows]
-    table.add_variable(_column(publication, "Coupling", symbols, independent=True))
-    table.add_variable(_column(publication, "Piece", [row[3] for row in rows], independent=True))
+    table.along("Coupling", [_symbol(e.problem.parameter) for e, *_ in rows])
+    table.along("Piece", [row[3] for row in rows])
     bounded = [e.limit.upper_limit is not None for e, *_ in rows]
     lower: list[float | str] = [
         "-" if only else float(low) for (_, low, _, _), only in zip(rows, bounded, strict=True)
@@ -262,28 +259,21 @@ def _limits(publication: Publication, entries: Sequence[PublishedParameter], nam
         for (_, _, high, _), only in zip(rows, bounded, strict=True)
     ]
     best = [float(e.limit.best_fit) for e, *_ in rows]
-    unit = entries[0].limit.unit
     for title, values in (("Best fit", best), ("Lower end", lower), ("Upper end", upper)):
-        column = _column(publication, title, values, unit)
-        column.add_qualifier("CONFIDENCE LEVEL", f"{percent(cl)}", "%")
-        table.add_variable(column)
-    return table
+        table.add(title, values, entries[0].limit.unit, cl=cl)
+    return table.made
 
 
 def _profile(publication: Publication, entry: PublishedParameter) -> Any:
     parameter = entry.problem.parameter
     known = PARAMETERS.get(parameter.name, parameter)
-    table = _table(
+    table = _Table(
         publication, f"Profile {parameter.name}",
         f"$-2\\ln L$ above its minimum as a function of {_symbol(parameter)} ({known.meaning}), "
         "minimised over all nuisance parameters, at the points of the patch set.",
         entries=(entry,),
     )  # fmt: skip
-    rows = [float(x) for x in entry.values]
-    unit = parameter.unit
-    table.add_variable(_column(publication, _symbol(parameter), rows, unit, independent=True))
-    heights = [float(x) for x in np.maximum(entry.delta, 0.0)]
-    table.add_variable(_column(publication, r"$-2\Delta\ln L$", heights))
-    fit_values = [float(x) for x in entry.grid.points[:, 0]]
-    table.add_variable(_column(publication, f"{parameter.fit_name} in the patch set", fit_values))
-    return table
+    table.along(_symbol(parameter), entry.values.tolist(), parameter.unit)
+    table.add(r"$-2\Delta\ln L$", np.maximum(entry.delta, 0.0))
+    table.add(f"{parameter.fit_name} in the patch set", entry.grid.points[:, 0])
+    return table.made

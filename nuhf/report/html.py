@@ -3,12 +3,8 @@
 import re
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Final
 
-from jinja2 import Environment, StrictUndefined
-
-from nuhf import resources
 from nuhf.bibliography import package_version
 from nuhf.experiments.catalogue import list_experiments, load
 from nuhf.parallel import on_cores
@@ -42,11 +38,10 @@ from nuhf.report.html_limits import (
     published_table,
     together,
 )
+from nuhf.report.render import environment
 from nuhf.stats.files import Workspaces
 from nuhf.stats.intervals import threshold
 from nuhf.units import percent
-
-__all__ = ["names_of", "report", "report_files"]
 
 _TEMPLATE: Final = "report.html.j2"
 _SHORT: Final = 12
@@ -161,13 +156,10 @@ def _render(
 ) -> str:
     pictures = [p for s in sections for part in s.parts for p in _pictures(part.blocks)]
     drawings = {id(p): drawing for p, drawing in zip(pictures, draw(pictures), strict=True)}
-    text = resources.read_text(Path(__file__).with_name(_TEMPLATE))
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.globals["drawing_of"] = lambda block: drawings[id(block)]
-    environment.filters["unbroken"] = _unbroken
-    page = environment.from_string(text).render(
+    templates = environment(autoescape=True)
+    templates.filters["unbroken"] = _unbroken
+    page = templates.get_template(_TEMPLATE).render(
+        drawing_of=lambda block: drawings[id(block)],
         sections=sections,
         citations=[
             (name, [c for c in citations if c.kind == kind]) for kind, name in cite.KINDS.items()

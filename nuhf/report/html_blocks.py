@@ -11,25 +11,6 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-__all__ = [
-    "Block",
-    "Definitions",
-    "Details",
-    "Drawing",
-    "PagePart",
-    "PageSection",
-    "Picture",
-    "Text",
-    "TextTable",
-    "count",
-    "draw",
-    "interval",
-    "number",
-    "parts",
-    "picture",
-    "power",
-]
-
 _LARGEST_SVG: Final = 90_000
 _LARGEST_PAGE: Final = 2_000_000
 """Characters of one figure, and of all; beyond, the largest become WebP where that is smaller."""
@@ -67,19 +48,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure with its texts.
-
-    Attributes
-    ----------
-    figure : Figure
-        What is drawn.
-    alternative : str
-        What the figure shows, in words and numbers.
-    caption : str
-        Below the figure.
-    width : int
-        In pixels at full size.
-    """
+    """A figure with what it shows in words and numbers, and its width in pixels at full size."""
 
     kind: ClassVar[str] = "picture"
     figure: Figure

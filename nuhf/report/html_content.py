@@ -19,17 +19,6 @@ from nuhf.stats.ranking import RankingResult, ranking
 from nuhf.stats.results import FitResult, LimitResult, ScanResult
 from nuhf.stats.spectra import after_fit, before_fit
 
-__all__ = [
-    "Content",
-    "MeasuredParameter",
-    "StrengthFit",
-    "affordable",
-    "fitted",
-    "gather",
-    "measure",
-    "measured",
-]
-
 Step = Callable[[str], None]
 
 _METHOD: Final = "delta-chi2"

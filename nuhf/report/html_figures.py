@@ -5,8 +5,8 @@ from typing import Final
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.couplings.parameters import variables
 from nuhf.experiments.region import Region
 from nuhf.physics.polynomial import powers
@@ -18,19 +18,7 @@ from nuhf.stats.contour import ContourResult
 from nuhf.stats.expected import RegionSpectrum
 from nuhf.stats.ranking import RankingResult
 from nuhf.stats.results import FitResult, LimitResult, ScanResult
-from nuhf.units import percent
-
-__all__ = [
-    "correlation_picture",
-    "profile_picture",
-    "pull_picture",
-    "ranking_picture",
-    "region_picture",
-    "spectrum_picture",
-    "template_pictures",
-]
-
-FloatArray = NDArray[np.float64]
+from nuhf.units import UNIT_LABELS, percent
 
 _COLOURS: Final = (*plots._COLOURS, "#8c564b")
 _PULLS: Final = 40
@@ -187,9 +175,7 @@ def _title(monomial: str, exponents: dict[str, int]) -> str:
         known[name].symbol + ("" if degree == 1 else f"^{degree}")
         for name, degree in degrees.items()
     ]
-    values = [
-        f"$10^{{{exponents[name]}}}\\,{plots.UNIT_LABELS[known[name].unit]}$" for name in degrees
-    ]
+    values = [f"$10^{{{exponents[name]}}}\\,{UNIT_LABELS[known[name].unit]}$" for name in degrees]
     return f"${''.join(symbols)}$ at {', '.join(values)}" if degrees else "SM"
 
 

@@ -29,22 +29,11 @@ from nuhf.stats.problem import Options
 from nuhf.stats.ranking import RankingResult, ranking
 from nuhf.units import percent
 
-__all__ = ["file_section"]
-
 
 def file_section(source: Workspaces, wanted: Sequence[str], cl: float, step: Step) -> PageSection:
     """Return the section of one measurement: fit, intervals, spectra, ranking, provenance.
 
-    Parameters
-    ----------
-    source : Workspaces
-        The files.
-    wanted : sequence of str
-        Parameters of interest; that of the measurement if there is none.
-    cl : float
-        Confidence level of the intervals.
-    step : callable
-        Called with a line of text before each step.
+    Without ``wanted`` parameters of interest it is about that of the measurement.
 
     Raises
     ------

@@ -8,8 +8,6 @@ from nuhf.report.html_figures import correlation_picture, pull_picture, ranking_
 from nuhf.stats.ranking import RankingResult
 from nuhf.stats.result_base import unit_text
 
-__all__ = ["fit_blocks"]
-
 
 def fit_blocks(fitted: StrengthFit, ranked: RankingResult | None, remark: str) -> list[Block]:
     """Return what a fit found; ``remark`` stands behind the value of its parameter."""

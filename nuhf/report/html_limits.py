@@ -25,8 +25,6 @@ from nuhf.report.html_content import Content, MeasuredParameter, Step, StrengthF
 from nuhf.report.html_figures import profile_picture
 from nuhf.units import percent
 
-__all__ = ["headline", "kinds", "limit_tables", "overview", "published_table", "together"]
-
 
 def kinds(names: Sequence[str]) -> dict[str, list[str]]:
     """Group parameters by the title of their group, in a fixed order."""

@@ -2,43 +2,29 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuhf import questions, resources
+from nuhf.arrays import FloatArray
 from nuhf.errors import InputError
+from nuhf.report.render import render
 from nuhf.stats.expected import RegionSpectrum
 from nuhf.stats.problem import Problem
 from nuhf.stats.result_base import unit_text
 from nuhf.stats.results import Correlation, LimitResult
 from nuhf.stats.spectra import before_fit, region_spectra
 from nuhf.stats.uncertainties import correlation, covariance
-from nuhf.units import percent
 from nuhf.workspaces import encode
 from nuhf.workspaces.archive import pack
 from nuhf.workspaces.patchset import PatchGrid
 
-__all__ = ["NuisanceFit", "Publication", "PublishedParameter", "publication"]
-
-FloatArray = NDArray[np.float64]
-
 
 @dataclass(frozen=True)
 class PublishedParameter:
-    """One parameter.
+    """One parameter: its interval, patch set, and profile at the points of that.
 
-    Attributes
-    ----------
-    problem : Problem
-        Parameter and model.
-    limit : LimitResult
-        Interval, in the base unit.
-    grid : PatchGrid
-        Patch set.
-    values, delta : ndarray
-        Points of the grid in the base unit and 2NLL above the minimum there, (n_points,) each.
+    The values are in the base unit, and 2NLL is above its minimum, (n_points,) each.
     """
 
     problem: Problem
@@ -46,22 +32,6 @@ class PublishedParameter:
     grid: PatchGrid
     values: FloatArray
     delta: FloatArray
-
-
-@dataclass(frozen=True)
-class NuisanceFit:
-    """The fit of the first parameter with all nuisances.
-
-    Attributes
-    ----------
-    values : mapping
-        Fitted value and error of every fit parameter.
-    correlation : mapping
-        Names and matrix.
-    """
-
-    values: Mapping[str, tuple[float, float]]
-    correlation: Correlation
 
 
 @dataclass(frozen=True)
@@ -73,15 +43,19 @@ class Publication:
     before, after : tuple of RegionSpectrum
         Data and expectation with its uncertainty: at the SM with nominal nuisances, and at the
         best fit.
-    fitted : NuisanceFit
-        That fit.
+    fitted : mapping
+        Value and error of every fit parameter in that fit: of the first parameter, all nuisances
+        free.
+    correlation : mapping
+        Names and matrix of that fit.
     entries : tuple of PublishedParameter
         Parameters.
     """
 
     before: tuple[RegionSpectrum, ...]
     after: tuple[RegionSpectrum, ...]
-    fitted: NuisanceFit
+    fitted: Mapping[str, tuple[float, float]]
+    correlation: Correlation
     entries: tuple[PublishedParameter, ...]
 
     @property
@@ -133,82 +107,24 @@ def _interval(found: LimitResult) -> str:
 
 def _readme(entry: PublishedParameter, workspace: bool) -> str:
     problem, found = entry.problem, entry.limit
-    parameter = problem.parameter
-    experiment = problem.experiments[0].loaded.experiment
+    parameter, loaded = problem.parameter, problem.experiments[0].loaded
     conversion = (
         f"its square in units of 1e{parameter.exponent} {parameter.unit}^2"
         if parameter.squared
         else f"in units of 1e{parameter.exponent} {parameter.unit}, minus {parameter.offset:g}"
     )
-    cited = [one.full for one in problem.experiments[0].loaded.references]
-    return _README.format(
-        title=experiment.title,
-        name=parameter.name,
-        meaning=parameter.meaning,
-        analysis=problem.analysis,
-        label=parameter.fit_name,
-        conversion=conversion.removesuffix(", minus 0"),
-        points=len(entry.grid.points),
-        workspace=_WORKSPACE if workspace else "",
-        example=entry.grid.names[-1],
-        cl=percent(found.cl),
-        interval=_interval(found),
-        best=f"{found.best_fit:.4g}",
-        minimum=f"{found.twice_nll_min:.6f}",
-        notes="\n".join(f"* {note}" for note in entry.grid.notes),
-        references="\n".join(f"* {text}" for text in cited),
-        version=found.provenance["versions"]["nuhf"],
-    )
-
-
-_README: Final = """\
-# {title}: {name}
-
-Likelihood of {name} ({meaning}), analysis `{analysis}`, for pyhf. Made by nuhf {version}.
-
-* `BkgOnly.json`: the SM with all backgrounds and nuisances; its POI `strength` multiplies a
-  sample `signal` of zeros.
-* `patchset.json`: {points} patches; each puts N(theta) - N(SM) into `signal`, so that
-  `strength` = 1 is the model at theta exactly. The values are `{label}`:
-  {name}, {conversion}.
-{workspace}
-2NLL of one point, profiled over all nuisances, with nothing but pyhf:
-
-    pyhf patchset verify BkgOnly.json patchset.json
-    pyhf patchset extract --name {example} --output-file point.json patchset.json
-    echo '[{{"op": "add", "path": "/parameters/0/fixed", "value": true}}]' > fix_strength.json
-    pyhf fit --value -p point.json -p fix_strength.json BkgOnly.json
-
-The interval at {cl} % CL is where that is within chi2.ppf(CL, 1) of its minimum {minimum}:
-{interval} (best fit {best}).
-
-Notes:
-
-{notes}
-
-References:
-
-{references}
-"""
-
-
-_WORKSPACE: Final = """\
-* `workspace.json`: the same with the coupling itself as parameter of interest, whose name has its
-  unit; where it interferes, to the accuracy of the encoding `stock`.
-"""
+    return render(
+        "texts/archive.md.j2",
+        experiment=loaded.experiment, references=loaded.references, parameter=parameter,
+        analysis=problem.analysis, limit=found, interval=_interval(found), grid=entry.grid,
+        conversion=conversion.removesuffix(", minus 0"), workspace=workspace,
+    )  # fmt: skip
 
 
 def publication(posed: Sequence[Problem], grids: Sequence[PatchGrid], cl: float) -> Publication:
     """Compute intervals, profiles on the grids, and the expectation before and after the fit.
 
-    Parameters
-    ----------
-    posed : sequence of Problem
-        One problem per parameter, of one experiment.
-    grids : sequence of PatchGrid
-        Their patch sets.
-    cl : float
-        Confidence level.
+    There is one problem, of one experiment, and one patch set for each parameter.
 
     Raises
     ------
@@ -228,9 +144,8 @@ def publication(posed: Sequence[Problem], grids: Sequence[PatchGrid], cl: float)
     best, _ = first.profiler().best(start)
     matrix = covariance(first, best)
     errors = np.sqrt(np.clip(np.diag(matrix), 0.0, None))
-    fitted = NuisanceFit(
-        {n: (float(best[i]), float(errors[i])) for i, n in enumerate(compiled.names)},
-        correlation(compiled.names, matrix),
-    )
-    after = region_spectra(first, best, matrix)
-    return Publication(tuple(before_fit(first)), tuple(after), fitted, tuple(entries))
+    fitted = {n: (float(best[i]), float(errors[i])) for i, n in enumerate(compiled.names)}
+    return Publication(
+        tuple(before_fit(first)), tuple(region_spectra(first, best, matrix)), fitted,
+        correlation(compiled.names, matrix), tuple(entries),
+    )  # fmt: skip

@@ -2,16 +2,17 @@
 
 import base64
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import PackageNotFoundError, files, version
+from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from platform import python_version
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from nuhf import questions, resources
+from nuhf.bibliography import package_version
 from nuhf.couplings.electromagnetic import RADIUS_SHIFT
 from nuhf.errors import NuhfError
 from nuhf.experiments.catalogue import list_experiments, load
@@ -24,8 +25,6 @@ from nuhf.stats.problem import Options, pose
 from nuhf.stats.result_base import unit_text
 from nuhf.stats.spectra import region_spectra
 
-__all__ = ["GOLDEN", "CheckLine", "Golden", "check", "versions"]
-
 _PACKAGES: Final = (
     "nuhf", "pyhf", "numpy", "scipy", "iminuit", "cabinetry", "matplotlib", "click", "pydantic",
 )  # fmt: skip
@@ -37,18 +36,9 @@ _RTOL: Final = 1e-9
 
 @dataclass(frozen=True)
 class CheckLine:
-    """One check.
+    """What was looked at, and what was found and expected.
 
-    Attributes
-    ----------
-    check : str
-        ``version``, ``data``, ``templates`` or ``golden number``.
-    subject : str
-        What was looked at.
-    ok : bool
-        Whether it is as it should be.
-    message : str
-        What was found, and what was expected.
+    The check is ``version``, ``data``, ``templates`` or ``golden number``.
     """
 
     check: str
@@ -56,24 +46,10 @@ class CheckLine:
     ok: bool
     message: str
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain data."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class Golden:
-    """A number with its origin, and how to compute it.
-
-    Attributes
-    ----------
-    name, unit, origin : str
-        What it is, and where the expected value is from.
-    expected, tolerance : float
-        Value and allowed relative difference.
-    compute : callable
-        Without arguments, returns our value.
-    """
+    """A number of known origin with the relative difference allowed, and how to compute ours."""
 
     name: str
     unit: str
@@ -124,13 +100,7 @@ GOLDEN: Final = (
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that matter; empty if missing."""
-    found = {"python": python_version()}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = ""
-    return found
+    return {"python": python_version(), **{name: package_version(name) for name in _PACKAGES}}
 
 
 def check() -> Iterator[CheckLine]:

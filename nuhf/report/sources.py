@@ -6,26 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from nuhf.experiments.region import Prepared
-from nuhf.inputs import CARE, care_words, nested_sources
+from nuhf.inputs import care_words, nested_sources
 from nuhf.papers.published import list_papers, read_reference
-
-__all__ = ["CARE", "SourceFile", "sources", "tables"]
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file that an experiment reads.
+    """A file that an experiment reads, by its path below ``data/`` as in the digests.
 
-    Attributes
-    ----------
-    name : str
-        Path below ``data/``, as in the digests; of the experiment itself its file name.
-    path : Path
-        Where it is.
-    care : tuple of str
-        Those of `CARE` in its name or sources.
-    sources : tuple of str
-        What it, or those of its entries that are used, gives as source.
+    The sources are what it, or those of its entries that are used, gives; ``care`` are those words
+    of `nuhf.inputs.CARE` that stand in its name or sources.
     """
 
     name: str
