@@ -93,7 +93,8 @@ def options(schema: Schema) -> list[Schema]:
     """Return the alternatives of a value, ``null`` left out."""
     if reference := schema.get("$ref", "").rpartition("/")[2]:
         schema = json_schema()["$defs"][reference]
-    several = schema.get("oneOf") or schema.get("anyOf")
+    # older versions of pydantic wrap a reference that has a description in allOf
+    several = schema.get("oneOf") or schema.get("anyOf") or schema.get("allOf")
     if not several:
         return [schema]
     return [inner for one in several if one.get("type") != "null" for inner in options(one)]
