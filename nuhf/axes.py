@@ -14,14 +14,7 @@ _CL = 0.9
 def axis(problem: Problem, points: int, bracket: tuple[float, float] | None = None) -> FloatArray:
     """Return equally spaced values of the parameter of interest in its base unit, (points,).
 
-    Parameters
-    ----------
-    problem : Problem
-        Parameter, model and data.
-    points : int
-        Number of values, 2 to 10 000.
-    bracket : (float, float), optional
-        First and last value; `default_range` otherwise.
+    They are 2 to 10 000, from the first to the last value of the bracket or of `default_range`.
 
     Raises
     ------

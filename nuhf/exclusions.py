@@ -123,22 +123,9 @@ def exclusion(
     method: str = "delta-chi2",
     step: Callable[[str], None] = lambda text: None,
 ) -> ExclusionResult:
-    """Find the interval of a parameter at each value of a setting.
+    """Find the interval of a parameter at each value of a setting, such as ``mediator_mass_mev``.
 
-    Parameters
-    ----------
-    problem : Problem
-        Experiments, parameter of interest, and all other choices.
-    setting : str
-        What is varied, such as ``mediator_mass_mev``.
-    at : sequence of float
-        Its values.
-    cl : float
-        Confidence level.
-    method : str
-        ``delta-chi2`` or ``cls`` (asymptotic).
-    step : callable
-        Is told which value comes next.
+    The method is ``delta-chi2`` or ``cls`` (asymptotic); ``step`` is told which value comes next.
 
     Raises
     ------

@@ -22,21 +22,11 @@ _UNFINISHED: Final = ("in", "of", "the", "and", "by", "from", "with")
 
 @dataclass(frozen=True)
 class Record:
-    """A file that was read.
+    """A file that was read, with the SHA-256 of its bytes.
 
-    Attributes
-    ----------
-    name : str
-        Name as an experiment file or the library calls it, such as ``sns/flux_time.csv``.
-    path : Path
-        Where the file is.
-    digest : str
-        SHA-256 of its bytes.
-    sources : tuple of str
-        Where its numbers come from: what the file itself, and the entries that were used of it,
-        state as their source.
-    entries : tuple of str
-        Names of the entries that were used of a TOML file; empty if all of it was.
+    Its name is what an experiment file or the library calls it, such as ``sns/flux_time.csv``; its
+    sources are what the file itself, and the entries that were used of it, state as such. Entries
+    are those that were used of a TOML file; none if all of it was.
     """
 
     name: str

@@ -28,23 +28,6 @@ from nuhf.physics.shells import (
 from nuhf.physics.spectra import Spectrum
 from nuhf.tables import Table
 
-__all__ = [
-    "adiabatic_survival",
-    "components",
-    "compositions",
-    "coupling_schemes",
-    "energy_per_fission",
-    "fission_fractions",
-    "reactor_spectrum",
-    "read_fluxes",
-    "read_nuclides",
-    "read_oscillation",
-    "read_shells",
-    "read_weak_charge",
-    "rrpa_ratio",
-    "weak_couplings",
-]
-
 _LINES: Final = ("be7", "pep")
 _PHOTONS_KEV: Final = 10.0
 """Where equivalent photons end to stand for the response of bound electrons."""

@@ -36,16 +36,9 @@ def on_cores(
 ) -> list[R]:
     """Return the results of tasks, in their order.
 
-    Parameters
-    ----------
-    work : callable
-        A function of a module: it is looked up there by the processes.
-    tasks : sequence
-        What it takes, one each.
-    step, told : callable
-        Is told, in the words of ``told``, which task is begun (or, of several processes, done).
-    jobs : int
-        Processes; 1 works in this one. With more a script needs ``if __name__ == "__main__":``.
+    ``work`` is a function of a module, where the processes look it up. ``step`` is told, in the
+    words of ``told``, which task is begun (or, of several processes, done). With more than one job
+    a script needs ``if __name__ == "__main__":``.
 
     Raises
     ------

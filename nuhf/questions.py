@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from nuhf.arrays import FloatArray
-from nuhf.errors import FitError, InputError, OpenRegionError
+from nuhf.errors import Caveat, FitError, InputError, OpenRegionError
 from nuhf.stats.cls import Asymptotic, expected_limits, upper_limit
 from nuhf.stats.cross_check import Agreement, second_optimizer
 from nuhf.stats.explore import deeper_starts, explored, range_notes, region, widened
@@ -50,8 +50,7 @@ def _delta_chi2(
         problem, found = _search(replace(problem, seeds=second.deeper), cl, None, open_ends)
         second = second_optimizer(problem, found.best.value, np.ravel(found.pieces))
     convert = problem.parameter.from_fit
-    none = dict(zip((problem.span().low, problem.span().high), (-np.inf, np.inf), strict=True))
-    ends = {end: none[end] for end in found.open_ends}
+    ends = {e: -np.inf if e == problem.span().low else np.inf for e in found.open_ends}
     pieces = tuple(
         (ends.get(low, convert(low)), ends.get(high, convert(high))) for low, high in found.pieces
     )
@@ -127,15 +126,20 @@ def _cls(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitResult:
     convert, value = problem.parameter.from_fit, cls.data_minimum[0]
     extra: dict[str, Any] = {}
     if toys is None:
-        expected = expected_limits(cls, high, cl)
-        extra["expected"] = {name: convert(theta) for name, theta in expected.items()}
         extra["notes"] = few_counts_note(
             problem, cl, value, [limit_fit], [value], lambda at, q: cls.of(at, q) > 1.0 - cl, True
         )
+        try:
+            expected = expected_limits(cls, high, cl)
+            extra["expected"] = {name: convert(theta) for name, theta in expected.items()}
+        except OpenRegionError:
+            if widened(problem) is not None:
+                raise
+            end = problem.parameter.show(high)
+            extra["notes"] += (Caveat(f"no expected limits: one is beyond the range, {end}"),)
     else:
         made = toy_cls(problem, cl, toys, (value, lowest), limit_fit)
-        limit_fit = made.limit
-        error = abs(convert(made.limit + made.error) - convert(made.limit))
+        limit_fit, error = made.limit, abs(convert(made.limit + made.error) - convert(made.limit))
         extra["toys"] = {
             "toys": toys.toys,
             "seed": toys.seed,
@@ -154,9 +158,8 @@ def _cls(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitResult:
             f"{toys.seed}; {made.unconverged} of {made.toys} toys without a converged fit; "
             f"statistical error of the limit {error:.2g}",
         )
-    upper = convert(limit_fit)
+    upper, minima = convert(limit_fit), ((convert(value), 0.0),)
     pieces = ((convert(0.0), upper),)
-    minima = ((convert(value), 0.0),)
     return _result(problem, cl, "cls", value, pieces, upper, lowest, minima, **extra)
 
 

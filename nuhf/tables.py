@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nuhf import resources
 from nuhf.arrays import FloatArray
@@ -90,19 +91,17 @@ class Table:
 
     def fraction(self, name: str) -> FloatArray:
         """Return a column after checking that every entry is in 0 to 1 (`InputError`)."""
-        values = self.non_negative(name)
-        if np.any(values > 1):
-            row = int(np.argmax(values > 1))
-            raise InputError(f"{self.path}: column '{name}', row {row}: {values[row]} is above 1")
-        return values
+        return self._without(name, self.non_negative(name) > 1, "is above 1")
 
     def non_negative(self, name: str) -> FloatArray:
         """Return a column after checking that no entry is below zero (`InputError`)."""
-        values = self[name]
-        if np.any(values < 0):
-            row = int(np.argmax(values < 0))
-            raise InputError(f"{self.path}: column '{name}', row {row}: {values[row]} is negative")
-        return values
+        return self._without(name, self[name] < 0, "is negative")
+
+    def _without(self, name: str, wrong: NDArray[np.bool_], why: str) -> FloatArray:
+        if np.any(wrong):
+            row = int(np.argmax(wrong))
+            raise InputError(f"{self.path}: column '{name}', row {row}: {self[name][row]} {why}")
+        return self[name]
 
 
 def read_table(path: Path, columns: Sequence[str] = ()) -> Table:
@@ -114,13 +113,6 @@ def read_table(path: Path, columns: Sequence[str] = ()) -> Table:
 
 def parse_table(path: Path, text: str) -> Table:
     """Parse the text of a table and check that it holds finite numbers only.
-
-    Parameters
-    ----------
-    path : Path
-        The file, for messages.
-    text : str
-        Its content.
 
     Raises
     ------

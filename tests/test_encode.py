@@ -9,6 +9,7 @@ import pytest
 from conftest import EXPERIMENT, PARAMETERS, problems
 
 import nuhf
+from nuhf import questions
 from nuhf.couplings import parameters
 from nuhf.errors import InputError, ModelError
 from nuhf.experiments.catalogue import list_experiments, load
@@ -597,3 +598,35 @@ def test_degenerate_sets_are_refused(prepared):
     ):
         with pytest.raises(InputError, match=words):
             pose([prepared], names[0], Options(profiled=names[1:]))
+
+
+# -------------------------------------------------------------------- pseudo-counts
+
+
+def gaussian_ends(pseudo_counts):
+    loaded = load("conus-plus")
+    if pseudo_counts:
+        loaded = loaded.changed({"analyses": {"default": {"pseudo_counts": pseudo_counts}}})
+    problem = pose([prepare(loaded)], "munu_e", Options())
+    return problem.spec["observations"][0]["data"], questions.limit(
+        problem, 0.9, "delta-chi2"
+    ).upper_limit
+
+
+def test_pseudo_counts_of_an_analysis():
+    """More of them are nearer to the Gaussian chi2; the default corrects the slope instead."""
+    (usual, end), (many, exact), (few, rough) = map(gaussian_ends, (None, 1e8, 1e4))
+    assert set(many) == {1e8}
+    assert set(few) == {1e4}
+    assert len(set(usual)) == 1
+    assert usual[0] == round(2.5e5 / np.sqrt(len(usual)))
+    assert end == pytest.approx(exact, rel=1e-3)
+    assert abs(rough / exact - 1) > 2 * abs(end / exact - 1)
+
+
+def test_pseudo_counts_are_nothing_to_poisson_counts():
+    """An analysis that extends a Gaussian one need not unset them."""
+    changes = {"analyses": {"default": {"pseudo_counts": 1e6}}}
+    one = load("coherent-csi-2021")
+    specs = [pose([prepare(x)], "munu_mu", Options()).spec for x in (one, one.changed(changes))]
+    assert specs[0] == specs[1]

@@ -32,8 +32,7 @@ def paper(monkeypatch, tmp_path):
     def make(figure, rows=""):
         path = tmp_path / "demo.toml"
         path.write_text(f"{rows}\n[figures.one]\n{figure}", encoding="utf-8")
-        for module in (published, figures):
-            monkeypatch.setattr(module, "list_papers", lambda: {"demo": path})
+        monkeypatch.setattr(published, "list_papers", lambda: {"demo": path})
         return figures.draw("demo", "one")
 
     return make

@@ -62,40 +62,47 @@ def test_derivatives_with_a_shape_that_channels_share(seed):
     np.testing.assert_allclose(compiled.gradient(theta, data), numeric, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("seed", [1, 3])
+FIFTY = [seed if seed == 3 else pytest.param(seed, marks=pytest.mark.slow)
+         for seed in range(50)]  # fmt: skip
+
+
+def lowest_in_pyhf(model, data, starts, value=None):
+    """The lowest of pyhf's fits with minuit from several starts.
+
+    From its one start pyhf may end in a shallower minimum, from our point not.
+    """
+    held, poi = np.array(model.config.suggested_fixed()), model.config.poi_index
+    starts = np.array([model.config.suggested_init(), *starts])
+    if value is not None:
+        held[poi], starts[:, poi] = True, value
+    fits = [refit_with_pyhf(model, data, start, held, tolerance=1e-4) for start in starts]
+    return min(one.twice_nll[0] for one in fits if one.converged[0])
+
+
+@pytest.mark.parametrize("seed", FIFTY)
 def test_profiles_and_limits_of_random_workspaces_are_those_of_pyhf_and_minuit(seed):
-    """2NLL at the ends of the interval above the minimum, by pyhf's likelihood: 1e-4."""
+    """2NLL at two values and at the ends of the interval above the minimum: 1e-4.
+
+    Of all fifty, with 57 ends, the largest difference at an end is 5e-8.
+    """
     spec = random_workspace(seed)
     (found,) = nuhf.limit(spec, cl=0.9)
     model, data = load_model(spec)
-    start = np.array(model.config.suggested_init())
-    fixed = np.array(model.config.suggested_fixed())
-    poi = model.config.poi_index
-    lowest = refit_with_pyhf(model, data, start, fixed, tolerance=1e-4).twice_nll[0]
-    assert found.twice_nll_min == pytest.approx(lowest, abs=1e-4)
-    for end in [e for piece in found.intervals for e in piece if e > 0]:
-        held, at = fixed.copy(), start.copy()
-        held[poi], at[poi] = True, end
-        height = refit_with_pyhf(model, data, at, held, tolerance=1e-4).twice_nll[0]
-        assert height - lowest == pytest.approx(threshold(0.9), abs=2e-4)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(50))
-def test_profiles_of_fifty_random_workspaces_are_those_of_pyhf_and_minuit(seed):
-    """2NLL to 1e-4. From its one start pyhf may end in a shallower minimum, from our point not."""
-    model, data = load_model(random_workspace(seed))
     # as questions do: fits begin on every branch of the nuisances (seed 16 has two)
-    profiler = explored(nuhf.open(random_workspace(seed)).problem).profiler()
-    held = np.array(model.config.suggested_fixed())
-    held[profiler.index] = True
-    points, heights = profiler.fits_at([profiler.index], np.array([[0.3], [1.5]]))
-    for point, height in zip(points, heights, strict=True):
-        start = np.array(model.config.suggested_init())
-        start[profiler.index] = point[profiler.index]
-        fits = [refit_with_pyhf(model, data, at, held, tolerance=1e-4) for at in (start, point)]
-        lowest = min(one.twice_nll[0] for one in fits if one.converged[0])
-        assert height == pytest.approx(lowest, abs=1e-4)
+    profiler = explored(nuhf.open(spec).problem).profiler()
+
+    def both(values):
+        points, heights = profiler.fits_at([profiler.index], np.array(values)[:, np.newaxis])
+        rows = zip(values, points, strict=True)
+        return heights, [lowest_in_pyhf(model, data, [point], value) for value, point in rows]
+
+    np.testing.assert_allclose(*both([0.3, 1.5]), atol=1e-4)
+    best = profiler.fits_at([profiler.index], np.array([[found.best_fit]]))[0]
+    lowest = lowest_in_pyhf(model, data, best)
+    assert found.twice_nll_min == pytest.approx(lowest, abs=1e-4)
+    ends = [end for piece in found.intervals for end in piece if end > 0]
+    assert ends
+    np.testing.assert_allclose(np.array(both(ends)) - lowest, threshold(0.9), atol=1e-4)
 
 
 class Deepest:
@@ -131,23 +138,40 @@ def test_no_question_stops_in_a_shallower_minimum():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [16, 21, 29])
-def test_cls_has_the_deepest_minima_of_data_and_of_asimov_data(seed):
-    """The limits were up to 43 % off when only the branches of the nominal nuisances were fitted.
+@pytest.mark.parametrize("seed", range(50))
+def test_cls_limits_of_fifty_random_workspaces_are_those_of_pyhf_and_minuit(seed):
+    """To 0.1 %: pyhf's CLs is above 0.05 below the limit, and below it above (arXiv:1007.1727).
 
-    arXiv:1007.1727, eqs 62 to 66.
+    Its fits begin at its start and at the deepest of 61 of ours. From its start alone
+    `pyhf.infer.hypotest` agrees for 37 of the 50; for the rest a fit of the data or of the Asimov
+    data ends in a shallower minimum, and limits were up to 43 % off when ours did.
     """
     spec = random_workspace(seed)
     deepest = Deepest(spec)
+    model, observed = load_model(spec)
     (found,) = nuhf.limit(spec, cl=0.95, method="cls")
     asimov = deepest.compiled.expected_full(deepest(0.0)[0])
-    q, q_asimov = (
-        deepest(found.upper_limit, data)[1] - deepest(None, data)[1] for data in (None, asimov)
-    )
-    root, root_asimov = np.sqrt([q, q_asimov])
-    far = (q + q_asimov) / (2 * root_asimov), (q - q_asimov) / (2 * root_asimov)
-    above, expected = norm.sf(far if q > q_asimov else (root, root - root_asimov))
-    assert above / expected == pytest.approx(0.05, rel=1e-4)
+
+    def cls(value):
+        q, q_asimov = (
+            lowest_in_pyhf(model, data, [deepest(value, data)[0]], value)
+            - lowest_in_pyhf(model, data, [deepest(None, data)[0]])
+            for data in (observed, asimov)
+        )
+        root, root_asimov = np.sqrt([q, q_asimov])
+        far = (q + q_asimov) / (2 * root_asimov), (q - q_asimov) / (2 * root_asimov)
+        above, expected = norm.sf(far if q > q_asimov else (root, root - root_asimov))
+        return above / expected
+
+    assert cls(0.999 * found.upper_limit) > 0.05 > cls(1.001 * found.upper_limit)
+
+
+def test_an_observed_limit_is_told_where_an_expected_one_is_beyond_the_file():
+    """Seven of the fifty had none: 2 sigma above the median the limit is above 10, the bound."""
+    (found,) = nuhf.limit(random_workspace(34), cl=0.95, method="cls")
+    assert found.upper_limit == pytest.approx(4.980, abs=0.002)
+    assert found.expected is None
+    assert any("no expected limits: one is beyond the range, 10" in note for note in found.notes)
 
 
 def plain_pyhf(spec):
@@ -452,3 +476,10 @@ def test_speed_beside_pyhf(moment):
     np.testing.assert_allclose(fast, slow, rtol=0, atol=1e-3)
     print(f"compiled {ours / 10:.2g} s, pyhf with minuit {theirs / 10:.2g} s per fit")
     assert theirs > 20 * ours
+
+
+def test_any_parameter_of_a_file_can_be_held(cli):
+    path = ROOT / "workspaces" / X / "munu_mu.stock.json"
+    ran = cli("fit", path, "--set", "flux_sns=0.5", "--json")
+    assert json.loads(ran.out)["parameters"]["flux_sns"][0] == 0.5
+    assert "no parameter 'zzz'" in cli("fit", path, "--set", "zzz=1").err

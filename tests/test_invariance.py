@@ -226,7 +226,7 @@ class Failing(CompiledEngine):
 
 def failing(problem, fails):
     old = problem.engine
-    return replace(problem, engine=Failing(old.reference, old.compiled, fails))
+    return replace(problem, engine=Failing(old.reference, old.compiled, fails=fails))
 
 
 @pytest.fixture(scope="module")

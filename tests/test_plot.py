@@ -56,6 +56,12 @@ def test_paper_figure_with_csv(monkeypatch, tmp_path):
     }
 
 
+def test_a_csv_file_is_the_numbers_alone(monkeypatch, tmp_path):
+    run(monkeypatch, "plot", "khan2023", "fig5", "-o", tmp_path / "fig5.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["fig5.csv"]
+    assert len(table(tmp_path / "fig5.csv")) == 7 * 401 + 2 * 161
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

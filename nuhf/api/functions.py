@@ -8,9 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TextIO
 
-import numpy as np
-from numpy.typing import NDArray
-
 from nuhf import questions
 from nuhf.api.arguments import (
     Anapole,
@@ -30,6 +27,7 @@ from nuhf.api.arguments import names as one_or_more
 from nuhf.api.build import built, models
 from nuhf.api.model import Model
 from nuhf.api.toys import ToyChoices, check
+from nuhf.arrays import FloatArray
 from nuhf.errors import InputError
 from nuhf.exclusions import ExclusionResult
 from nuhf.exclusions import exclusion as find_exclusion
@@ -45,8 +43,6 @@ from nuhf.toys.sample import ToyOptions
 
 __all__ = ["contour", "coverage", "exclusion", "fit", "interval", "intervals", "limit",
            "ranking", "scan"]  # fmt: skip
-
-FloatArray = NDArray[np.float64]
 
 
 @in_words

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nuhf.api.arguments import (
     Anapole,
@@ -18,6 +17,7 @@ from nuhf.api.arguments import (
     numbers,
     options,
 )
+from nuhf.arrays import FloatArray
 from nuhf.couplings.parameters import suggest
 from nuhf.errors import InputError
 from nuhf.likelihood.engines import Engine as FitEngine
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FitParameter", "Model"]
 
-FloatArray = NDArray[np.float64]
 Encoding = Literal["stock", "stock-positive", "native"]
 
 

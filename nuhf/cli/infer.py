@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 @options.common
 @options.toys
 @options.as_json
-@click.option("-o", "--output", type=click.Path(path_type=Path),
-              callback=options.files_only,
-              help="Folder for fit.json, fit.csv and spectrum.png.")  # fmt: skip
+@options.files("Folder for fit.json, fit.csv and spectrum.png.")
 def fit(
     experiments: tuple[str, ...],
     parameter: str | None,
@@ -69,10 +67,9 @@ def fit(
 @options.common
 @options.toys
 @options.as_json
-@click.option("-o", "--output", type=click.Path(path_type=Path),
-              callback=options.files_only,
-              help="Folder for limits.json, limits.csv, limits.tex, profiles.png, "
-                   "spectrum.png and the workspaces.")  # fmt: skip
+@options.files(
+    "Folder for limits.json, limits.csv, limits.tex, profiles.png, spectrum.png and the workspaces."
+)
 def limit(
     experiments: tuple[str, ...],
     parameter: tuple[str, ...],

@@ -246,7 +246,13 @@ output: Decorator = click.option(
 )
 
 
-def files_only(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
+def files(meaning: str, **settings: Any) -> Decorator:
+    """Return the option ``-o`` of commands that write files, not to stdout."""
+    return click.option("-o", "--output", type=click.Path(path_type=Path), callback=_files_only,
+                        help=meaning, **settings)  # fmt: skip
+
+
+def _files_only(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
     """Refuse ``-`` where a command writes several files or a figure."""
     if value is not None and str(value) == "-":
         raise click.BadParameter(

@@ -20,9 +20,7 @@ _NARROWEST: Final = 79
                    "measurement.")  # fmt: skip
 @options.patched
 @options.confidence
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("report.html"),
-              show_default=True, callback=options.files_only,
-              help="HTML file to write.")  # fmt: skip
+@options.files("HTML file to write.", default=Path("report.html"), show_default=True)
 def report(
     experiments: tuple[str, ...],
     analysis: str,
@@ -119,8 +117,7 @@ def cite(
 @options.command()
 @click.argument("paper", default="all", metavar="[PAPER|all]")
 @options.as_json
-@click.option("-o", "--output", type=click.Path(path_type=Path), callback=options.files_only,
-              help="File to write: a page (.md), a table (.csv) or JSON (.json).")  # fmt: skip
+@options.files("File to write: a page (.md), a table (.csv) or JSON (.json).")
 def reproduce(paper: str, as_json: bool, output: Path | None) -> None:
     """Compare published numbers with ours: hull with hull, or piece with piece.
 

@@ -33,8 +33,6 @@ from nuhf.couplings.model import (
     Vertex,
 )
 
-__all__ = ["MASS", "MODEL", "recoil_ends"]
-
 MASS: Final = "sterile_mass_mev"
 """Setting: the mass m4."""
 

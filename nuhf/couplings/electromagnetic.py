@@ -25,8 +25,6 @@ from nuhf.couplings.model import (
     Vertex,
 )
 
-__all__ = ["ANAPOLE_CONVENTIONS", "MODEL", "RADIUS_SHIFT", "charge_shift", "magnetic_coefficients"]
-
 RADIUS_SHIFT: Final = float(np.sqrt(2.0) * np.pi * ALPHA / (3.0 * FERMI_CONSTANT) / CM2_PER_MEV_M2)
 """d = -RADIUS_SHIFT * r2nu: shift of g_p per cm^2 of charge radius (0.023796 per 1e-32 cm^2)."""
 

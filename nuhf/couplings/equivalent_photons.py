@@ -30,8 +30,6 @@ from nuhf.couplings.model import (
 )
 from nuhf.units import EV
 
-__all__ = ["MASS", "MODEL"]
-
 MASS: Final = "neutrino_mass_ev"
 """Setting: the mass of the neutrino."""
 

@@ -33,8 +33,6 @@ from nuhf.couplings.model import (
     Vertex,
 )
 
-__all__ = ["MODEL"]
-
 SCALARS: Final = Group("light_scalars", "Light scalar mediators", 90, r"g_\phi", modulus=True)
 
 _NUCLEONS: Final = {"cerdeno2016_UNVERIFIED": (15.1, 14.0), "atzori2022_UNVERIFIED": (17.3, 17.3)}

@@ -35,8 +35,6 @@ from nuhf.couplings.model import (
 if TYPE_CHECKING:
     from nuhf.physics.polynomial import Polynomial
 
-__all__ = ["MASS", "MODEL", "loop"]
-
 MASS: Final = "mediator_mass_mev"
 """Setting that a light mediator needs."""
 

@@ -34,8 +34,6 @@ from nuhf.couplings.model import (
     Vertex,
 )
 
-__all__ = ["ANGLES", "MODEL", "mixing_matrix"]
-
 ANGLES: Final = (0.318, 0.0220, 0.5)
 """sin^2 of theta_12, theta_13 (arXiv:2006.11237, as in data/solar/oscillation.toml), theta_23."""
 

@@ -19,24 +19,6 @@ from nuhf.errors import InputError
 if TYPE_CHECKING:
     from nuhf.physics.polynomial import Polynomial
 
-__all__ = [
-    "DELTA_CP",
-    "FLAVOURS",
-    "MASS_STATES",
-    "PAIRS",
-    "TRANSITION_PHASE",
-    "Amplitudes",
-    "CouplingModel",
-    "Factor",
-    "Feed",
-    "Group",
-    "Kinematics",
-    "Parameter",
-    "Variable",
-    "Vertex",
-    "unit_suffix",
-]
-
 Factor = "FloatArray | Polynomial"
 """One number per recoil energy, or a polynomial with such coefficients."""
 

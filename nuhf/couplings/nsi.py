@@ -25,8 +25,6 @@ from nuhf.couplings.model import (
     Vertex,
 )
 
-__all__ = ["MODEL"]
-
 NSI: Final = Group("nsi", "Non-standard interactions", 70, r"\epsilon")
 
 _ON: Final = {

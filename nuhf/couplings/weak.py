@@ -11,8 +11,6 @@ from nuhf.constants import SIN2_THETA_W
 from nuhf.couplings.electromagnetic import RADIUS_SHIFT
 from nuhf.couplings.model import FLAVOURS, CouplingModel, Feed, Group, Parameter
 
-__all__ = ["MODEL", "RN_RANGE_FM", "RN_REFERENCE_FM", "STRENGTHS"]
-
 RN_REFERENCE_FM: Final = 5.0
 """Neutron radius in fm where its fit parameter is zero: near the model values of Cs and I."""
 

@@ -128,6 +128,7 @@ class _Builder:
             sigma,
             self._background_variations(backgrounds, total),
             observed.details,
+            analysis.pseudo_counts,
         )
 
     def _expected(self, signals: Sequence[TemplateSet], values: Mapping[str, float]) -> FloatArray:

@@ -219,6 +219,11 @@ class Analysis(Section):
     statistic: Literal["poisson", "gaussian"] = Field(
         "poisson", description="Poisson counts, or Gaussian errors"
     )
+    pseudo_counts: Annotated[float, Field(ge=1e3, le=1e8)] | None = Field(
+        None,
+        description="Counts per bin of the encoding of statistic `gaussian`, without a correction "
+        "of its slope; by default as many as pyhf's default optimizer bears, with one",
+    )
     signals: tuple[Name, ...] | None = Field(None, description="Signals in the fit")
     regions: tuple[Name, ...] | None = Field(None, description="Regions in the fit")
     backgrounds: tuple[Name, ...] | None = Field(None, description="Backgrounds in the fit")

@@ -38,6 +38,8 @@ class Region:
         ``variations[background][nuisance]``: events at plus and minus one standard deviation.
     details : mapping
         Further numbers to show, such as the control counts.
+    pseudo_counts : float or None
+        Of the encoding of a Gaussian region, if its analysis says how many.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Region:
         default_factory=dict
     )
     details: Mapping[str, float] = field(default_factory=dict)
+    pseudo_counts: float | None = None
 
 
 @dataclass(frozen=True)

@@ -3,5 +3,3 @@
 ``native`` adds the modifier ``powerfactor`` (theta to an integer power) to pyhf, so that a
 rate which is a polynomial in its couplings is one workspace, exact for any number of couplings.
 """
-
-__all__ = ["native"]

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.couplings import parameters
 from nuhf.couplings.model import MASS_STATES
 from nuhf.couplings.parameters import Parameter
@@ -25,8 +25,6 @@ from nuhf.histfactory.describe import (
 )
 from nuhf.rates.signal import acts_on, check_together, proportion
 
-__all__ = ["check_effect", "describe", "reference_values", "refuse_absurd"]
-
 _ABSURD: Final = 1e3
 _FEW: Final = 30.0
 """Events per observed one (and this many more) beyond which a coupling is a slip of the unit."""
@@ -35,7 +33,6 @@ _SAME: Final = 1e-9
 """Singular values of unit vectors below this are zero."""
 
 Values = Mapping[Parameter, float]
-FloatArray = NDArray[np.float64]
 
 
 def _norms(loaded: Loaded) -> dict[str, dict[str, Norm]]:

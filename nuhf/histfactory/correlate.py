@@ -5,14 +5,11 @@ from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import InputError
 from nuhf.histfactory.describe import Channel, Norm, Sample, Shape
 
-__all__ = ["correlated", "lower_factor"]
-
-FloatArray = NDArray[np.float64]
 T = TypeVar("T")
 Mixture = Mapping[str, Mapping[str, float]]
 """Weights of the independent parameters, by the nuisance that is their sum."""

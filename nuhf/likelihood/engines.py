@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import FitError, InputError
 from nuhf.likelihood.evaluate import CompiledModel, compile_layout
 from nuhf.likelihood.fit import fit, refit_with_minuit, refit_with_pyhf
@@ -26,7 +27,6 @@ __all__ = [
     "engine",
 ]
 
-FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 ENGINES: Final = ("compiled", "pyhf")

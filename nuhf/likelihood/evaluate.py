@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import gammaln, xlogy
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import InputError
 from nuhf.likelihood.layout import Layout, layout_of
 from nuhf.likelihood.tables import (
@@ -28,7 +29,6 @@ from nuhf.likelihood.tables import (
     BinFactors,
     BoolArray,
     Constraints,
-    FloatArray,
     IntArray,
     Tables,
     build_tables,

@@ -16,11 +16,12 @@ import numpy as np
 from iminuit import Minuit
 from numpy.typing import ArrayLike
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import InputError
 from nuhf.likelihood.evaluate import CompiledModel
 from nuhf.likelihood.newton import Batch, derivatives, minimise, select
 from nuhf.likelihood.objective import objective, prepare
-from nuhf.likelihood.tables import BoolArray, FloatArray, IntArray
+from nuhf.likelihood.tables import BoolArray, IntArray
 
 if TYPE_CHECKING:
     import pyhf

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import InputError, ModelError
 from nuhf.likelihood.evaluate import (
     CompiledModel,
@@ -17,7 +18,6 @@ from nuhf.likelihood.evaluate import (
     pulls_twice_nll,
     row_weights,
 )
-from nuhf.likelihood.tables import FloatArray
 
 if TYPE_CHECKING:
     from jax import Array

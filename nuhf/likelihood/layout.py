@@ -10,8 +10,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import ModelError
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["PER_BIN", "Layout", "ParameterSet", "layout_of", "native_layout"]
 
-FloatArray = NDArray[np.float64]
 Json = Mapping[str, Any]
 
 PER_BIN: Final = ("shapefactor", "shapesys", "staterror")

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from nuhf.arrays import FloatArray
 from nuhf.likelihood.evaluate import (
     CompiledModel,
     Weights,
@@ -18,7 +19,7 @@ from nuhf.likelihood.evaluate import (
     weights,
 )
 from nuhf.likelihood.objective import EDGES, FitData, objective, slopes
-from nuhf.likelihood.tables import BoolArray, FloatArray, IntArray
+from nuhf.likelihood.tables import BoolArray, IntArray
 
 __all__ = ["Batch", "FreeParameters", "State", "derivatives", "minimise", "select"]
 

@@ -5,8 +5,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from nuhf.arrays import FloatArray
 from nuhf.likelihood.evaluate import CompiledModel, expected_counts, row_weights
-from nuhf.likelihood.tables import BoolArray, FloatArray, IntArray
+from nuhf.likelihood.tables import BoolArray, IntArray
 
 __all__ = ["EDGES", "Edge", "FitData", "objective", "prepare", "slopes"]
 

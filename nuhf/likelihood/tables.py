@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import ModelError
 from nuhf.likelihood.layout import PER_BIN, Layout
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Array", "BinFactors", "Constraints", "Curvatures", "Slopes", "Tables", "build_tables"]
 
-FloatArray = NDArray[np.float64]
 Array = TypeVar("Array", FloatArray, "JaxArray")
 IntArray = NDArray[np.intp]
 BoolArray = NDArray[np.bool_]

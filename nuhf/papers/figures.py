@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Final
 
 from matplotlib.figure import Figure
@@ -14,16 +13,18 @@ from nuhf.papers import figures_arrays as arrays
 from nuhf.papers.figures_csv import points_csv, spectra_csv
 from nuhf.papers.figures_draw import draw_profiles, draw_regions, draw_spectra
 from nuhf.papers.figures_schema import (
+    Choice,
     FigureSpec,
     FunctionFigure,
     Histograms,
     ProfileCurve,
     Profiles,
+    RegionCurve,
     RegionPanel,
     Regions,
     parse_figure,
 )
-from nuhf.papers.published import list_papers, read_rows
+from nuhf.papers.published import paper_file, read_rows
 
 FUNCTIONS: Final[Mapping[str, str]] = {
     "cross-section-ratios": "nuhf.papers.khan2023:cross_section_ratios",
@@ -35,13 +36,6 @@ Each takes the title and returns the Figure and its CSV.
 """
 
 
-def _path(paper: str) -> Path:
-    known = list_papers()
-    if paper not in known:
-        raise InputError(f"unknown paper '{paper}'; {parameters.suggest(paper, known)}")
-    return known[paper]
-
-
 def list_figures(paper: str) -> dict[str, FigureSpec]:
     """Read the figures of a paper, checked, by name.
 
@@ -50,7 +44,7 @@ def list_figures(paper: str) -> dict[str, FigureSpec]:
     InputError
         If the paper is unknown or a table is broken; the message names file and key.
     """
-    path = _path(paper)
+    path = paper_file(paper)
     tables = resources.read_toml(path).get("figures", {})
     if not isinstance(tables, dict):
         raise InputError(f"{path}: figures: write a table [figures.NAME] for each")
@@ -59,7 +53,7 @@ def list_figures(paper: str) -> dict[str, FigureSpec]:
 
 def workbench(paper: str) -> arrays.Bench:
     """Return what the figures of a paper share, so that each experiment is built once."""
-    _path(paper)
+    paper_file(paper)
     return arrays.Bench(read_rows(paper))
 
 
@@ -90,7 +84,7 @@ def draw(paper: str, name: str, bench: arrays.Bench | None = None) -> tuple[Figu
         hint = parameters.suggest(name, known) if known else "it has none"
         raise InputError(f"{paper} has no figure '{name}'; {hint}")
     spec, chosen = known[name], bench or workbench(paper)
-    where = f"{_path(paper)}: figures.{name}"
+    where = f"{paper_file(paper)}: figures.{name}"
     heading = f"{paper} {name}: {spec.title}"
     if isinstance(spec, FunctionFigure):
         return _function(spec, where)
@@ -119,25 +113,16 @@ def _regions(spec: Regions, bench: arrays.Bench, where: str, heading: str) -> tu
 
 def _profiles_of(spec: Regions) -> Profiles:
     """Profiles of the parameters of the regions, each with the other at the SM."""
-    shared: dict[str, Any] = {
-        name: getattr(spec, name)
-        for name in ("experiment", "analysis", "profile", "convention", "values")
-    }
 
-    def flat(pairs: tuple[tuple[str, str], ...] | None) -> tuple[str, ...] | None:
-        return tuple(dict.fromkeys(n for pair in pairs for n in pair)) if pairs else None
+    def single(choice: Regions | RegionCurve) -> dict[str, Any]:
+        own = {name: getattr(choice, name) for name in Choice.model_fields}
+        names = dict.fromkeys(name for pair in choice.parameter or () for name in pair)
+        return own | {"parameter": tuple(names) or None}
 
-    curves = tuple(
-        ProfileCurve(
-            **{name: getattr(curve, name) for name in shared},
-            label=curve.label,
-            parameter=flat(curve.parameter),
-        )
-        for curve in spec.curves
-    )
     return Profiles(
-        **shared, kind="profiles", title=spec.title, parameter=flat(spec.parameter),
-        cl=spec.profile_cl, published=spec.published, curves=curves,
+        **single(spec), kind="profiles", title=spec.title, cl=spec.profile_cl,
+        published=spec.published,
+        curves=tuple(ProfileCurve(**single(curve), label=curve.label) for curve in spec.curves),
     )  # fmt: skip
 
 

@@ -33,7 +33,7 @@ from nuhf.stats.problem import Options, Problem, pose
 from nuhf.stats.results import LimitResult
 from nuhf.stats.spectra import region_spectra
 
-C = TypeVar("C", bound=Choice)
+C = TypeVar("C", ProfileCurve, RegionCurve)
 
 _MARGIN: Final = 0.5
 """Part of an interval's width that a profile covers on both sides of it."""
@@ -106,16 +106,18 @@ class _Posed:
     where: str
 
 
-def _inherit(curve: C, figure: Choice) -> C:
-    """Fill in what a curve leaves to its figure."""
-    given = {
-        name: getattr(figure, name) for name in Choice.model_fields if getattr(curve, name) is None
-    }
-    return curve.model_copy(update=given)
-
-
-def _default_label(figure: Choice) -> str:
-    return " + ".join(figure.experiment or ("curve",))
+def _curves(
+    given: Sequence[C], kind: type[C], figure: Profiles | Regions, where: str
+) -> Iterator[tuple[C, str]]:
+    """Yield each curve, one if none is given, with what it leaves to its figure, and its place."""
+    alone = kind(label=" + ".join(figure.experiment or ("curve",)))
+    for i, curve in enumerate(given or (alone,)):
+        here = f"{where}.curves.{i}" if given else where
+        names = [n for n in ("parameter", *Choice.model_fields) if getattr(curve, n) is None]
+        whole = curve.model_copy(update={name: getattr(figure, name) for name in names})
+        if whole.parameter is None:
+            raise InputError(f"{here}: no key 'parameter', neither on the curve nor on its figure")
+        yield whole, here
 
 
 def profile_panels(
@@ -136,13 +138,8 @@ def profile_panels(
         If an interval cannot be determined.
     """
     posed = []
-    curves = figure.curves or (ProfileCurve(label=_default_label(figure)),)
-    for i, given in enumerate(curves):
-        here = f"{where}.curves.{i}" if figure.curves else where
-        curve = _inherit(given, figure)
-        names = curve.parameter or figure.parameter
-        if names is None:
-            raise InputError(f"{here}: no key 'parameter', neither on the curve nor on its figure")
+    for curve, here in _curves(figure.curves, ProfileCurve, figure, where):
+        names = curve.parameter or ()
         posed += [_pose(curve, name, figure, bench, f"{here} ({name})") for name in names]
     grouped: dict[str, list[_Posed]] = {}
     for one in posed:
@@ -306,14 +303,8 @@ def region_panels(
     """Compute the regions of a figure, by panel; errors as in `profile_panels`."""
     panels: dict[str, list[RegionSet]] = {}
     problems = []
-    curves = figure.curves or (RegionCurve(label=_default_label(figure)),)
-    for i, given in enumerate(curves):
-        here = f"{where}.curves.{i}" if figure.curves else where
-        curve = _inherit(given, figure)
-        pairs = curve.parameter or figure.parameter
-        if pairs is None:
-            raise InputError(f"{here}: no key 'parameter', neither on the curve nor on its figure")
-        for first, second in pairs:
+    for curve, here in _curves(figure.curves, RegionCurve, figure, where):
+        for first, second in curve.parameter or ():
             with _told(f"{here} ({first}, {second})"):
                 if first == second:
                     raise InputError("a region takes two different parameters")

@@ -33,12 +33,7 @@ _LABELS: Final = {"ybe": "YBe"}
 
 
 def used_factor(name: str) -> tuple[FloatArray, FloatArray]:
-    """Return the curve of an analysis.
-
-    Parameters
-    ----------
-    name : str
-        A key of `QUENCHING`.
+    """Return the curve of an analysis, by a key of `QUENCHING`.
 
     Returns
     -------
@@ -55,14 +50,9 @@ def used_factor(name: str) -> tuple[FloatArray, FloatArray]:
 
 
 def printed_factor(name: str) -> tuple[FloatArray, FloatArray]:
-    """Return the paper's fit with the printed coefficients, poles included.
+    """Return the paper's fit by a key of `QUENCHING`: printed coefficients, poles included.
 
     The columns of YBe are interchanged, and the powers of Fef read as its coefficients require.
-
-    Parameters
-    ----------
-    name : str
-        A key of `QUENCHING`.
 
     Returns
     -------

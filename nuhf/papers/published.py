@@ -148,14 +148,20 @@ def list_papers() -> Mapping[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
-def read_reference(paper: str) -> str:
-    """Read the key of a paper in the bibliography (`InputError` if it is unknown or has none)."""
+def paper_file(paper: str) -> Path:
+    """Return the file of a paper (`InputError` if it is unknown)."""
     known = list_papers()
     if paper not in known:
         raise InputError(f"unknown paper '{paper}'; {parameters.suggest(paper, known)}")
-    key = resources.read_toml(known[paper]).get("reference")
+    return known[paper]
+
+
+def read_reference(paper: str) -> str:
+    """Read the key of a paper in the bibliography (`InputError` if it is unknown or has none)."""
+    path = paper_file(paper)
+    key = resources.read_toml(path).get("reference")
     if not isinstance(key, str):
-        raise InputError(f"{known[paper]}: reference: required, a key of {bibliography.FILE}")
+        raise InputError(f"{path}: reference: required, a key of {bibliography.FILE}")
     return key
 
 

@@ -19,8 +19,6 @@ from nuhf.couplings.model import MASS_STATES, PAIRS, Amplitudes, Kinematics, Ver
 from nuhf.errors import InputError
 from nuhf.physics.polynomial import Polynomial, total
 
-__all__ = ["CrossSection", "flavours_of", "with_couplings"]
-
 Forms = Mapping[tuple[str, str], FloatArray]
 
 
@@ -189,16 +187,9 @@ def flavours_of(state: str) -> tuple[str, ...]:
 def with_couplings(
     standard: CrossSection, vertex: Vertex, variables: Sequence[str]
 ) -> CrossSection:
-    """Add the amplitudes of the models that some variables belong to.
+    """Add to the SM the amplitudes of the models that some variables belong to.
 
-    Parameters
-    ----------
-    standard : CrossSection
-        The SM.
-    vertex : Vertex
-        The collision.
-    variables : sequence of str
-        Variables to expand in; those of other models, and those that do nothing here, stay out.
+    Variables of other models, and those that do nothing in this collision, stay out.
 
     Raises
     ------

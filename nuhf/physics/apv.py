@@ -15,18 +15,6 @@ from nuhf.constants import ALPHA, SIN2_THETA_W
 from nuhf.physics.neutron_radius import RADIUS_RANGE_FM, REFERENCE_FM, power_fit
 from nuhf.physics.nuclei import Nuclide
 
-__all__ = [
-    "WeakChargeInputs",
-    "WeakChargePolynomial",
-    "apv_polynomial",
-    "measured_error",
-    "measured_sin2_theta_w",
-    "measured_weak_charge",
-    "skin_correction",
-    "standard_model_weak_charge",
-    "weak_charge",
-]
-
 _CORRECTION: Final = 1.0 - ALPHA / (2.0 * np.pi)
 
 

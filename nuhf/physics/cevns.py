@@ -26,16 +26,6 @@ from nuhf.physics.nuclei import Nuclide
 from nuhf.physics.polynomial import Polynomial
 from nuhf.physics.settings import Physics
 
-__all__ = [
-    "NEUTRON",
-    "cross_section",
-    "differential_cross_section",
-    "form_factors",
-    "maximum_recoil",
-    "minimum_energy",
-    "weak_coefficients",
-]
-
 NEUTRON: Final = "neutron_form_factor"
 """Variable of the amplitudes that stands for F_n where the neutron radius is a parameter."""
 

@@ -18,13 +18,6 @@ from nuhf.constants import (
 )
 from nuhf.errors import InputError
 
-__all__ = [
-    "WeakCouplings",
-    "parse_schemes",
-    "sm_charge_radius",
-    "tree_level",
-]
-
 
 def sm_charge_radius(flavour: str) -> float:
     """SM charge radius of a neutrino in cm^2: -G_F/(2 sqrt2 pi^2) (3 - 2 ln(m_l^2/m_W^2)).

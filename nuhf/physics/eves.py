@@ -30,13 +30,6 @@ from nuhf.physics.amplitude import CrossSection, flavours_of, with_couplings
 from nuhf.physics.cevns import minimum_energy
 from nuhf.physics.settings import Physics
 
-__all__ = [
-    "ELECTRONS",
-    "cross_section",
-    "differential_cross_section",
-    "electron_couplings",
-]
-
 ELECTRONS: Final = Physics()
 """Electromagnetic couplings at tree level."""
 

@@ -13,15 +13,6 @@ from nuhf.arrays import FloatArray
 from nuhf.constants import HBAR_C_FM
 from nuhf.errors import InputError
 
-__all__ = [
-    "FORM_FACTORS",
-    "helm",
-    "klein_nystrand",
-    "klein_nystrand_rms",
-    "point",
-    "symmetrised_fermi",
-]
-
 _SKIN_FM: Final = 0.9
 _YUKAWA_RANGE_FM: Final = 0.7
 _FERMI_DIFFUSENESS_FM: Final = 0.52

@@ -20,16 +20,6 @@ from nuhf.physics.form_factors import FORM_FACTORS
 from nuhf.physics.nuclei import Nuclide
 from nuhf.physics.polynomial import Polynomial
 
-__all__ = [
-    "RADIUS_RANGE_FM",
-    "REFERENCE_FM",
-    "in_radius",
-    "neutron_form_factors",
-    "power_fit",
-    "radius_error",
-    "radius_powers",
-]
-
 RADIUS_RANGE_FM: Final = RN_RANGE_FM
 """Radii in fm that the polynomials stand for."""
 

@@ -7,8 +7,6 @@ from typing import Any
 from nuhf.constants import ATOMIC_MASS_UNIT, ELECTRON_MASS
 from nuhf.errors import InputError
 
-__all__ = ["Nuclide", "parse_nuclides"]
-
 
 @dataclass(frozen=True)
 class Nuclide:

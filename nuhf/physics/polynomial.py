@@ -8,8 +8,6 @@ import numpy as np
 from nuhf.arrays import FloatArray
 from nuhf.errors import InputError
 
-__all__ = ["Polynomial", "monomial", "powers", "total"]
-
 Exponents = tuple[int, ...]
 
 

@@ -25,18 +25,6 @@ from nuhf.physics.spectra import Spectrum
 from nuhf.tables import Table
 from nuhf.units import GIGAWATT, METRE
 
-__all__ = [
-    "antineutrinos_per_fission",
-    "checked_fractions",
-    "fission_rate",
-    "fluence_from_flux",
-    "fluence_from_power",
-    "model",
-    "pieces",
-    "spectrum",
-]
-
-
 _SUM_TOLERANCE: Final = 1e-6
 
 

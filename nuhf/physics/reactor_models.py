@@ -27,8 +27,6 @@ from nuhf.errors import InputError
 from nuhf.physics.spectra import Spectrum, histogram_spectrum
 from nuhf.tables import Table
 
-__all__ = ["CAPTURES", "ISOTOPES", "MODELS", "Piece", "ReactorModel", "add", "piece_spectrum"]
-
 ISOTOPES: Final = ("u235", "u238", "pu239", "pu241")
 """Fissioning isotopes, as in the column names of the tables."""
 

@@ -7,8 +7,6 @@ from typing import Final
 from nuhf.couplings import parameters
 from nuhf.physics.couplings import WeakCouplings, tree_level
 
-__all__ = ["ELECTROMAGNETIC", "Physics"]
-
 ELECTROMAGNETIC: Final = ("q", "r", "munu")
 """Variables of the electromagnetic couplings."""
 

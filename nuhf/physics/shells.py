@@ -15,16 +15,6 @@ from nuhf.errors import InputError
 from nuhf.tables import Table
 from nuhf.units import KEV
 
-__all__ = [
-    "AtomicCorrection",
-    "Photoabsorption",
-    "Shells",
-    "atomic_correction",
-    "free_electrons",
-    "photoabsorption_of",
-    "shells_of",
-]
-
 _RETURN: Final = 2.0
 _EDGE: Final = 1e-4
 """Relative distance of the points on both sides of an edge, at most."""

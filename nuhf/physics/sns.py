@@ -15,15 +15,6 @@ from nuhf.errors import InputError
 from nuhf.physics.spectra import Spectrum, histogram_spectrum
 from nuhf.tables import Table
 
-__all__ = [
-    "PROMPT_ENERGY",
-    "SPECIES",
-    "TimeProfile",
-    "decay_at_rest",
-    "tabulated_spectra",
-    "time_profiles",
-]
-
 SPECIES: Final[Mapping[str, str]] = {"numu": "mu", "nue": "e", "numubar": "mu"}
 """Flavour of each species."""
 

@@ -15,18 +15,6 @@ from nuhf.errors import InputError
 from nuhf.physics.spectra import Spectrum, straight
 from nuhf.units import EV
 
-__all__ = [
-    "COMPONENTS",
-    "AdiabaticSurvival",
-    "Component",
-    "ConstantSurvival",
-    "Flux",
-    "Oscillation",
-    "Survival",
-    "flavour_spectra",
-    "split",
-]
-
 Survival = Callable[[str, FloatArray], FloatArray]
 """Probability that a nu_e stays one, from the component's name and energies in MeV, any shape."""
 

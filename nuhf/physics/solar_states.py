@@ -17,8 +17,6 @@ from nuhf.couplings.model import FLAVOURS, MASS_STATES, PAIRS
 from nuhf.physics.solar import Component, Oscillation, Survival, split
 from nuhf.physics.spectra import Spectrum
 
-__all__ = ["mass_shares", "state_shares", "state_spectra"]
-
 Shares = dict[str, FloatArray]
 
 

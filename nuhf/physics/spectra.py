@@ -8,8 +8,6 @@ import numpy as np
 from nuhf.arrays import FloatArray
 from nuhf.errors import InputError
 
-__all__ = ["Spectrum", "histogram_spectrum", "straight"]
-
 
 @dataclass(frozen=True)
 class Spectrum:

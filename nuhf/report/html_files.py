@@ -9,10 +9,7 @@ from nuhf.report.html_blocks import (
     PageSection,
     TextTable,
     count,
-    interval,
-    number,
     parts,
-    power,
 )
 from nuhf.report.html_content import (
     MeasuredParameter,
@@ -24,10 +21,10 @@ from nuhf.report.html_content import (
 )
 from nuhf.report.html_figures import profile_picture, spectrum_picture
 from nuhf.report.html_fit import fit_blocks
+from nuhf.report.html_limits import interval_row, interval_table
 from nuhf.stats.files import FileProblem, Workspaces, pose_files
 from nuhf.stats.problem import Options
 from nuhf.stats.ranking import RankingResult, ranking
-from nuhf.units import percent
 
 
 def file_section(source: Workspaces, wanted: Sequence[str], cl: float, step: Step) -> PageSection:
@@ -95,12 +92,4 @@ def _results(
         ("Data", f"{events} counts in {bins} bins of {len(channels)} channels"),
         ("Parameters", f"{len(compiled.names)}, of which {int(compiled.fixed.sum())} fixed"),
     ]
-    found = tuple(
-        (m.parameter, interval(m.limit.intervals), number(m.limit.best_fit),
-         power(0, m.limit.unit))
-        if m.limit else (m.parameter, "not determined", "—", "")
-        for m in intervals
-    )  # fmt: skip
-    header = ("parameter", "interval", "best fit", "unit")
-    title = f"Intervals at {percent(cl)} % CL"
-    return [Definitions(tuple(rows)), TextTable(title, header, found, (0, 3))]
+    return [Definitions(tuple(rows)), interval_table([interval_row(m) for m in intervals], cl)]

@@ -67,15 +67,28 @@ def headline(content: Content, cl: float) -> list[Block]:
     if content.fitted is not None:
         found.append(("SM signal", _signal(content.fitted)))
     by_name = {m.parameter: m for m in content.measured}
-    rows = [
-        row
-        for names in kinds(list(by_name)).values()
-        for row in _headline_rows([by_name[name] for name in names])
-    ]
+    rows = []
+    for names in kinds(list(by_name)).values():
+        members = [by_name[name] for name in names]
+        rows += [interval_row(m, *_quoted(members)) for m in members]
+    return [Definitions(tuple(found)), *([interval_table(rows, cl)] if rows else [])]
+
+
+def interval_row(
+    one: MeasuredParameter, scale: float = 1.0, unit: str | None = None
+) -> tuple[str, ...]:
+    """Return name, interval and best fit in units of ``scale``, and the unit, or the base unit."""
+    if one.limit is None:
+        return (one.parameter, "not determined", "—", unit or "")
+    own = power(0, one.limit.unit) if unit is None else unit
+    ends, best = interval(one.limit.intervals, scale), number(one.limit.best_fit / scale)
+    return (one.parameter, ends, best, own)
+
+
+def interval_table(rows: Sequence[tuple[str, ...]], cl: float) -> TextTable:
+    """Return a table of what `interval_row` gives."""
     header = ("parameter", "interval", "best fit", "unit")
-    title = f"Intervals at {percent(cl)} % CL"
-    table: list[Block] = [TextTable(title, header, tuple(rows), (0, 3))] if rows else []
-    return [Definitions(tuple(found)), *table]
+    return TextTable(f"Intervals at {percent(cl)} % CL", header, tuple(rows), (0, 3))
 
 
 def _signal(fitted: StrengthFit) -> str:
@@ -100,16 +113,6 @@ def _quoted(measured: Sequence[MeasuredParameter]) -> tuple[float, str]:
     parameter = parameters.get(measured[0].parameter)
     found = exponent(parameter.group, _ends(measured))
     return 10.0**found, power(found, parameter.unit)
-
-
-def _headline_rows(measured: Sequence[MeasuredParameter]) -> list[tuple[str, ...]]:
-    scale, unit = _quoted(measured)
-    return [
-        (m.parameter, interval(m.limit.intervals, scale), number(m.limit.best_fit / scale), unit)
-        if m.limit
-        else (m.parameter, "not determined", "—", unit)
-        for m in measured
-    ]
 
 
 def limit_tables(content: Content, cl: float) -> list[Block]:
@@ -208,8 +211,7 @@ def overview(contents: Sequence[Content], cl: float) -> PageSection:
             for content in contents:
                 for one in content.measured:
                     if one.parameter == name and one.limit is not None:
-                        rows.append((name, content.prepared.name, interval(one.limit.intervals),
-                                     number(one.limit.best_fit)))  # fmt: skip
+                        rows.append((name, content.prepared.name, *interval_row(one)[1:3]))
         header = ("parameter", "experiment", f"interval [{unit}]", f"best fit [{unit}]")
         tables.append(TextTable(f"{title}, {percent(cl)} % CL", header, tuple(rows), (0, 1)))
     part = PagePart("overview-limits", "Limits of all experiments", tuple(tables))
@@ -231,10 +233,7 @@ def together(contents: Sequence[Content], cl: float, step: Step) -> PageSection:
             found.append(measure(having, name, cl, step))
         failures += [f"{m.parameter}: {m.failure}" for m in found if m.failure]
         unit = power(0, parameters.get(names[0]).unit)
-        rows = tuple(
-            (m.parameter, interval(m.limit.intervals), number(m.limit.best_fit))
-            for m in found if m.limit
-        )  # fmt: skip
+        rows = tuple(interval_row(m)[:3] for m in found if m.limit)
         if rows:
             header = ("parameter", f"interval [{unit}]", f"best fit [{unit}]")
             blocks.append(TextTable(f"{title}, {percent(cl)} % CL, combined", header, rows))

@@ -9,16 +9,14 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import FitError, OpenRegionError
 from nuhf.roots import roots
 from nuhf.stats.intervals import Profiler
 
 __all__ = ["BAND", "Asymptotic", "expected_limits", "upper_limit"]
-
-FloatArray = NDArray[np.float64]
 
 _NOISE: Final = 1e-9
 """2NLL within which fits end of their minimum: a median of exactly 0 would make CLs 0, not 1."""

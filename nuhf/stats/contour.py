@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import contourpy
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import InputError
 from nuhf.likelihood.engines import ModelProfiler
 from nuhf.resources import JSON_FORMAT
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["ContourResult", "contour"]
-
-FloatArray = NDArray[np.float64]
 
 _MARGIN: Final = 0.12
 _SECANT_STEPS: Final = 6

@@ -3,16 +3,14 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import Caveat
 from nuhf.likelihood.engines import PyhfEngine
 from nuhf.likelihood.fit import fit, refit_with_minuit
 from nuhf.stats.problem import Problem
 
 __all__ = ["Agreement", "second_optimizer"]
-
-FloatArray = NDArray[np.float64]
 
 _SERIOUS = 0.01
 """Difference of 2NLL that is said: it moves an end by less than 0.3 % of its error."""

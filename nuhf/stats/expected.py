@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.couplings import parameters
 from nuhf.couplings.model import MASS_STATES
 from nuhf.errors import InputError
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Rates", "RegionSpectrum", "rates"]
 
-FloatArray = NDArray[np.float64]
 Rows = Mapping[str, FloatArray]
 
 

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import Caveat, FitError, OpenRegionError
 from nuhf.histfactory.describe import Coupling
 from nuhf.likelihood.engines import CompiledEngine, ModelProfiler, engine
@@ -30,7 +31,6 @@ __all__ = [
     "widened",
 ]
 
-FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 _SIDES: Final = (-1.5, 1.5)

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import numpy as np
 import pyhf
-from numpy.typing import NDArray
 
 from nuhf import resources
+from nuhf.arrays import FloatArray
 from nuhf.couplings import parameters
 from nuhf.couplings.parameters import Parameter
 from nuhf.errors import Caveat, InputError, ModelError
@@ -39,7 +39,6 @@ __all__ = [
     "read_files",
 ]
 
-FloatArray = NDArray[np.float64]
 Json = dict[str, Any]
 File = str | Path | Mapping[str, Any]
 

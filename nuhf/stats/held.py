@@ -5,16 +5,14 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.couplings import parameters
 from nuhf.errors import InputError
 from nuhf.likelihood.evaluate import CompiledModel
 from nuhf.likelihood.layout import Layout
 
 __all__ = ["expectation", "fixed_nuisances", "with_fixed"]
-
-FloatArray = NDArray[np.float64]
 
 
 def expectation(compiled: CompiledModel, truth: Mapping[str, float]) -> FloatArray:

@@ -7,12 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
+from nuhf.arrays import FloatArray
 
 __all__ = ["Histogram", "HistogramAxis", "Traits"]
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -16,14 +16,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import FitError, InputError
 from nuhf.stats.intervals import intervals, threshold
 from nuhf.stats.problem import Problem
 from nuhf.stats.uncertainties import covariance, uncertainties
 
 __all__ = ["Breakdown", "Impacts", "breakdown", "default_groups", "impacts"]
-
-FloatArray = NDArray[np.float64]
 
 _STEPS: Final = 6
 _CLOSE: Final = 1e-5

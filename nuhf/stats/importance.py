@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, logsumexp
 
+from nuhf.arrays import FloatArray
 from nuhf.stats.knots import Knots
 
 __all__ = ["Draws", "adapted", "draw", "k_hat", "line_masses", "sample"]
 
-FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 
 _DEGREES: Final = 8.0

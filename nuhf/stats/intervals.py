@@ -10,15 +10,13 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import gammaincinv
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import FitError, InputError, OpenRegionError
 from nuhf.roots import roots
 
 __all__ = ["Minimum", "ProfileIntervals", "Profiler", "ScanRange", "intervals", "threshold"]
-
-FloatArray = NDArray[np.float64]
 
 _ZOOMS: Final = 3
 _POINTS: Final = 121

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import FitError
 from nuhf.stats.intervals import ScanRange
 from nuhf.stats.log_density import LogDensity
@@ -29,7 +30,6 @@ from nuhf.stats.space import (
 
 __all__ = ["Knots", "knots_of"]
 
-FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 
 _KNOTS: Final = 200

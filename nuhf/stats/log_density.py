@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammainc, gammaincinv, ndtr, ndtri
 
+from nuhf.arrays import FloatArray
 from nuhf.couplings.parameters import Parameter
 from nuhf.errors import InputError
 from nuhf.likelihood.evaluate import CompiledModel, poisson_twice_nll
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LogDensity", "of_problem"]
 
-FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 

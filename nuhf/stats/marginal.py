@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import logsumexp
 
+from nuhf.arrays import FloatArray
 from nuhf.stats.importance import Draws, line_masses
 from nuhf.stats.knots import Knots
 
 __all__ = ["Density", "densest", "marginal_density", "piece_errors"]
 
-FloatArray = NDArray[np.float64]
 Pieces = tuple[tuple[float, float], ...]
 
 _BLOCKS: Final = 64

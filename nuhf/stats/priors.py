@@ -17,8 +17,9 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from nuhf import tables
+from nuhf.arrays import FloatArray
 from nuhf.errors import InputError
-from nuhf.likelihood.tables import Array, FloatArray
+from nuhf.likelihood.tables import Array
 
 __all__ = [
     "CouplingAxis",

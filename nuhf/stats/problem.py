@@ -7,8 +7,8 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.couplings import parameters
 from nuhf.couplings.parameters import Parameter
 from nuhf.errors import Caveat, InputError
@@ -37,8 +37,6 @@ __all__ = [
     "pose",
     "profile_group",
 ]
-
-FloatArray = NDArray[np.float64]
 
 _INCOHERENT: Final = (
     "its interference with the SM in the Sun is left out (sources.*.coherence = true has it)"

@@ -11,6 +11,7 @@ import numpy as np
 from iminuit import Minuit
 from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import FitError, InputError
 from nuhf.likelihood.layout import Layout
 from nuhf.stats.explore import explored
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["RankingResult", "ranking"]
-
-FloatArray = NDArray[np.float64]
 
 _STEP: Final = 0.1
 """Fits start this far from the minimum, in standard deviations: from the minimum itself Minuit

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.resources import JSON_FORMAT
 from nuhf.stats.result_base import (
     JsonValue,
@@ -40,7 +40,6 @@ __all__ = [
     "ScanResult",
 ]
 
-FloatArray = NDArray[np.float64]
 Intervals = tuple[tuple[float, float], ...]
 
 

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.likelihood.evaluate import CompiledModel
 from nuhf.likelihood.fit import fit
 from nuhf.likelihood.newton import derivatives, select
@@ -19,7 +20,6 @@ from nuhf.stats.priors import CouplingAxis, Normal
 
 __all__ = ["JointMinimum", "Space", "curvature", "minima", "partial_fits", "positive", "space_of"]
 
-FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.intp]
 

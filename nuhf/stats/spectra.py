@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import FitError
 from nuhf.histfactory.describe import PEDESTAL
 from nuhf.rates.templates import Axis
@@ -14,8 +14,6 @@ from nuhf.stats.problem import Problem
 from nuhf.stats.uncertainties import covariance
 
 __all__ = ["after_fit", "before_fit", "region_spectra"]
-
-FloatArray = NDArray[np.float64]
 
 
 def region_spectra(

@@ -3,16 +3,14 @@
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import Caveat, FitError
 from nuhf.likelihood.engines import ModelProfiler
 from nuhf.stats.problem import Problem
 from nuhf.stats.results import Correlation
 
 __all__ = ["at_bounds", "correlation", "counts", "covariance", "uncertainties"]
-
-FloatArray = NDArray[np.float64]
 
 _AT_BOUND = 1e-6
 """Distance from a bound, relative to the range, at which a parameter counts as being there."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import FitError
 from nuhf.stats.problem import Problem
 from nuhf.toys.executors import Session, session
@@ -18,8 +18,6 @@ from nuhf.toys.problem import asked, conditional, toy_setup
 from nuhf.toys.sample import TIE, ToyOptions, blocks, converged_only
 
 __all__ = ["ToyCls", "toy_cls"]
-
-FloatArray = NDArray[np.float64]
 
 #: Tested values in units of the asymptotic limit, and around the first crossing.
 _FIRST: Final = (0.4, 0.6, 0.8, 1.0, 1.2, 1.5, 2.0)

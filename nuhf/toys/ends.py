@@ -3,12 +3,11 @@
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtri
 
-__all__ = ["crossing", "end_with_error"]
+from nuhf.arrays import FloatArray
 
-FloatArray = NDArray[np.float64]
+__all__ = ["crossing", "end_with_error"]
 
 #: Shifts of the function in its errors, all of the same probability.
 _SHIFTS: Final = ndtri((np.arange(32) + 0.5) / 32)

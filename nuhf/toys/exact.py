@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, xlogy
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import FitError, OpenRegionError
 from nuhf.likelihood.evaluate import CompiledModel
 from nuhf.likelihood.fit import fit
@@ -24,7 +25,6 @@ from nuhf.toys.sample import TIE
 
 __all__ = ["Ensemble", "ensemble", "exact_region"]
 
-FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 _MOST: Final = 20_000

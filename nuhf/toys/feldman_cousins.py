@@ -20,6 +20,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import FitError, OpenRegionError
 from nuhf.stats.explore import explored
 from nuhf.stats.intervals import ProfileIntervals, ScanRange, intervals, threshold
@@ -40,8 +41,6 @@ from nuhf.toys.sample import (
 from nuhf.toys.strata import part_below, strata
 
 __all__ = ["Construction", "ScannedValues", "construct", "feldman_cousins"]
-
-FloatArray = NDArray[np.float64]
 
 #: The first grid covers t up to this many times the asymptotic threshold, plus 2.
 _REACH: Final = 2.0

@@ -14,6 +14,7 @@ import contourpy
 import numpy as np
 from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import FitError, InputError
 from nuhf.stats.contour import ContourResult, contour
 from nuhf.stats.explore import explored
@@ -38,7 +39,6 @@ from nuhf.toys.sample import (
 
 __all__ = ["feldman_cousins_contour", "region"]
 
-FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 #: Toys are made where t is below this many times the highest asymptotic threshold.

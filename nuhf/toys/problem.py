@@ -4,16 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import FitError, InputError
 from nuhf.stats.intervals import ProfileIntervals
 from nuhf.stats.problem import Problem
 from nuhf.toys.sample import ToySetup
 
 __all__ = ["asked", "check_engine", "conditional", "start_values", "toy_setup"]
-
-FloatArray = NDArray[np.float64]
 
 
 def check_engine(problem: Problem) -> None:

@@ -11,21 +11,12 @@ from typing import Any, Final
 
 import numpy as np
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import InputError
 from nuhf.likelihood.engines import Reference
 from nuhf.likelihood.evaluate import CompiledModel, compile_layout
 from nuhf.likelihood.fit import BatchFit, best_of, refit_with_pyhf
-from nuhf.toys.sample import (
-    TIE,
-    BoolArray,
-    FloatArray,
-    Task,
-    blocks,
-    critical_value,
-    generator,
-    plain,
-    sample,
-)
+from nuhf.toys.sample import TIE, BoolArray, Task, blocks, critical_value, generator, plain, sample
 from nuhf.toys.strata import sums
 
 __all__ = ["Runner", "runner", "running"]

@@ -16,6 +16,7 @@ from typing import Any, Final, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import FitError, InputError
 from nuhf.likelihood.evaluate import CompiledModel
 
@@ -34,7 +35,6 @@ __all__ = [
     "sample",
 ]
 
-FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 Task = dict[str, Any]
 

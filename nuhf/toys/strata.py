@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import pdtr
 
-__all__ = ["part_below", "strata", "sums"]
+from nuhf.arrays import FloatArray
 
-FloatArray = NDArray[np.float64]
+__all__ = ["part_below", "strata", "sums"]
 
 #: Toys that a stratum has at least, on average: one number of events, up to a mean of `_FEW`, or
 #: several numbers, which are no more than one in `_MOST` of all.

@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import FitError
 from nuhf.stats.problem import Problem
 from nuhf.toys.exact import ensemble
@@ -16,7 +17,6 @@ from nuhf.units import percent
 
 __all__ = ["few_counts_note"]
 
-FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 _ENOUGH: Final = 20.0

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.couplings.parameters import suggest
 from nuhf.errors import InputError
 from nuhf.histfactory.correlate import lower_factor
@@ -15,7 +15,6 @@ from nuhf.workspaces.parts import LUMI, PER_BIN, ReducedWorkspace, free_name, re
 
 __all__ = ["apart", "correlated", "luminosities_apart", "shared"]
 
-FloatArray = NDArray[np.float64]
 Json = dict[str, Any]
 
 _ORDER: Final = ("free", LUMI, "constrained")

@@ -15,8 +15,8 @@ from itertools import product
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.couplings.parameters import suggest, unit_suffix
 from nuhf.errors import InputError
 from nuhf.histfactory.describe import Channel, Coupling, Description, Norm, Sample, Shape
@@ -42,7 +42,6 @@ __all__ = [
     "stock_unit",
 ]
 
-FloatArray = NDArray[np.float64]
 Json = dict[str, Any]
 
 ENCODINGS: Final = ("stock", "stock-positive", "native", "hs3")

@@ -29,6 +29,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import InputError
 
 __all__ = [
@@ -42,7 +43,6 @@ __all__ = [
     "weights",
 ]
 
-FloatArray = NDArray[np.float64]
 Json = dict[str, Any]
 
 SMALL: Final = 0.01

@@ -20,12 +20,12 @@ from typing import Any
 
 import numpy as np
 import pyhf
-from numpy.typing import NDArray
 from pyhf import events
 from pyhf.modifiers import histfactory_set
 from pyhf.modifiers.normfactor import required_parset
 from pyhf.parameters import ParamViewer
 
+from nuhf.arrays import FloatArray
 from nuhf.errors import ModelError
 from nuhf.workspaces.impossible import places, refuse_content, refuse_shape
 
@@ -39,8 +39,6 @@ __all__ = [
     "load_workspace",
     "modifier_set",
 ]
-
-FloatArray = NDArray[np.float64]
 
 #: Largest exponent: the neutron-radius templates need degree 8.
 MAX_EXPONENT = 8

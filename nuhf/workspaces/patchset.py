@@ -16,8 +16,8 @@ from typing import Any, Final
 
 import numpy as np
 import pyhf
-from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.couplings.parameters import Parameter
 from nuhf.couplings.weak import STRENGTHS
 from nuhf.errors import InputError
@@ -34,7 +34,6 @@ __all__ = [
     "patch_grid",
 ]
 
-FloatArray = NDArray[np.float64]
 Json = dict[str, Any]
 
 STRENGTH: Final = Parameter(

@@ -12,13 +12,13 @@ import numpy as np
 import pyhf
 from numpy.typing import NDArray
 
+from nuhf.arrays import FloatArray
 from nuhf.likelihood.evaluate import ROUNDING
 from nuhf.workspaces import names
 from nuhf.workspaces.findings import Finding
 
 __all__ = ["bin_errors", "idle_poi", "patched_later", "start_findings"]
 
-FloatArray = NDArray[np.float64]
 Json = Mapping[str, Any]
 
 _SHIFT: Final = 0.1
