@@ -66,11 +66,11 @@ def test_where_no_fit_converges_the_region_is_open():
 @pytest.mark.slow
 @pytest.mark.parametrize(("bent", "number"), [(False, 540), (True, 200)])
 def test_the_study(bent, number):
-    """No wrong interval; none at all only if brute force finds the region open, or in 1 %."""
+    """No wrong interval; none for 1 % of all 740 at most, whose region brute force finds open."""
     made = {n: study(n, bent) for n in range(number)}
     wrong = [told(n, r) for n, r in made.items() if r.off > 0.1 or not r.inside]
     without = [told(n, r) for n, r in made.items() if r.why]
     assert not wrong, "\n".join(wrong)
     print(f"{len(without)} of {number} without an interval", *without, sep="\n")
-    failed = [told(n, r) for n, r in made.items() if r.why and not r.open]
-    assert len(failed) <= number // 100, "\n".join(failed)
+    assert len(without) <= 7
+    assert all(r.open for r in made.values() if r.why), "\n".join(without)
