@@ -16,12 +16,6 @@ if TYPE_CHECKING:
     from nuhf.api.model import Model
     from nuhf.stats.problem import Options
 
-__all__ = [
-    "Anapole", "Bracket", "Engine", "ExperimentLike", "ExperimentsLike", "Method",
-    "ModelLike", "Names", "NuisanceValues", "ends", "in_front", "in_words", "names", "number",
-    "numbers", "options", "whole",
-]  # fmt: skip
-
 P = ParamSpec("P")
 R = TypeVar("R")
 

@@ -21,8 +21,6 @@ from nuhf.couplings.parameters import get
 from nuhf.errors import InputError
 from nuhf.stats.problem import Options, Problem, pose
 
-__all__ = ["built", "model", "models", "open"]
-
 
 def built(given: ModelLike, bracket: Bracket | None = None) -> Problem:
     """Return what fits work with: of a `Model`, or of what `model` or `open` makes one of.

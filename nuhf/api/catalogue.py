@@ -12,8 +12,6 @@ from nuhf.stats.expected import Rates
 if TYPE_CHECKING:
     from nuhf.papers.published import Comparison
 
-__all__ = ["parameters", "rate", "reproduce", "templates"]
-
 
 def parameters() -> dict[str, Parameter]:
     """Return all parameters by name: unit, meaning, group, whether only the square is measured."""

@@ -15,8 +15,6 @@ from nuhf.experiments.region import Prepared, Region
 from nuhf.rates.templates import TemplateSet
 from nuhf.stats.expected import Rates, rates
 
-__all__ = ["Experiment", "load"]
-
 
 class Experiment:
     """An experiment and one of its analyses; regions are built once, on first use.

@@ -41,9 +41,6 @@ from nuhf.toys.coverage import coverage as measure
 from nuhf.toys.feldman_cousins_2d import DEFAULT_TOYS, region
 from nuhf.toys.sample import ToyOptions
 
-__all__ = ["contour", "coverage", "exclusion", "fit", "interval", "intervals", "limit",
-           "ranking", "scan"]  # fmt: skip
-
 
 @in_words
 def limit(

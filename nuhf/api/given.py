@@ -8,8 +8,6 @@ from nuhf.api.experiment import Experiment, load
 from nuhf.errors import InputError
 from nuhf.experiments.region import Prepared
 
-__all__ = ["experiments_of", "files_of", "is_file", "prepared_of", "several"]
-
 
 def is_file(name: object) -> bool:
     """Whether this is a workspace (parsed, a JSON file, ``-``), not the name of an experiment."""

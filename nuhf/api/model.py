@@ -31,8 +31,6 @@ from nuhf.workspaces import encode
 if TYPE_CHECKING:
     import pyhf
 
-__all__ = ["FitParameter", "Model"]
-
 Encoding = Literal["stock", "stock-positive", "native"]
 
 

@@ -11,8 +11,6 @@ from nuhf.errors import InputError
 from nuhf.stats.intervals import threshold
 from nuhf.toys.sample import ToyOptions
 
-__all__ = ["ToyChoices", "check"]
-
 
 @dataclass(frozen=True)
 class ToyChoices:

@@ -9,16 +9,6 @@ from scipy.special import expit
 from nuhf.arrays import FloatArray
 from nuhf.errors import InputError
 
-__all__ = [
-    "Efficiency",
-    "exponential_fractions",
-    "exponential_mean",
-    "full_efficiency",
-    "logistic_efficiency",
-    "points_efficiency",
-    "step_efficiency",
-]
-
 
 @dataclass(frozen=True, eq=False)
 class Efficiency:

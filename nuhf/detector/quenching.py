@@ -14,18 +14,6 @@ from nuhf.arrays import FloatArray
 from nuhf.errors import InputError
 from nuhf.units import KEV
 
-__all__ = [
-    "Curve",
-    "Quenching",
-    "lindhard",
-    "mixed",
-    "polynomial",
-    "rational",
-    "rational_recoil",
-    "recoil_at",
-    "table",
-]
-
 _BISECTIONS: Final = 60
 _SCAN: Final = 2000
 _LOWEST_KEV: Final = 1e-9

@@ -19,21 +19,6 @@ from nuhf.detector.efficiency import Efficiency
 from nuhf.errors import InputError
 from nuhf.units import KEV
 
-__all__ = [
-    "GammaSmearing",
-    "GaussianSmearing",
-    "PoissonLight",
-    "Smearing",
-    "Width",
-    "bin_probabilities",
-    "fano_width",
-    "panel_nodes",
-    "power_width",
-    "rebin",
-    "signal_nodes",
-    "weighted_bins",
-]
-
 Width = Callable[[FloatArray], FloatArray]
 """Standard deviation in MeV at energies in MeV, same shape."""
 

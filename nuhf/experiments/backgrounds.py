@@ -19,8 +19,6 @@ from nuhf.inputs import Inputs
 from nuhf.rates.templates import Axis
 from nuhf.units import KEV
 
-__all__ = ["Background", "Surroundings"]
-
 _FLAT_STEP_KEV: Final = 0.25
 _STEPS: Final = 100_000
 _ORDER: Final = 6

@@ -26,8 +26,6 @@ from nuhf.experiments.signals import Measurement, Scattering
 from nuhf.rates.signal import expected
 from nuhf.rates.templates import Templates, TemplateSet
 
-__all__ = ["build_regions"]
-
 Pair = tuple[FloatArray, FloatArray]
 Cases = Mapping[str, Mapping[str, Loaded]]
 """The experiment at plus and minus one standard deviation (or one step), by nuisance."""

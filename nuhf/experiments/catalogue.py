@@ -19,8 +19,6 @@ from nuhf.experiments.signals import Scattering
 from nuhf.inputs import Inputs
 from nuhf.physics.settings import ELECTROMAGNETIC
 
-__all__ = ["Loaded", "list_experiments", "load", "read_content", "titles"]
-
 _DEEPEST: Final = 8
 """Files that may extend each other in a row."""
 

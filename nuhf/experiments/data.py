@@ -14,8 +14,6 @@ from nuhf.experiments.parts import Finite, Name, Part, Positive, Section, among,
 from nuhf.inputs import Inputs
 from nuhf.rates.templates import Axis, bin_columns
 
-__all__ = ["Bins", "Data", "Observed", "RegionSection", "binned"]
-
 Edges = Annotated[tuple[Finite, ...], Field(min_length=2, max_length=1001)]
 
 _FAR: Final = 10.0

@@ -13,8 +13,6 @@ from nuhf.couplings.parameters import suggest
 from nuhf.experiments import keys
 from nuhf.experiments.keys import LONGEST, Schema, allowed, shown
 
-__all__ = ["in_words"]
-
 _MOST: Final = 5
 """Faults that are told; there may be one per line of the file."""
 

@@ -17,17 +17,6 @@ from nuhf.experiments.signals import PhysicsSection, Scattering, Signal
 from nuhf.experiments.sources import Source
 from nuhf.experiments.target import Target
 
-__all__ = [
-    "Analysis",
-    "ErrorNuisance",
-    "ExperimentFile",
-    "FreeNuisance",
-    "NormNuisance",
-    "Nuisance",
-    "ShiftNuisance",
-    "VariationNuisance",
-]
-
 ParameterValues = dict[str, Finite]
 
 

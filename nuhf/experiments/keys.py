@@ -9,21 +9,6 @@ from typing import Any, Final
 from nuhf.experiments.file import ExperimentFile
 from nuhf.experiments.parts import LONGEST_NAME
 
-__all__ = [
-    "LONGEST",
-    "Key",
-    "KeyTable",
-    "allowed",
-    "choices",
-    "json_schema",
-    "kinds",
-    "names",
-    "options",
-    "shown",
-    "tables",
-    "values",
-]
-
 LONGEST: Final = 60
 """Characters of a key or value that are repeated."""
 

@@ -18,25 +18,6 @@ from pydantic_core import CoreSchema, core_schema
 from nuhf.couplings.parameters import suggest
 from nuhf.errors import InputError
 
-__all__ = [
-    "ENTRY_POINTS",
-    "LONGEST_NAME",
-    "WHOLE",
-    "Finite",
-    "Fraction",
-    "Name",
-    "NonNegative",
-    "Origin",
-    "Part",
-    "Positive",
-    "Section",
-    "Slug",
-    "among",
-    "frozen",
-    "increasing",
-    "overlay",
-]
-
 ENTRY_POINTS: Final = "nuhf.parts"
 """Group of entry points that add members to families."""
 

@@ -16,8 +16,6 @@ from nuhf.experiments.catalogue import Loaded
 from nuhf.experiments.data import Asimov
 from nuhf.experiments.region import Prepared, Region
 
-__all__ = ["MAX_BINS", "check", "expanded", "prepare"]
-
 _FRACTION: Final = 1e-6
 """Of a count: rounding of a table."""
 

@@ -15,8 +15,6 @@ from nuhf.experiments.parts import Finite, NonNegative, Part, Positive, frozen
 from nuhf.inputs import Inputs
 from nuhf.units import KEV
 
-__all__ = ["LIBRARY", "Quenching", "Rational", "checked", "library_curve", "library_section"]
-
 LIBRARY: Final = "quenching.toml"
 """File of published curves by name, below ``data``."""
 

@@ -9,8 +9,6 @@ from nuhf.experiments.catalogue import Loaded
 from nuhf.inputs import Record
 from nuhf.rates.templates import Axis, TemplateSet
 
-__all__ = ["Prepared", "Region"]
-
 
 @dataclass(frozen=True)
 class Region:

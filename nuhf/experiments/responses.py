@@ -19,8 +19,6 @@ from nuhf.inputs import Inputs
 from nuhf.rates.templates import Axis
 from nuhf.units import KEV
 
-__all__ = ["BuiltResponse", "Chain", "EfficiencyPart", "Matrix", "Response"]
-
 _FAR: Final = 1e9
 """Signal up to which an efficiency goes on that is constant above its table."""
 

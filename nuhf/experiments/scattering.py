@@ -20,8 +20,6 @@ from nuhf.rates import build
 from nuhf.rates.templates import Templates, TemplateSet
 from nuhf.units import KEV
 
-__all__ = ["Scene"]
-
 _BELOW: Final = 0.99
 """Where the grid begins, as a part of the recoil from which there is ionisation."""
 _LOWEST_KEV: Final = 1e-3

@@ -21,16 +21,6 @@ from nuhf.physics.settings import Physics
 from nuhf.rates import build
 from nuhf.rates.templates import Axis, TemplateSet
 
-__all__ = [
-    "Electrons",
-    "Measurement",
-    "Nuclei",
-    "PhysicsSection",
-    "Released",
-    "Scattering",
-    "Signal",
-]
-
 DATUM: Final = (Axis("datum", (0.0, 1.0)),)
 """The axis of a region with one measured number."""
 

@@ -9,8 +9,6 @@ from nuhf.detector import smearing as smear
 from nuhf.errors import InputError
 from nuhf.experiments.parts import Finite, Part, Positive
 
-__all__ = ["SmearingPart"]
-
 
 class SmearingPart(Part):
     """From the electron-equivalent energy to a recorded signal."""

@@ -26,16 +26,6 @@ from nuhf.physics.solar_states import state_spectra
 from nuhf.physics.spectra import Spectrum, histogram_spectrum, straight
 from nuhf.units import METRE
 
-__all__ = [
-    "Emission",
-    "Monoenergetic",
-    "ReactorSource",
-    "SnsSource",
-    "Source",
-    "Sun",
-    "TableSource",
-]
-
 Flavour = Literal["e", "mu", "tau"]
 Component = Literal["pp", "be7", "pep", "n13", "o15", "f17", "b8", "hep"]
 

@@ -17,8 +17,6 @@ from nuhf.physics.nuclei import Nuclide
 from nuhf.physics.shells import AtomicCorrection, Shells
 from nuhf.units import DAY, G_PER_KG, YEAR
 
-__all__ = ["Target"]
-
 _KG_PER_TONNE = 1e3
 
 

@@ -17,16 +17,6 @@ from nuhf.likelihood.layout import Layout, layout_of
 if TYPE_CHECKING:
     import pyhf
 
-__all__ = [
-    "ENGINES",
-    "CompiledEngine",
-    "Engine",
-    "ModelProfiler",
-    "PyhfEngine",
-    "Reference",
-    "engine",
-]
-
 BoolArray = NDArray[np.bool_]
 
 ENGINES: Final = ("compiled", "pyhf")

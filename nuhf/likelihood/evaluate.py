@@ -37,8 +37,6 @@ from nuhf.likelihood.tables import (
 if TYPE_CHECKING:
     import pyhf
 
-__all__ = ["ROUNDING", "CompiledModel", "compile_layout", "compile_model"]
-
 ROUNDING: Final = 1e-5
 """Events below zero that are rounding: sums of monomials cancel, and fits end on the boundary."""
 

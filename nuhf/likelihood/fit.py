@@ -26,8 +26,6 @@ from nuhf.likelihood.tables import BoolArray, IntArray
 if TYPE_CHECKING:
     import pyhf
 
-__all__ = ["BatchFit", "best_of", "fit", "refit_with_minuit", "refit_with_pyhf"]
-
 #: Difference of 2NLL within which a converged fit is preferred.
 TIE = 1e-6
 #: Curvature of half 2NLL below zero in an empty bin, for pyhf.

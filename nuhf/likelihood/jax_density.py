@@ -22,8 +22,6 @@ from nuhf.likelihood.evaluate import (
 if TYPE_CHECKING:
     from jax import Array
 
-__all__ = ["import_jax", "log_likelihood"]
-
 
 def import_jax() -> ModuleType:
     """Return jax (`ModelError` if it is not installed)."""

@@ -17,8 +17,6 @@ from nuhf.errors import ModelError
 if TYPE_CHECKING:
     import pyhf
 
-__all__ = ["PER_BIN", "Layout", "ParameterSet", "layout_of", "native_layout"]
-
 Json = Mapping[str, Any]
 
 PER_BIN: Final = ("shapefactor", "shapesys", "staterror")

@@ -21,8 +21,6 @@ from nuhf.likelihood.evaluate import (
 from nuhf.likelihood.objective import EDGES, FitData, objective, slopes
 from nuhf.likelihood.tables import BoolArray, IntArray
 
-__all__ = ["Batch", "FreeParameters", "State", "derivatives", "minimise", "select"]
-
 #: Entries worked on together: large enough to hide Python, small enough for the cache.
 CHUNK = 256
 #: Expected decrease of 2NLL below which the exact Hessian replaces the Fisher information.

@@ -9,8 +9,6 @@ from nuhf.arrays import FloatArray
 from nuhf.likelihood.evaluate import CompiledModel, expected_counts, row_weights
 from nuhf.likelihood.tables import BoolArray, IntArray
 
-__all__ = ["EDGES", "Edge", "FitData", "objective", "prepare", "slopes"]
-
 
 class Edge(NamedTuple):
     """How 2NLL goes on where the model is impossible, or nearly.

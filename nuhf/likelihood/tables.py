@@ -18,8 +18,6 @@ from nuhf.likelihood.layout import PER_BIN, Layout
 if TYPE_CHECKING:
     from jax import Array as JaxArray
 
-__all__ = ["Array", "BinFactors", "Constraints", "Curvatures", "Slopes", "Tables", "build_tables"]
-
 Array = TypeVar("Array", FloatArray, "JaxArray")
 IntArray = NDArray[np.intp]
 BoolArray = NDArray[np.bool_]

@@ -21,20 +21,6 @@ from nuhf.rates.quadrature import Grid, flux_moments, panel_grid
 from nuhf.rates.templates import Axis, Templates, TemplateSet
 from nuhf.units import KEV
 
-__all__ = [
-    "FluxComponent",
-    "Kernel",
-    "Label",
-    "RecoilRates",
-    "Response",
-    "Scatterer",
-    "electrons",
-    "nucleus",
-    "rates_of",
-    "recoil_grid",
-    "template_set",
-]
-
 Response = Callable[[FloatArray], FloatArray]
 """Recoil energies in MeV (n,) to a response matrix (n_bins, n)."""
 

@@ -21,8 +21,6 @@ from nuhf.arrays import FloatArray
 from nuhf.physics.cevns import minimum_energy
 from nuhf.physics.spectra import Spectrum
 
-__all__ = ["Grid", "fejer", "flux_moments", "panel_grid"]
-
 _INTERVALS = 16
 
 Weight = Callable[[FloatArray], FloatArray]

@@ -15,16 +15,6 @@ from nuhf.errors import InputError
 from nuhf.physics.polynomial import Polynomial, powers, total
 from nuhf.rates.templates import Templates, TemplateSet
 
-__all__ = [
-    "acts_on",
-    "asked_for",
-    "check_together",
-    "expected",
-    "fit_values",
-    "flavour_polynomial",
-    "proportion",
-]
-
 Forms = dict[str, dict[str, dict[Parameter, float]]]
 """Factors by partner, variable and parameter."""
 

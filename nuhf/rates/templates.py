@@ -16,8 +16,6 @@ from nuhf.couplings.model import MASS_STATES, PAIRS
 from nuhf.errors import InputError
 from nuhf.physics.polynomial import Polynomial, powers
 
-__all__ = ["DIGITS", "Axis", "TemplateSet", "bin_columns", "read_templates", "to_json"]
-
 Templates = Mapping[str, Mapping[str, FloatArray]]
 
 _FORMAT: Final = 4

@@ -16,8 +16,6 @@ from nuhf.errors import FitError, OpenRegionError
 from nuhf.roots import roots
 from nuhf.stats.intervals import Profiler
 
-__all__ = ["BAND", "Asymptotic", "expected_limits", "upper_limit"]
-
 _NOISE: Final = 1e-9
 """2NLL within which fits end of their minimum: a median of exactly 0 would make CLs 0, not 1."""
 

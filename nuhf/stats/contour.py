@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["ContourResult", "contour"]
-
 _MARGIN: Final = 0.12
 _SECANT_STEPS: Final = 6
 

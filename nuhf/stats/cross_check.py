@@ -10,8 +10,6 @@ from nuhf.likelihood.engines import PyhfEngine
 from nuhf.likelihood.fit import fit, refit_with_minuit
 from nuhf.stats.problem import Problem
 
-__all__ = ["Agreement", "second_optimizer"]
-
 _SERIOUS = 0.01
 """Difference of 2NLL that is said: it moves an end by less than 0.3 % of its error."""
 

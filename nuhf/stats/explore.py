@@ -21,16 +21,6 @@ from nuhf.stats.intervals import ProfileIntervals, ScanRange, intervals, thresho
 from nuhf.stats.problem import Problem, native_reference
 from nuhf.workspaces import encode
 
-__all__ = [
-    "branches",
-    "deeper_starts",
-    "explored",
-    "nuisance_starts",
-    "range_notes",
-    "region",
-    "widened",
-]
-
 BoolArray = NDArray[np.bool_]
 
 _SIDES: Final = (-1.5, 1.5)

@@ -24,20 +24,11 @@ from nuhf.stats.problem import Options, Problem
 from nuhf.stats.result_base import Provenance, provenance
 from nuhf.workspaces import names
 from nuhf.workspaces.checks import fit_findings, lengths
-from nuhf.workspaces.combine import Choices, NamedWorkspace, combine
+from nuhf.workspaces.combine import Choices, combine
 from nuhf.workspaces.native import load_model
-from nuhf.workspaces.parts import take
+from nuhf.workspaces.parts import NamedWorkspace, take
 from nuhf.workspaces.patches import owner, patched_by, point_of
 from nuhf.workspaces.start import idle_poi
-
-__all__ = [
-    "File",
-    "FileProblem",
-    "Workspaces",
-    "parameter",
-    "pose_files",
-    "read_files",
-]
 
 Json = dict[str, Any]
 File = str | Path | Mapping[str, Any]

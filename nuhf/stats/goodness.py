@@ -9,8 +9,6 @@ from scipy.special import chdtrc
 from nuhf.errors import Caveat
 from nuhf.stats.problem import Problem
 
-__all__ = ["degrees_of_freedom", "goodness", "poor_note", "unconstrained"]
-
 
 def goodness(problem: Problem, lowest: float) -> dict[str, float]:
     """2NLL of the best fit above saturation, degrees of freedom, and the p-value of chi2."""

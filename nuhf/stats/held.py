@@ -12,8 +12,6 @@ from nuhf.errors import InputError
 from nuhf.likelihood.evaluate import CompiledModel
 from nuhf.likelihood.layout import Layout
 
-__all__ = ["expectation", "fixed_nuisances", "with_fixed"]
-
 
 def expectation(compiled: CompiledModel, truth: Mapping[str, float]) -> FloatArray:
     """Return counts and auxiliary data expected with some parameters at a truth, others initial.

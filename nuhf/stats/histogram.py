@@ -9,8 +9,6 @@ from typing import Final
 
 from nuhf.arrays import FloatArray
 
-__all__ = ["Histogram", "HistogramAxis", "Traits"]
-
 
 @dataclass(frozen=True)
 class Traits:

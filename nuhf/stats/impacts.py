@@ -22,8 +22,6 @@ from nuhf.stats.intervals import intervals, threshold
 from nuhf.stats.problem import Problem
 from nuhf.stats.uncertainties import covariance, uncertainties
 
-__all__ = ["Breakdown", "Impacts", "breakdown", "default_groups", "impacts"]
-
 _STEPS: Final = 6
 _CLOSE: Final = 1e-5
 """Of 2NLL: a moved end is at the threshold to this."""

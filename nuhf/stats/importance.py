@@ -17,8 +17,6 @@ from scipy.special import gammaln, logsumexp
 from nuhf.arrays import FloatArray
 from nuhf.stats.knots import Knots
 
-__all__ = ["Draws", "adapted", "draw", "k_hat", "line_masses", "sample"]
-
 IntArray = NDArray[np.intp]
 
 _DEGREES: Final = 8.0

@@ -16,8 +16,6 @@ from nuhf.arrays import FloatArray
 from nuhf.errors import FitError, InputError, OpenRegionError
 from nuhf.roots import roots
 
-__all__ = ["Minimum", "ProfileIntervals", "Profiler", "ScanRange", "intervals", "threshold"]
-
 _ZOOMS: Final = 3
 _POINTS: Final = 121
 _TOLERANCE: Final = 1e-6

@@ -28,8 +28,6 @@ from nuhf.stats.space import (
     space_of,
 )
 
-__all__ = ["Knots", "knots_of"]
-
 IntArray = NDArray[np.intp]
 
 _KNOTS: Final = 200

@@ -24,8 +24,6 @@ from nuhf.stats.problem import Problem
 if TYPE_CHECKING:
     from jax import Array
 
-__all__ = ["LogDensity", "of_problem"]
-
 BoolArray = NDArray[np.bool_]
 
 

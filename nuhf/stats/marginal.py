@@ -15,8 +15,6 @@ from nuhf.arrays import FloatArray
 from nuhf.stats.importance import Draws, line_masses
 from nuhf.stats.knots import Knots
 
-__all__ = ["Density", "densest", "marginal_density", "piece_errors"]
-
 Pieces = tuple[tuple[float, float], ...]
 
 _BLOCKS: Final = 64

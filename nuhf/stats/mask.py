@@ -12,8 +12,6 @@ from nuhf.couplings import parameters
 from nuhf.errors import InputError
 from nuhf.histfactory.describe import Channel, Description, Shape
 
-__all__ = ["masked_description", "masked_workspace"]
-
 BoolArray = NDArray[np.bool_]
 Json = dict[str, Any]
 

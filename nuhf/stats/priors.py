@@ -21,17 +21,6 @@ from nuhf.arrays import FloatArray
 from nuhf.errors import InputError
 from nuhf.likelihood.tables import Array
 
-__all__ = [
-    "CouplingAxis",
-    "Flat",
-    "FlatMagnitude",
-    "Normal",
-    "Prior",
-    "Tabulated",
-    "parse",
-    "priors_of",
-]
-
 _NEAREST: Final = 1e-12
 """Smallest square, as a fraction of its range, at which a density in |x| is evaluated: at zero
 itself it is infinite (and integrable)."""

@@ -30,14 +30,6 @@ from nuhf.workspaces.impossible import refuse_content
 if TYPE_CHECKING:
     import pyhf
 
-__all__ = [
-    "Options",
-    "Problem",
-    "native_reference",
-    "pose",
-    "profile_group",
-]
-
 _INCOHERENT: Final = (
     "its interference with the SM in the Sun is left out (sources.*.coherence = true has it)"
 )

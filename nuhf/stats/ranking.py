@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["RankingResult", "ranking"]
-
 _STEP: Final = 0.1
 """Fits start this far from the minimum, in standard deviations: from the minimum itself Minuit
 learns no curvature, and its errors are wrong (0.3 for a parameter of error 1)."""

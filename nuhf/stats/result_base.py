@@ -19,23 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = [
-    "JsonValue",
-    "OptionsRecord",
-    "Provenance",
-    "Result",
-    "choices",
-    "column_suffix",
-    "heading",
-    "label_of",
-    "lost_note",
-    "note_lines",
-    "plain",
-    "provenance",
-    "title_of",
-    "unit_text",
-]
-
 JsonValue: TypeAlias = (
     "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
 )

@@ -30,16 +30,6 @@ if TYPE_CHECKING:
 
     from nuhf.plots.results import DrawnProfile
 
-__all__ = [
-    "Correlation",
-    "CoverageResult",
-    "CrossCheck",
-    "FitResult",
-    "LimitResult",
-    "Limits",
-    "ScanResult",
-]
-
 Intervals = tuple[tuple[float, float], ...]
 
 

@@ -18,8 +18,6 @@ from nuhf.likelihood.objective import objective, prepare
 from nuhf.stats.log_density import LogDensity
 from nuhf.stats.priors import CouplingAxis, Normal
 
-__all__ = ["JointMinimum", "Space", "curvature", "minima", "partial_fits", "positive", "space_of"]
-
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.intp]
 

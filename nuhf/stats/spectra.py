@@ -13,8 +13,6 @@ from nuhf.stats.expected import RegionSpectrum
 from nuhf.stats.problem import Problem
 from nuhf.stats.uncertainties import covariance
 
-__all__ = ["after_fit", "before_fit", "region_spectra"]
-
 
 def region_spectra(
     problem: Problem, point: FloatArray | None = None, matrix: FloatArray | None = None

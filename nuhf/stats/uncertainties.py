@@ -10,8 +10,6 @@ from nuhf.likelihood.engines import ModelProfiler
 from nuhf.stats.problem import Problem
 from nuhf.stats.results import Correlation
 
-__all__ = ["at_bounds", "correlation", "counts", "covariance", "uncertainties"]
-
 _AT_BOUND = 1e-6
 """Distance from a bound, relative to the range, at which a parameter counts as being there."""
 _FLAT = 1e-5

@@ -18,8 +18,6 @@ from typing import Any, Final
 from nuhf import resources
 from nuhf.errors import InputError
 
-__all__ = ["Checkpoint", "open_checkpoint", "task_digest"]
-
 _FORMAT: Final = "nuhf toys 2"
 
 

@@ -17,8 +17,6 @@ from nuhf.toys.executors import Session, session
 from nuhf.toys.problem import asked, conditional, toy_setup
 from nuhf.toys.sample import TIE, ToyOptions, blocks, converged_only
 
-__all__ = ["ToyCls", "toy_cls"]
-
 #: Tested values in units of the asymptotic limit, and around the first crossing.
 _FIRST: Final = (0.4, 0.6, 0.8, 1.0, 1.2, 1.5, 2.0)
 _SECOND: Final = (0.93, 0.98, 1.02, 1.07)

@@ -15,8 +15,6 @@ from nuhf.toys.executors import session
 from nuhf.toys.problem import asked, check_engine, conditional, start_values, toy_setup
 from nuhf.toys.sample import BLOCK, ToyOptions, binomial_error, blocks, converged_only
 
-__all__ = ["COVERAGE_METHODS", "coverage"]
-
 COVERAGE_METHODS: Final = ("delta-chi2", "feldman-cousins")
 #: Toys of a block whose every toy has an ensemble of its own.
 _SMALL_BLOCK: Final = 20

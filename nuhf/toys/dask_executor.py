@@ -23,8 +23,6 @@ from nuhf.parallel import cores
 from nuhf.toys.executors import Processes, Result, failure
 from nuhf.toys.sample import Task, ToySetup
 
-__all__ = ["Dask", "connect", "forget", "same", "work"]
-
 #: Seconds within which scheduler and a first worker must answer.
 _PATIENCE: Final = 10.0
 #: How often dask tries a block that fails with an error other than nuhf's.

@@ -7,8 +7,6 @@ from scipy.special import ndtri
 
 from nuhf.arrays import FloatArray
 
-__all__ = ["crossing", "end_with_error"]
-
 #: Shifts of the function in its errors, all of the same probability.
 _SHIFTS: Final = ndtri((np.arange(32) + 0.5) / 32)
 

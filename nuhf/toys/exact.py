@@ -23,8 +23,6 @@ from nuhf.likelihood.fit import fit
 from nuhf.stats.intervals import ScanRange, threshold
 from nuhf.toys.sample import TIE
 
-__all__ = ["Ensemble", "ensemble", "exact_region"]
-
 BoolArray = NDArray[np.bool_]
 
 _MOST: Final = 20_000

@@ -29,11 +29,6 @@ from nuhf.toys.checkpoint import Checkpoint, open_checkpoint, task_digest
 from nuhf.toys.runner import Runner, runner
 from nuhf.toys.sample import Task, ToyOptions, ToySetup
 
-__all__ = [
-    "Executor", "Processes", "Progress", "Serial", "Session", "failure", "session",
-    "worker",
-]  # fmt: skip
-
 Result = dict[str, Any]
 
 #: How often a block is tried before it is held to be the reason why workers die.

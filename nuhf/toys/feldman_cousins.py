@@ -40,8 +40,6 @@ from nuhf.toys.sample import (
 )
 from nuhf.toys.strata import part_below, strata
 
-__all__ = ["Construction", "ScannedValues", "construct", "feldman_cousins"]
-
 #: The first grid covers t up to this many times the asymptotic threshold, plus 2.
 _REACH: Final = 2.0
 _MARGIN: Final = 2.0

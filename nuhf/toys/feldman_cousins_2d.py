@@ -37,8 +37,6 @@ from nuhf.toys.sample import (
     probability_below,
 )
 
-__all__ = ["feldman_cousins_contour", "region"]
-
 BoolArray = NDArray[np.bool_]
 
 #: Toys are made where t is below this many times the highest asymptotic threshold.

@@ -11,8 +11,6 @@ from nuhf.stats.intervals import ProfileIntervals
 from nuhf.stats.problem import Problem
 from nuhf.toys.sample import ToySetup
 
-__all__ = ["asked", "check_engine", "conditional", "start_values", "toy_setup"]
-
 
 def check_engine(problem: Problem) -> None:
     """Refuse toys (`InputError`) if another engine than the compiled one was asked for."""

@@ -19,8 +19,6 @@ from nuhf.likelihood.fit import BatchFit, best_of, refit_with_pyhf
 from nuhf.toys.sample import TIE, BoolArray, Task, blocks, critical_value, generator, plain, sample
 from nuhf.toys.strata import sums
 
-__all__ = ["Runner", "runner", "running"]
-
 #: Toys of the inner ensemble between two looks at whether more are needed.
 _LOOK: Final = 250
 #: Standard deviations at which the inner ensemble has decided.

@@ -20,21 +20,6 @@ from nuhf.arrays import FloatArray
 from nuhf.errors import FitError, InputError
 from nuhf.likelihood.evaluate import CompiledModel
 
-__all__ = [
-    "BLOCK",
-    "TIE",
-    "Task",
-    "ToyOptions",
-    "ToySetup",
-    "binomial_error",
-    "blocks",
-    "critical_value",
-    "generator",
-    "plain",
-    "probability_below",
-    "sample",
-]
-
 BoolArray = NDArray[np.bool_]
 Task = dict[str, Any]
 

@@ -14,8 +14,6 @@ from scipy.special import pdtr
 
 from nuhf.arrays import FloatArray
 
-__all__ = ["part_below", "strata", "sums"]
-
 #: Toys that a stratum has at least, on average: one number of events, up to a mean of `_FEW`, or
 #: several numbers, which are no more than one in `_MOST` of all.
 _OF_ONE: Final = 5

@@ -15,8 +15,6 @@ from nuhf.toys.runner import running
 from nuhf.toys.sample import blocks, generator, sample
 from nuhf.units import percent
 
-__all__ = ["few_counts_note"]
-
 BoolArray = NDArray[np.bool_]
 
 _ENOUGH: Final = 20.0

@@ -26,8 +26,6 @@ from nuhf.filekind import ARCHIVE_ENDINGS, Kind, json_kind, kind_of
 from nuhf.workspaces.native import load_workspace
 from nuhf.workspaces.patches import parsed
 
-__all__ = ["Archive", "Document", "pack", "parse_archive", "read_archive", "unpack"]
-
 Json = dict[str, Any]
 
 MAX_BYTES: Final = 256 * 1024 * 1024

@@ -18,8 +18,6 @@ from nuhf.workspaces.findings import Finding, number_findings
 from nuhf.workspaces.native import load_model, load_workspace
 from nuhf.workspaces.start import bin_errors, patched_later, start_findings
 
-__all__ = ["facts", "fit_findings", "lengths", "needs_minuit", "workspace_findings"]
-
 Json = Mapping[str, Any]
 
 _POINTS: Final = 61

@@ -31,8 +31,6 @@ from nuhf.workspaces.parts import (
 from nuhf.workspaces.patches import owner, patched_by, point_of
 from nuhf.workspaces.start import idle_poi
 
-__all__ = ["Choices", "Combined", "NamedWorkspace", "combine", "combine_files"]
-
 Json = dict[str, Any]
 
 

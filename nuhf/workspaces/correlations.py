@@ -13,8 +13,6 @@ from nuhf.errors import InputError
 from nuhf.histfactory.correlate import lower_factor
 from nuhf.workspaces.parts import LUMI, PER_BIN, ReducedWorkspace, free_name, renamed, scale_sample
 
-__all__ = ["apart", "correlated", "luminosities_apart", "shared"]
-
 Json = dict[str, Any]
 
 _ORDER: Final = ("free", LUMI, "constrained")

@@ -30,18 +30,6 @@ from nuhf.workspaces.interference import (
     weights,
 )
 
-__all__ = [
-    "ENCODINGS",
-    "STOCK_REACH",
-    "check_encoding",
-    "encode",
-    "narrowed",
-    "native",
-    "stock",
-    "stock_exponent",
-    "stock_unit",
-]
-
 Json = dict[str, Any]
 
 ENCODINGS: Final = ("stock", "stock-positive", "native", "hs3")

@@ -11,8 +11,6 @@ from typing import Any, Final
 from nuhf.errors import InputError
 from nuhf.workspaces import names
 
-__all__ = ["HS3_VERSION", "hs3"]
-
 Json = dict[str, Any]
 
 HS3_VERSION: Final = "0.2"

@@ -7,8 +7,6 @@ from typing import Any, Final
 
 from nuhf.errors import ModelError
 
-__all__ = ["MAX_BINS", "places", "refuse_content", "refuse_shape", "refuse_version"]
-
 MAX_BINS: Final = 100_000
 """Of a channel."""
 

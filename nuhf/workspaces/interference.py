@@ -32,17 +32,6 @@ from numpy.typing import ArrayLike, NDArray
 from nuhf.arrays import FloatArray
 from nuhf.errors import InputError
 
-__all__ = [
-    "Factor",
-    "GentleFactorError",
-    "code4_coefficients",
-    "curved_factor",
-    "interference_samples",
-    "positive_factors",
-    "steep_factors",
-    "weights",
-]
-
 Json = dict[str, Any]
 
 SMALL: Final = 0.01

@@ -7,17 +7,6 @@ from typing import Any, Final
 
 from nuhf.couplings.parameters import PARAMETERS, Parameter
 
-__all__ = [
-    "FORBIDDEN",
-    "coupling",
-    "is_monomial",
-    "kinds",
-    "modifiers",
-    "ours",
-    "process",
-    "split_unit",
-]
-
 Json = Mapping[str, Any]
 
 FORBIDDEN: Final = ("mu", "lumi", "mu_SIG")

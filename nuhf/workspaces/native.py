@@ -29,17 +29,6 @@ from nuhf.arrays import FloatArray
 from nuhf.errors import ModelError
 from nuhf.workspaces.impossible import places, refuse_content, refuse_shape
 
-__all__ = [
-    "INTERPOLATION",
-    "MAX_EXPONENT",
-    "PowerfactorBuilder",
-    "PowerfactorCombined",
-    "extended_schema",
-    "load_model",
-    "load_workspace",
-    "modifier_set",
-]
-
 #: Largest exponent: the neutron-radius templates need degree 8.
 MAX_EXPONENT = 8
 

@@ -12,18 +12,6 @@ from nuhf.workspaces import names
 from nuhf.workspaces.native import load_workspace
 from nuhf.workspaces.start import idle_poi
 
-__all__ = [
-    "LUMI",
-    "PER_BIN",
-    "NamedWorkspace",
-    "ReducedWorkspace",
-    "free_name",
-    "renamed",
-    "rescaled",
-    "scale_sample",
-    "take",
-]  # fmt: skip
-
 Json = dict[str, Any]
 
 PER_BIN: Final = "one per bin"

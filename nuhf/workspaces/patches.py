@@ -12,8 +12,6 @@ from nuhf.errors import InputError, ModelError
 from nuhf.workspaces.impossible import refuse_version
 from nuhf.workspaces.native import extended_schema
 
-__all__ = ["owner", "parsed", "patched_by", "point_of"]
-
 Json = dict[str, Any]
 
 

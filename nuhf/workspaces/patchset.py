@@ -24,16 +24,6 @@ from nuhf.errors import InputError
 from nuhf.histfactory.describe import Channel, Coupling, Description, Sample, Shape
 from nuhf.workspaces import encode
 
-__all__ = [
-    "FIX_STRENGTH",
-    "HEPDATA_PLACEHOLDER",
-    "MAX_POINTS",
-    "STRENGTH",
-    "PatchGrid",
-    "check_hepdata",
-    "patch_grid",
-]
-
 Json = dict[str, Any]
 
 STRENGTH: Final = Parameter(

@@ -17,8 +17,6 @@ from nuhf.likelihood.evaluate import ROUNDING
 from nuhf.workspaces import names
 from nuhf.workspaces.findings import Finding
 
-__all__ = ["bin_errors", "idle_poi", "patched_later", "start_findings"]
-
 Json = Mapping[str, Any]
 
 _SHIFT: Final = 0.1

@@ -16,8 +16,6 @@ from nuhf.workspaces.checks import facts, workspace_findings
 from nuhf.workspaces.findings import Finding, Severity, number_findings
 from nuhf.workspaces.patches import parsed, patched_by
 
-__all__ = ["Report", "validate", "validate_file"]
-
 Json = Mapping[str, Any]
 
 _OTHER: Final = (
