@@ -353,9 +353,10 @@ def gaussian(
     residual = region.observed
     counts = pseudo_counts or np.round(PEDESTAL_COUNTS / np.sqrt(residual.size))
     level = np.full(residual.size, counts)
-    pull = (expected - residual) / sigma
-    scale = 0.5 * (pull + np.sqrt(pull**2 + 4.0 * level)) / sigma
-    if pseudo_counts is not None:
+    if pseudo_counts is None:
+        pull = (expected - residual) / sigma
+        scale = 0.5 * (pull + np.sqrt(pull**2 + 4.0 * level)) / sigma
+    else:
         scale = np.sqrt(level) / sigma
     samples = [sample.scaled(scale) for sample in region.samples]
     base = Sample(PEDESTAL, PEDESTAL, level - scale * residual)

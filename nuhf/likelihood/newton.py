@@ -271,15 +271,18 @@ def _line_search(
         state.value[index[good]], state.lam[index[good]] = value[good], lam[good]
         moved[todo[good]] = True
         full[todo[good]] = t[todo[good]] == 1.0
-        bad = ~good
+        bad = np.flatnonzero(~good)
         todo = todo[bad]
         if not len(todo):
             break
         old = t[todo]
         t[todo] *= np.where(old > 0.1, 0.5, 0.2)
-        empty = (data.n == 0)[bad if len(data.n) > 1 else slice(None)]
-        part = _to_the_wall(empty, state.lam[work[todo]], lam[bad], problem.data.edge.wall)
-        t[todo] = np.minimum(t[todo], np.where(old > WALL_BELOW, 1.0, old * part))
+        short = old <= WALL_BELOW
+        if short.any():
+            at, row = todo[short], bad[short]
+            empty = data.take(row).n == 0
+            part = _to_the_wall(empty, state.lam[index[row]], lam[row], data.edge.wall)
+            t[at] = np.minimum(t[at], old[short] * part)
     return moved, full
 
 

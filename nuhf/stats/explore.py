@@ -127,10 +127,10 @@ def branches(
     gain = np.subtract(nominal, heights, where=fitted, out=np.zeros(len(grid)))
     others = np.flatnonzero(held)
     chosen: list[int] = []
+    highest = np.nanmin(heights) + _NEAR
     for i in np.argsort(heights):
         apart = all(np.abs(points[i] - points[j])[others].max() > _APART for j in chosen)
-        low = heights[i] < np.nanmin(heights) + _NEAR
-        if gain[i] > _DEEPER and apart and low:
+        if gain[i] > _DEEPER and apart and heights[i] < highest:
             chosen.append(int(i))
     return points[chosen[:_MOST]]
 
