@@ -100,16 +100,12 @@ class Processes:
 def completed(
     pool: "Executor", work: Callable[[T], R], tasks: Mapping[int, T]
 ) -> Iterator[tuple[int, R]]:
-    """Yield key and result of tasks, as they come; the first error gives up the others."""
+    """Yield key and result of tasks, as they come."""
     from concurrent.futures import as_completed
 
     waiting = {pool.submit(work, task): key for key, task in tasks.items()}
-    try:
-        for future in as_completed(waiting):
-            yield waiting[future], future.result()
-    finally:
-        for future in waiting:
-            future.cancel()
+    for future in as_completed(waiting):
+        yield waiting[future], future.result()
 
 
 def _begin(parent: int) -> None:

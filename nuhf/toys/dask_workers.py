@@ -91,6 +91,9 @@ class DaskWorkers:
                 f"dask could not work on toys: {type(cause).__name__}: {text}; scheduler and "
                 "workers need the same nuhf as this process"
             ) from None
+        finally:
+            if self.client.status == "running":
+                pool.shutdown(wait=False)  # cancels what is left
 
     def close(self) -> None:
         """Close the connection."""
