@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from nuhf.errors import FitError
@@ -25,6 +25,7 @@ BLAS_THREADS: Final = (
 )  # fmt: skip
 #: Deaths of processes, without a result in between, after which the work is given up.
 _DEATHS: Final = 3
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 def cores() -> int:
@@ -85,15 +86,17 @@ class Processes:
         if self._opened is None:
             # nothing is imported from the working folder, as the parent does not
             variables = dict.fromkeys(BLAS_THREADS, "1") | {"PYTHONSAFEPATH": "1"}
-            self._opened = ProcessPoolExecutor(
-                self.jobs, initializer=_begin, initargs=(os.getpid(),), env=variables
-            )
+            with _uninterrupted():
+                self._opened = ProcessPoolExecutor(
+                    self.jobs, initializer=_begin, initargs=(os.getpid(),), env=variables
+                )
         return self._opened
 
     def close(self) -> None:
         """End the processes."""
         if self._opened is not None:
-            self._opened.shutdown(kill_workers=True)  # type: ignore[call-arg] # loky's
+            with _uninterrupted():
+                self._opened.shutdown(kill_workers=True)  # type: ignore[call-arg] # loky's
             self._opened = None
 
 
@@ -103,13 +106,29 @@ def completed(
     """Yield key and result of tasks, as they come."""
     from concurrent.futures import as_completed
 
-    waiting = {pool.submit(work, task): key for key, task in tasks.items()}
+    with _uninterrupted():
+        waiting = {pool.submit(work, task): key for key, task in tasks.items()}
     for future in as_completed(waiting):
         yield waiting[future], future.result()
 
 
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let signals wait: loky's processes and locks, half made, could not be removed."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _begin(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
