@@ -11,12 +11,10 @@ this modifier. Files without the modifier load through the same functions.
 """
 
 import contextlib
-import json
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyhf
@@ -168,80 +166,43 @@ def modifier_set() -> dict[str, tuple[Any, Any]]:
     return {**histfactory_set, "powerfactor": (PowerfactorBuilder, PowerfactorCombined)}
 
 
-def _powerfactor_schema() -> dict[str, Any]:
-    exponent = {"type": "integer", "minimum": 1, "maximum": MAX_EXPONENT}
-    return {
-        "type": "object",
-        "properties": {
-            "name": {"type": "string"},
-            "type": {"const": "powerfactor"},
-            "data": {
-                "type": "object",
-                "properties": {"exponent": exponent},
-                "required": ["exponent"],
-                "additionalProperties": False,
-            },
+_POWERFACTOR: Final[Mapping[str, Any]] = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string"},
+        "type": {"const": "powerfactor"},
+        "data": {
+            "type": "object",
+            "properties": {"exponent": {"type": "integer", "minimum": 1, "maximum": MAX_EXPONENT}},
+            "required": ["exponent"],
+            "additionalProperties": False,
         },
-        "required": ["name", "type", "data"],
-        "additionalProperties": False,
-    }
-
-
-def _write_schemas(target: Path) -> None:
-    """Copy the installed pyhf schemas to ``target``, ``powerfactor`` added to each defs.json."""
-    version = pyhf.schema.version
-    (target / version).mkdir()
-    for source in pyhf.schema.path.iterdir():
-        if source.is_file():  # the DTD that json2xml copies
-            (target / source.name).write_bytes(source.read_bytes())
-    # The folder is asked for by attribute so that another package's extension is kept.
-    for source in pyhf.schema.path.joinpath(version).iterdir():
-        if not source.name.endswith(".json"):
-            continue
-        text = source.read_text(encoding="utf-8")
-        if source.name == "defs.json":
-            schema = json.loads(text)
-            definitions = schema["definitions"]
-            allowed = definitions["sample"]["properties"]["modifiers"]["items"]["anyOf"]
-            reference = {"$ref": "#/definitions/modifier/powerfactor"}
-            if reference not in allowed:
-                allowed.append(reference)
-            definitions["modifier"]["powerfactor"] = _powerfactor_schema()
-            text = json.dumps(schema)
-        (target / version / source.name).write_text(text, encoding="utf-8")
+    },
+    "required": ["name", "type", "data"],
+    "additionalProperties": False,
+}
 
 
 @contextmanager
 def extended_schema() -> Iterator[None]:
     """Let pyhf validate against its installed schema plus ``powerfactor`` inside the block.
 
-    pyhf keeps its schema folder per process, so the block is not safe against other threads
-    that validate at the same time. Nested blocks are fine.
-
-    Raises
-    ------
-    ModelError
-        If no temporary folder can be written.
+    pyhf keeps its schemas per process, so the block is not safe against other threads that
+    validate at the same time. Nested blocks are fine.
     """
-    with contextlib.ExitStack() as stack:
-        try:
-            name = tempfile.TemporaryDirectory(prefix="nuhf-schema-", ignore_cleanup_errors=True)
-            folder = stack.enter_context(name)
-            _write_schemas(Path(folder))
-        except OSError as error:
-            raise ModelError(
-                f"no temporary folder can be written: {error.strerror or error}; make room, or "
-                "name another folder with TMPDIR"
-            ) from None
-        # pyhf remembers only one folder and cache to return to; these survive nesting.
-        outer = (getattr(pyhf.schema, "orig_path", None), getattr(pyhf.schema, "orig_cache", None))
-        try:
-            with pyhf.schema(Path(folder)):
-                # Loaded first: otherwise the reference to defs.json goes to the network.
-                pyhf.schema.load_schema(f"{pyhf.schema.version}/defs.json")
-                yield
-        finally:
-            pyhf.schema.orig_path, pyhf.schema.orig_cache = outer
+    variables, file = pyhf.schema.variables, f"{pyhf.schema.version}/defs.json"
+    outer, variables.SCHEMA_CACHE = variables.SCHEMA_CACHE, {}
+    try:
+        schema = pyhf.schema.load_schema(file)
+        definitions = schema["definitions"]
+        allowed = definitions["sample"]["properties"]["modifiers"]["items"]["anyOf"]
+        allowed.append({"$ref": "#/definitions/modifier/powerfactor"})
+        definitions["modifier"]["powerfactor"] = _POWERFACTOR
+        # jsonschema asks for it by its address in the web or on the disk, as its version is
+        variables.SCHEMA_CACHE[Path(pyhf.schema.path).joinpath(file).as_uri()] = schema
+        yield
+    finally:
+        variables.SCHEMA_CACHE = outer
 
 
 def _explain(spec: Mapping[str, Any], error: Exception) -> str:
