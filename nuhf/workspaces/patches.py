@@ -32,13 +32,18 @@ def patched_by(workspace: Mapping[str, Any], patch: Sequence[Mapping[str, Any]])
     return found
 
 
-def owner(patchset: Mapping[str, Any], workspaces: Sequence[Mapping[str, Any]], where: str) -> int:
+def owner(
+    patchset: Mapping[str, Any],
+    workspaces: Sequence[Mapping[str, Any]],
+    where: str,
+    wanted: str = "workspace",
+) -> int:
     """Return which of several workspaces a patch set was made for, by its digest.
 
     Raises
     ------
     InputError
-        If the patch set is none, or none of them is meant.
+        If the patch set is none, or none of them is meant: it was made for another ``wanted``.
     """
     patches = _patchset(patchset, where)
     for i, workspace in enumerate(workspaces):
@@ -47,7 +52,7 @@ def owner(patchset: Mapping[str, Any], workspaces: Sequence[Mapping[str, Any]], 
         except pyhf.exceptions.PatchSetVerificationError:
             continue
         return i
-    raise InputError(f"{where}: made for another workspace: wrong digest")
+    raise InputError(f"{where}: made for another {wanted}: wrong digest")
 
 
 def parsed(content: Mapping[str, Any]) -> pyhf.PatchSet:
