@@ -64,7 +64,8 @@ def _numbers(values: FloatArray) -> list[float]:
     return [float(x) for x in values]
 
 
-def _nuisances(sample: Sample) -> list[Json]:
+def nuisances(sample: Sample) -> list[Json]:
+    """Return the normsys and histosys of a sample."""
     modifiers: list[Json] = [
         {"name": name, "type": "normsys", "data": {"hi": norm.up, "lo": norm.down}}
         for name, norm in sample.norms.items()
@@ -91,7 +92,7 @@ def _native_sample(sample: Sample) -> Json:
     return {
         "name": sample.name,
         "data": _numbers(sample.counts),
-        "modifiers": [*factors, *_nuisances(sample)],
+        "modifiers": [*factors, *nuisances(sample)],
     }
 
 
