@@ -19,7 +19,6 @@ from nuhf.histfactory.describe import (
     Description,
     Free,
     Norm,
-    Question,
     channel,
     couplings,
 )
@@ -31,8 +30,6 @@ _FEW: Final = 30.0
 
 _SAME: Final = 1e-9
 """Singular values of unit vectors below this are zero."""
-
-Values = Mapping[Parameter, float]
 
 
 def _norms(loaded: Loaded) -> dict[str, dict[str, Norm]]:
@@ -46,12 +43,12 @@ def _norms(loaded: Loaded) -> dict[str, dict[str, Norm]]:
     return norms
 
 
-def _factors(loaded: Loaded) -> dict[str, list[str]]:
-    factors: dict[str, list[str]] = {}
+def _factors(loaded: Loaded) -> dict[str, dict[str, int]]:
+    factors: dict[str, dict[str, int]] = {}
     for nuisance in loaded.nuisances:
         if isinstance(nuisance, FreeNuisance):
             for process in nuisance.processes:
-                factors.setdefault(process, []).append(nuisance.name)
+                factors.setdefault(process, {})[nuisance.name] = 1
     return factors
 
 
@@ -280,11 +277,11 @@ def describe(
     for one in experiments:
         rest, begin = reference_values(one, chosen, anapole)
         starts = {**begin, **starts}
-        question = Question(tuple(free), {**rest, **fixed}, anapole)
+        held = {**rest, **fixed}
         norms, factors = _norms(one.loaded), _factors(one.loaded)
         for region in one.regions:
-            channels.append(channel(region, question, norms, factors))
-            refuse_absurd(region, _held(channels[-1], region, free), question.values)
+            channels.append(channel(region, free, held, anapole, norms, factors))
+            refuse_absurd(region, _held(channels[-1], region, free), held)
     title = "_".join(f"{one.name}_{one.loaded.analysis_name}" for one in experiments)
     return Description(
         title.replace("-", "_"),

@@ -193,34 +193,20 @@ def _monomial_name(process: str, flavour: str, powers: Mapping[str, int]) -> str
     return stem
 
 
-@dataclass(frozen=True)
-class Question:
-    """What is asked of the signal.
-
-    Attributes
-    ----------
-    floated : tuple of Parameter
-        Free parameters.
-    values : mapping
-        Other parameters fixed at values in base units; the rest are at zero, strengths at one.
-    anapole : str
-        Convention of the anapole moment.
-    """
-
-    floated: tuple[Parameter, ...]
-    values: Mapping[Parameter, float] = field(default_factory=dict)
-    anapole: str = "standard"
-
-
 def _signal_samples(
-    templates: TemplateSet, question: Question, factors: Mapping[str, int], norms: Norms
+    templates: TemplateSet,
+    floated: Sequence[Parameter],
+    fixed: Mapping[Parameter, float],
+    anapole: str,
+    factors: Mapping[str, int],
+    norms: Norms,
 ) -> list[Sample]:
     """Samples of one scattering process: one per flavour and monomial."""
-    moving = [p for p in (*question.floated, *question.values) if not p.strength_of]
-    strengths = [p for p in question.floated if p.scales(templates.interaction)]
+    moving = [p for p in (*floated, *fixed) if not p.strength_of]
+    strengths = [p for p in floated if p.scales(templates.interaction)]
     factors = dict(factors) | {p.fit_name: 1 for p in strengths}
-    size = next((v for p, v in question.values.items() if p.scales(templates.interaction)), 1.0)
-    values = fit_values({p.name: v for p, v in question.values.items() if not p.strength_of})
+    size = next((v for p, v in fixed.items() if p.scales(templates.interaction)), 1.0)
+    values = fit_values({p.name: v for p, v in fixed.items() if not p.strength_of})
     nuisances = sorted({name for name, _ in templates.varied})
     ratios = {key: _sm_ratio(templates, key) for key in templates.varied}
     common = dict(norms) | {n: Norm(ratios[n, "up"], ratios[n, "down"]) for n in nuisances}
@@ -228,7 +214,7 @@ def _signal_samples(
     for flavour in templates.states:
 
         def part(variation: tuple[str, str] | None, flavour: str = flavour) -> Polynomial:
-            full = flavour_polynomial(templates, moving, flavour, variation, question.anapole)
+            full = flavour_polynomial(templates, moving, flavour, variation, anapole)
             return full.restrict({n: v for n, v in values.items() if n in full.names})
 
         nominal = part(None)
@@ -263,31 +249,27 @@ def _signal_samples(
 
 def channel(
     region: Region,
-    question: Question,
+    floated: Sequence[Parameter],
+    fixed: Mapping[Parameter, float],
+    anapole: str,
     norms: Mapping[str, Norms],
-    factors: Mapping[str, Sequence[str]],
+    factors: Mapping[str, Mapping[str, int]],
 ) -> Channel:
     """Describe one region.
 
-    Parameters
-    ----------
-    region : Region
-        Signals, backgrounds and data.
-    question : Question
-        Free and fixed parameters.
-    norms : mapping
-        ``norms[process][nuisance]``: normalisation uncertainties of signals and backgrounds.
-    factors : mapping
-        Names of the free factors on each process.
+    ``fixed`` has values in base units; the rest of the parameters are at zero, strengths at one.
+    ``norms[process][nuisance]`` are normalisation uncertainties, ``factors[process]`` the powers
+    of free factors, of signals and backgrounds.
     """
-    powers = {process: dict.fromkeys(names, 1) for process, names in factors.items()}
     signal = [
         sample
         for templates in region.signals
         for sample in _signal_samples(
             templates,
-            question,
-            powers.get(templates.process, {}),
+            floated,
+            fixed,
+            anapole,
+            factors.get(templates.process, {}),
             norms.get(templates.process, {}),
         )
     ]
@@ -296,7 +278,7 @@ def channel(
             component,
             component,
             counts,
-            powers.get(component, {}),
+            factors.get(component, {}),
             norms.get(component, {}),
             {n: Shape(*pair) for n, pair in region.variations.get(component, {}).items()},
         )

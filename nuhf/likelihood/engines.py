@@ -1,9 +1,10 @@
 """Two engines for the same fits: the compiled likelihood, and pyhf with minuit as reference."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,45 +59,32 @@ class Reference:
         return self.load()
 
 
-class Engine(Protocol):
-    """Minimise 2NLL of one model from given starts."""
+@dataclass(frozen=True)
+class Engine(ABC):
+    """Minimise 2NLL of one model, ``compiled`` from its layout, from given starts."""
+
+    reference: Reference
+    compiled: CompiledModel
 
     @property
-    def reference(self) -> "Reference":
-        """The model in the two forms that all engines share."""
-        ...
-
-    @property
-    def compiled(self) -> CompiledModel:
-        """Expectations and derivatives of the model."""
-        ...
-
-    @property
+    @abstractmethod
     def optimizer(self) -> str:
         """Name for results."""
-        ...
 
+    @abstractmethod
     def minimise(
         self, data: FloatArray, starts: FloatArray, free: BoolArray
     ) -> tuple[FloatArray, FloatArray]:
         """Fit from starts (n, P): parameters (n, P) and 2NLL (n,), inf where it failed."""
-        ...
 
 
 @dataclass(frozen=True)
-class CompiledEngine:
+class CompiledEngine(Engine):
     """The compiled likelihood; fits that do not converge are repeated with minuit, then in pyhf.
 
-    Attributes
-    ----------
-    reference, compiled
-        The model.
-    again : bool
-        Whether they are; otherwise they count where they ended, which looks for deeper points do.
+    Without ``again`` they count where they ended, which looks for deeper points do.
     """
 
-    reference: Reference
-    compiled: CompiledModel
     again: bool = True
 
     @property
@@ -128,11 +116,8 @@ class CompiledEngine:
 
 
 @dataclass(frozen=True)
-class PyhfEngine:
+class PyhfEngine(Engine):
     """pyhf itself with minuit, one fit after the other."""
-
-    reference: Reference
-    compiled: CompiledModel
 
     @property
     def optimizer(self) -> str:

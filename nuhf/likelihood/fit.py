@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 TIE = 1e-6
 #: Curvature of half 2NLL below zero in an empty bin, for pyhf.
 _SOFT_WALL = 1e4
+#: Minuit's: the expected decrease at the end is 0.002 times it.
+_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,6 @@ def fit(
     *,
     starts: ArrayLike | None = None,
     free: ArrayLike | None = None,
-    tolerance: float = 1e-9,
     max_iterations: int = 200,
 ) -> BatchFit:
     """Minimise 2NLL for B data sets, B starting points, or both.
@@ -84,8 +85,6 @@ def fit(
         Starting values, and the values of fixed parameters; ``compiled.inits`` by default.
     free : array_like of bool, shape (P,), optional
         Which parameters float; all that the model does not fix by default.
-    tolerance : float
-        Expected decrease of 2NLL at which a fit is finished.
     max_iterations : int
         Iterations per fit.
 
@@ -103,26 +102,13 @@ def fit(
     theta = np.atleast_2d(np.asarray(compiled.inits if starts is None else starts, dtype=float))
     mask = ~compiled.fixed if free is None else np.asarray(free, dtype=bool)
     _check(compiled, array, theta, mask)
-    return _fit_all(compiled, array, theta, mask, tolerance, max_iterations)
-
-
-def _fit_all(
-    compiled: CompiledModel,
-    array: FloatArray,
-    theta: FloatArray,
-    mask: BoolArray,
-    tolerance: float,
-    max_iterations: int,
-) -> BatchFit:
     batch = max(len(array), len(theta))
     theta = np.broadcast_to(theta, (batch, theta.shape[1]))
-    selected = select(compiled, mask)
-    lower, upper = compiled.bounds[mask].T
     prepared = prepare(compiled, array)
     # Trial points may leave the domain of the model on the way; they are refused by value.
     with np.errstate(all="ignore"):
-        problem = Batch(compiled, prepared, selected, lower, upper)
-        done = minimise(problem, theta, tolerance, max_iterations)
+        problem = Batch(compiled, prepared, select(compiled, mask), *compiled.bounds[mask].T)
+        done = minimise(problem, theta, max_iterations)
     return BatchFit(
         parameters=done.theta,
         twice_nll=done.value + prepared.constant,
@@ -166,14 +152,12 @@ def best_of(
     starts: ArrayLike,
     *,
     free: ArrayLike | None = None,
-    tolerance: float = 1e-9,
-    max_iterations: int = 200,
 ) -> BatchFit:
     """Fit from several starting points and keep the lowest minimum of each data set.
 
     Parameters
     ----------
-    compiled, data, free, tolerance, max_iterations
+    compiled, data, free
         As for :func:`fit`.
     starts : array_like, shape (S, P) or (S, B, P)
         S starting points, common to all data sets or for each.
@@ -202,8 +186,6 @@ def best_of(
         np.tile(array, (len(points), 1)) if len(array) > 1 else array,
         starts=points.reshape(-1, points.shape[2]),
         free=free,
-        tolerance=tolerance,
-        max_iterations=max_iterations,
     )
     value = np.where(np.isnan(fits.twice_nll), np.inf, fits.twice_nll)
     value = (value + np.where(fits.converged, 0.0, TIE)).reshape(len(points), batch)
@@ -232,7 +214,7 @@ def refit_with_pyhf(
     start: ArrayLike,
     fixed: ArrayLike,
     *,
-    tolerance: float = 1e-3,
+    tolerance: float = _TOLERANCE,
 ) -> BatchFit:
     """Fit one data set with pyhf's likelihood and minuit, for fits that did not converge.
 
@@ -295,8 +277,6 @@ def refit_with_minuit(
     data: ArrayLike,
     start: ArrayLike,
     fixed: ArrayLike,
-    *,
-    tolerance: float = 1e-3,
 ) -> BatchFit:
     """Fit one data set with the compiled likelihood and minuit: the same by another optimizer.
 
@@ -304,7 +284,7 @@ def refit_with_minuit(
     ----------
     compiled : CompiledModel
         The model.
-    data, start, fixed, tolerance
+    data, start, fixed
         As for :func:`refit_with_pyhf`: (n_main + n_aux,), (P,), (P,).
 
     Returns
@@ -334,7 +314,7 @@ def refit_with_minuit(
     with np.errstate(all="ignore"):
         minuit = Minuit(value, values, grad=gradient, name=compiled.names)
         minuit.strategy = 0  # no second derivatives: the gradient is exact
-        return _migrad(minuit, compiled.bounds, held, tolerance)
+        return _migrad(minuit, compiled.bounds, held, _TOLERANCE)
 
 
 def _migrad(minuit: Minuit, bounds: FloatArray, held: BoolArray, tolerance: float) -> BatchFit:
