@@ -81,22 +81,10 @@ def _limits(experiments: Sequence[Prepared]) -> dict[str, tuple[float, float]]:
 def reference_values(
     one: Prepared, chosen: Sequence[Parameter], anapole: str = "standard"
 ) -> tuple[dict[Parameter, float], dict[Parameter, float]]:
-    """Split the reference values of an analysis into fixed ones and starts of chosen parameters.
+    """Split the reference values of an analysis, in base units, into fixed ones and starts.
 
-    Parameters
-    ----------
-    one : Prepared
-        Experiment with its analysis.
-    chosen : sequence of Parameter
-        Parameters that are free or set to a value: they replace the reference of whatever is the
-        same direction, as the anapole moment of a flavour that of its charge radius.
-    anapole : str
-        Convention of the anapole moment.
-
-    Returns
-    -------
-    fixed, starts : dict
-        Values in base units.
+    The chosen parameters, which are free or set to a value, replace the reference of whatever is
+    the same direction, as the anapole moment of a flavour that of its charge radius.
     """
     fixed: dict[Parameter, float] = {}
     starts: dict[Parameter, float] = {}
@@ -177,19 +165,8 @@ def refuse_absurd(
 ) -> None:
     """Refuse fixed values that no data could allow: a slip of the unit, and a fit without end.
 
-    Parameters
-    ----------
-    region : Region
-        Has the number of events seen.
-    signal : iterable of ndarray
-        Events (n_bins,) of every part of the signal at the values.
-    values : mapping
-        Values in base units.
-
-    Raises
-    ------
-    InputError
-        If they give more than 1000 times the events that were seen, and 30 for a small number.
+    ``signal`` has the events (n_bins,) of every part of the signal at the ``values``, which are in
+    base units: more than 1000 times those that were seen, and 30 for a small number, are too many.
     """
     events = sum(float(np.abs(counts).sum()) for counts in signal)
     if values and events > _ABSURD * (region.events + _FEW):
@@ -237,25 +214,11 @@ def describe(
 ) -> Description:
     """Describe the model of one experiment, or of several together.
 
-    Nuisances of equal name are one nuisance, in whichever experiment they act.
-
-    Parameters
-    ----------
-    experiments : sequence of Prepared
-        Experiments with their analyses.
-    floated : sequence of str
-        Names of the free parameters, the first is the parameter of interest.
-    values : mapping, optional
-        Other parameters by name, fixed at values in base units; the rest are at the reference
-        of each analysis, zero where it names none.
-    anapole : str
-        ``standard`` or ``khan``.
-
-    Raises
-    ------
-    InputError
-        For unknown, degenerate or ineffective parameters, values that give an absurd number of
-        events, or an experiment given twice.
+    Nuisances of equal name are one nuisance, in whichever experiment they act. The first of the
+    free parameters is the one of interest; others are fixed at ``values`` in base units, the rest
+    at the reference of each analysis, zero where it names none. ``anapole`` is ``standard`` or
+    ``khan``. `InputError` for unknown, degenerate or ineffective parameters, values that give an
+    absurd number of events, or an experiment given twice.
     """
     if not floated:
         raise InputError("name at least one parameter")

@@ -60,20 +60,11 @@ class Shape:
 class Sample:
     """One monomial of one process and flavour, or one background.
 
-    Attributes
-    ----------
-    name, process : str
-        Unique name in the channel, and the process it is a part of.
-    counts : ndarray
-        Nominal events for all factors one, (n_bins,); may be negative for interference.
-    powers : mapping
-        Exponent of every fit parameter that multiplies it.
-    norms : mapping
-        Factor common to all bins, by nuisance.
-    shapes : mapping
-        What the factor leaves, by nuisance; multiplied by the factor it gives the variation.
-    stem : str
-        Beginning of the name that the monomials of one polynomial share; empty for backgrounds.
+    Its name is unique in the channel. ``counts`` are nominal events for all factors one, (n_bins,),
+    and may be negative for interference; ``powers`` has the exponent of every fit parameter that
+    multiplies them. By nuisance, ``norms`` has the factor common to all bins, and ``shapes`` what
+    it leaves: multiplied by the factor it gives the variation. ``stem`` begins the name of all
+    monomials of one polynomial, and is empty for backgrounds.
     """
 
     name: str
@@ -92,20 +83,11 @@ class Sample:
 
 @dataclass(frozen=True)
 class Channel:
-    """Observed counts and the samples that explain them.
+    """Observed counts (n_bins,), or the pedestal of a Gaussian channel, and what explains them.
 
-    Attributes
-    ----------
-    name : str
-        Unique name.
-    observed : ndarray
-        Counts (n_bins,), or the pedestal of a Gaussian channel.
-    samples : tuple of Sample
-        What is expected, in the unit of ``observed``.
-    scale : ndarray
-        Counts of the model per event, (n_bins,): 1 for real counts.
-    events : float
-        Observed events before any subtraction, for the ranges of couplings.
+    Samples are in the unit of ``observed``; ``scale`` has the counts of the model per event,
+    (n_bins,), 1 for real counts. ``events`` are those observed before any subtraction, for the
+    ranges of couplings.
     """
 
     name: str
@@ -140,18 +122,10 @@ class Free:
 
 @dataclass(frozen=True)
 class Description:
-    """A whole model.
+    """A whole model, with the name of its measurement.
 
-    Attributes
-    ----------
-    name : str
-        Measurement name.
-    channels : tuple of Channel
-        Regions.
-    couplings : tuple of Coupling
-        Floating physics parameters; the first is the parameter of interest.
-    free : tuple of Free
-        Factors without constraint on backgrounds.
+    The first of its couplings, which float, is the parameter of interest; ``free`` are factors
+    without constraint on backgrounds.
     """
 
     name: str
@@ -312,23 +286,10 @@ def gaussian(
     Every bin observes N0 pseudo-counts; the expectation is N0 + c (prediction - residual). With
     c = sqrt(N0)/sigma a pull d has 2NLL = d^2 - (2/3) d^3/sqrt(N0). The slopes of the second term
     add up over the bins, so c is such that the slope at the expected pull p is the Gaussian one:
-    c sigma = (p + sqrt(p^2 + 4 N0))/2.
+    c sigma = (p + sqrt(p^2 + 4 N0))/2, or sqrt(N0) if N0 is given as ``pseudo_counts``.
 
-    Parameters
-    ----------
-    region : Channel
-        Samples in events.
-    sigma : ndarray
-        Errors of the background-subtracted data that it observes, in events, (n_bins,).
-    expected : ndarray
-        Prediction of the standard model in events, (n_bins,).
-    pseudo_counts : float, optional
-        N0 in every bin; then c = sqrt(N0)/sigma.
-
-    Raises
-    ------
-    InputError
-        If an error is not positive.
+    In events, (n_bins,), ``sigma`` are errors of the background-subtracted data that the channel
+    observes (`InputError` if one is not positive), ``expected`` what the standard model predicts.
     """
     if np.any(sigma <= 0):
         raise InputError(f"{region.name}: bin {int(np.argmax(sigma <= 0))} has no positive error")
@@ -356,22 +317,9 @@ def couplings(
     Events are those observed or, if more, expected: the data may be replaced by an expectation.
     The range reaches twice as far as the value where interference and square cancel, near which
     a second piece of an interval may lie. Far outside any interval, yet close enough for a scan.
-
-    Parameters
-    ----------
-    floated : sequence of Parameter
-        Free parameters.
-    channels : sequence of Channel
-        All regions.
-    inits : mapping
-        Starting values in base units; the rest start at zero, strengths at one.
-    limits : mapping, optional
-        Ranges in base units, by name, narrower than the limits of a parameter itself.
-
-    Raises
-    ------
-    InputError
-        If a parameter multiplies nothing in any channel.
+    ``inits`` are starting values in base units, the rest start at zero, strengths at one;
+    ``limits`` are narrower ranges in base units, by name. `InputError` if a parameter multiplies
+    nothing in any channel.
     """
     events = max(sum(region.events for region in channels), _expected(channels))
     names = {parameter.fit_name for parameter in floated}

@@ -35,15 +35,7 @@ _FLAT: Final = 1e-2
 
 @dataclass(frozen=True)
 class Reference:
-    """A model as a layout, and as pyhf has it, which is made when something asks for it.
-
-    Attributes
-    ----------
-    layout : Layout
-        Channels, parameters, constraints.
-    load : callable
-        Returns the model of pyhf.
-    """
+    """A model as a layout, and as pyhf has it, which is loaded when something asks for it."""
 
     layout: Layout
     load: "Callable[[], pyhf.pdf.Model]"
@@ -136,15 +128,7 @@ class PyhfEngine(Engine):
 
 
 def engine(name: str, reference: Reference) -> Engine:
-    """Return an engine by name.
-
-    Raises
-    ------
-    InputError
-        If the name is unknown.
-    ModelError
-        As `nuhf.likelihood.evaluate.compile_layout`.
-    """
+    """Return an engine by name (`InputError` if unknown, `ModelError` as `compile_layout`)."""
     if name not in ENGINES:
         raise InputError(f"unknown engine '{name}'; allowed: {', '.join(ENGINES)}")
     compiled = compile_layout(reference.layout)
@@ -154,20 +138,10 @@ def engine(name: str, reference: Reference) -> Engine:
 
 @dataclass(frozen=True)
 class ModelProfiler:
-    """Profile of one fit parameter of a model with data.
+    """Profile of one fit parameter, at position ``index``, of a model with data.
 
-    Attributes
-    ----------
-    engine : Engine
-        What fits.
-    data : ndarray
-        Counts and auxiliary data.
-    index : int
-        Position of the parameter.
-    starts : ndarray
-        Starting points (n, P) that every fit tries; several where other couplings float.
-    free : ndarray of bool
-        Parameters that float in a free fit, (P,).
+    Every fit tries all starting points (n, P), several where other couplings float; ``free``, (P,),
+    are the parameters that float in a free fit.
     """
 
     engine: Engine
@@ -216,10 +190,7 @@ class ModelProfiler:
     def best(self, starts: FloatArray) -> tuple[FloatArray, float]:
         """Parameters (P,) and 2NLL of the deepest free fit from values of the parameter (n,).
 
-        Raises
-        ------
-        FitError
-            If none converged.
+        `FitError` if none converged.
         """
         parameters, heights = self._lowest([self.index], np.reshape(starts, (-1, 1)), self.free)
         lowest = int(np.argmin(heights))

@@ -397,15 +397,10 @@ class CompiledModel:
 
 
 def compile_model(model: "pyhf.pdf.Model") -> CompiledModel:
-    """Compile a pyhf model.
+    """Compile a pyhf model (`ModelError` as `layout_of` and `compile_layout`).
 
     Known are pyhf's seven modifier types, normsys by code4 and histosys by code4p, and
     powerfactor.
-
-    Raises
-    ------
-    ModelError
-        As `layout_of` and `compile_layout`.
     """
     return compile_layout(layout_of(model))
 
@@ -413,19 +408,10 @@ def compile_model(model: "pyhf.pdf.Model") -> CompiledModel:
 def compile_layout(
     layout: Layout, samples: Collection[tuple[str, str]] | None = None
 ) -> CompiledModel:
-    """Compile a model from its layout, or what some of its samples expect.
+    """Compile a model from its layout, or what some samples, (channel, name), expect.
 
-    Parameters
-    ----------
-    layout : Layout
-        The model.
-    samples : collection of (str, str), optional
-        Channel and name of the samples to count; all by default. Parameters stay the same.
-
-    Raises
-    ------
-    ModelError
-        If a normsys factor is not positive, or no sample has events. Chosen ones may have none.
+    The parameters stay the same. `ModelError` if a normsys factor is not positive, or no sample has
+    events; chosen ones may have none.
     """
     tables, constraints = build_tables(layout, samples)
     return CompiledModel(

@@ -218,32 +218,10 @@ def refit_with_pyhf(
 ) -> BatchFit:
     """Fit one data set with pyhf's likelihood and minuit, for fits that did not converge.
 
-    Minuit is called directly: pyhf 0.7.6 raises an AttributeError where a good minimum has no
-    covariance.
-
-    Parameters
-    ----------
-    model : pyhf.pdf.Model
-        The model that was compiled.
-    data : array_like, shape (n_main + n_aux,)
-        Counts and auxiliary data.
-    start : array_like, shape (P,)
-        Starting values, and the values of fixed parameters.
-    fixed : array_like of bool, shape (P,)
-        Which parameters do not float.
-    tolerance : float
-        Minuit's tolerance: the expected decrease at the end is 0.002 times it.
-
-    Returns
-    -------
-    BatchFit
-        With B = 1; ``converged`` is minuit's verdict, which needs a positive covariance.
-        pyhf's backend is restored afterwards.
-
-    Raises
-    ------
-    InputError
-        If shapes do not match, or a free parameter starts outside its bounds.
+    Data (n_main + n_aux,) from ``start`` (P,), where ``fixed`` (P,) parameters stay; `InputError`
+    for other shapes, or if a free one starts outside its bounds. The result has B = 1, its
+    ``converged`` is minuit's verdict, which needs a positive covariance. Minuit is called directly:
+    pyhf 0.7.6 raises an AttributeError where a good minimum has no covariance.
     """
     observed = np.asarray(data, dtype=float)
     values, held = np.asarray(start, dtype=float), np.asarray(fixed, dtype=bool)
@@ -278,25 +256,7 @@ def refit_with_minuit(
     start: ArrayLike,
     fixed: ArrayLike,
 ) -> BatchFit:
-    """Fit one data set with the compiled likelihood and minuit: the same by another optimizer.
-
-    Parameters
-    ----------
-    compiled : CompiledModel
-        The model.
-    data, start, fixed
-        As for :func:`refit_with_pyhf`: (n_main + n_aux,), (P,), (P,).
-
-    Returns
-    -------
-    BatchFit
-        With B = 1; ``converged`` is minuit's verdict.
-
-    Raises
-    ------
-    InputError
-        If shapes do not match, or a free parameter starts outside its bounds.
-    """
+    """Fit one data set as `refit_with_pyhf` does, with the compiled likelihood."""
     observed = compiled.check_data(data)
     values, held = np.asarray(start, dtype=float), np.asarray(fixed, dtype=bool)
     _check_bounds(compiled.names, compiled.bounds, values[None], ~held)

@@ -63,18 +63,10 @@ _PROMISED: Final = {"BkgOnly.json": Kind.WORKSPACE, "patchset.json": Kind.PATCH_
 
 @dataclass(frozen=True)
 class Document:
-    """A pyhf file in an archive.
+    """A pyhf file in an archive: workspace, patch set or patch, as parsed JSON.
 
-    Attributes
-    ----------
-    name : str
-        Its name inside the archive; of an archive in it, that of both with ``/``.
-    kind : Kind
-        Workspace, patch set or patch.
-    content : dict or list
-        Parsed JSON.
-    workspace : str or None
-        Name of the workspace that a patch set (by digest) or patch (by folder) belongs to.
+    Its name is that inside the archive; of an archive in it, that of both with ``/``. ``workspace``
+    is the name of the one that a patch set (by digest) or patch (by folder) belongs to.
     """
 
     name: str
@@ -85,15 +77,7 @@ class Document:
 
 @dataclass(frozen=True)
 class Archive:
-    """A checked archive.
-
-    Attributes
-    ----------
-    files : mapping
-        Content of every file by its name inside the archive, folders with ``/``.
-    documents : mapping
-        Its pyhf files by name, each patch set and patch with its workspace.
-    """
+    """A checked archive: all its files and its pyhf files, by name, folders with ``/``."""
 
     files: Mapping[str, bytes]
     documents: Mapping[str, Document]
@@ -117,19 +101,11 @@ def pack(files: Mapping[str, bytes]) -> bytes:
 
 
 def read_archive(path: Path) -> Archive:
-    """Read and check an archive; nothing is written.
+    """Read and check a tar or zip, compressed or not, or a file that is only compressed.
 
-    Parameters
-    ----------
-    path : Path
-        A tar or zip, compressed or not, or a single compressed file.
-
-    Raises
-    ------
-    InputError
-        If the archive is broken or too large, holds anything but files and folders, or a name
-        that would leave the folder it is unpacked to; if a workspace or patch set in it is
-        broken, or a patch set has another digest.
+    `InputError` if it is broken or too large, holds anything but files and folders, or a name that
+    would leave the folder it is unpacked to; if a workspace or patch set in it is broken, or a
+    patch set has another digest.
     """
     return parse_archive(resources.read_bytes(path), str(path))
 
@@ -154,13 +130,7 @@ def _stem(name: str) -> str:
 
 
 def unpack(path: Path, folder: Path) -> Archive:
-    """Check an archive as `read_archive` does, then write its files into a new folder.
-
-    Raises
-    ------
-    InputError
-        As `read_archive`; also if the folder exists and is not empty.
-    """
+    """Check an archive as `read_archive` does, then write its files into a new or empty folder."""
     archive = read_archive(path)
     resources.write_folder(folder, archive.files)
     return archive

@@ -36,17 +36,9 @@ _STRENGTH: Final = "strength"
 
 
 def workspace_findings(spec: Json) -> list[Finding]:
-    """Check a workspace: schema, models, totals, names, uncertainties, bins.
+    """Check schema, models, totals, names, uncertainties, bins of a workspace, parsed JSON.
 
-    Parameters
-    ----------
-    spec : mapping
-        Parsed JSON.
-
-    Returns
-    -------
-    list of Finding
-        Errors first found first; only the schema if that is broken.
+    Only the schema if that is broken.
     """
     broken = number_findings(spec)
     if broken:

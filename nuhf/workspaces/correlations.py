@@ -59,13 +59,7 @@ def luminosities_apart(
 def apart(
     parts: Sequence[ReducedWorkspace], wanted: Sequence[str], notes: list[str]
 ) -> list[ReducedWorkspace]:
-    """Keep parameters of equal name apart: all files but the first get an own one.
-
-    Raises
-    ------
-    InputError
-        If a name is not in several files.
-    """
+    """Keep parameters of equal name in several files apart: all but the first get an own one."""
     done = list(parts)
     taken = {name for part in parts for name in part.kinds}
     for name in wanted:

@@ -141,13 +141,7 @@ def check_encoding(encoding: str) -> None:
 
 
 def narrowed(description: Description, low: float, high: float) -> Description:
-    """Return the same model with a narrower range of its first coupling, in base units.
-
-    Raises
-    ------
-    InputError
-        If the range is empty, or not inside the range of the model.
-    """
+    """Return the same model with a narrower range of its first coupling, in base units."""
     coupling = description.couplings[0]
     parameter = coupling.parameter
     ends = [parameter.to_fit(end) for end in (low, high)] if np.isfinite([low, high]).all() else []
@@ -235,12 +229,8 @@ def stock(description: Description, *, positive: bool = False, keep_range: bool 
 
     With ``positive`` no sample is anywhere negative, for readers that clip such bins. Unless
     ``keep_range``, a coupling without interference ends where readers can work with it.
-
-    Raises
-    ------
-    InputError
-        If a coupling occurs with a power above 2, or samples that are small or positive do not
-        exist.
+    `InputError` if a coupling occurs with a power above 2, or samples that are small or positive
+    do not exist.
     """
     for reach in (STOCK_REACH, *(_WIDER_REACHES if positive else ())):
         try:

@@ -22,16 +22,8 @@ _SUPPORTED: Final = ("normfactor", "powerfactor", "normsys", "histosys")
 def hs3(spec: Mapping[str, Any]) -> Json:
     """Turn a native workspace (`nuhf.workspaces.encode.native`) into HS3.
 
-    Parameters
-    ----------
-    spec : mapping
-        Workspace with normfactor, powerfactor, normsys and histosys, which are all that nuhf
-        writes.
-
-    Raises
-    ------
-    InputError
-        For any other modifier.
+    `InputError` for modifiers but normfactor, powerfactor, normsys and histosys, all that nuhf
+    writes.
     """
     functions: dict[str, str] = {}
     observed = {entry["name"]: entry["data"] for entry in spec["observations"]}

@@ -39,14 +39,7 @@ def refuse_version(content: Mapping[str, Any]) -> None:
 
 
 def refuse_shape(spec: Mapping[str, Any]) -> None:
-    """Refuse what pyhf's own validation would break at, or take for ever on.
-
-    Raises
-    ------
-    ModelError
-        For a model specification, a version without a schema, a channel of more than 100 000
-        bins, or more numbers than a hundred samples of that many bins.
-    """
+    """Refuse what pyhf's own validation would break at, or take for ever on (`ModelError`)."""
     missing = [key for key in ("observations", "measurements", "version") if key not in spec]
     if "channels" in spec and len(missing) == 3:
         raise ModelError(f"a model specification, no workspace: it has no {', '.join(missing)}")
@@ -70,12 +63,9 @@ def refuse_shape(spec: Mapping[str, Any]) -> None:
 def refuse_content(spec: Mapping[str, Any]) -> None:
     """Refuse what the schema allows and the model does not, in a workspace that follows it.
 
-    Raises
-    ------
-    ModelError
-        For equal names of channels, samples, modifiers, observations, measurements or settings,
-        factors of a normsys that are not positive or overflow, bounds that are no pair, and a
-        luminosity without settings.
+    `ModelError` for equal names of channels, samples, modifiers, observations, measurements or
+    settings, factors of a normsys that are not positive or overflow, bounds that are no pair, and
+    a luminosity without settings.
     """
     _refuse_duplicates(spec)
     _refuse_lumi(spec)

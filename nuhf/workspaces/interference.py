@@ -70,12 +70,8 @@ def code4_coefficients(hi: float, lo: float) -> FloatArray:
 class Factor:
     """A function of one parameter that multiplies a sample.
 
-    Attributes
-    ----------
-    label : str
-        Ending of the sample's name, empty for the constant.
-    pair : (float, float) or None
-        ``hi`` and ``lo`` of its normsys; None for the constant.
+    ``label`` ends the sample's name, ``pair`` are ``hi`` and ``lo`` of its normsys; the constant
+    has neither.
     """
 
     label: str

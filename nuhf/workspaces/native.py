@@ -42,13 +42,7 @@ INTERPOLATION: Mapping[str, Mapping[str, str]] = {
 
 
 class PowerfactorBuilder:
-    """Collect the exponents of all powerfactors (pyhf's builder protocol).
-
-    Parameters
-    ----------
-    config : pyhf model configuration
-        Gives the number of bins of each channel.
-    """
+    """Collect the exponents of all powerfactors (pyhf's builder protocol)."""
 
     is_shared = True
 
@@ -81,19 +75,7 @@ class PowerfactorBuilder:
 
 
 class PowerfactorCombined:
-    """Apply all powerfactors of a model at once (pyhf's applier protocol).
-
-    Parameters
-    ----------
-    modifiers : list of (str, str)
-        Names and types of the modifiers.
-    pdfconfig : pyhf model configuration
-        Parameter map and sample names.
-    builder_data : dict
-        Result of :meth:`PowerfactorBuilder.finalize`.
-    batch_size : int, optional
-        Number of parameter sets evaluated together.
-    """
+    """Apply all powerfactors of a model at once (pyhf's applier protocol)."""
 
     name = "powerfactor"
     op_code = "multiplication"
@@ -130,17 +112,9 @@ class PowerfactorCombined:
         ]
 
     def apply(self, pars: Any) -> Any:
-        """Return the factors.
+        """Return factors ``[modifier, sample, batch, bin]`` of ``[npars]`` or ``[batch, npars]``.
 
-        Parameters
-        ----------
-        pars : tensor
-            Parameters, ``[npars]`` or ``[batch, npars]``.
-
-        Returns
-        -------
-        tensor or None
-            Factors ``[modifier, sample, batch, bin]``; None if the model has no powerfactor.
+        None if the model has no powerfactor.
         """
         if not self.param_viewer.index_selection:
             return None
@@ -156,13 +130,7 @@ class PowerfactorCombined:
 
 
 def modifier_set() -> dict[str, tuple[Any, Any]]:
-    """Return pyhf's modifiers plus ``powerfactor``, for ``pyhf.Model(modifier_set=...)``.
-
-    Returns
-    -------
-    dict
-        Type name to (builder class, applier class).
-    """
+    """Return pyhf's modifiers plus ``powerfactor``, for ``pyhf.Model(modifier_set=...)``."""
     return {**histfactory_set, "powerfactor": (PowerfactorBuilder, PowerfactorCombined)}
 
 

@@ -75,13 +75,8 @@ class ReducedWorkspace:
 def take(source: NamedWorkspace, measurement: str | None) -> ReducedWorkspace:
     """Validate a workspace and take one measurement of it.
 
-    Raises
-    ------
-    InputError
-        If it has several measurements and none is chosen, a channel without observations, or a
-        parameter of interest that acts on no sample.
-    ModelError
-        If it is no valid workspace.
+    `InputError` if it has several measurements and none is chosen, a channel without observations,
+    or a parameter of interest that acts on no sample; `ModelError` if it is no valid workspace.
     """
     try:
         spec = copy.deepcopy(dict(load_workspace(source.spec)))

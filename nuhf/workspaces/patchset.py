@@ -82,13 +82,7 @@ _Parts = Sequence[tuple[float, Sample]]
 
 
 def check_hepdata(record: str) -> str:
-    """Return the INSPIRE record, if it has the form that patch sets need.
-
-    Raises
-    ------
-    InputError
-        If it is not ``ins`` and 7 digits.
-    """
+    """Return the INSPIRE record; `InputError` if it is not ``ins`` and 7 digits."""
     if not re.fullmatch(r"ins[0-9]{7}", record):
         raise InputError(
             f"hepdata = {record}: the INSPIRE record is 'ins' and 7 digits, such as ins1234567; "
@@ -225,31 +219,11 @@ def patch_grid(
     notes: Sequence[str] = (),
     extra: Mapping[str, Any] | None = None,
 ) -> PatchGrid:
-    """Evaluate a model on a grid of its couplings.
+    """Evaluate a model on a grid of all its couplings, for plain pyhf.
 
-    Parameters
-    ----------
-    description : Description
-        The model; all its couplings are axes of the grid.
-    axes : sequence of ndarray
-        For every coupling, values (n,) in its base unit (e, mu_B, cm2, 1); any order, all
-        different.
-    hepdata : str
-        INSPIRE record, ``ins`` and 7 digits.
-    notes : sequence of str
-        Caveats of the experiments.
-    extra : mapping, optional
-        More metadata, such as the provenance.
-
-    Returns
-    -------
-    PatchGrid
-        Valid for plain pyhf; the values of a patch are in the unit that its label ends in.
-
-    Raises
-    ------
-    InputError
-        For a bad record or bad values.
+    ``axes`` has values (n,) of every coupling in its base unit (e, mu_B, cm2, 1), in any order,
+    all different; those of a patch are in the unit that its label ends in. ``extra`` are more
+    metadata, such as the provenance. `InputError` for a bad record or bad values.
     """
     check_hepdata(hepdata)
     points = _points(description.couplings, axes)

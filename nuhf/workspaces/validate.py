@@ -29,18 +29,10 @@ _MODELS: Final = 50
 
 @dataclass(frozen=True)
 class Report:
-    """What was found in one file.
+    """What was found in one file: errors before warnings before infos.
 
-    Attributes
-    ----------
-    file : str
-        Its name.
-    kind : str
-        ``workspace``, ``patchset``, ``patch``, ``archive`` or ``unknown``.
-    findings : tuple of Finding
-        All findings, errors before warnings before infos.
-    facts : mapping
-        Counts, and the encoding of a workspace.
+    Its kind is ``workspace``, ``patchset``, ``patch``, ``archive`` or ``unknown``; ``facts`` has
+    counts, and the encoding of a workspace.
     """
 
     file: str
@@ -77,25 +69,11 @@ def _report(file: str, kind: str, found: list[Finding], counted: Json | None = N
 
 
 def validate_file(path: Path, workspace: Json | None = None) -> list[Report]:
-    """Validate a file; what is broken in it becomes a finding, not an exception.
+    """Validate a file; what is broken in it becomes a finding, and is no exception if it is read.
 
-    Parameters
-    ----------
-    path : Path
-        Workspace, patch set, patch, or archive of them; ``-`` is standard input. What it is, is
-        told by its content.
-    workspace : mapping, optional
-        The background-only workspace that a patch set or patch has to belong to.
-
-    Returns
-    -------
-    list of Report
-        One report, but for an archive one for each workspace, patch set and patch in it.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read at all.
+    It is a workspace, patch set, patch, or archive of them, with a report for each in it; what it
+    is, is told by its content. ``-`` is standard input. ``workspace`` is the background-only one
+    that a patch set or patch has to belong to.
     """
     content, where = resources.read_bytes(path), str(path)
     kind = kind_of(content)
@@ -136,17 +114,7 @@ def _archive(content: bytes, where: str) -> list[Report]:
 
 
 def validate(content: Any, file: str = "", workspace: Json | None = None) -> Report:
-    """Validate the parsed JSON of a workspace, a patch set or a patch.
-
-    Parameters
-    ----------
-    content : parsed JSON
-        What to check.
-    file : str
-        Name for the report.
-    workspace : mapping, optional
-        The background-only workspace that a patch set or patch has to belong to.
-    """
+    """Validate the parsed JSON of a workspace, a patch set or a patch, as `validate_file` does."""
     kind = json_kind(content)
     if kind is Kind.PATCH_SET:
         return _patchset(content, file, workspace)
