@@ -1,8 +1,8 @@
 """Validate workspaces and patch sets, ours and other people's."""
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -150,13 +150,17 @@ def _patch(content: Any, file: str, workspace: Json | None) -> Report:
         patched = patched_by(workspace, content)
     except InputError as error:
         return _report(file, "patch", [Finding("error", "patch", "patch", str(error))], counted)
-    for finding in workspace_findings(patched):
-        if finding.severity != "info":
-            place = f"patched workspace, {finding.where}"
-            found.append(Finding(finding.severity, finding.check, place, finding.message))
+    found += _inside(patched, "patched workspace", ("error", "warning"))
     message = f"{len(content)} operations, applied to the workspace"
     found.append(Finding("info", "patch", "patch", message))
     return _report(file, "patch", found, counted)
+
+
+def _inside(patched: Json, where: str, severities: Sequence[Severity]) -> Iterator[Finding]:
+    """Yield the findings of some severities in a patched workspace."""
+    for finding in workspace_findings(patched):
+        if finding.severity in severities:
+            yield replace(finding, where=f"{where}, {finding.where}")
 
 
 def _patchset(content: Json, file: str, workspace: Json | None) -> Report:
@@ -198,12 +202,8 @@ def _against(patches: pyhf.PatchSet, workspace: Json) -> Iterator[Finding]:
         except InputError as error:
             yield Finding("error", "patch", where, str(error))
             continue
-        if i % step:
-            continue
-        for finding in workspace_findings(patched):
-            if finding.severity == "error":
-                place = f"{where}, {finding.where}"
-                yield Finding("error", finding.check, place, finding.message)
+        if not i % step:
+            yield from _inside(patched, where, ("error",))
     if step > 1:
         message = f"all patches applied, one model of {step} checked"
         yield Finding("info", "patch", "patch set", message)
