@@ -32,24 +32,21 @@ _SAME: Final = 1e-9
 """Singular values of unit vectors below this are zero."""
 
 
-def _norms(loaded: Loaded) -> dict[str, dict[str, Norm]]:
+def _norms_and_factors(
+    loaded: Loaded,
+) -> tuple[dict[str, dict[str, Norm]], dict[str, dict[str, int]]]:
+    """Normalisation uncertainties, and powers of free factors, by process and nuisance."""
     norms: dict[str, dict[str, Norm]] = {}
-    for nuisance in loaded.nuisances:
-        if isinstance(nuisance, NormNuisance):
-            for process in nuisance.processes:
-                linear = nuisance.pull == "linear"
-                pair = Norm(1.0 + nuisance.size, 1.0 - nuisance.size, linear)
-                norms.setdefault(process, {})[nuisance.name] = pair
-    return norms
-
-
-def _factors(loaded: Loaded) -> dict[str, dict[str, int]]:
     factors: dict[str, dict[str, int]] = {}
     for nuisance in loaded.nuisances:
-        if isinstance(nuisance, FreeNuisance):
+        if isinstance(nuisance, NormNuisance):
+            pair = Norm(1.0 + nuisance.size, 1.0 - nuisance.size, nuisance.pull == "linear")
+            for process in nuisance.processes:
+                norms.setdefault(process, {})[nuisance.name] = pair
+        elif isinstance(nuisance, FreeNuisance):
             for process in nuisance.processes:
                 factors.setdefault(process, {})[nuisance.name] = 1
-    return factors
+    return norms, factors
 
 
 def _free(experiments: Sequence[Prepared]) -> tuple[Free, ...]:
@@ -241,7 +238,7 @@ def describe(
         rest, begin = reference_values(one, chosen, anapole)
         starts = {**begin, **starts}
         held = {**rest, **fixed}
-        norms, factors = _norms(one.loaded), _factors(one.loaded)
+        norms, factors = _norms_and_factors(one.loaded)
         for region in one.regions:
             channels.append(channel(region, free, held, anapole, norms, factors))
             refuse_absurd(region, _held(channels[-1], region, free), held)

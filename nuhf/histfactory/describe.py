@@ -340,7 +340,7 @@ def couplings(
         limit = float(((_ROOM * events + _ROOM_EVENTS) / sums[highest]) ** (1.0 / highest))
         if highest > 1:
             limit = max(limit, 2.0 * sums.get(1, 0.0) / sums[highest])
-        limit = _round_up(limit)
+        limit = rounded_up(limit, slack=0.999)
         ends = (0.0 if parameter.one_sided else -limit), limit
         own = (limits or {}).get(parameter.name, parameter.limits)
         if own is not None:
@@ -362,7 +362,7 @@ def _expected(channels: Sequence[Channel]) -> float:
     )
 
 
-def _round_up(value: float) -> float:
-    """Next of 1, 2, 5 x 10^k."""
+def rounded_up(value: float, slack: float = 1.0) -> float:
+    """Next of 1, 2, 5 x 10^k, from ``slack`` times the value on."""
     decade = 10.0 ** np.floor(np.log10(value))
-    return float(next(decade * m for m in (1.0, 2.0, 5.0, 10.0) if decade * m >= value * 0.999))
+    return float(next(decade * m for m in (1.0, 2.0, 5.0, 10.0) if decade * m >= value * slack))

@@ -253,22 +253,9 @@ def pulls_twice_nll(c: Constraints, theta: Array, aux: FloatArray) -> Array:
 class CompiledModel:
     """A pyhf model as array functions of parameters ``[..., P]`` in pyhf's order.
 
-    Attributes
-    ----------
-    names : tuple of str
-        Parameter names, binned ones with their index, as in ``model.config.par_names``.
-    inits : ndarray, shape (P,)
-        Suggested starting values.
-    bounds : ndarray, shape (P, 2)
-        Lower and upper bounds.
-    fixed : ndarray of bool, shape (P,)
-        Parameters held constant by default.
-    poi_index : int or None
-        Position of the parameter of interest.
-    n_main, n_aux : int
-        Number of bins and of auxiliary data.
-    tables, constraints
-        The compiled content, for the functions of this package.
+    Names are those of ``model.config.par_names``, binned ones with their index; starting values
+    (P,), bounds (P, 2), and whether they are held (P,) those that the model suggests. ``n_main``
+    and ``n_aux`` are the numbers of bins and of auxiliary data.
     """
 
     names: tuple[str, ...]

@@ -36,32 +36,20 @@ _TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class BatchFit:
-    """Result of B fits.
-
-    Attributes
-    ----------
-    parameters : ndarray, shape (B, P)
-        Best-fit values; fixed parameters keep their starting value.
-    twice_nll : ndarray, shape (B,)
-        -2 log likelihood there, all constants included.
-    converged : ndarray of bool, shape (B,)
-        True where the expected decrease is below the tolerance at a minimum.
-    iterations : ndarray of int, shape (B,)
-        Iterations used (function calls for pyhf).
-    edm : ndarray, shape (B,)
-        Expected decrease of 2NLL still to gain (NaN where unknown).
-    gradient_norm : ndarray, shape (B,)
-        Largest projected gradient, each component in units of the square root of its curvature.
-    start : ndarray of int, shape (B,)
-        Which of several starting points led here.
-    """
+    """Result of B fits: best-fit parameters (B, P), fixed ones as they started; the rest (B,)."""
 
     parameters: FloatArray
+    #: -2 log likelihood there, all constants included.
     twice_nll: FloatArray
+    #: Whether the expected decrease is below the tolerance, at a minimum.
     converged: BoolArray
+    #: Iterations used, function calls of minuit.
     iterations: IntArray
+    #: Expected decrease of 2NLL still to gain, NaN where unknown.
     edm: FloatArray
+    #: Largest projected gradient, each component in units of the square root of its curvature.
     gradient_norm: FloatArray
+    #: Which of several starting points led here.
     start: IntArray
 
 

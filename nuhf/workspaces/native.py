@@ -261,13 +261,13 @@ def load_model(
         )
     settings = {kind: dict(setting) for kind, setting in INTERPOLATION.items()}
     # pyhf squares and divides the uncertainties of shapesys and staterror
-    with extended_schema(), np.errstate(over="raise"):
+    with np.errstate(over="raise"):
         try:
             model = workspace.model(
                 measurement_name=measurement,
                 modifier_set=modifier_set(),
                 modifier_settings=settings,
-                validate=validate,
+                validate=False,  # what it consists of was validated
             )
             model.config.suggested_bounds()
         except TypeError as error:

@@ -170,15 +170,6 @@ def _room(fixed: Sequence[list[Sample]], signals: Sequence[Sequence[list[Sample]
     return float(np.floor(1000.0 * high) / 1000.0)
 
 
-def _encode(description: Description, samples: Sequence[Sequence[Sample]], high: float) -> Json:
-    regions = tuple(
-        replace(region, samples=tuple(content))
-        for region, content in zip(description.channels, samples, strict=True)
-    )
-    strength = Coupling(STRENGTH, 0.0, high, 1.0)
-    return encode.native(replace(description, channels=regions, couplings=(strength,)))
-
-
 def _text(value: float) -> str:
     """Write a number with letters, digits and underscores only: -1.5e-7 is ``m1p5em07``."""
     return f"{value:.12g}".replace("-", "m").replace("+", "").replace(".", "p")
@@ -270,17 +261,23 @@ def _evaluate(description: Description, points: FloatArray) -> tuple[Json, list[
         [replace(s, counts=np.zeros_like(s.counts), shapes={}) for s in region]
         for region in signals[0]
     ]
-    high = _room(fixed, signals)
-    together = [[*a, *b] for a, b in zip(fixed, zeros, strict=True)]
-    patches = [list(_operations(_encode(description, row, high), fixed)) for row in signals]
-    return _encode(description, together, high), patches
+    regions = tuple(
+        replace(region, samples=(*a, *b))
+        for region, a, b in zip(description.channels, fixed, zeros, strict=True)
+    )
+    strength = Coupling(STRENGTH, 0.0, _room(fixed, signals), 1.0)
+    background = replace(description, channels=regions, couplings=(strength,))
+    return encode.native(background), [list(_operations(row, fixed)) for row in signals]
 
 
-def _operations(spec: Json, fixed: Sequence[Sequence[Sample]]) -> Iterator[Json]:
-    for i, channel in enumerate(spec["channels"]):
-        for j, sample in enumerate(channel["samples"]):
-            place = f"/channels/{i}/samples/{len(fixed[i]) + j}"
-            yield {"op": "replace", "path": place, "value": sample}
+def _operations(
+    signals: Sequence[Sequence[Sample]], fixed: Sequence[Sequence[Sample]]
+) -> Iterator[Json]:
+    """Yield what replaces the samples of zeros, which stand behind those that are fixed."""
+    for i, (samples, steady) in enumerate(zip(signals, fixed, strict=True)):
+        for j, sample in enumerate(samples, start=len(steady)):
+            value = encode.native_sample(sample)
+            yield {"op": "replace", "path": f"/channels/{i}/samples/{j}", "value": value}
 
 
 def _description(description: Description, labels: Sequence[str], notes: Sequence[str]) -> str:
