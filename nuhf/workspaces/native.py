@@ -11,17 +11,15 @@ this modifier. Files without the modifier load through the same functions.
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pyhf
-from pyhf import events
 from pyhf.modifiers import histfactory_set
-from pyhf.modifiers.normfactor import required_parset
-from pyhf.parameters import ParamViewer
+from pyhf.modifiers.normfactor import normfactor_builder, normfactor_combined
 
 from nuhf.arrays import FloatArray
 from nuhf.errors import ModelError
@@ -41,70 +39,27 @@ INTERPOLATION: Mapping[str, Mapping[str, str]] = {
 }
 
 
-class PowerfactorBuilder:
-    """Collect the exponents of all powerfactors (pyhf's builder protocol)."""
+class PowerfactorBuilder(normfactor_builder):  # type: ignore[misc]
+    """Collect the exponents of all powerfactors, as pyhf collects the masks of normfactors."""
 
-    is_shared = True
-
-    def __init__(self, config: Any) -> None:
-        self.builder_data: dict[str, Any] = {}
-        self.config = config
-        self.required_parsets: dict[str, Any] = {}
-
-    def append(
-        self,
-        key: str,
-        channel: str,
-        sample: str,
-        thismod: Mapping[str, Any] | None,
-        defined_samp: Mapping[str, Any] | None,
-    ) -> None:
-        """Add one (modifier, channel, sample); exponent 0 where the modifier is absent."""
-        exponent = int(thismod["data"]["exponent"]) if thismod else 0
-        entry = self.builder_data.setdefault(key, {}).setdefault(sample, {"data": {"exponent": []}})
-        n_bins = len(defined_samp["data"]) if defined_samp else self.config.channel_nbins[channel]
-        entry["data"]["exponent"] += [exponent] * n_bins
-        if thismod and defined_samp:
-            self.required_parsets.setdefault(
-                thismod["name"], [required_parset(defined_samp["data"], None)]
-            )
-
-    def finalize(self) -> dict[str, Any]:
-        """Return what was collected."""
-        return self.builder_data
+    def collect(
+        self, thismod: Mapping[str, Any] | None, nom: Sequence[float]
+    ) -> dict[str, list[int]]:
+        """Return the exponent for every bin of a sample; 0 where the modifier is absent."""
+        return {"mask": [int(thismod["data"]["exponent"]) if thismod else 0] * len(nom)}
 
 
-class PowerfactorCombined:
-    """Apply all powerfactors of a model at once (pyhf's applier protocol)."""
+class PowerfactorCombined(normfactor_combined):  # type: ignore[misc]
+    """Apply all powerfactors of a model at once."""
 
     name = "powerfactor"
-    op_code = "multiplication"
-
-    def __init__(
-        self,
-        modifiers: list[tuple[str, str]],
-        pdfconfig: Any,
-        builder_data: Mapping[str, Any],
-        batch_size: int | None = None,
-    ) -> None:
-        self.batch_size = batch_size
-        shape = (batch_size, pdfconfig.npars) if batch_size else (pdfconfig.npars,)
-        self.param_viewer: Any = ParamViewer(
-            shape, pdfconfig.par_map, [name for name, _ in modifiers]
-        )
-        self._exponents = [
-            [[builder_data[f"{kind}/{name}"][s]["data"]["exponent"]] for s in pdfconfig.samples]
-            for name, kind in modifiers
-        ]
-        self._precompute()
-        events.subscribe("tensorlib_changed")(self._precompute)
 
     def _precompute(self) -> None:
+        super()._precompute()
         if not self.param_viewer.index_selection:
             return
         tensorlib, _ = pyhf.get_backend()
-        exponents = np.tile(np.asarray(self._exponents), (1, 1, self.batch_size or 1, 1))
-        self.ones: Any = tensorlib.ones(exponents.shape)
+        exponents = np.tile(np.asarray(self._normfactor_mask), (1, 1, self.batch_size or 1, 1))
         # One mask per multiplication: bin b is multiplied in step n if its exponent is >= n.
         self.steps: list[Any] = [
             tensorlib.astensor(exponents >= n, dtype="bool")
@@ -119,13 +74,13 @@ class PowerfactorCombined:
         if not self.param_viewer.index_selection:
             return None
         tensorlib, _ = pyhf.get_backend()
-        theta = self.param_viewer.get(pars)
+        theta, ones = self.param_viewer.get(pars), self.normfactor_default
         pattern = "msab,m->msab" if self.batch_size is None else "msab,ma->msab"
-        theta = tensorlib.einsum(pattern, self.ones, theta)
+        theta = tensorlib.einsum(pattern, ones, theta)
         # Multiplied out, because the gradient of power() at theta = 0 is NaN on jax.
-        result = self.ones
+        result = ones
         for step in self.steps:
-            result = result * tensorlib.where(step, theta, self.ones)
+            result = result * tensorlib.where(step, theta, ones)
         return result
 
 
