@@ -311,20 +311,11 @@ class CompiledModel:
         return np.concatenate([self.expected(flat), aux], axis=1).reshape(*lead, -1)
 
     def twice_nll(self, theta: ArrayLike, data: ArrayLike) -> FloatArray:
-        """-2 log likelihood, all constants included, as ``-2 * model.logpdf``.
+        """-2 log likelihood ``[...]``, all constants included, as ``-2 * model.logpdf``.
 
-        Parameters
-        ----------
-        theta : array_like, shape (..., P)
-            Parameters.
-        data : array_like, shape (..., n_main + n_aux)
-            Counts and auxiliary data; broadcast against ``theta``.
-
-        Returns
-        -------
-        ndarray, shape (...)
-            +inf where an expectation is NaN, not positive with counts above zero, or below zero
-            in an empty bin, where pyhf's likelihood rewards it.
+        At ``theta`` ``[..., P]`` of ``data`` ``[..., n_main + n_aux]``, broadcast against it. +inf
+        where an expectation is NaN, not positive with counts above zero, or below zero in an empty
+        bin, where pyhf's likelihood rewards it.
         """
         data = self.check_data(data)
         aux, c = data[..., self.n_main :], self.constraints

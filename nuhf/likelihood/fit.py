@@ -143,23 +143,8 @@ def best_of(
 ) -> BatchFit:
     """Fit from several starting points and keep the lowest minimum of each data set.
 
-    Parameters
-    ----------
-    compiled, data, free
-        As for :func:`fit`.
-    starts : array_like, shape (S, P) or (S, B, P)
-        S starting points, common to all data sets or for each.
-
-    Returns
-    -------
-    BatchFit
-        ``start`` tells which starting point won; a converged fit wins over an equally deep one
-        that is not.
-
-    Raises
-    ------
-    InputError
-        If shapes do not match, or a free parameter starts outside its bounds.
+    As `fit`, from S points, (S, P) for all data sets or (S, B, P). The result's ``start`` tells
+    which of them won; a converged fit wins over an equally deep one that is not.
     """
     array = np.atleast_2d(compiled.check_data(data))
     points = np.asarray(starts, dtype=float)

@@ -44,23 +44,15 @@ class Combined:
 
 @dataclass(frozen=True)
 class Choices:
-    """What a user may choose for a combination.
+    """What a user may choose for a combination."""
 
-    Attributes
-    ----------
-    measurement : str, optional
-        Which measurement to take of a workspace that has several, and the name of the result's.
-    poi : str, optional
-        Parameter of interest of the result; needed if the workspaces have different ones.
-    decorrelate : tuple of str
-        Parameters of equal name that are not the same.
-    correlate : tuple of (str, str, float)
-        Pairs of constrained parameters of the result with their correlation.
-    """
-
+    #: Which measurement to take of a workspace that has several, and the name of the result's.
     measurement: str | None = None
+    #: Parameter of interest of the result; needed if the workspaces have different ones.
     poi: str | None = None
+    #: Parameters of equal name that are not the same.
     decorrelate: tuple[str, ...] = ()
+    #: Pairs of constrained parameters of the result with their correlation.
     correlate: tuple[tuple[str, str, float], ...] = ()
 
 
