@@ -8,7 +8,6 @@ is HistFactory's as in pyhf.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from nuhf.errors import InputError
 from nuhf.likelihood.layout import native_layout
 from nuhf.workspaces import names
 
@@ -16,15 +15,16 @@ Json = dict[str, Any]
 
 HS3_VERSION: Final = "0.2"
 
-_SUPPORTED: Final = ("normfactor", "powerfactor", "normsys", "histosys")
-
 
 def hs3(spec: Mapping[str, Any]) -> Json:
     """Turn a native workspace (`nuhf.workspaces.encode.native`) into HS3.
 
-    `InputError` for modifiers but normfactor, powerfactor, normsys and histosys, all that nuhf
-    writes.
+    `ModelError` for modifiers that nuhf does not write, as `native_layout`.
     """
+    from importlib.metadata import version
+
+    sets = native_layout(spec).by_name
+    parameters = [(n, *sets[n].inits, *sets[n].bounds[0]) for n in names.kinds(spec["channels"])]
     functions: dict[str, str] = {}
     observed = {entry["name"]: entry["data"] for entry in spec["observations"]}
     (measurement,) = spec["measurements"]
@@ -40,11 +40,9 @@ def hs3(spec: Mapping[str, Any]) -> Json:
         )
         data.append({"name": f"{name}_data", "type": "binned", "axes": axes,
                      "contents": observed[name]})  # fmt: skip
-    sets = native_layout(spec).by_name
-    parameters = [(n, *sets[n].inits, *sets[n].bounds[0]) for n in names.kinds(spec["channels"])]
-    title = measurement["name"]
+    title, package = measurement["name"], {"name": "nuhf", "version": version("nuhf")}
     return {
-        "metadata": {"hs3_version": HS3_VERSION, "packages": [_package()]},
+        "metadata": {"hs3_version": HS3_VERSION, "packages": [package]},
         "distributions": distributions,
         "functions": [
             {"name": name, "type": "generic_function", "expression": expression}
@@ -85,21 +83,10 @@ def hs3(spec: Mapping[str, Any]) -> Json:
     }
 
 
-def _package() -> Json:
-    from importlib.metadata import version
-
-    return {"name": "nuhf", "version": version("nuhf")}
-
-
 def _sample(sample: Mapping[str, Any], functions: dict[str, str]) -> Json:
     found: list[Json] = []
     for modifier in sample["modifiers"]:
         name, kind, data = modifier["name"], modifier["type"], modifier["data"]
-        if kind not in _SUPPORTED:
-            raise InputError(
-                f"hs3 is for the models that nuhf builds: '{name}' on sample '{sample['name']}' "
-                f"has the type {kind}, and {', '.join(_SUPPORTED)} are known"
-            )
         if kind == "powerfactor":
             power = f"{name}_pow{data['exponent']}"
             functions[power] = f"{name}**{data['exponent']}"
