@@ -160,7 +160,7 @@ def simulate(
     counts, auxiliary, truth, more = draw_data(density, given, number, seed, nuisances)
     for axis in density.axes:
         truth[:, axis.index] = axis.from_fit(truth[:, axis.index])
-    base = {axis.fit_name: axis.name for axis in density.axes}
+    base = {axis.parameter.fit_name: axis.name for axis in density.axes}
     record = {name: np.asarray(value).tolist() for name, value in given.items()}
     return Simulation(
         title=density.title,

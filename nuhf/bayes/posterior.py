@@ -71,7 +71,7 @@ def posterior(
         cl=cl,
         marginals=tuple(marginal for marginal, _ in pairs),
         modes=_modes(density, *samples[0]),
-        units={axis.name: axis.unit for axis in density.axes},
+        units={axis.name: axis.parameter.unit for axis in density.axes},
         names=tuple(names),
         draws=density.to_base(first.theta)[:, order],
         weights=first.weights,
@@ -124,10 +124,11 @@ def _marginal(
     median = np.interp(0.5, found.cumulative, found.z)
     profile = np.interp(found.z, knots.z, knots.profile - knots.profile.max())
     in_root = bool(knots.space.root[knots.space.axis])
-    variable = axis.name if not axis.squared else f"|{axis.name}|" if in_root else f"{axis.name}^2"
+    even = f"|{axis.name}|" if in_root else f"{axis.name}^{axis.parameter.power}"
+    variable = even if axis.parameter.squared else axis.name
     marginal = Marginal(
         parameter=axis.name,
-        unit=axis.unit,
+        unit=axis.parameter.unit,
         prior=str(prior),
         variable=variable,
         pieces=tuple((float(a), float(b)) for a, b in ends),
@@ -161,7 +162,7 @@ def _edge_note(axis: CouplingAxis, marginal: Marginal) -> tuple[str, ...]:
         return ()
     return (
         f"the posterior of {axis.name} reaches the end of the range of its prior, "
-        f"{' and '.join(reached)} {axis.unit}: the result depends on that range",
+        f"{' and '.join(reached)} {axis.parameter.unit}: the result depends on that range",
     )
 
 

@@ -99,9 +99,9 @@ def _starts(space: Space) -> FloatArray:
     for column, axis in zip(density.columns(), density.axes, strict=True):
         if column == space.axis:
             continue
-        two_sided = axis.low < axis.initial < axis.high and not axis.squared
-        inside = (0.5 * axis.low, axis.initial, 0.5 * axis.high)
-        values = inside if two_sided else (axis.initial, *(f * axis.high for f in (0.05, 0.25)))
+        two_sided = axis.low < axis.init < axis.high and not axis.parameter.squared
+        inside = (0.5 * axis.low, axis.init, 0.5 * axis.high)
+        values = inside if two_sided else (axis.init, *(f * axis.high for f in (0.05, 0.25)))
         choices.append([(axis.index, value) for value in dict.fromkeys(values)])
     points = []
     for combination in product(*choices):

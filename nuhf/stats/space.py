@@ -81,11 +81,11 @@ def space_of(density: LogDensity, axis: CouplingAxis) -> Space:
     c, aux = density.compiled.constraints, []
     index, sigma = [], []
     for column, one, prior in zip(columns, density.axes, density.priors, strict=True):
-        root[column] = one.squared and prior.in_root
-        if isinstance(prior, Normal) and not one.squared:
+        root[column] = one.parameter.squared and prior.in_root
+        if isinstance(prior, Normal) and not one.parameter.squared:
             index.append(one.index)
             aux.append(float(one.to_fit(prior.mean)))
-            sigma.append(prior.sd / one.scale)
+            sigma.append(prior.sd / one.parameter.scale)
     n_aux, more = density.compiled.n_aux, len(index)
     constraints = replace(
         c,
