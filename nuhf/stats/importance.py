@@ -107,7 +107,7 @@ def draw(knots: Knots, number: int, rng: np.random.Generator) -> Draws:
         normal = rng.standard_normal((number, rest.size))
         spread = np.sqrt(_DEGREES / rng.chisquare(_DEGREES, number))[:, np.newaxis]
         step = np.einsum("bij,bj->bi", knots.triangle[chosen], normal)
-        away = (axis - knots.z[knots.knot_of[chosen]])[:, np.newaxis]
+        away = (axis - knots.z[knots.knot[chosen]])[:, np.newaxis]
         z[:, rest] = knots.centre[chosen] + knots.slope[chosen] * away + spread * step
         line = line + _log_mixture(knots, cell, t, axis, z[:, rest])
     log = np.concatenate([space.log(part) for part in np.array_split(z, max(number // 5000, 1))])
@@ -179,7 +179,7 @@ def adapted(knots: Knots, pilot: Draws, rng: np.random.Generator) -> Knots:
     centre = knots.centre[:, np.newaxis] + np.einsum("mij,kj->mki", knots.triangle, shifts)
     return replace(
         knots,
-        first=knots.first * copies,
+        knot=np.repeat(knots.knot, copies),
         weight=(knots.weight[:, np.newaxis] + np.log(shares)).ravel(),
         centre=centre.reshape(-1, size),
         slope=np.repeat(knots.slope, copies, axis=0),
