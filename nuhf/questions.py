@@ -241,17 +241,11 @@ def limit(
 ) -> LimitResult:
     """Return the interval of the parameter of interest.
 
-    With ``toys`` the methods ``cls`` and ``feldman-cousins`` use toys as they say; without,
-    ``cls`` is asymptotic, with its expected band, and ``feldman-cousins`` takes 2000 per value.
-    Where ``delta-chi2`` excludes something, but the data set no end on one side in the widest
-    range, that end is infinite with ``open_ends``, and an error without.
-
-    Raises
-    ------
-    InputError
-        If the method or the confidence level is not allowed.
-    FitError
-        If no fit converges, or the region is not closed in the widest range of the model.
+    With ``toys`` the methods ``cls`` and ``feldman-cousins`` use toys as they say; without, ``cls``
+    is asymptotic, with its expected band, and ``feldman-cousins`` takes 2000 per value. Where
+    ``delta-chi2`` excludes something, but the data set no end on one side in the widest range, that
+    end is infinite with ``open_ends``, and an error without. `FitError` if no fit converges, or the
+    region is not closed in the widest range of the model.
     """
     if method not in METHODS:
         raise InputError(f"unknown method '{method}'; allowed: {', '.join(METHODS)}")
@@ -277,11 +271,6 @@ def scan(problem: Problem, points: int, found: LimitResult | None = None) -> Sca
     """Return the profile of the parameter of interest.
 
     Without a range asked for, it covers the interval ``found`` and half its width on both sides.
-
-    Raises
-    ------
-    InputError
-        If fewer than two points are asked for, or no range is known.
     """
     if not 2 <= points <= 100_000:
         raise InputError(f"points = {points}: between 2 and 100000 are possible")
@@ -334,13 +323,9 @@ def _scan_ends(problem: Problem, found: LimitResult | None) -> tuple[float, floa
 def fit(problem: Problem, toys: ToyOptions | None = None) -> FitResult:
     """Fit all free parameters; errors from the curvature, or from profiles at a bound.
 
-    For a strength the significance of its discovery comes along; with ``toys`` the p-value of
-    the goodness of fit from toys, too.
-
-    Raises
-    ------
-    FitError
-        If no fit converges, or the data do not determine the parameters.
+    For a strength the significance of its discovery comes along; with ``toys`` the p-value of the
+    goodness of fit from toys, too. `FitError` if no fit converges, or the data do not determine the
+    parameters.
     """
     if toys is not None:
         check_engine(problem)

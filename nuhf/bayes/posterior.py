@@ -35,15 +35,9 @@ def posterior(
     """Sample a posterior, once along each coupling asked for.
 
     Draws and modes are those of the first sample; ``cl`` is the probability of the regions of
-    highest density, and ``draws`` the size of each sample.
-
-    Raises
-    ------
-    InputError
-        If a number is not allowed.
-    FitError
-        If the importance weights are too uneven (Pareto k-hat above 0.7), or the samples along
-        two couplings disagree about the evidence.
+    highest density, and ``draws`` the size of each sample. `FitError` if the importance weights are
+    too uneven (Pareto k-hat above 0.7), or the samples along two couplings disagree about the
+    evidence.
     """
     threshold(cl)
     if not 1000 <= draws <= _MOST:

@@ -151,21 +151,9 @@ def draw_data(
 ) -> tuple[IntArray, FloatArray, FloatArray, tuple[str, ...]]:
     """Draw data sets of a model; its own data are not used but for the auxiliary ones.
 
-    Arguments are those of `nuhf.simulate`; couplings not named are where the model starts.
-
-    Returns
-    -------
-    counts, auxiliary, truth : ndarray
-        (number, bins), (number, m) and fit parameters (number, P).
-    notes : tuple of str
-        What the user must know.
-
-    Raises
-    ------
-    InputError
-        If a number or a name is not allowed.
-    FitError
-        If a bin expects clearly fewer than zero events.
+    Arguments are those of `nuhf.simulate`; couplings not named are where the model starts. Returns
+    counts (number, bins), auxiliary data (number, m), true fit parameters (number, P), and what the
+    user must know. `FitError` if a bin expects clearly fewer than zero events.
     """
     compiled, c = density.compiled, density.compiled.constraints
     if nuisances not in NUISANCES:

@@ -173,26 +173,17 @@ class _Plane:
 def contour(
     problem: Problem, levels: Sequence[float], points: int, window: Window | None = None
 ) -> ContourResult:
-    """Find the regions of the first two free parameters of a problem.
+    """Find the regions of the parameter of interest, x, and the first profiled one, y.
 
     Parameters
     ----------
-    problem : Problem
-        Its parameter of interest is x, the first profiled one y.
     levels : sequence of float
         Confidence levels, for two degrees of freedom.
     points : int
         Grid points along each axis.
     window : pair of (float, float), optional
         Range of x and of y in base units, at whose frame lines may end; by default one around the
-        region.
-
-    Raises
-    ------
-    InputError
-        If a level, the number of points or the window is not allowed.
-    FitError
-        If no fit converges or, without a window, the region is not closed.
+        region, and `FitError` if that is not closed.
     """
     if not 10 <= points <= 400:
         raise InputError(f"points = {points}: between 10 and 400 are possible")

@@ -38,19 +38,10 @@ class Agreement:
 
 
 def second_optimizer(problem: Problem, best: float, ends: FloatArray) -> Agreement:
-    """Fit again with another optimizer: everything at the best fit, all else at the ends.
+    """Fit again with another optimizer: everything at the best fit, all else at the ends (n,).
 
-    Minuit, or nuhf's own one if minuit was the first. It starts where nuisances are nominal and
-    the couplings as found.
-
-    Parameters
-    ----------
-    problem : Problem
-        Model and data.
-    best : float
-        The best fit.
-    ends : ndarray, shape (n,)
-        Ends of the intervals; both in the fit parameter.
+    Minuit, or nuhf's own one if minuit was the first. It starts where nuisances are nominal and the
+    couplings as found.
     """
     profiler, compiled = problem.profiler(), problem.engine.compiled
     values = np.append(best, ends)

@@ -127,14 +127,8 @@ def read_files(
 ) -> Workspaces:
     """Read workspaces, patch a single one, combine several, and take one measurement.
 
-    Parameters
-    ----------
-    files : sequence of path, ``-`` or mapping
-        JSON files, standard input, or parsed content.
-    patches : sequence of str
-        JSON patches applied in turn: files, or ``PATCHSET.json:NAME``.
-    measurement : str, optional
-        Which measurement, of a workspace that has several.
+    ``files`` are paths, ``-`` for standard input, or parsed content; ``patches`` are JSON patches,
+    applied in turn: files, or ``PATCHSET.json:NAME``.
 
     Raises
     ------
@@ -217,17 +211,9 @@ def pose_files(source: Workspaces, interest: str | None, options: Options) -> Fi
     """Build model and data of files for one parameter of interest.
 
     Everything else floats, unless the file or the options fix it; ``profiled`` names those that
-    come next after the parameter of interest, such as the second of a contour.
-
-    Parameters
-    ----------
-    source : Workspaces
-        The files.
-    interest : str or None
-        Parameter of interest: a name in the file, or of nuhf's catalogue where the file has it in
-        some unit; None for that of the measurement.
-    options : Options
-        Choices; ``fixed`` are parameters held, in base units where nuhf knows them.
+    come next after the parameter of interest, such as the second of a contour. ``interest`` is a
+    name in the file, or of nuhf's catalogue where the file has it in some unit; None for that of
+    the measurement. ``fixed`` are parameters held, in base units where nuhf knows them.
 
     Raises
     ------

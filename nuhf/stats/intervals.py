@@ -112,10 +112,7 @@ class ProfileIntervals:
 def threshold(cl: float, dimensions: int = 1) -> float:
     """Return the rise of 2NLL of a confidence level (Wilks), the quantile of chi2.
 
-    Raises
-    ------
-    InputError
-        If ``cl`` is no number inside (0, 1).
+    `InputError` if ``cl`` is no number inside (0, 1).
     """
     if not isinstance(cl, int | float | np.floating | np.integer):
         raise InputError(f"confidence level {cl!r} is no number; for example 0.9")

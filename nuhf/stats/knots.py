@@ -258,10 +258,7 @@ def _cells(knots: Knots, level: FloatArray) -> list[tuple[float, float]]:
 def knots_of(density: LogDensity, axis: CouplingAxis) -> Knots:
     """Fit at knots along a coupling: coarsely over its range, then where the density is.
 
-    Raises
-    ------
-    FitError
-        If no fit converges.
+    `FitError` if no fit converges.
     """
     space = space_of(density, axis)
     grid = ScanRange(axis.low, axis.high).grid()

@@ -213,10 +213,7 @@ class LogDensity:
 def of_problem(problem: Problem, prior: Mapping[str, "Prior | str"] | None = None) -> LogDensity:
     """Return the log density of a problem: all its couplings, nuisances as it has them.
 
-    Raises
-    ------
-    InputError
-        If a prior is for something that is not free.
+    `InputError` if a prior is for something that is not free.
     """
     compiled = problem.engine.compiled
     axes = []

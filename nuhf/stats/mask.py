@@ -19,18 +19,9 @@ Json = dict[str, Any]
 def masked_description(description: Description, entries: Sequence[str]) -> Description:
     """Return a description without some channels or bins.
 
-    Parameters
-    ----------
-    description : Description
-        A whole model; its couplings keep their ranges.
-    entries : sequence of str
-        ``CHANNEL``, or ``CHANNEL:BINS`` with bins counted from 0, ``0,3-5``; the name may have
-        wildcards.
-
-    Raises
-    ------
-    InputError
-        If no channel has the name, bins do not exist, or none is left.
+    It is of a whole model, whose couplings keep their ranges. Entries are ``CHANNEL``, or
+    ``CHANNEL:BINS`` with bins counted from 0, ``0,3-5``; the name may have wildcards. `InputError`
+    if no channel has the name, bins do not exist, or none is left.
     """
     if not entries:
         return description
@@ -56,11 +47,6 @@ def masked_workspace(spec: Json, entries: Sequence[str]) -> Json:
     """Return a workspace without some channels or bins; entries as in `masked_description`.
 
     Bins that are left are counted anew: ``staterror_SR[0]`` is of the first one left.
-
-    Raises
-    ------
-    InputError
-        As in `masked_description`.
     """
     if not entries:
         return spec

@@ -314,10 +314,7 @@ def priors_of(
 ) -> tuple[Prior, ...]:
     """Return the prior of every coupling, flat where none is named.
 
-    Raises
-    ------
-    InputError
-        If a prior is for something that is not free, or has no probability in the range.
+    `InputError` if one is for something that is not free, or has no probability in the range.
     """
     names = [axis.name for axis in axes]
     chosen = dict(given or {})

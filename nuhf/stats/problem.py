@@ -255,10 +255,7 @@ class Problem:
     def span(self) -> ScanRange:
         """Range to search, in the fit parameter.
 
-        Raises
-        ------
-        InputError
-            If the range asked for is empty or below a physical bound.
+        `InputError` if the range asked for is empty or below a physical bound.
         """
         coupling = self.description.couplings[0]
         bounded = coupling.low == 0.0
@@ -325,13 +322,8 @@ def profile_group(
 ) -> tuple[str, ...]:
     """Resolve what is profiled: names stay, groups become their members.
 
-    Which ones is what the analysis says for the parameter of interest, else every other
-    parameter of the group that it has.
-
-    Raises
-    ------
-    InputError
-        If a name is unknown or a group has no other member here.
+    Which ones is what the analysis says for the parameter of interest, else every other parameter
+    of the group that it has. `InputError` if a name is unknown or a group has no other member here.
     """
     if interest in requested:
         raise InputError(f"profiled = {interest}: it is the parameter of interest; name another")
@@ -387,21 +379,9 @@ def _pyhf_model(spec: Mapping[str, Any]) -> "pyhf.Model":
 
 
 def pose(experiments: Sequence[Prepared], interest: str, options: Options) -> Problem:
-    """Build model and data for one parameter of interest.
+    """Build model and data of experiments for one parameter of interest.
 
-    Parameters
-    ----------
-    experiments : sequence of Prepared
-        Experiments with their analyses.
-    interest : str
-        Name of the parameter of interest.
-    options : Options
-        Choices.
-
-    Raises
-    ------
-    InputError
-        For unknown or ineffective parameters, nuisances, conventions or engines.
+    `InputError` for unknown or ineffective parameters, nuisances, conventions or engines.
     """
     parameter = parameters.get(interest)
     profiled = profile_group(options.profiled, interest, experiments)
