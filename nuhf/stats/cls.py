@@ -28,20 +28,14 @@ BAND: Final = {"minus2": -2.0, "minus1": -1.0, "median": 0.0, "plus1": 1.0, "plu
 
 @dataclass(frozen=True)
 class Asymptotic:
-    """CLs as a function of the parameter, from a profile of the data and of the Asimov data.
-
-    Attributes
-    ----------
-    data, asimov : Profiler
-        Profiles; the Asimov data are those of the fit with the parameter at zero.
-    data_minimum, asimov_minimum : tuple of (float, float)
-        Best value (not below zero) and 2NLL.
-    """
+    """CLs as a function of the parameter, from a profile of the data and of the Asimov data."""
 
     data: Profiler
     asimov: Profiler
+    """Profiles; the Asimov data are those of the fit with the parameter at zero."""
     data_minimum: tuple[float, float]
     asimov_minimum: tuple[float, float]
+    """Best value (not below zero) and 2NLL."""
 
     def __call__(self, value: float) -> float:
         """Return CLs at a value of the parameter."""

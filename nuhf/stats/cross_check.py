@@ -16,25 +16,17 @@ _SERIOUS = 0.01
 
 @dataclass(frozen=True)
 class Agreement:
-    """Comparison of two optimizers.
-
-    Attributes
-    ----------
-    optimizer : str
-        The second one.
-    difference : float
-        Its 2NLL minus that of the first, the one that is largest in size; NaN if it failed
-        everywhere.
-    notes : tuple of str
-        What a reader of the result must know; empty if they agree.
-    deeper : ndarray
-        Parameters (n, P) of the minima that only the second one found.
-    """
+    """Comparison of two optimizers."""
 
     optimizer: str
+    """The second one."""
     difference: float
+    """Its 2NLL minus that of the first, the one that is largest in size; NaN if it failed
+    everywhere."""
     notes: tuple[str, ...]
+    """What a reader of the result must know; empty if they agree."""
     deeper: FloatArray
+    """Parameters (n, P) of the minima that only the second one found."""
 
 
 def second_optimizer(problem: Problem, best: float, ends: FloatArray) -> Agreement:

@@ -38,27 +38,18 @@ _STDIN: Final = "-"
 
 @dataclass(frozen=True)
 class Workspaces:
-    """One measurement of one workspace, or of several combined.
-
-    Attributes
-    ----------
-    spec : dict
-        The workspace with that measurement alone.
-    labels : tuple of str
-        Names of the files.
-    notes : tuple of str
-        What a combination renamed or rescaled.
-    digests : mapping
-        sha256 of every workspace, by label.
-    awaited : str
-        Parameter of interest that comes with a patch, of a background alone.
-    """
+    """One measurement of one workspace, or of several combined."""
 
     spec: Json
+    """The workspace with that measurement alone."""
     labels: tuple[str, ...]
+    """Names of the files."""
     notes: tuple[str, ...]
+    """What a combination renamed or rescaled."""
     digests: Mapping[str, str]
+    """sha256 of every workspace, by label."""
     awaited: str = ""
+    """Parameter of interest that comes with a patch, of a background alone."""
 
     @property
     def measurement(self) -> str:
@@ -73,15 +64,10 @@ class Workspaces:
 
 @dataclass(frozen=True)
 class FileProblem(Problem):
-    """A `Problem` whose model comes from files.
-
-    Attributes
-    ----------
-    source : Workspaces
-        The files.
-    """
+    """A `Problem` whose model comes from files."""
 
     source: Workspaces = field(default_factory=lambda: Workspaces({}, (), (), {}))
+    """The files."""
 
     @property
     def notes(self) -> tuple[str, ...]:

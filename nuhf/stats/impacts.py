@@ -29,45 +29,32 @@ _CLOSE: Final = 1e-5
 
 @dataclass(frozen=True)
 class Impacts:
-    """What moves the parameter of interest, all in the fit parameter.
-
-    Attributes
-    ----------
-    best, errors : ndarray
-        Best fit and its errors, (P,); from profiles where something is at a bound.
-    correlation : ndarray
-        Of all parameters, (P, P).
-    twice_nll : float
-        2NLL at the best fit.
-    index : ndarray
-        Positions of the nuisances that float, (n,).
-    prefit, postfit : ndarray
-        Change of the best fit with a nuisance one standard deviation of its constraint, or one
-        error, above and below its fitted value, (n, 2); not beyond its bounds.
-    ends : ndarray
-        Outer ends of the interval, (k,): those that are no physical bound.
-    end_shifts : ndarray
-        Change of each end with a nuisance one error above and below, (n, 2, k).
-    observables : ndarray
-        Change of the best fit where the auxiliary measurement of a nuisance is one standard
-        deviation higher, (n,); 0 for what has none.
-    parts, groups : mapping
-        The error (``total**2 = statistical**2 + systematic**2``), and the systematic part by the
-        first word of the nuisances' names, a root of the sum of squares.
-    """
+    """What moves the parameter of interest, all in the fit parameter."""
 
     best: FloatArray
     errors: FloatArray
+    """Best fit and its errors, (P,); from profiles where something is at a bound."""
     correlation: FloatArray
+    """Of all parameters, (P, P)."""
     twice_nll: float
+    """2NLL at the best fit."""
     index: NDArray[np.intp]
+    """Positions of the nuisances that float, (n,)."""
     prefit: FloatArray
     postfit: FloatArray
+    """Change of the best fit with a nuisance one standard deviation of its constraint, or one
+    error, above and below its fitted value, (n, 2); not beyond its bounds."""
     ends: FloatArray
+    """Outer ends of the interval, (k,): those that are no physical bound."""
     end_shifts: FloatArray
+    """Change of each end with a nuisance one error above and below, (n, 2, k)."""
     observables: FloatArray
+    """Change of the best fit where the auxiliary measurement of a nuisance is one standard
+    deviation higher, (n,); 0 for what has none."""
     parts: Mapping[str, float]
     groups: Mapping[str, float]
+    """The error (``total**2 = statistical**2 + systematic**2``), and the systematic part by the
+    first word of the nuisances' names, a root of the sum of squares."""
 
 
 def widths(problem: Problem) -> FloatArray:

@@ -36,22 +36,15 @@ _EVEN: Final = 0.003
 
 @dataclass(frozen=True)
 class Draws:
-    """Weighted draws of all free parameters.
-
-    Attributes
-    ----------
-    z, theta : ndarray
-        Coordinates and fit parameters, (n, N).
-    log_weight : ndarray
-        Log of density over proposal, (n,).
-    k_hat : float
-        Pareto k-hat of the weights.
-    """
+    """Weighted draws of all free parameters."""
 
     z: FloatArray
     theta: FloatArray
+    """Coordinates and fit parameters, (n, N)."""
     log_weight: FloatArray
+    """Log of density over proposal, (n,)."""
     k_hat: float
+    """Pareto k-hat of the weights."""
 
     @property
     def weights(self) -> FloatArray:

@@ -39,22 +39,15 @@ class Profiler(Protocol):
 
 @dataclass(frozen=True)
 class ScanRange:
-    """Range of a fit parameter.
-
-    Attributes
-    ----------
-    low, high : float
-        Its ends.
-    physical_low : bool
-        Whether ``low`` is a physical boundary, where intervals may end.
-    show : callable
-        How messages write a value, such as in another unit.
-    """
+    """Range of a fit parameter."""
 
     low: float
     high: float
+    """Its ends."""
     physical_low: bool = False
+    """Whether ``low`` is a physical boundary, where intervals may end."""
     show: Callable[[float], str] = "{:.4g}".format
+    """How messages write a value, such as in another unit."""
 
     def __str__(self) -> str:
         return f"{self.show(self.low)} to {self.show(self.high)}"
@@ -79,34 +72,24 @@ class Minimum:
 
 @dataclass(frozen=True)
 class ProfileIntervals:
-    """Result of the search, in the fit parameter.
-
-    Attributes
-    ----------
-    best : Minimum
-        Global minimum.
-    minima : tuple of Minimum
-        All minima found, the deepest first.
-    pieces : tuple of (float, float)
-        Disjoint intervals in increasing order.
-    lost, points : int
-        Points of the scan outside them where no fit converged or the likelihood is not defined,
-        and points of the scan in all.
-    falling : tuple of float
-        Ends of the range, no physical ones, towards which the profile falls: there may be a piece
-        beyond.
-    open_ends : mapping
-        Ends of the range that a piece reaches, no physical ones, with 2NLL above the minimum there:
-        the data set no end on that side.
-    """
+    """Result of the search, in the fit parameter."""
 
     best: Minimum
+    """Global minimum."""
     minima: tuple[Minimum, ...]
+    """All minima found, the deepest first."""
     pieces: tuple[tuple[float, float], ...]
+    """Disjoint intervals in increasing order."""
     lost: int = 0
     points: int = 0
+    """Points of the scan outside them where no fit converged or the likelihood is not defined, and
+    points of the scan in all."""
     falling: tuple[float, ...] = ()
+    """Ends of the range, no physical ones, towards which the profile falls: there may be a piece
+    beyond."""
     open_ends: Mapping[float, float] = field(default_factory=dict)
+    """Ends of the range that a piece reaches, no physical ones, with 2NLL above the minimum there:
+    the data set no end on that side."""
 
 
 def threshold(cl: float, dimensions: int = 1) -> float:

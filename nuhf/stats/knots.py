@@ -51,50 +51,34 @@ _STARTS: Final = 81
 
 @dataclass(frozen=True)
 class Components:
-    """Normals in everything but the axis, each at one of K knots along it.
-
-    Attributes
-    ----------
-    knot : ndarray of int
-        Knot of each of the M components, (M,); of `Knots` in increasing order.
-    weight : ndarray
-        Log weight of the components within their knot, (M,).
-    centre, slope : ndarray
-        Their coordinates and how these change along the axis, (M, N - 1).
-    triangle : ndarray
-        Cholesky factor of their covariance, (M, N - 1, N - 1).
-    log_det : ndarray
-        Log determinant of their precision, (M,).
-    """
+    """Normals in everything but the axis, each at one of K knots along it."""
 
     knot: IntArray
+    """Knot of each of the M components, (M,); of `Knots` in increasing order."""
     weight: FloatArray
+    """Log weight of the components within their knot, (M,)."""
     centre: FloatArray
     slope: FloatArray
+    """Their coordinates and how these change along the axis, (M, N - 1)."""
     triangle: FloatArray
+    """Cholesky factor of their covariance, (M, N - 1, N - 1)."""
     log_det: FloatArray
+    """Log determinant of their precision, (M,)."""
 
 
 @dataclass(frozen=True)
 class Knots(Components):
-    """Conditional minima along an axis.
-
-    Attributes
-    ----------
-    space : Space
-        Coordinates.
-    z : ndarray
-        Knots in increasing order, (K,).
-    height : ndarray
-        Laplace's log marginal density there, (K,).
-    profile : ndarray
-        Largest log likelihood found at each knot, normal priors of other couplings included, (K,).
-    """
+    """Conditional minima along an axis."""
 
     space: Space
+    """Coordinates."""
     z: FloatArray
+    """Knots in increasing order, (K,)."""
     height: FloatArray
+    """Laplace's log marginal density there, (K,)."""
     profile: FloatArray
+    """Largest log likelihood found at each knot, normal priors of other couplings included,
+    (K,)."""
 
     @cached_property
     def first(self) -> IntArray:

@@ -66,43 +66,29 @@ def _radius_note(radius: Parameter, scheme: str) -> str:
 
 @dataclass(frozen=True)
 class Options:
-    """What a user may choose for a fit.
-
-    Attributes
-    ----------
-    anapole : str
-        Convention of the anapole moment.
-    fixed : mapping
-        Parameters set to values in base units.
-    profiled : tuple of str
-        Other couplings left free: names, or ``charges``, ``radii``, ``moments``.
-    fixed_nuisances : tuple of str
-        Nuisance parameters held: ``NAME`` at its nominal value, ``NAME=VALUE``; the name may
-        have wildcards.
-    engine : str
-        ``compiled`` or ``pyhf``.
-    asimov : bool
-        Replace the data by the expectation at the SM.
-    bracket : (float, float) or None
-        Range of the parameter of interest in base units.
-    settings : mapping
-        Numbers of the models of couplings, such as ``mediator_mass_mev``.
-    inject : mapping
-        Truth of Asimov data: couplings in base units, nuisances.
-    mask : tuple of str
-        What is left out: ``CHANNEL`` or ``CHANNEL:BINS``; the name may have wildcards.
-    """
+    """What a user may choose for a fit."""
 
     anapole: str = "standard"
+    """Convention of the anapole moment."""
     fixed: Mapping[str, float] = field(default_factory=dict)
+    """Parameters set to values in base units."""
     profiled: tuple[str, ...] = ()
+    """Other couplings left free: names, or ``charges``, ``radii``, ``moments``."""
     fixed_nuisances: tuple[str, ...] = ()
+    """Nuisance parameters held: ``NAME`` at its nominal value, ``NAME=VALUE``; the name may have
+    wildcards."""
     engine: str = "compiled"
+    """``compiled`` or ``pyhf``."""
     asimov: bool = False
+    """Replace the data by the expectation at the SM."""
     bracket: tuple[float, float] | None = None
+    """Range of the parameter of interest in base units."""
     settings: Mapping[str, float] = field(default_factory=dict)
+    """Numbers of the models of couplings, such as ``mediator_mass_mev``."""
     inject: Mapping[str, float] = field(default_factory=dict)
+    """Truth of Asimov data: couplings in base units, nuisances."""
     mask: tuple[str, ...] = ()
+    """What is left out: ``CHANNEL`` or ``CHANNEL:BINS``; the name may have wildcards."""
 
     def summary(self) -> OptionsRecord:
         """Return the options as plain data for the provenance."""
@@ -126,39 +112,26 @@ class Options:
 
 @dataclass(frozen=True)
 class Problem:
-    """A model with its data, ready to be fitted.
-
-    Attributes
-    ----------
-    experiments : tuple of Prepared
-        What is analysed.
-    parameter : Parameter
-        Parameter of interest.
-    profiled : tuple of str
-        Other couplings that float.
-    options : Options
-        What was asked.
-    spec : dict
-        The native workspace.
-    description : Description
-        Where it came from.
-    engine : Engine
-        What fits.
-    data : ndarray
-        Counts and auxiliary data.
-    seeds : ndarray or None
-        Further starting points (n, P) of all fits.
-    """
+    """A model with its data, ready to be fitted."""
 
     experiments: tuple[Prepared, ...]
+    """What is analysed."""
     parameter: Parameter
+    """Parameter of interest."""
     profiled: tuple[str, ...]
+    """Other couplings that float."""
     options: Options
+    """What was asked."""
     spec: Mapping[str, Any]
+    """The native workspace."""
     description: Description
+    """Where it came from."""
     engine: Engine
+    """What fits."""
     data: FloatArray
+    """Counts and auxiliary data."""
     seeds: FloatArray | None = None
+    """Further starting points (n, P) of all fits."""
 
     @property
     def notes(self) -> tuple[str, ...]:
