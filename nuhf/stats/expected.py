@@ -67,7 +67,7 @@ class RegionSpectrum:
     asimov: bool = False
 
     def histogram(self, what: str = "data") -> Histogram:
-        """Return counts of the UHI protocol, which ``mplhep.histplot`` and ``hist.Hist`` take.
+        """Return counts of the UHI protocol, which ``mplhep.histplot`` takes.
 
         Parameters
         ----------
