@@ -247,8 +247,6 @@ def limit(
     end is infinite with ``open_ends``, and an error without. `FitError` if no fit converges, or the
     region is not closed in the widest range of the model.
     """
-    if method not in METHODS:
-        raise InputError(f"unknown method '{method}'; allowed: {', '.join(METHODS)}")
     if toys is not None:
         check_engine(problem)
     open_ends = open_ends and method == "delta-chi2" and problem.options.bracket is None

@@ -10,7 +10,6 @@ import numpy as np
 from nuhf.arrays import FloatArray
 from nuhf.errors import InputError
 from nuhf.likelihood.engines import ModelProfiler
-from nuhf.resources import JSON_FORMAT
 from nuhf.stats.explore import explored
 from nuhf.stats.intervals import ScanRange, intervals, threshold
 from nuhf.stats.problem import Problem
@@ -72,12 +71,10 @@ class ContourResult(Result):
 
     def to_dict(self) -> dict[str, JsonValue]:
         """Return plain lists, dicts, strings and numbers (regions by confidence level)."""
-        content: dict[str, JsonValue] = {"format": JSON_FORMAT}
-        content |= {name: plain(getattr(self, name)) for name in self.__dataclass_fields__}
-        content["regions"] = [
+        regions: list[JsonValue] = [
             {"cl": cl, "lines": [plain(line) for line in lines]} for cl, lines in self.regions
         ]
-        return content
+        return super().to_dict() | {"regions": regions}
 
     def lines(self) -> list[str]:
         """Say how far every piece of every region extends, and which lines are holes."""

@@ -17,7 +17,7 @@ from nuhf.errors import Caveat, InputError, ModelError
 from nuhf.filekind import Kind, json_kind
 from nuhf.histfactory.describe import Channel, Coupling, Description, Free, Sample
 from nuhf.likelihood.engines import Engine, Reference, engine
-from nuhf.likelihood.layout import Layout, ParameterSet, layout_of
+from nuhf.likelihood.layout import Layout, layout_of
 from nuhf.stats.held import expectation, fixed_nuisances, with_fixed
 from nuhf.stats.mask import masked_workspace
 from nuhf.stats.problem import Options, Problem
@@ -133,7 +133,8 @@ def read_files(
         sources = [NamedWorkspace(sources[0].label, spec)]
     labels = tuple(source.label for source in sources)
     if len(sources) > 1:
-        combined = combine(sources, Choices(measurement, _common_poi(sources, measurement)))
+        # `combine` needs a POI; any will do, as questions name their own
+        combined = combine(sources, Choices(measurement, take(sources[0], measurement).poi))
         digests = {s.label: pyhf.utils.digest(dict(s.spec)) for s in sources}
         return Workspaces(combined.spec, labels, combined.notes, digests)
     part = take(sources[0], measurement)
@@ -186,11 +187,6 @@ def _patched(spec: Json, patch: str) -> Json:
         return patched_by(spec, content)
     except InputError as error:
         raise InputError(f"{patch}: the patch does not fit the workspace: {error}") from None
-
-
-def _common_poi(sources: Sequence[NamedWorkspace], measurement: str | None) -> str:
-    """Return a POI for `combine`, which needs one; any will do, as questions name their own."""
-    return take(sources[0], measurement).poi
 
 
 def pose_files(source: Workspaces, interest: str | None, options: Options) -> FileProblem:
@@ -336,8 +332,7 @@ def _float(
         known = names.coupling(name)
         if known is not None and known.squared and not entry.get("fixed"):
             entry["inits"] = [max(entry.get("bounds", [[0.0]])[0][0], 0.0)]
-    foreign = names.coupling(wanted[0]) is None
-    if bracket is not None and foreign and bracket[0] < bracket[1] and np.isfinite(bracket).all():
+    if bracket is not None and names.coupling(wanted[0]) is None:
         entry = entries.setdefault(wanted[0], {"name": wanted[0]})
         (low, high), *_ = layout.by_name[wanted[0]].bounds
         ends = [first.to_fit(end) for end in bracket]
@@ -348,9 +343,7 @@ def _float(
 def _description(spec: Json, chosen: Engine, wanted: Sequence[str]) -> Description:
     """Describe a model as far as fits and their tables need it."""
     compiled, sets = chosen.compiled, chosen.reference.layout.sets
-    unconstrained = {
-        one.name for one in sets if one.constraint == "none" and one.size == 1
-    }  # fmt: skip
+    unconstrained = {one.name for one in sets if one.constraint == "none" and one.size == 1}
     ours = [n for n in unconstrained if names.coupling(n) and not compiled.fixed[compiled.index(n)]]
     ours += [one.name for one in sets if one.name not in unconstrained and names.coupling(one.name)]
     couplings = []
@@ -369,8 +362,8 @@ def _description(spec: Json, chosen: Engine, wanted: Sequence[str]) -> Descripti
         counts = observed[channel["name"]]
         ones = np.ones_like(counts)
         channels.append(Channel(channel["name"], counts, samples, ones, float(counts.sum())))
-    sigmas = {one.name for one in sets if _in_sigmas(one)}
-    pulled = {name for name in compiled.names if name in sigmas}
+    # those that count standard deviations of their constraint, as normsys do
+    pulled = {one.name for one in sets if one.constraint == "normal" and one.auxdata == (0.0,)}
     free = tuple(
         Free(name, float(compiled.bounds[i, 1]))
         for i, name in enumerate(compiled.names)
@@ -378,8 +371,3 @@ def _description(spec: Json, chosen: Engine, wanted: Sequence[str]) -> Descripti
     )
     title = str(spec["measurements"][0]["name"])
     return Description(title, tuple(channels), tuple(couplings), free)
-
-
-def _in_sigmas(one: ParameterSet) -> bool:
-    """Whether a parameter counts standard deviations of its constraint, as those of normsys."""
-    return one.constraint == "normal" and one.auxdata == (0.0,)

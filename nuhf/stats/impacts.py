@@ -57,15 +57,6 @@ class Impacts:
     first word of the nuisances' names, a root of the sum of squares."""
 
 
-def widths(problem: Problem) -> FloatArray:
-    """Standard deviations of all constraint terms, (P,); 0 without one."""
-    compiled = problem.engine.compiled
-    constraints, found = compiled.constraints, np.zeros(len(compiled.names))
-    found[constraints.normal_param] = constraints.normal_sigma
-    found[constraints.poisson_param] = constraints.poisson_factor**-0.5
-    return found
-
-
 def impacts(problem: Problem, best: FloatArray, cl: float) -> Impacts:
     """Fit with every nuisance held above and below its fitted value.
 
@@ -82,7 +73,7 @@ def impacts(problem: Problem, best: FloatArray, cl: float) -> Impacts:
     index = np.flatnonzero(free)
     ends = _ends(problem, cl)
     rows = [
-        _of_one(problem, best, int(i), np.array([widths(problem)[i], errors[i]]), ends, cl)
+        _of_one(problem, best, int(i), np.array([problem.widths[i], errors[i]]), ends, cl)
         for i in index
     ]
     pre, post, moved = (np.array(part) for part in zip(*rows, strict=True))

@@ -228,15 +228,13 @@ class Problem:
     def span(self) -> ScanRange:
         """Range to search, in the fit parameter.
 
-        `InputError` if the range asked for is empty or below a physical bound.
+        `InputError` if the range asked for is below a physical bound, or beyond the model.
         """
         coupling = self.description.couplings[0]
-        bounded = coupling.low == 0.0
+        bounded = coupling.bounded
         if self.options.bracket is None:
             return ScanRange(coupling.low, coupling.high, bounded, self.parameter.show)
         low, high = self.options.bracket
-        if not (np.isfinite([low, high]).all() and low < high):
-            raise InputError(f"bracket = {low}, {high}: give two numbers, the lower one first")
         if bounded and low < 0:
             raise InputError(f"bracket: {self.parameter.name} is not below 0, given: {low}")
         widest = [self.parameter.from_fit(end) for end in (coupling.low, coupling.high)]
@@ -249,6 +247,15 @@ class Problem:
         ends = [self.parameter.to_fit(end) for end in (low, high)]
         first, last = (min(max(end, coupling.low), coupling.high) for end in ends)
         return ScanRange(first, last, bounded and low == 0.0, self.parameter.show)
+
+    @property
+    def widths(self) -> FloatArray:
+        """Standard deviations of all constraint terms, (P,); 0 without one."""
+        compiled = self.engine.compiled
+        constraints, found = compiled.constraints, np.zeros(len(compiled.names))
+        found[constraints.normal_param] = constraints.normal_sigma
+        found[constraints.poisson_param] = constraints.poisson_factor**-0.5
+        return found
 
     def profiler(self, data: FloatArray | None = None) -> ModelProfiler:
         """Return the profile of the parameter of interest, for these or other data."""

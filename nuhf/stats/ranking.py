@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from nuhf.arrays import FloatArray
 from nuhf.errors import FitError, InputError
 from nuhf.stats.explore import explored
-from nuhf.stats.impacts import Impacts, impacts, widths
+from nuhf.stats.impacts import Impacts, impacts
 from nuhf.stats.intervals import threshold
 from nuhf.stats.problem import Problem
 from nuhf.stats.result_base import Provenance, Result, choices, heading, title_of, unit_text
@@ -257,7 +257,7 @@ def ranking(problem: Problem, cl: float = 0.9) -> RankingResult:
         nuisances=tuple(compiled.names[i] for i in index),
         kinds=tuple(
             "free" if not bound else "factor" if compiled.names[i] in factors else "constrained"
-            for i, bound in zip(index, widths(problem)[index], strict=True)
+            for i, bound in zip(index, problem.widths[index], strict=True)
         ),
         pulls=found.best[index],
         constraints=found.errors[index],
@@ -286,7 +286,7 @@ def _cabinetry_s(problem: Problem, best: FloatArray) -> tuple[Impacts, tuple[str
     at_end, fixed = _at_end(problem, best), ~problem.profiler().free
     for name in at_end:
         fixed[problem.engine.compiled.index(name)] = True
-    start = best + _STEP * (widths(problem) > 0.0) * ~fixed
+    start = best + _STEP * (problem.widths > 0.0) * ~fixed
     poi = problem.parameter.fit_name
     fit, moved = _cabinetry(reference.model, problem.data, poi, start, fixed)
     # it ranks all but the parameter of interest, in the order of the model

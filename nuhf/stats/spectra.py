@@ -64,11 +64,7 @@ def region_spectra(
 
 def before_fit(problem: Problem) -> list[RegionSpectrum]:
     """Return every region where the parameters start, with the uncertainty of the nuisances."""
-    compiled = problem.engine.compiled
-    variances, constraints = np.zeros(len(compiled.names)), compiled.constraints
-    variances[constraints.normal_param] = constraints.normal_sigma**2
-    variances[constraints.poisson_param] = 1.0 / constraints.poisson_factor
-    variances[compiled.fixed] = 0.0
+    variances = np.where(problem.engine.compiled.fixed, 0.0, np.square(problem.widths))
     return region_spectra(problem, matrix=np.diag(variances))
 
 
