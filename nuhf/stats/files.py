@@ -114,14 +114,8 @@ def read_files(
     """Read workspaces, patch a single one, combine several, and take one measurement.
 
     ``files`` are paths, ``-`` for standard input, or parsed content; ``patches`` are JSON patches,
-    applied in turn: files, or ``PATCHSET.json:NAME``.
-
-    Raises
-    ------
-    InputError
-        If a file cannot be read, a patch not applied, or workspaces not combined.
-    ModelError
-        If something is no valid workspace.
+    applied in turn: files, or ``PATCHSET.json:NAME``. `InputError` if a file cannot be read, a
+    patch not applied, or workspaces not combined, `ModelError` if something is no valid workspace.
     """
     sources = [_source(file, i) for i, file in enumerate(files)]
     if patches and len(sources) > 1:
@@ -197,12 +191,8 @@ def pose_files(source: Workspaces, interest: str | None, options: Options) -> Fi
     name in the file, or of nuhf's catalogue where the file has it in some unit; None for that of
     the measurement. ``fixed`` are parameters held, in base units where nuhf knows them.
 
-    Raises
-    ------
-    InputError
-        For unknown parameters, or options that only experiments have.
-    ModelError
-        If the files make no model.
+    `InputError` for unknown parameters, or options that only experiments have, `ModelError` if the
+    files make no model.
     """
     if options.anapole != "standard":
         raise InputError("the convention of the anapole moment is for experiments, not for files")

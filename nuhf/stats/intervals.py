@@ -113,27 +113,14 @@ def intervals(
     scan: FloatArray | None = None,
     open_ends: bool = False,
 ) -> ProfileIntervals:
-    """Find the region where 2NLL is within the threshold of its minimum.
+    """Find the region of a range where 2NLL is within the threshold of its minimum.
 
-    Parameters
-    ----------
-    profiler : Profiler
-        Model and data.
-    span : ScanRange
-        Where to look.
-    cl : float
-        Confidence level.
-    dimensions : int
-        Degrees of freedom of the threshold; 2 for the extent of a contour.
-    scan : ndarray, optional
-        2NLL of the profiler on ``span.grid()``, where that is known.
-    open_ends : bool
-        Whether the region may reach ends of the range, if something inside is outside of it.
+    The threshold has ``dimensions`` degrees of freedom, 2 for the extent of a contour; ``scan`` is
+    2NLL of the profiler on ``span.grid()``, where that is known. With ``open_ends`` the region may
+    reach ends of the range, if something inside is outside of it.
 
     Raises
     ------
-    InputError
-        If ``cl`` is not inside (0, 1).
     OpenRegionError
         If the region reaches an end of the range that is no physical boundary.
     FitError

@@ -283,11 +283,7 @@ def parse(text: str) -> Prior:
     """Read ``flat``, ``flat-magnitude``, ``normal:MEAN,SD`` or ``table:FILE``.
 
     A file is a CSV table with the columns ``value`` and ``density`` and a line ``# source:``.
-
-    Raises
-    ------
-    InputError
-        If the text is none of them, or the file no such table.
+    `InputError` if the text is none of them, or the file no such table.
     """
     kind, _, rest = text.partition(":")
     if kind == "flat" and not rest:
