@@ -67,7 +67,7 @@ class RegionSpectrum:
     asimov: bool = False
 
     def histogram(self, what: str = "data") -> Histogram:
-        """Return counts of the UHI protocol, which ``mplhep.histplot`` and ``hist.Hist`` take.
+        """Return counts of the UHI protocol, which ``mplhep.histplot`` takes.
 
         Parameters
         ----------
@@ -213,23 +213,9 @@ def rates(
     anapole: str = "standard",
     settings: Mapping[str, float] | None = None,
 ) -> Rates:
-    """Return the expected events of an experiment.
+    """Return the expected events of an experiment, at values in base units and else at the SM.
 
-    Parameters
-    ----------
-    prepared : Prepared
-        Experiment with its regions.
-    values : mapping, optional
-        Parameters in base units; all others are at the SM.
-    anapole : str
-        Convention of the anapole moment.
-    settings : mapping, optional
-        Numbers of the coupling models, such as ``mediator_mass_mev``.
-
-    Raises
-    ------
-    InputError
-        If a parameter is unknown, has no effect, or a value is a slip of the unit.
+    `InputError` if a parameter is unknown, has no effect, or a value is a slip of the unit.
     """
     given = dict(values or {})
     for name in given:

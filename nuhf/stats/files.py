@@ -17,7 +17,7 @@ from nuhf.errors import Caveat, InputError, ModelError
 from nuhf.filekind import Kind, json_kind
 from nuhf.histfactory.describe import Channel, Coupling, Description, Free, Sample
 from nuhf.likelihood.engines import Engine, Reference, engine
-from nuhf.likelihood.layout import Layout, ParameterSet, layout_of
+from nuhf.likelihood.layout import Layout, layout_of
 from nuhf.stats.held import expectation, fixed_nuisances, with_fixed
 from nuhf.stats.mask import masked_workspace
 from nuhf.stats.problem import Options, Problem
@@ -38,27 +38,18 @@ _STDIN: Final = "-"
 
 @dataclass(frozen=True)
 class Workspaces:
-    """One measurement of one workspace, or of several combined.
-
-    Attributes
-    ----------
-    spec : dict
-        The workspace with that measurement alone.
-    labels : tuple of str
-        Names of the files.
-    notes : tuple of str
-        What a combination renamed or rescaled.
-    digests : mapping
-        sha256 of every workspace, by label.
-    awaited : str
-        Parameter of interest that comes with a patch, of a background alone.
-    """
+    """One measurement of one workspace, or of several combined."""
 
     spec: Json
+    """The workspace with that measurement alone."""
     labels: tuple[str, ...]
+    """Names of the files."""
     notes: tuple[str, ...]
+    """What a combination renamed or rescaled."""
     digests: Mapping[str, str]
+    """sha256 of every workspace, by label."""
     awaited: str = ""
+    """Parameter of interest that comes with a patch, of a background alone."""
 
     @property
     def measurement(self) -> str:
@@ -73,15 +64,10 @@ class Workspaces:
 
 @dataclass(frozen=True)
 class FileProblem(Problem):
-    """A `Problem` whose model comes from files.
-
-    Attributes
-    ----------
-    source : Workspaces
-        The files.
-    """
+    """A `Problem` whose model comes from files."""
 
     source: Workspaces = field(default_factory=lambda: Workspaces({}, (), (), {}))
+    """The files."""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -127,21 +113,9 @@ def read_files(
 ) -> Workspaces:
     """Read workspaces, patch a single one, combine several, and take one measurement.
 
-    Parameters
-    ----------
-    files : sequence of path, ``-`` or mapping
-        JSON files, standard input, or parsed content.
-    patches : sequence of str
-        JSON patches applied in turn: files, or ``PATCHSET.json:NAME``.
-    measurement : str, optional
-        Which measurement, of a workspace that has several.
-
-    Raises
-    ------
-    InputError
-        If a file cannot be read, a patch not applied, or workspaces not combined.
-    ModelError
-        If something is no valid workspace.
+    ``files`` are paths, ``-`` for standard input, or parsed content; ``patches`` are JSON patches,
+    applied in turn: files, or ``PATCHSET.json:NAME``. `InputError` if a file cannot be read, a
+    patch not applied, or workspaces not combined, `ModelError` if something is no valid workspace.
     """
     sources = [_source(file, i) for i, file in enumerate(files)]
     if patches and len(sources) > 1:
@@ -153,7 +127,8 @@ def read_files(
         sources = [NamedWorkspace(sources[0].label, spec)]
     labels = tuple(source.label for source in sources)
     if len(sources) > 1:
-        combined = combine(sources, Choices(measurement, _common_poi(sources, measurement)))
+        # `combine` needs a POI; any will do, as questions name their own
+        combined = combine(sources, Choices(measurement, take(sources[0], measurement).poi))
         digests = {s.label: pyhf.utils.digest(dict(s.spec)) for s in sources}
         return Workspaces(combined.spec, labels, combined.notes, digests)
     part = take(sources[0], measurement)
@@ -208,33 +183,16 @@ def _patched(spec: Json, patch: str) -> Json:
         raise InputError(f"{patch}: the patch does not fit the workspace: {error}") from None
 
 
-def _common_poi(sources: Sequence[NamedWorkspace], measurement: str | None) -> str:
-    """Return a POI for `combine`, which needs one; any will do, as questions name their own."""
-    return take(sources[0], measurement).poi
-
-
 def pose_files(source: Workspaces, interest: str | None, options: Options) -> FileProblem:
     """Build model and data of files for one parameter of interest.
 
     Everything else floats, unless the file or the options fix it; ``profiled`` names those that
-    come next after the parameter of interest, such as the second of a contour.
+    come next after the parameter of interest, such as the second of a contour. ``interest`` is a
+    name in the file, or of nuhf's catalogue where the file has it in some unit; None for that of
+    the measurement. ``fixed`` are parameters held, in base units where nuhf knows them.
 
-    Parameters
-    ----------
-    source : Workspaces
-        The files.
-    interest : str or None
-        Parameter of interest: a name in the file, or of nuhf's catalogue where the file has it in
-        some unit; None for that of the measurement.
-    options : Options
-        Choices; ``fixed`` are parameters held, in base units where nuhf knows them.
-
-    Raises
-    ------
-    InputError
-        For unknown parameters, or options that only experiments have.
-    ModelError
-        If the files make no model.
+    `InputError` for unknown parameters, or options that only experiments have, `ModelError` if the
+    files make no model.
     """
     if options.anapole != "standard":
         raise InputError("the convention of the anapole moment is for experiments, not for files")
@@ -364,8 +322,7 @@ def _float(
         known = names.coupling(name)
         if known is not None and known.squared and not entry.get("fixed"):
             entry["inits"] = [max(entry.get("bounds", [[0.0]])[0][0], 0.0)]
-    foreign = names.coupling(wanted[0]) is None
-    if bracket is not None and foreign and bracket[0] < bracket[1] and np.isfinite(bracket).all():
+    if bracket is not None and names.coupling(wanted[0]) is None:
         entry = entries.setdefault(wanted[0], {"name": wanted[0]})
         (low, high), *_ = layout.by_name[wanted[0]].bounds
         ends = [first.to_fit(end) for end in bracket]
@@ -376,9 +333,7 @@ def _float(
 def _description(spec: Json, chosen: Engine, wanted: Sequence[str]) -> Description:
     """Describe a model as far as fits and their tables need it."""
     compiled, sets = chosen.compiled, chosen.reference.layout.sets
-    unconstrained = {
-        one.name for one in sets if one.constraint == "none" and one.size == 1
-    }  # fmt: skip
+    unconstrained = {one.name for one in sets if one.constraint == "none" and one.size == 1}
     ours = [n for n in unconstrained if names.coupling(n) and not compiled.fixed[compiled.index(n)]]
     ours += [one.name for one in sets if one.name not in unconstrained and names.coupling(one.name)]
     couplings = []
@@ -397,8 +352,8 @@ def _description(spec: Json, chosen: Engine, wanted: Sequence[str]) -> Descripti
         counts = observed[channel["name"]]
         ones = np.ones_like(counts)
         channels.append(Channel(channel["name"], counts, samples, ones, float(counts.sum())))
-    sigmas = {one.name for one in sets if _in_sigmas(one)}
-    pulled = {name for name in compiled.names if name in sigmas}
+    # those that count standard deviations of their constraint, as normsys do
+    pulled = {one.name for one in sets if one.constraint == "normal" and one.auxdata == (0.0,)}
     free = tuple(
         Free(name, float(compiled.bounds[i, 1]))
         for i, name in enumerate(compiled.names)
@@ -406,8 +361,3 @@ def _description(spec: Json, chosen: Engine, wanted: Sequence[str]) -> Descripti
     )
     title = str(spec["measurements"][0]["name"])
     return Description(title, tuple(channels), tuple(couplings), free)
-
-
-def _in_sigmas(one: ParameterSet) -> bool:
-    """Whether a parameter counts standard deviations of its constraint, as those of normsys."""
-    return one.constraint == "normal" and one.auxdata == (0.0,)

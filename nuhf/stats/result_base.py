@@ -95,12 +95,8 @@ class _Known(Protocol):
 def choices(found: _Known, axes: Sequence[str] = ()) -> str:
     """Return what was chosen besides the defaults, for the end of a heading; "" if nothing.
 
-    Parameters
-    ----------
-    found : result
-        Its provenance has the options; ``profiled``, if it has that, the names behind a group.
-    axes : sequence of str
-        Free parameters that are the question itself.
+    The provenance has the options; ``profiled``, if the result has that, the names behind a group.
+    ``axes`` are free parameters that are the question itself.
     """
     options = found.provenance["options"]
     free = [name for name in getattr(found, "profiled", options["profile"]) if name not in axes]
