@@ -125,17 +125,9 @@ def profile_panels(
 ) -> tuple[dict[str, tuple[ProfilePanel, list[Profile]]], list[str]]:
     """Compute the profiles of a figure.
 
-    Returns
-    -------
-    panels, notes
-        Settings and profiles by panel, in the order of their first curve; caveats of the results.
-
-    Raises
-    ------
-    InputError
-        If a choice is not possible; the message starts with ``where`` and the number of the curve.
-    FitError
-        If an interval cannot be determined.
+    Returns settings and profiles by panel, in the order of their first curve, and the caveats of
+    the results. A message of what is not possible starts with ``where`` and the number of the
+    curve.
     """
     posed = []
     for curve, here in _curves(figure.curves, ProfileCurve, figure, where):
@@ -324,13 +316,7 @@ def region_panels(
 def spectrum_parts(
     figure: Histograms, bench: Bench, where: str
 ) -> tuple[list[SpectrumPanel], list[str]]:
-    """Compute data, components and lines, one entry per axis that is drawn.
-
-    Raises
-    ------
-    InputError
-        If a choice is not possible, or no region has the axis asked for.
-    """
+    """Compute data, components and lines, one entry per axis that is drawn."""
     parts: list[SpectrumPanel] = []
     problems: list[Problem] = []
     for name in figure.experiment:

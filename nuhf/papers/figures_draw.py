@@ -46,16 +46,8 @@ _LANE_INCHES: Final = 0.16
 class Profile:
     """A profile likelihood in base units, with the intervals read from it and published ones.
 
-    Attributes
-    ----------
-    values, delta : ndarray
-        Parameter and 2NLL above its minimum, (n,) each.
-    bounded : bool
-        Whether the parameter has a physical bound at 0.
-    intervals : tuple of (float, tuple of (float, float))
-        Confidence level and all pieces.
-    published : tuple of PublishedRow
-        What the paper prints, one entry per piece.
+    Parameter and 2NLL above its minimum are (n,) each; intervals have a confidence level and all
+    pieces, what the paper prints one entry per piece. A bounded parameter is not below 0.
     """
 
     label: str

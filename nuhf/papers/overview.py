@@ -50,27 +50,11 @@ _Task = tuple[str, str, str, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class PictureEntry:
-    """A bound on one coupling.
+    """A bound on one coupling, in its base unit.
 
-    Attributes
-    ----------
-    parameter, unit : str
-        The coupling, and its base unit.
-    role : str
-        One of `nuhf.plots.summary.ROLES`.
-    label : str
-        Experiment, or that all are combined.
-    experiments : tuple of str
-        Experiments in the fit; empty for the literature.
-    cl : float
-        Confidence level.
-    intervals : tuple of (float, float)
-        All pieces; of a modulus from 0, unless 0 is excluded. None if the fit failed.
-    source : str
-        Publication of a bound of the literature; why a fit failed.
-    status, checked_in, note, process : str
-        Of a bound of the literature: one of `STATUS`, where its number was read, a remark, what was
-        scattered on what.
+    The role is one of `nuhf.plots.summary.ROLES`; the experiments are those in the fit. There are
+    no intervals if the fit failed; then ``source`` says why. A bound of the literature has a
+    status of `STATUS`, where its number was read, a remark, and what was scattered on what.
     """
 
     parameter: str
@@ -144,14 +128,7 @@ def _bound(entry: PictureEntry) -> Bound:
 
 
 def read_literature() -> list[PictureEntry]:
-    """Read ``data/literature.toml``.
-
-    Raises
-    ------
-    InputError
-        If a bound lacks a key, has an unknown one or an unknown status, or reversed ends; with file
-        and number.
-    """
+    """Read ``data/literature.toml``; a fault is an `InputError` with file and number."""
     inputs = Inputs()
     path = inputs.path("literature.toml")
     found = []
@@ -184,21 +161,8 @@ def overview(
     Each experiment on which a coupling has an effect, then all with data together, equal nuisance
     names shared. Left out of the combination: experiments whose events are, or may be, among those
     of another (``contained_in`` and ``may_share`` of their files), and those without data. Of an
-    experiment without a spectrum, one number, the bounds of radii alone.
-
-    Parameters
-    ----------
-    couplings : sequence of str
-        Moments, charges or radii.
-    step : callable
-        Is told what comes next.
-    jobs : int
-        Processes.
-
-    Raises
-    ------
-    InputError
-        If a coupling is unknown or of another kind.
+    experiment without a spectrum, one number, the bounds of radii alone. ``step`` is told what
+    comes next; ``jobs`` is the number of processes.
     """
     chosen = [parameters.get(name) for name in couplings]
     for one in chosen:

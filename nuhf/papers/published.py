@@ -106,13 +106,7 @@ class Comparison:
 
     @property
     def compared(self) -> tuple[float, float]:
-        """The piece that is compared, or the hull of all.
-
-        Raises
-        ------
-        InputError
-            If there is no number.
-        """
+        """The piece that is compared, or the hull of all (`InputError` without a number)."""
         if not self.ours:
             raise InputError(f"{self.row.paper} {self.row.parameter}: no number: {self.failure}")
         if self.row.piece is not None and len(self.ours) == self.row.piece[1]:
@@ -171,13 +165,7 @@ def read_title(paper: str) -> str:
 
 
 def read_rows(paper: str) -> list[PublishedRow]:
-    """Read the rows of a paper, or of ``all``.
-
-    Raises
-    ------
-    InputError
-        If the paper is unknown, or a row lacks a key, has an unknown one or reversed ends.
-    """
+    """Read the rows of a paper, or of ``all``, checked."""
     known = list_papers()
     if paper != "all" and paper not in known:
         allowed = [*(name for name, path in known.items() if _rows(name, path)), "all"]

@@ -127,13 +127,7 @@ def component_colours(names: Sequence[str]) -> dict[str, str]:
 
 
 def save(figure: Figure, path: Path, dpi: int = 150) -> None:
-    """Save a figure atomically; the format follows the suffix (png, pdf, svg).
-
-    Raises
-    ------
-    InputError
-        If the suffix is not a format matplotlib writes, or the file cannot be written.
-    """
+    """Save a figure atomically; the format follows the suffix (png, pdf, svg)."""
     suffix = path.suffix.lstrip(".").lower() or "png"
     if suffix not in figure.canvas.get_supported_filetypes():
         raise InputError(f"{path}: figures are written as .png, .pdf or .svg")

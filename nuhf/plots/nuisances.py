@@ -59,21 +59,10 @@ def impacts(
 ) -> Figure:
     """Draw impacts on the left and pulls on the right, one row per nuisance.
 
-    What has no constraint has no pull: its fitted value is written there. On given axes the
-    impacts alone are drawn.
-
-    Parameters
-    ----------
-    quantity : (str, str)
-        Name and unit of what is moved.
-    nuisances : sequence of str
-        Names (n,), the most important first; the first 25 are drawn.
-    prefit, postfit : (ndarray, ndarray)
-        Change with the nuisance one standard deviation up and down, (n,) each.
-    pulls : (ndarray, ndarray)
-        Fitted values and errors of the nuisances, (n,) each.
-    free : collection of str
-        Those without a constraint.
+    The quantity is name and unit of what is moved by each nuisance one standard deviation up and
+    down, (n,) each; the first 25 are drawn. Pulls are fitted values and errors (n,). What is free
+    has no constraint and no pull: its fitted value is written there. On given axes the impacts
+    alone are drawn.
     """
     shown = slice(0, _SHOWN)
     names = list(nuisances)[shown]

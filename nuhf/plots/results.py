@@ -131,18 +131,8 @@ def region(
 ) -> Figure:
     """Draw regions by confidence level, filled, with their boundary lines and the best fit.
 
-    Parameters
-    ----------
-    parameters, units : (str, str)
-        Names and base units of x and y.
-    lines : mapping
-        Boundary lines (n, 2) by confidence level, the allowed side to their right.
-    best_fit : (float, float)
-        Marked by a star.
-    label : str
-        For a legend, or above a figure of its own.
-    frame : two pairs of float, optional
-        Ranges of x and y at whose edges lines may end.
+    Boundary lines are (n, 2), the allowed side to their right; they may end at the edges of the
+    frame, ranges of x and y.
     """
     figure, axes = figure_and_axes(ax, (4.6, 4.4))
     first = not axes.lines

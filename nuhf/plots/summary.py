@@ -18,20 +18,9 @@ from nuhf.units import UNIT_LABELS, percent
 
 @dataclass(frozen=True)
 class Bound:
-    """Interval of one coupling from one experiment.
+    """Interval of one coupling, whose group is the panel, from one experiment, a bar.
 
-    Attributes
-    ----------
-    parameter : str
-        Name of the coupling: its group is the panel.
-    experiment : str
-        Title of the bar.
-    pieces : tuple of (float, float)
-        All pieces, in the base unit; of a modulus they start at 0.
-    role : str
-        One of `ROLES`: ``ours``, ``combined`` (ours, of several experiments), ``future`` (ours,
-        without data), ``literature`` (read in its source), ``second-hand`` (read elsewhere) or
-        ``unverified`` (recalled).
+    All pieces are in the base unit; those of a modulus start at 0. The role is one of `ROLES`.
     """
 
     parameter: str
@@ -64,23 +53,8 @@ def summary(bounds: Sequence[Bound], title: str = "", cl: float = 0.9, caption: 
     Moments are on a logarithmic axis, where a bar from zero starts at the left edge; others on one
     that is linear around zero and logarithmic outside, or linear if their sizes are alike.
     Combined bounds are black, expected ones dashed, those of the literature thin and grey: second-
-    hand ones with hollow circles, UNVERIFIED ones dotted with hollow squares.
-
-    Parameters
-    ----------
-    bounds : sequence of Bound
-        In the order in which they are listed within their flavour.
-    title : str
-        Above the figure.
-    cl : float
-        Confidence level, for the axis labels.
-    caption : str
-        Above the legend.
-
-    Raises
-    ------
-    InputError
-        If there is no bound, a parameter is unknown, or a piece is reversed.
+    hand ones with hollow circles, UNVERIFIED ones dotted with hollow squares. The caption is above
+    the legend.
     """
     _check(bounds)
     kinds = sorted({get(bound.parameter).group for bound in bounds}, key=panel_order)
