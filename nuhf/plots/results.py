@@ -24,6 +24,8 @@ from nuhf.plots.figures import (
     _in_unit,
     _named,
     figure_and_axes,
+    grid,
+    titled,
     wrapped,
 )
 from nuhf.units import percent
@@ -74,10 +76,9 @@ def profile(
     levels: Sequence[float],
     label: str,
     ax: Axes | None = None,
-    size: tuple[float, float] = (4.8, 3.8),
 ) -> Figure:
     """Draw a profile of 2NLL with lines at confidence levels and its allowed pieces shaded."""
-    figure, axes = figure_and_axes(ax, size)
+    figure, axes = figure_and_axes(ax, (4.8, 3.8))
     _draw_profile(axes, curve, levels, label)
     _titled(axes, ax, label)
     return figure
@@ -85,17 +86,14 @@ def profile(
 
 def profiles(curves: Sequence[DrawnProfile], cl: float, title: str = "") -> Figure:
     """Draw profiles of 2NLL, one panel each."""
-    columns = min(len(curves), 3)
-    rows = -(-len(curves) // columns)
+    rows, columns = grid(len(curves))
     figure = _figure(3.6 * columns, 2.9 * rows + 0.3)
     for i, curve in enumerate(curves):
         axes = figure.add_subplot(rows, columns, i + 1)
         _draw_profile(axes, curve, [cl], "")
         if i % columns:
             axes.set_ylabel("")
-    if title:
-        figure.suptitle(wrapped(title, figure), fontsize="medium")
-    return figure
+    return titled(figure, title, "medium")
 
 
 def _draw_profile(axes: Axes, curve: DrawnProfile, levels: Sequence[float], label: str) -> None:
@@ -203,8 +201,7 @@ def limits(bars: Sequence[Bar], ax: Axes | None = None) -> Figure:
     if ax is None:
         figure = _figure(5.4, 0.5 + 0.95 * len(bars))
         panels = [figure.add_subplot(len(bars), 1, i + 1) for i in range(len(bars))]
-        title = f"{bars[0].label}, {percent(bars[0].cl)} % CL"
-        figure.suptitle(wrapped(title, figure), fontsize="medium")
+        titled(figure, f"{bars[0].label}, {percent(bars[0].cl)} % CL", "medium")
     else:
         figure, panels = figure_and_axes(ax)[0], [ax] * len(bars)
     for axes, bar in zip(panels, bars, strict=True):

@@ -12,8 +12,8 @@ from matplotlib.lines import Line2D
 from nuhf.arrays import FloatArray
 from nuhf.couplings.parameters import Group, get
 from nuhf.errors import InputError
-from nuhf.plots.figures import _COLOURS, _exponent, _figure, _plain_axes
-from nuhf.units import UNIT_LABELS, percent
+from nuhf.plots.figures import _COLOURS, _exponent, _figure, _in_unit, _plain_axes
+from nuhf.units import percent
 
 
 @dataclass(frozen=True)
@@ -169,9 +169,8 @@ def _panel(
             labels.append(bound.experiment)
             y -= 1.0
     axes.set_yticks(ticks, labels, fontsize=7.5)
-    power = f"10^{{{exponent}}}" if exponent else ""
-    inside = r"\,".join(part for part in (power, UNIT_LABELS[get(every[0].parameter).unit]) if part)
-    axes.set_xlabel(f"${kind.symbol}$ [${inside}$], {percent(cl)} % CL", fontsize=9)
+    unit = _in_unit(get(every[0].parameter).unit, exponent)
+    axes.set_xlabel(f"${kind.symbol}${unit}, {percent(cl)} % CL", fontsize=9)
     axes.set_title(kind.title.lower(), fontsize=9.5, loc="left")
     _plain_axes(axes)
     axes.tick_params(axis="y", length=0)

@@ -150,8 +150,7 @@ def _template_figure(
     axis: str,
     exponents: dict[str, int],
 ) -> Figure:
-    columns = min(len(monomials), 4)
-    lines = -(-len(monomials) // columns)
+    lines, columns = plots.grid(len(monomials), 4)
     figure = plots._figure(2.8 * columns + 0.2, 2.3 * lines + 0.5)
     label, density = plots.axis_texts(axis)
     for i, monomial in enumerate(monomials):
