@@ -7,6 +7,7 @@ from typing import Final
 
 from nuhf.bibliography import package_version
 from nuhf.experiments.catalogue import list_experiments, load
+from nuhf.papers.reproduced import Step
 from nuhf.parallel import on_cores
 from nuhf.report import cite
 from nuhf.report.html_blocks import (
@@ -19,7 +20,7 @@ from nuhf.report.html_blocks import (
     draw,
     parts,
 )
-from nuhf.report.html_content import Content, Step, gather
+from nuhf.report.html_content import Content, gather
 from nuhf.report.html_figures import (
     profile_pictures,
     region_pictures,

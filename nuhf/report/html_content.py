@@ -12,15 +12,13 @@ from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare
 from nuhf.experiments.region import Prepared
 from nuhf.papers.published import Comparison, compare, read_rows
-from nuhf.papers.reproduced import ours
+from nuhf.papers.reproduced import Step, ours
 from nuhf.stats.contour import ContourResult, contour
 from nuhf.stats.expected import RegionSpectrum
 from nuhf.stats.problem import Options, Problem, pose
 from nuhf.stats.ranking import RankingResult, ranking
 from nuhf.stats.results import FitResult, LimitResult, ScanResult
 from nuhf.stats.spectra import after_fit, before_fit
-
-Step = Callable[[str], None]
 
 _METHOD: Final = "delta-chi2"
 _POINTS: Final = 121

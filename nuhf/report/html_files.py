@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from nuhf.papers.reproduced import Step
 from nuhf.report.html_blocks import Block, PageSection, TextTable, count, parts
-from nuhf.report.html_content import MeasuredParameter, Step, fitted, measured
+from nuhf.report.html_content import MeasuredParameter, fitted, measured
 from nuhf.report.html_figures import profile_pictures, spectrum_pictures
 from nuhf.report.html_fit import fit_blocks
 from nuhf.report.html_limits import interval_row, interval_table

@@ -7,7 +7,7 @@ import numpy as np
 from nuhf.couplings import parameters
 from nuhf.papers.derived import QUANTITIES
 from nuhf.papers.published import Comparison, read_title
-from nuhf.papers.reproduced import exponent
+from nuhf.papers.reproduced import Step, exponent
 from nuhf.report.html_blocks import (
     Block,
     Details,
@@ -20,7 +20,7 @@ from nuhf.report.html_blocks import (
     parts,
     power,
 )
-from nuhf.report.html_content import Content, MeasuredParameter, Step, StrengthFit, measure
+from nuhf.report.html_content import Content, MeasuredParameter, StrengthFit, measure
 from nuhf.report.html_figures import profile_pictures
 from nuhf.units import percent
 
