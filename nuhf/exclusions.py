@@ -95,9 +95,7 @@ class ExclusionResult(Result):
         """Draw the ends of the allowed pieces over the setting; several results overlay."""
         from nuhf.plots import results
 
-        return results.exclusion(
-            self.parameter, self.unit, self.setting, self.at, self.intervals, title_of(self), ax
-        )
+        return results.exclusion(self, title_of(self), ax)
 
 
 def spaced(low: float, high: float, points: int) -> FloatArray:

@@ -37,13 +37,7 @@ Each takes the title and returns the Figure and its CSV.
 
 
 def list_figures(paper: str) -> dict[str, FigureSpec]:
-    """Read the figures of a paper, checked, by name.
-
-    Raises
-    ------
-    InputError
-        If the paper is unknown or a table is broken; the message names file and key.
-    """
+    """Read the figures of a paper, checked, by name."""
     path = paper_file(paper)
     tables = resources.read_toml(path).get("figures", {})
     if not isinstance(tables, dict):
@@ -58,26 +52,10 @@ def workbench(paper: str) -> arrays.Bench:
 
 
 def draw(paper: str, name: str, bench: arrays.Bench | None = None) -> tuple[Figure, str]:
-    """Draw a figure of a paper.
+    """Draw a figure of a paper, with a CSV table of all that it shows.
 
-    Parameters
-    ----------
-    paper, name : str
-        File in ``data/published`` and table in it.
-    bench : Bench, optional
-        From `workbench`, when several figures are drawn.
-
-    Returns
-    -------
-    figure, csv
-        The figure, and a table of all that it shows.
-
-    Raises
-    ------
-    InputError
-        If there is no such figure, or its table asks for something impossible.
-    FitError
-        If an interval or a region cannot be determined.
+    Paper and name are a file in ``data/published`` and a table in it; several figures share the
+    ``bench`` of a `workbench`.
     """
     known = list_figures(paper)
     if name not in known:

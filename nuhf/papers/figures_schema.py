@@ -176,13 +176,7 @@ _KINDS: Final[Mapping[str, type[FigureSpec]]] = {
 
 
 def parse_figure(path: Path, name: str, content: Any) -> FigureSpec:
-    """Check the table of a figure.
-
-    Raises
-    ------
-    InputError
-        With file, key, what was given and what is allowed, on one line.
-    """
+    """Check the table of a figure; a fault is an `InputError` of one line with file and key."""
     where = f"{path}: figures.{name}"
     if not isinstance(content, dict):
         raise InputError(f"{where} is a table with kind, title and content, given: {content!r}")

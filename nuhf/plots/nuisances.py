@@ -11,10 +11,11 @@ from nuhf.arrays import FloatArray
 from nuhf.plots.figures import (
     _exponent,
     _figure,
+    _in_unit,
     _plain_axes,
     figure_and_axes,
     symbol,
-    wrapped,
+    titled,
 )
 from nuhf.units import UNIT_LABELS
 
@@ -42,9 +43,7 @@ def _quantity(name: str, unit: str, exponent: int) -> str:
     if base != unit:
         stem, _, flavour = name.rpartition("_")
         text, label = f"{symbol(f'{stem[:-1]}_{flavour}')}^2", f"{label}^2"
-    scale = f"10^{{{exponent}}}" if exponent else ""
-    inside = r"\,".join(part for part in (scale, label) if part)
-    return f"$\\Delta {text}$" + (f" [${inside}$]" if inside else "")
+    return f"$\\Delta {text}$" + _in_unit(label, exponent)
 
 
 def impacts(
@@ -59,21 +58,10 @@ def impacts(
 ) -> Figure:
     """Draw impacts on the left and pulls on the right, one row per nuisance.
 
-    What has no constraint has no pull: its fitted value is written there. On given axes the
-    impacts alone are drawn.
-
-    Parameters
-    ----------
-    quantity : (str, str)
-        Name and unit of what is moved.
-    nuisances : sequence of str
-        Names (n,), the most important first; the first 25 are drawn.
-    prefit, postfit : (ndarray, ndarray)
-        Change with the nuisance one standard deviation up and down, (n,) each.
-    pulls : (ndarray, ndarray)
-        Fitted values and errors of the nuisances, (n,) each.
-    free : collection of str
-        Those without a constraint.
+    The quantity is name and unit of what is moved by each nuisance one standard deviation up and
+    down, (n,) each; the first 25 are drawn. Pulls are fitted values and errors (n,). What is free
+    has no constraint and no pull: its fitted value is written there. On given axes the impacts
+    alone are drawn.
     """
     shown = slice(0, _SHOWN)
     names = list(nuisances)[shown]
@@ -87,9 +75,7 @@ def impacts(
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4,
                   frameon=False, fontsize=7.5)  # fmt: skip
     _draw_pulls(right, names, pulls[0][shown], pulls[1][shown], free, labelled=False)
-    if title:
-        figure.suptitle(wrapped(title, figure), fontsize=10)
-    return figure
+    return titled(figure, title)
 
 
 def _draw_impacts(
@@ -153,9 +139,7 @@ def pulls(
     """
     figure, axes = figure_and_axes(ax, (4.8, 0.9 + 0.28 * len(nuisances)))
     _draw_pulls(axes, nuisances, values, errors, free, labelled=True)
-    if title and ax is None:
-        figure.suptitle(wrapped(title, figure), fontsize=10)
-    return figure
+    return titled(figure, "" if ax else title)
 
 
 def correlation(names: Sequence[str], matrix: FloatArray, title: str = "") -> Figure:
@@ -174,6 +158,4 @@ def correlation(names: Sequence[str], matrix: FloatArray, title: str = "") -> Fi
             text = str(round(100 * float(value)))
             axes.text(j, i, text, ha="center", va="center", fontsize=6.5, color=colour)
     figure.colorbar(image, ax=axes, shrink=0.8, label="correlation")
-    if title:
-        figure.suptitle(wrapped(title, figure), fontsize=10)
-    return figure
+    return titled(figure, title)

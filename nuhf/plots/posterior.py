@@ -17,7 +17,8 @@ from nuhf.plots.figures import (
     _figure,
     _plain_axes,
     figure_and_axes,
-    wrapped,
+    grid,
+    titled,
 )
 from nuhf.units import percent
 
@@ -44,7 +45,7 @@ class DensityCurve:
 
 
 def beside_profile(
-    curves: Sequence[DensityCurve], cl: float, title: str = "", ax: Axes | None = None
+    curves: Sequence[DensityCurve], cl: float, title: str, ax: Axes | None = None
 ) -> Figure:
     """Draw each posterior with its region of highest density beside its profile likelihood.
 
@@ -54,8 +55,7 @@ def beside_profile(
         _panel(ax, curves[0], cl)
         ax.legend(frameon=False, fontsize=8)
         return figure_and_axes(ax)[0]
-    columns = min(len(curves), 3)
-    rows = -(-len(curves) // columns)
+    rows, columns = grid(len(curves))
     figure = _figure(3.6 * columns + 0.4, 2.9 * rows + 0.6)
     for i, curve in enumerate(curves):
         axes = figure.add_subplot(rows, columns, i + 1)
@@ -64,9 +64,7 @@ def beside_profile(
             axes.set_ylabel("relative to the maximum")
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center",
                   ncols=3, frameon=False, fontsize=8)  # fmt: skip
-    if title:
-        figure.suptitle(wrapped(title, figure), fontsize=10)
-    return figure
+    return titled(figure, title)
 
 
 def _panel(axes: Axes, curve: DensityCurve, cl: float) -> None:
@@ -92,7 +90,7 @@ def corner(
     weights: FloatArray,
     couplings: Sequence[tuple[str, str]],
     cl: float,
-    title: str = "",
+    title: str,
 ) -> Figure:
     """Draw marginals of couplings on the diagonal and the joint density of each pair below.
 
@@ -122,10 +120,7 @@ def corner(
         axes[-1, row].set_xlabel(_axis_label(*couplings[row], exponents[row]))
         if row:
             axes[row, 0].set_ylabel(_axis_label(*couplings[row], exponents[row]))
-    if title:
-        text = f"{title}; contours {percent(cl / 2)} and {percent(cl)} %"
-        figure.suptitle(wrapped(text, figure), fontsize=9)
-    return figure
+    return titled(figure, f"{title}; contours {percent(cl / 2)} and {percent(cl)} %", 9)
 
 
 def _ends(values: FloatArray, weights: FloatArray) -> tuple[float, float]:
