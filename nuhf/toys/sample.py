@@ -34,33 +34,22 @@ _NEGATIVE: Final = 0.01
 
 @dataclass(frozen=True)
 class ToyOptions:
-    """How many toys, which, and where they are made.
-
-    Attributes
-    ----------
-    toys : int
-        Number of toys per tested value.
-    seed : int
-        Seed of everything random; with it and the options the result is fixed.
-    points : int
-        Tested values of a construction before its ends are refined.
-    jobs : int or None
-        Worker processes; all cores if None. No influence on the result.
-    checkpoint : Path or None
-        File of finished blocks, continued if it exists.
-    progress : text stream or None
-        Where to show progress, if it is a terminal.
-    scheduler : str or None
-        Address of a dask scheduler whose workers make the toys. No influence on the result.
-    """
+    """How many toys, which, and where they are made."""
 
     toys: int
+    """Number of toys per tested value."""
     seed: int = 1
+    """Seed of everything random; with it and the options the result is fixed."""
     points: int = 40
+    """Tested values of a construction before its ends are refined."""
     jobs: int | None = None
+    """Worker processes; all cores if None. No influence on the result."""
     checkpoint: Path | None = None
+    """File of finished blocks, continued if it exists."""
     progress: TextIO | None = None
+    """Where to show progress, if it is a terminal."""
     scheduler: str | None = None
+    """Address of a dask scheduler whose workers make the toys. No influence on the result."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that mean nothing."""
