@@ -36,13 +36,7 @@ def cores() -> int:
 
 
 class Processes:
-    """Processes of this machine, which stay for more work until they are closed.
-
-    Parameters
-    ----------
-    jobs : int
-        Their number.
-    """
+    """A number of processes of this machine, which stay for more work until they are closed."""
 
     def __init__(self, jobs: int) -> None:
         self.jobs: Final = jobs
@@ -52,12 +46,7 @@ class Processes:
         """Yield position and result of every task, as they come.
 
         ``work`` is a function of a module, or a partial of one. What a process had that died is
-        done again.
-
-        Raises
-        ------
-        FitError
-            If processes die again and again, as without memory.
+        done again; `FitError` if processes die again and again, as without memory.
         """
         from concurrent.futures import BrokenExecutor
 
@@ -155,15 +144,10 @@ def on_cores(
     told: Callable[[T], str],
     jobs: int = 1,
 ) -> list[R]:
-    """Return the results of tasks, in their order.
+    """Return the results of tasks, in their order (`FitError` as `Processes.run`).
 
     ``step`` is told, in the words of ``told``, which task is begun (or, of several processes,
     done).
-
-    Raises
-    ------
-    FitError
-        If processes die again and again, as without memory.
     """
     number = min(jobs, len(tasks))
     found: dict[int, R] = {}
