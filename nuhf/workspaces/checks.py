@@ -250,15 +250,15 @@ def _effects(channel: Json) -> Iterator[tuple[str, str, FloatArray, FloatArray, 
     mine = names.ours(channel)
     parts: dict[str, list[tuple[FloatArray, dict[str, tuple[FloatArray, FloatArray]]]]] = {}
     for sample in channel["samples"]:
-        known = [names.coupling(m["name"]) if mine else None for m in sample["modifiers"]]
+        known = [(m, names.coupling(m["name"]) if mine else None) for m in sample["modifiers"]]
         if any(
             p is not None and not p.strength_of and m["type"] in ("normfactor", "powerfactor")
-            for p, m in zip(known, sample["modifiers"], strict=True)
+            for m, p in known
         ):
             continue
         data = np.asarray(sample["data"], dtype=float)
         varied: dict[str, tuple[FloatArray, FloatArray]] = {}
-        others = [m for p, m in zip(known, sample["modifiers"], strict=True) if p is None]
+        others = [m for m, p in known if p is None]
         for modifier in sorted(others, key=lambda m: str(m["type"])):
             up, down = varied.get(modifier["name"], (data, data))
             if modifier["type"] == "histosys":

@@ -160,15 +160,12 @@ def _refuse_factors(spec: Mapping[str, Any]) -> None:
 def _refuse_bounds(spec: Mapping[str, Any]) -> None:
     for measurement in spec["measurements"]:
         for parameter in measurement["config"]["parameters"]:
+            where = f"measurement '{measurement['name']}', parameter '{parameter['name']}'"
             pairs, inits = parameter.get("bounds"), parameter.get("inits")
             if pairs is not None and inits is not None and len(pairs) != len(inits):
-                raise ModelError(
-                    f"measurement '{measurement['name']}', parameter '{parameter['name']}': "
-                    f"{len(inits)} initial values and {len(pairs)} bounds"
-                )
+                raise ModelError(f"{where}: {len(inits)} initial values and {len(pairs)} bounds")
             for pair in pairs or ():
                 if len(pair) != 2 or not pair[0] <= pair[1]:
                     raise ModelError(
-                        f"measurement '{measurement['name']}', parameter '{parameter['name']}': "
-                        f"the bounds {repr(pair)[:60]} are no pair [low, high]"
+                        f"{where}: the bounds {repr(pair)[:60]} are no pair [low, high]"
                     )
