@@ -13,9 +13,9 @@ import numpy as np
 from nuhf.arrays import FloatArray
 from nuhf.errors import FitError
 from nuhf.stats.problem import Problem
-from nuhf.toys.executors import Session, session
 from nuhf.toys.problem import asked, conditional, toy_setup
 from nuhf.toys.sample import TIE, ToyOptions, blocks, converged_only
+from nuhf.toys.session import Session, session
 
 #: Tested values in units of the asymptotic limit, and around the first crossing.
 _FIRST: Final = (0.4, 0.6, 0.8, 1.0, 1.2, 1.5, 2.0)
@@ -35,8 +35,6 @@ class ToyCls:
         Tested values, CLs and its statistical errors, (n,) each.
     unconverged, toys : int
         Toys left out, and toys altogether.
-    backend : str
-        pyhf backend and optimizer of the workers.
     """
 
     limit: float
@@ -46,7 +44,6 @@ class ToyCls:
     errors: FloatArray
     unconverged: int
     toys: int
-    backend: str
 
 
 def toy_cls(
@@ -79,7 +76,6 @@ def toy_cls(
         middle, _ = _crossing(values, ratio, error, 1.0 - cl)
         more = middle * np.array(_SECOND)
         ratio2, error2, lost2 = _tested(problem, opened, options, best, more, len(values))
-        backend = opened.backend
     order = np.argsort(np.concatenate([values, more]))
     values = np.concatenate([values, more])[order]
     ratio, error = np.concatenate([ratio, ratio2])[order], np.concatenate([error, error2])[order]
@@ -88,7 +84,7 @@ def toy_cls(
     number = 2 * options.toys * len(values)
     if lost + lost2 > 0.01 * number:
         raise FitError(f"{lost + lost2} of {number} toys did not converge")
-    return ToyCls(limit, spread, values, ratio, error, lost + lost2, number, backend)
+    return ToyCls(limit, spread, values, ratio, error, lost + lost2, number)
 
 
 def _tested(

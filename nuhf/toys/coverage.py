@@ -11,9 +11,9 @@ from nuhf.stats.explore import explored
 from nuhf.stats.intervals import intervals, threshold
 from nuhf.stats.problem import Problem
 from nuhf.stats.results import CoverageResult
-from nuhf.toys.executors import session
 from nuhf.toys.problem import asked, check_engine, conditional, start_values, toy_setup
 from nuhf.toys.sample import BLOCK, ToyOptions, binomial_error, blocks, converged_only
+from nuhf.toys.session import session
 
 COVERAGE_METHODS: Final = ("delta-chi2", "feldman-cousins")
 #: Toys of a block whose every toy has an ensemble of its own.

@@ -20,7 +20,6 @@ from nuhf.stats.contour import ContourResult, contour
 from nuhf.stats.explore import explored
 from nuhf.stats.intervals import intervals, threshold
 from nuhf.stats.problem import Problem
-from nuhf.toys.executors import session
 from nuhf.toys.problem import (
     asked,
     check_engine,
@@ -36,6 +35,7 @@ from nuhf.toys.sample import (
     critical_value,
     probability_below,
 )
+from nuhf.toys.session import session
 
 BoolArray = NDArray[np.bool_]
 
