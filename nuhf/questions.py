@@ -153,14 +153,9 @@ def _asymptotic(problem: Problem, high: float) -> tuple[Asymptotic, float]:
     profiler = problem.profiler()
     seeds = np.array([0.0, 0.02, 0.2]) * high
     best, lowest = profiler.best(seeds)
-    fixed = profiler.free.copy()
-    fixed[profiler.index] = False
-    start = profiler.starts.copy()
-    start[:, profiler.index] = 0.0
-    points, heights = problem.engine.minimise(problem.data, start, fixed)
-    if not np.isfinite(heights).any():
+    (null,), (height,) = profiler.fits_at([profiler.index], np.zeros((1, 1)))
+    if not np.isfinite(height):
         raise FitError(f"no fit without a signal converged ({problem.engine.optimizer})")
-    null = points[int(np.argmin(heights))]
     asimov = problem.profiler(problem.engine.compiled.expected_full(null))
     # other data, other branches; their own parameters fit them best
     asimov = replace(

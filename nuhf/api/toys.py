@@ -38,15 +38,11 @@ class ToyChoices:
                     hint = f"{method} makes none" if method else "give toys='N', too"
                     raise InputError(f"{name}: it is for toys; {hint}")
             return None
-        return ToyOptions(
-            toys,
-            1 if self.seed is None else whole(self.seed, "seed"),
-            40 if self.points is None else whole(self.points, "points"),
-            None if self.jobs is None else whole(self.jobs, "jobs"),
-            None if self.checkpoint is None else Path(self.checkpoint),
-            self.progress,
-            self.scheduler,
-        )
+        numbers = ("seed", "points", "jobs")
+        given |= {name: whole(given[name], name) for name in numbers if name in given}
+        if "checkpoint" in given:
+            given["checkpoint"] = Path(given["checkpoint"])
+        return ToyOptions(**(given | {"toys": toys}))
 
     def of_interval(self, cl: float, method: str) -> ToyOptions | None:
         """Return how toys are made for intervals by a method; None without toys.

@@ -29,42 +29,29 @@ Rows = Mapping[str, FloatArray]
 
 @dataclass(frozen=True)
 class RegionSpectrum:
-    """One region in events; of a Gaussian region the background-subtracted ones.
-
-    Attributes
-    ----------
-    experiment, region : str
-        Names.
-    axes : tuple of Axis
-        The last axis runs fastest in all arrays.
-    observed, errors : ndarray
-        Data and their errors, (n_bins,) each.
-    expected : mapping
-        Events (n_bins,) by process.
-    titles : mapping
-        Title for people by process.
-    signals : tuple of str
-        Those of ``expected`` that are signals; empty where nobody asks.
-    counted : bool
-        Whether the data are counts: their variance is the expectation.
-    modes : ndarray or None
-        Changes of the expectation (k, n_bins) that are independent, one standard deviation each;
-        the roots of their sums of squares are its uncertainty. None where it is not known.
-    asimov : bool
-        Whether ``observed`` is an expectation, no measurement.
-    """
+    """One region in events; of a Gaussian region the background-subtracted ones."""
 
     experiment: str
     region: str
+    """Names."""
     axes: tuple[Axis, ...]
+    """The last axis runs fastest in all arrays."""
     observed: FloatArray
     errors: FloatArray
+    """Data and their errors, (n_bins,) each."""
     expected: Mapping[str, FloatArray]
+    """Events (n_bins,) by process."""
     titles: Mapping[str, str]
+    """Title for people by process."""
     signals: tuple[str, ...] = ()
+    """Those of ``expected`` that are signals; empty where nobody asks."""
     counted: bool = True
+    """Whether the data are counts: their variance is the expectation."""
     modes: FloatArray | None = None
+    """Changes of the expectation (k, n_bins) that are independent, one standard deviation each; the
+    roots of their sums of squares are its uncertainty. None where it is not known."""
     asimov: bool = False
+    """Whether ``observed`` is an expectation, no measurement."""
 
     def histogram(self, what: str = "data") -> Histogram:
         """Return counts of the UHI protocol, which ``mplhep.histplot`` takes.

@@ -34,6 +34,7 @@ Json = dict[str, Any]
 File = str | Path | Mapping[str, Any]
 
 _STDIN: Final = "-"
+_COMPILING: Final = "; what pyhf makes of it: nuhf pyhf fit"
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,11 @@ class Workspaces:
     """sha256 of every workspace, by label."""
     awaited: str = ""
     """Parameter of interest that comes with a patch, of a background alone."""
+
+    @property
+    def title(self) -> str:
+        """Names of the files, for messages."""
+        return ", ".join(self.labels)
 
     @property
     def measurement(self) -> str:
@@ -197,8 +203,9 @@ def pose_files(source: Workspaces, interest: str | None, options: Options) -> Fi
     if options.anapole != "standard":
         raise InputError("the convention of the anapole moment is for experiments, not for files")
     content = masked_workspace(source.spec, options.mask)
-    model, _ = _loaded(content, source)
-    with _compiling(source):
+    with _named(source):
+        model, _ = load_model(content)
+    with _named(source, _COMPILING):
         layout = layout_of(model)
     wanted = _wanted(layout, interest, options.profiled, source)
     held = {_find(layout, n, source): value for n, value in options.fixed.items()}
@@ -210,10 +217,12 @@ def pose_files(source: Workspaces, interest: str | None, options: Options) -> Fi
     fixed |= fixed_nuisances(options.fixed_nuisances, layout, [*wanted, *held])
     spec = with_fixed(content, fixed, layout.sizes)
     _float(spec, layout, wanted, known[wanted[0]], options.bracket)
-    model, data = _loaded(spec, source)
+    with _named(source):
+        model, found = load_model(spec)
+    data = np.asarray(found)
     if not options.inject:
         _check_start(spec, model, data, source)
-    with _compiling(source):
+    with _named(source, _COMPILING):
         chosen = engine(options.engine, Reference.of(model))
     description = _description(spec, chosen, wanted)
     if options.asimov:
@@ -224,28 +233,17 @@ def pose_files(source: Workspaces, interest: str | None, options: Options) -> Fi
         data = expectation(chosen.compiled, truth)
     others = tuple(c.parameter.name for c in description.couplings[1:])
     return FileProblem(
-        (), known[wanted[0]], others, options, spec, description, chosen, np.asarray(data),
-        source=source,
+        (), known[wanted[0]], others, options, spec, description, chosen, data, source=source,
     )  # fmt: skip
 
 
-def _loaded(spec: Json, source: Workspaces) -> tuple[pyhf.Model, FloatArray]:
-    """Load a model; what is wrong with it has the names of the files in front."""
-    try:
-        model, data = load_model(spec)
-    except ModelError as error:
-        raise ModelError(f"{', '.join(source.labels)}: {error}") from error
-    return model, np.asarray(data)
-
-
 @contextmanager
-def _compiling(source: Workspaces) -> Iterator[None]:
-    """Put the names of the files before what the compiler does not know, and what does."""
+def _named(source: Workspaces, hint: str = "") -> Iterator[None]:
+    """Put the names of the files before what is wrong with their model, and a hint behind it."""
     try:
         yield
     except ModelError as error:
-        labels = ", ".join(source.labels)
-        raise ModelError(f"{labels}: {error}; what pyhf makes of it: nuhf pyhf fit") from error
+        raise ModelError(f"{source.title}: {error}{hint}") from error
 
 
 def _wanted(
@@ -255,7 +253,7 @@ def _wanted(
     wanted = [_find(layout, name, source) for name in (interest or source.poi, *profile)]
     if interest is None and all(layout.by_name[wanted[0]].fixed):
         raise InputError(
-            f"{', '.join(source.labels)}: the parameter of interest {wanted[0]} is fixed; "
+            f"{source.title}: the parameter of interest {wanted[0]} is fixed; "
             f"poi='{wanted[0]}' makes it free"
         )
     return wanted
@@ -266,8 +264,7 @@ def _check_start(spec: Json, model: pyhf.Model, data: FloatArray, source: Worksp
     found = fit_findings(spec["measurements"][0], spec, model, data)
     worst = next((finding for finding in found if finding.severity == "error"), None)
     if worst is not None:
-        labels = ", ".join(source.labels)
-        raise ModelError(f"{labels}: {worst.where}: {worst.message}")
+        raise ModelError(f"{source.title}: {worst.where}: {worst.message}")
 
 
 def parameter(name: str) -> Parameter:
@@ -283,7 +280,7 @@ def _find(layout: Layout, name: str, source: Workspaces) -> str:
     """Return the one parameter of the model that a name stands for."""
     if not name and source.awaited:
         raise InputError(
-            f"{', '.join(source.labels)}: background only, the parameter of interest "
+            f"{source.title}: background only, the parameter of interest "
             f"{source.awaited} comes with a patch: give it, too, or name one of "
             f"{', '.join(layout.by_name)}"
         )
@@ -295,7 +292,7 @@ def _find(layout: Layout, name: str, source: Workspaces) -> str:
         )
     if len(found) != 1:
         hint = parameters.suggest(name, list(layout.by_name))
-        raise InputError(f"{', '.join(source.labels)}: no parameter '{name}'; {hint}")
+        raise InputError(f"{source.title}: no parameter '{name}'; {hint}")
     if not layout.by_name[found[0]].scalar:
         raise InputError(f"{name} has a value per bin: a parameter of interest has one")
     return found[0]
