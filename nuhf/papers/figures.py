@@ -20,7 +20,6 @@ from nuhf.papers.figures_schema import (
     ProfileCurve,
     Profiles,
     RegionCurve,
-    RegionPanel,
     Regions,
     parse_figure,
 )
@@ -34,6 +33,8 @@ FUNCTIONS: Final[Mapping[str, str]] = {
 
 Each takes the title and returns the Figure and its CSV.
 """
+_PROFILE_LEVELS: Final = (0.9,)
+"""Confidence levels of the profiles beside regions."""
 
 
 def list_figures(paper: str) -> dict[str, FigureSpec]:
@@ -83,10 +84,9 @@ def _regions(spec: Regions, bench: arrays.Bench, where: str, heading: str) -> tu
     found, notes = arrays.region_panels(spec, bench, where)
     profiles = _profiles_of(spec) if spec.profiles else None
     beside, more = arrays.profile_panels(profiles, bench, where) if profiles else ({}, [])
-    panels = {k: (spec.panels.get(k, RegionPanel()), sets) for k, sets in found.items()}
     comments = _head(heading, list(dict.fromkeys([*notes, *more])))
     text = points_csv({k: group for k, (_, group) in beside.items()}, found, comments)
-    return draw_regions(panels, spec.title, beside, spec.profile_cl), text
+    return draw_regions(found, spec.title, beside, _PROFILE_LEVELS), text
 
 
 def _profiles_of(spec: Regions) -> Profiles:
@@ -98,7 +98,7 @@ def _profiles_of(spec: Regions) -> Profiles:
         return own | {"parameter": tuple(names) or None}
 
     return Profiles(
-        **single(spec), kind="profiles", title=spec.title, cl=spec.profile_cl,
+        **single(spec), kind="profiles", title=spec.title, cl=_PROFILE_LEVELS,
         published=spec.published,
         curves=tuple(ProfileCurve(**single(curve), label=curve.label) for curve in spec.curves),
     )  # fmt: skip
@@ -110,10 +110,9 @@ def _spectrum(
     parts, notes = arrays.spectrum_parts(spec, bench, where)
     comments = [
         *_head(heading, notes),
-        f"components {f'fitted with {spec.fit} free' if spec.fit else 'before the fit'}; "
-        "events per bin, in the figure divided by its width",
+        "components before the fit; events per bin, in the figure divided by its width",
     ]
-    figure = draw_spectra(parts, spec.title, spec.components, spec.log, spec.range)
+    figure = draw_spectra(parts, spec.title, spec.components)
     return figure, spectra_csv(parts, spec.components, comments)
 
 

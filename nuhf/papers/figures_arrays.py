@@ -282,7 +282,6 @@ def region_panels(
             problems.append(problem)
             made = RegionSet(curve.label, curve.filled, found)
             panels.setdefault(curve.panel or f"{first}/{second}", []).append(made)
-    _check_panels(figure.panels, panels, where)
     for name, group in panels.items():
         if len({one.found.parameters for one in group}) > 1:
             raise InputError(f"{where}: panel '{name}' has different pairs of parameters")
@@ -296,10 +295,7 @@ def spectrum_parts(
     parts: list[SpectrumPanel] = []
     problems: list[Problem] = []
     for name in figure.experiment:
-        base = Line(
-            label=figure.title, analysis=figure.analysis, convention=figure.convention,
-            fit=figure.fit,
-        )  # fmt: skip
+        base = Line(label=figure.title, analysis=figure.analysis)
         shown, problem = _spectrum(base, figure, name, bench, where)
         problems.append(problem)
         lines = []
@@ -308,14 +304,12 @@ def spectrum_parts(
             lines.append((line, {one.region: one for one in drawn}))
             problems.append(posed)
         for region in shown:
-            if figure.region not in (None, region.region):
-                continue
             for i, axis in enumerate(region.axes):
                 if axis.bins > 1 and figure.axis in (None, axis.name):
                     parts.append(_panel(region, i, lines, len(figure.experiment) > 1))
     if not parts:
         raise InputError(
-            f"{where}: no region with region = {figure.region!r}, axis = {figure.axis!r}; "
+            f"{where}: no region with axis = {figure.axis!r}; "
             f"there are {', '.join(sorted(_axis_names(problems)))}"
         )
     return parts, _notes(problems)
@@ -331,13 +325,9 @@ def _spectrum(
     line: Line, figure: Histograms, name: str, bench: Bench, where: str
 ) -> tuple[list[RegionSpectrum], Problem]:
     with _told(where):
-        choice = Choice(
-            experiment=(name,),
-            analysis=line.analysis or figure.analysis,
-            convention=line.convention or figure.convention,
-            values=line.values,
-        )
-        (one,) = bench.prepared((name,), choice.analysis or "default")
+        analysis = line.analysis or figure.analysis
+        choice = Choice(experiment=(name,), analysis=analysis, values=line.values)
+        (one,) = bench.prepared((name,), analysis or "default")
         problem = bench.pose(choice, line.fit or one.loaded.experiment.strength)
         point = None
         if line.fit is not None:

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from nuhf.arrays import FloatArray
 from nuhf.couplings.parameters import Parameter, get
-from nuhf.papers.figures_schema import Band, ProfileCurve, ProfilePanel, RegionPanel
+from nuhf.papers.figures_schema import Band, ProfileCurve, ProfilePanel
 from nuhf.papers.published import PublishedRow
 from nuhf.plots.figures import (
     _COLOURS,
@@ -261,31 +261,30 @@ def _draw_published(axes: Axes, one: Profile, scale: float, y: float, colour: st
 
 
 def draw_regions(
-    panels: Mapping[str, tuple[RegionPanel, Sequence[RegionSet]]],
+    panels: Mapping[str, Sequence[RegionSet]],
     title: str,
-    beside: Mapping[str, tuple[ProfilePanel, Sequence[Profile]]] | None = None,
-    levels: Sequence[float] = (0.9,),
+    beside: Mapping[str, tuple[ProfilePanel, Sequence[Profile]]],
+    levels: Sequence[float],
 ) -> Figure:
     """Draw regions of two parameters, one panel per entry, after the profiles ``beside`` them.
 
     These and their ``levels`` are as in `draw_profiles`.
     """
-    first = dict(beside or {})
-    rows, columns = _shape(len(first) + len(panels))
+    rows, columns = _shape(len(beside) + len(panels))
     figure = _figure(max(3.9 * columns, 5.0), 3.5 * rows + 0.8)
-    every = [one for _, group in panels.values() for one in group]
+    every = [one for group in panels.values() for one in group]
     colours = _colours([one.label for one in every])
-    for i, (settings, group) in enumerate(first.values()):
+    for i, (settings, group) in enumerate(beside.values()):
         axes = figure.add_subplot(rows, columns, i + 1)
         _profile_panel(axes, settings, group, levels, colours)
         if i % columns == 0:
             axes.set_ylabel(r"$-2\,\Delta\ln L$")
-    for i, (name, (look, sets)) in enumerate(panels.items(), start=len(first)):
+    for i, (name, sets) in enumerate(panels.items(), start=len(beside)):
         axes = figure.add_subplot(rows, columns, i + 1)
-        _region_panel(axes, look, sets, colours)
+        _region_panel(axes, sets, colours)
         pair = "/".join(sets[0].found.parameters)
-        axes.set_title(mathematical(look.title or (name if name != pair else "")), fontsize=9.5)
-    profiles = [one for _, group in first.values() for one in group]
+        axes.set_title(mathematical("" if name == pair else name), fontsize=9.5)
+    profiles = [one for _, group in beside.values() for one in group]
     extra = [h for h in _profile_handles(profiles, colours) if "interval" in str(h.get_label())]
     _legend(figure, [*_region_handles(every, colours), *extra])
     figure.suptitle(mathematical(title), fontsize=10.5)
@@ -312,12 +311,10 @@ def _region_handles(every: Sequence[RegionSet], colours: Mapping[str, str]) -> l
     return handles
 
 
-def _region_panel(
-    axes: Axes, look: RegionPanel, sets: Sequence[RegionSet], colours: Mapping[str, str]
-) -> None:
+def _region_panel(axes: Axes, sets: Sequence[RegionSet], colours: Mapping[str, str]) -> None:
     pair, units = sets[0].found.parameters, sets[0].found.units
     standard = np.array([get(name).offset for name in pair])
-    corners = np.array(look.range).T if look.range else _frame(sets, standard)
+    corners = _frame(sets, standard)
     exponents = [_exponent(corners[:, i]) for i in (0, 1)]
     scale = 10.0 ** np.array(exponents)
     for one in sets:
@@ -364,17 +361,8 @@ class SpectrumPanel:
     lines: tuple[tuple[str, str, RegionSpectrum], ...]
 
 
-def draw_spectra(
-    parts: Sequence[SpectrumPanel],
-    title: str,
-    components: bool,
-    log: bool,
-    ends: tuple[float, float] | None,
-) -> Figure:
-    """Draw events per unit: data, stacked components and lines, one panel per part.
-
-    The ends of the horizontal axis are in its unit; all bins by default.
-    """
+def draw_spectra(parts: Sequence[SpectrumPanel], title: str, components: bool) -> Figure:
+    """Draw events per unit: data, stacked components and lines, one panel per part."""
     rows, columns = _shape(len(parts))
     figure = _figure(max(4.4 * columns, 5.4), 3.4 * rows + 0.9)
     shades = component_colours(list(dict.fromkeys(n for one in parts for n in one.region.expected)))
@@ -382,9 +370,7 @@ def draw_spectra(
     handles: dict[str, Artist] = {}
     for i, one in enumerate(parts):
         axes = figure.add_subplot(rows, columns, i + 1)
-        _draw_panel(axes, one, shades if components else {}, lines, log)
-        if ends is not None:
-            axes.set_xlim(*ends)
+        _draw_panel(axes, one, shades if components else {}, lines)
         if len({part.title for part in parts}) > 1:
             axes.set_title(one.title, fontsize=9.5)
         found = zip(*axes.get_legend_handles_labels(), strict=True)
@@ -401,7 +387,7 @@ def _line_colours(labels: Sequence[str], components: bool) -> dict[str, str]:
 
 
 def _draw_panel(
-    axes: Axes, one: SpectrumPanel, shades: Mapping[str, str], lines: Mapping[str, str], log: bool
+    axes: Axes, one: SpectrumPanel, shades: Mapping[str, str], lines: Mapping[str, str]
 ) -> None:
     draw_spectrum(axes, one.region, shades)
     for label, style, region in one.lines:
@@ -409,9 +395,3 @@ def _draw_panel(
         height = region.histogram("total").values() / np.diff(edges)
         axes.stairs(height, edges, baseline=None, lw=1.7, color=lines[label], ls=style, label=label)
     axes.set_xlabel(axis_texts(one.region.axes[0].name)[0])
-    if log:
-        width = np.diff(one.region.axes[0].edges)
-        stacked = sum(one.region.expected[n] for n in one.region.expected if n in shades)
-        heights = np.array([one.region.observed, stacked + np.zeros(width.size)]) / width
-        axes.set_yscale("log")
-        axes.set_ylim(bottom=0.5 * float(heights[heights > 0].min()))

@@ -107,13 +107,6 @@ class RegionCurve(Choice):
     filled: bool = False
 
 
-class RegionPanel(_Section):
-    """What is special about a panel: its title, and the ranges of x and y in base units."""
-
-    title: str = ""
-    range: tuple[Range, Range] | None = None
-
-
 class Regions(Choice):
     """Regions of two parameters, with two degrees of freedom; ``profiles`` draws theirs beside."""
 
@@ -123,10 +116,8 @@ class Regions(Choice):
     cl: Levels = (0.68, 0.9, 0.99)
     points: Annotated[int, Field(ge=10, le=400)] = 50
     profiles: bool = False
-    profile_cl: Levels = (0.9,)
     published: bool = True
     curves: tuple[RegionCurve, ...] = ()
-    panels: dict[str, RegionPanel] = {}
 
 
 class Line(_Section):
@@ -134,7 +125,6 @@ class Line(_Section):
 
     label: Text
     analysis: str | None = None
-    convention: Literal["standard", "khan"] | None = None
     values: dict[str, Finite] | None = None
     fit: str | None = None
     style: LineStyle = "solid"
@@ -147,13 +137,8 @@ class Histograms(_Section):
     title: Text
     experiment: Names
     analysis: str | None = None
-    convention: Literal["standard", "khan"] | None = None
-    fit: str | None = None
-    region: str | None = None
     axis: str | None = None
-    range: Range | None = None
     components: bool = True
-    log: bool = False
     lines: tuple[Line, ...] = ()
 
 

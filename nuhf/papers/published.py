@@ -25,28 +25,10 @@ _OPTIONAL: Final = {
 class PublishedRow:
     """One published interval or number, with the reason and the check if ours differs.
 
-    Attributes
-    ----------
-    paper, where : str
-        File of the row, and equation or table.
-    experiments : tuple of str
-        Experiments, fitted together if several.
-    analysis, parameter, convention : str
-        As in `nuhf.limit`; the parameter may also be one of `nuhf.papers.derived.QUANTITIES`.
-    cl : float
-        Confidence level; 0 for a number without interval.
-    lower, upper : float
-        Ends in base units, equal for a number without interval.
-    profile : tuple of str
-        Couplings or groups left free.
-    piece : tuple of (int, int) or None
-        Which of how many pieces this is, counted from 1.
-    hull : (float, float)
-        Ends of the whole published region; those of the row, if it is one piece.
-    best : float or None
-        Published best fit.
-    reason, check : str
-        Why ours differs, and a command that shows it.
+    The parameter is one of the catalogue or of `nuhf.papers.derived.QUANTITIES`; several
+    experiments are fitted together, with the couplings or groups of ``profile`` free. A number
+    without interval has the confidence level 0 and equal ends. ``piece`` says which of how many
+    pieces this is, counted from 1, of a region between the ends of ``hull``.
     """
 
     paper: str

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from nuhf.couplings import parameters
-from nuhf.papers.derived import QUANTITIES
 from nuhf.papers.published import Comparison, read_title
 from nuhf.papers.reproduced import Step, exponent
 from nuhf.report.html_blocks import (
@@ -171,9 +170,7 @@ def published_table(content: Content) -> list[Block]:
 
 def _comparison_row(one: Comparison) -> tuple[str, ...]:
     row = one.row
-    known = parameters.PARAMETERS.get(row.parameter)
-    unit = known.unit if known else QUANTITIES[row.parameter].unit
-    quoted = exponent(known.group if known else None, [row.lower, row.upper])
+    quoted = exponent(parameters.group_of(row.parameter), [row.lower, row.upper])
     scale = 10.0**quoted
     single = row.lower == row.upper
     printed = number(row.lower / scale) if single else interval([(row.lower, row.upper)], scale)
@@ -183,7 +180,7 @@ def _comparison_row(one: Comparison) -> tuple[str, ...]:
     where = f"{row.where}{f', {analysis}' if analysis else ''}"
     profiled = f" ({', '.join(row.profile)} profiled)" if row.profile else ""
     level = f"{percent(row.cl)}" if row.cl else "—"
-    return (where, f"{row.parameter}{profiled}", power(quoted, unit), level, printed, ours,
+    return (where, f"{row.parameter}{profiled}", power(quoted, row.unit), level, printed, ours,
             distance, one.verdict)  # fmt: skip
 
 
