@@ -75,7 +75,8 @@ class Processes:
         if self._opened is None:
             # nothing is imported from the working folder, as the parent does not
             variables = dict.fromkeys(BLAS_THREADS, "1") | {"PYTHONSAFEPATH": "1"}
-            with _uninterrupted():
+            # loky's tracker of locks, which begins here, tidies up after a kill without a word
+            with _uninterrupted(), _environment(PYTHONWARNINGS="ignore"):
                 self._opened = ProcessPoolExecutor(
                     self.jobs, initializer=_begin, initargs=(os.getpid(),), env=variables
                 )
@@ -123,6 +124,18 @@ def _uninterrupted() -> Iterator[None]:
             signal.signal(number, handler)
         for number in waiting:
             signal.raise_signal(number)
+
+
+@contextmanager
+def _environment(**variables: str) -> Iterator[None]:
+    """Let processes that are started have variables."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 def _begin(parent: int) -> None:
