@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuhf.arrays import FloatArray
-from nuhf.errors import FitError, InputError
+from nuhf.errors import FitError
 from nuhf.likelihood.evaluate import CompiledModel, compile_layout
 from nuhf.likelihood.fit import fit, refit_with_minuit, refit_with_pyhf
 from nuhf.likelihood.layout import Layout, layout_of
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     import pyhf
 
 BoolArray = NDArray[np.bool_]
-
-ENGINES: Final = ("compiled", "pyhf")
 
 _FAR: Final = 1e4
 """2NLL above the lowest of a batch from which a fit that stopped at the edge of the domain, where a
@@ -128,12 +126,9 @@ class PyhfEngine(Engine):
 
 
 def engine(name: str, reference: Reference) -> Engine:
-    """Return an engine by name (`InputError` if unknown, `ModelError` as `compile_layout`)."""
-    if name not in ENGINES:
-        raise InputError(f"unknown engine '{name}'; allowed: {', '.join(ENGINES)}")
-    compiled = compile_layout(reference.layout)
-    kind = CompiledEngine if name == "compiled" else PyhfEngine
-    return kind(reference, compiled)
+    """Return the engine ``compiled`` or ``pyhf`` (`ModelError` as `compile_layout`)."""
+    kinds: dict[str, type[Engine]] = {"compiled": CompiledEngine, "pyhf": PyhfEngine}
+    return kinds[name](reference, compile_layout(reference.layout))
 
 
 @dataclass(frozen=True)
