@@ -108,24 +108,31 @@ def over(meaning: str) -> Decorator:
     )  # fmt: skip
 
 
+def by_name(option: str, settings: Sequence[str], hint: str) -> dict[str, str]:
+    """Return the texts of ``NAME=TEXT`` by name; the hint is for those that are not so."""
+    found: dict[str, str] = {}
+    for setting in settings:
+        name, _, text = setting.partition("=")
+        if not (name and text):
+            raise InputError(f"{option} {setting}: {hint}")
+        if name in found:
+            raise InputError(f"{option}: {name} is given twice")
+        found[name] = text
+    return found
+
+
 def _parsed(
     ctx: click.Context, param: click.Parameter, settings: tuple[str, ...]
 ) -> dict[str, float]:
-    found: dict[str, float] = {}
-    option = param.opts[0]
-    for setting in settings:
-        name, _, text = setting.partition("=")
+    option, found = param.opts[0], {}
+    hint = f"give NAME=VALUE with a number, such as {_EXAMPLES[option]}"
+    for name, text in by_name(option, settings, hint).items():
         try:
-            value = float(text)
+            found[name] = float(text)
         except ValueError:
-            raise InputError(
-                f"{option} {setting}: give NAME=VALUE with a number, such as {_EXAMPLES[option]}"
-            ) from None
-        if not isfinite(value):
-            raise InputError(f"{option} {setting}: the value must be finite")
-        if name in found:
-            raise InputError(f"{option}: {name} is given twice")
-        found[name] = value
+            raise InputError(f"{option} {name}={text}: {hint}") from None
+        if not isfinite(found[name]):
+            raise InputError(f"{option} {name}={text}: the value must be finite")
     return found
 
 

@@ -55,25 +55,12 @@ def posterior(
     with progress.shown("posterior"):
         chosen["profiled"] = (*parameter[1:], *chosen["profiled"])
         model = options.model(experiments, [*parameter, None][0], chosen)
-        found = nuhf.posterior(model, parameter or None, prior=_priors(priors), **chosen)
+        prior = options.by_name("--prior", priors, "give NAME=PRIOR, such as munu_e=flat-magnitude")
+        found = nuhf.posterior(model, parameter or None, prior=prior, **chosen)
     if save_draws is not None:
         options.write(save_draws, found.draws_to_csv())
     corner = {"_corner": found.plot_corner} if len(found.units) > 1 else {}
     artefacts.finish(found, output, as_json, {"": found.plot, **corner})
-
-
-def _priors(given: tuple[str, ...]) -> dict[str, str]:
-    from nuhf.errors import InputError
-
-    found: dict[str, str] = {}
-    for text in given:
-        name, sign, prior = text.partition("=")
-        if not (name and sign and prior):
-            raise InputError(f"--prior {text}: give NAME=PRIOR, such as munu_e=flat-magnitude")
-        if name in found:
-            raise InputError(f"--prior: {name} is given twice")
-        found[name] = prior
-    return found
 
 
 @options.command()
