@@ -18,10 +18,10 @@ from nuhf.stats.result_base import lost_note
 from nuhf.stats.results import FitResult, LimitResult, ScanResult
 from nuhf.stats.uncertainties import at_bounds, correlation, counts, uncertainties
 from nuhf.toys.cls import toy_cls
-from nuhf.toys.executors import session
 from nuhf.toys.feldman_cousins import feldman_cousins
 from nuhf.toys.problem import asked, check_engine, conditional, start_values, toy_setup
 from nuhf.toys.sample import TIE, ToyOptions, binomial_error, blocks, converged_only
+from nuhf.toys.session import BACKEND, session
 from nuhf.toys.validity import few_counts_note
 from nuhf.units import percent
 
@@ -146,7 +146,7 @@ def _cls(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitResult:
             "toys_in_all": made.toys,
             "unconverged": made.unconverged,
             "end_errors": [[0.0, error]],
-            "backend": made.backend,
+            "backend": BACKEND,
             "curve": {
                 "values": [convert(float(v)) for v in made.values],
                 "cls": made.cls,

@@ -69,10 +69,11 @@ def workspace_findings(spec: Json) -> list[Finding]:
             seen.add(key)
             found += _negative_totals(spec, model, points)
             found += _without_background(spec, model.config.poi_name)
-    if needs_minuit(spec):
+    if noisy_slopes(spec):
         message = (
             "so many counts that the rounding of 2NLL spoils the slopes of pyhf's default "
-            "optimizer, scipy with numpy, which stops too high: use --optimizer minuit"
+            "optimizer, scipy with numpy, which stops too high: give pyhf "
+            "--optconf 'solver_options={eps: 1.0e-5}' or --optimizer minuit"
         )
         found.append(Finding("info", "optimizer", "workspace", message))
     found += _forbidden(spec)
@@ -95,8 +96,8 @@ def fit_findings(
         yield from bin_errors(channel)
 
 
-def needs_minuit(spec: Json) -> bool:
-    """Whether the counts are too many for pyhf's default optimizer.
+def noisy_slopes(spec: Json) -> bool:
+    """Whether the counts are too many for the steps of pyhf's default optimizer.
 
     It takes slopes from steps of 1.5e-8. 2NLL of n counts is rounded at 2 n log(n) times the
     precision of a float, so that such a slope has an error of that over the step.
