@@ -168,6 +168,7 @@ def test_names_that_leave_the_folder(files, tmp_path, name, words, form):
         (tarfile.FIFOTYPE, "a pipe"),
         (tarfile.GNUTYPE_SPARSE, "a sparse file"),
         (tarfile.CONTTYPE, "type b'7'"),
+        (b"K", "type b'K'"),
     ],
 )
 def test_links_and_devices(files, tmp_path, kind, words):
@@ -202,6 +203,8 @@ def test_headers_that_end_early_or_never(files, tmp_path):
     refused(tmp_path, bytes(body), "wrong checksum of a header")
     names = [member("x" * 5, b"long name\0", tarfile.GNUTYPE_LONGNAME)] * 2000
     refused(tmp_path, tar([*names, *sound(files)]), "broken tar archive")
+    slow = member("x", b"1" * 1_000_000, tarfile.XHDTYPE)
+    refused(tmp_path, tar([slow, *sound(files)]), "'x' has 1000000 bytes")
 
 
 def test_a_size_that_lies(files, tmp_path):

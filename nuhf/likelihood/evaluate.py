@@ -262,7 +262,6 @@ class CompiledModel:
     inits: FloatArray
     bounds: FloatArray
     fixed: BoolArray
-    poi_index: int | None
     n_main: int
     n_aux: int
     tables: Tables
@@ -397,7 +396,6 @@ def compile_layout(
         inits=np.array([x for one in layout.sets for x in one.inits], dtype=np.float64),
         bounds=np.array([b for one in layout.sets for b in one.bounds], float).reshape(-1, 2),
         fixed=np.array([x for one in layout.sets for x in one.fixed], dtype=bool),
-        poi_index=None if layout.poi is None else layout.starts[layout.poi],
         n_main=layout.n_main,
         n_aux=layout.auxdata.size,
         tables=tables,

@@ -71,7 +71,6 @@ class Layout:
     bins: Mapping[str, int]
     sets: tuple[ParameterSet, ...]
     auxdata_order: tuple[str, ...]
-    poi: str | None
 
     @property
     def n_main(self) -> int:
@@ -141,7 +140,6 @@ def layout_of(model: "pyhf.pdf.Model") -> Layout:
         bins={name: int(config.channel_nbins[name]) for name in config.channels},
         sets=tuple(_set_of(name, config.param_set(name)) for name in config.par_order),
         auxdata_order=tuple(config.auxdata_order),
-        poi=config.poi_name,
     )
 
 
@@ -188,7 +186,6 @@ def native_layout(spec: Json) -> Layout:
         bins=dict(sorted((c["name"], len(c["samples"][0]["data"])) for c in spec["channels"])),
         sets=sets,
         auxdata_order=tuple(one.name for one in sets if one.constraint != "none"),
-        poi=config["poi"],
     )
 
 

@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from nuhf import resources
 from nuhf.errors import InputError, NuhfError
@@ -48,6 +48,9 @@ _KINDS: Final = {
     tarfile.GNUTYPE_SPARSE: "a sparse file",
 }  # fmt: skip
 _PLAIN: Final = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE)
+_EXTENDS: Final = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME)
+_LONGEST_HEADER: Final = 16 * 1024
+"""Of what extends the next header: old Pythons (CVE-2024-6232) take for ever on longer ones."""
 _DECOMPRESSORS: Final[Mapping[Kind, Callable[[], Any]]] = {
     Kind.GZIP: lambda: zlib.decompressobj(wbits=31),
     Kind.BZIP2: bz2.BZ2Decompressor,
@@ -225,16 +228,38 @@ def _inner(files: Mapping[str, bytes]) -> dict[str, bytes]:
     return found
 
 
+class _Header(tarfile.TarInfo):
+    """A header in a tar: of a plain file or folder, or short and extending the next one."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """Read a header, and refuse any other before tarfile looks at what follows."""
+        made = super().frombuf(buf, encoding, errors)
+        if made.type not in (*_PLAIN, *_EXTENDS):
+            what = _KINDS.get(made.type, f"a member of type {made.type!r}")
+            raise InputError(f"holds {what} ('{made.name}'); only plain files are allowed")
+        if made.size < 0 or (made.type in _EXTENDS and made.size > _LONGEST_HEADER):
+            raise InputError(f"is a broken tar archive: '{made.name}' has {made.size} bytes")
+        if made.isdir() and made.size:
+            raise InputError(f"holds a folder with content ('{made.name}')")
+        return made
+
+
 def _tar_members(content: bytes) -> Iterator[tuple[str, bytes | None]]:
     """Yield name and content of every member of a tar, None for a folder."""
     try:
         with tarfile.open(
-            fileobj=io.BytesIO(content), mode="r:", encoding="utf-8", errors="strict"
-        ) as archive:
+            fileobj=io.BytesIO(content), mode="r:", tarinfo=_Header, encoding="utf-8",
+            errors="strict",
+        ) as archive:  # fmt: skip
             for count, member in enumerate(archive):
                 if count == MAX_MEMBERS:
                     raise InputError(f"holds more than {MAX_MEMBERS} members")
-                _refuse_special(member)
+                for key in member.pax_headers:
+                    if key not in _PAX_KEYS and not key.startswith(("SCHILY.", "LIBARCHIVE.")):
+                        raise InputError(
+                            f"is a tar archive with the pax key '{key}', which is not allowed"
+                        )
                 file = archive.extractfile(member)
                 yield member.name, None if file is None else file.read()
             end = content[archive.offset : archive.offset + tarfile.BLOCKSIZE]
@@ -244,20 +269,6 @@ def _tar_members(content: bytes) -> Iterator[tuple[str, bytes | None]]:
         raise InputError(f"is a broken tar archive: {error}") from None
     if end.strip(b"\0"):
         raise InputError("is a broken tar archive: wrong checksum of a header")
-
-
-def _refuse_special(member: tarfile.TarInfo) -> None:
-    """Refuse what is no plain file or folder, and headers that change how the tar is read."""
-    if member.type not in _PLAIN:
-        what = _KINDS.get(member.type, f"a member of type {member.type!r}")
-        raise InputError(f"holds {what} ('{member.name}'); only plain files are allowed")
-    for key in member.pax_headers:
-        if key not in _PAX_KEYS and not key.startswith(("SCHILY.", "LIBARCHIVE.")):
-            raise InputError(f"is a tar archive with the pax key '{key}', which is not allowed")
-    if member.size < 0:
-        raise InputError(f"is a broken tar archive: '{member.name}' has {member.size} bytes")
-    if member.isdir() and member.size:
-        raise InputError(f"holds a folder with content ('{member.name}')")
 
 
 def _checked(members: Iterator[tuple[str, bytes | None]]) -> dict[str, bytes]:

@@ -10,7 +10,7 @@ Severity = Literal["error", "warning", "info"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing found in a file: wrong, legal but suspicious, or worth to know.
+    """One thing found in a file: wrong, legal but suspicious, or worth knowing.
 
     It has the short name of the check, the place in words, and what is there and should be.
     """
