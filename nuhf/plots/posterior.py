@@ -1,8 +1,7 @@
 """Figures of posteriors and of simulated data sets."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -22,6 +21,9 @@ from nuhf.plots.figures import (
 )
 from nuhf.units import percent
 
+if TYPE_CHECKING:
+    from nuhf.bayes.results import Marginal
+
 _POSTERIOR: Final = "#0072b2"
 _PROFILE: Final = "#d55e00"
 _VISIBLE: Final = 0.002
@@ -29,23 +31,8 @@ _VISIBLE: Final = 0.002
 _BINS: Final = 48
 
 
-@dataclass(frozen=True)
-class DensityCurve:
-    """What a panel shows: one coupling's posterior and profile, relative to their maxima.
-
-    The values (n,) and the pieces of highest density are in the base unit.
-    """
-
-    parameter: str
-    unit: str
-    values: FloatArray
-    density: FloatArray
-    profile: FloatArray
-    pieces: Sequence[tuple[float, float]]
-
-
 def beside_profile(
-    curves: Sequence[DensityCurve], cl: float, title: str, ax: Axes | None = None
+    curves: Sequence["Marginal"], cl: float, title: str, ax: Axes | None = None
 ) -> Figure:
     """Draw each posterior with its region of highest density beside its profile likelihood.
 
@@ -67,7 +54,7 @@ def beside_profile(
     return titled(figure, title)
 
 
-def _panel(axes: Axes, curve: DensityCurve, cl: float) -> None:
+def _panel(axes: Axes, curve: "Marginal", cl: float) -> None:
     exponent = _exponent(curve.values[curve.density > _VISIBLE])
     x = curve.values / 10.0**exponent
     visible = np.flatnonzero(np.maximum(curve.density, curve.profile) > _VISIBLE)

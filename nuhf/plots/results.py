@@ -32,6 +32,7 @@ from nuhf.units import percent
 
 if TYPE_CHECKING:
     from nuhf.exclusions import ExclusionResult
+    from nuhf.stats.contour import ContourResult
     from nuhf.stats.results import CoverageResult, LimitResult
 
 _STYLES: Final = ("-", "--", ":", "-.")
@@ -108,25 +109,18 @@ def _draw_profile(axes: Axes, curve: DrawnProfile, levels: Sequence[float], labe
     _scaled(axes, "x")
 
 
-def region(
-    parameters: tuple[str, str],
-    units: tuple[str, str],
-    lines: Mapping[float, Sequence[FloatArray]],
-    best_fit: tuple[float, float],
-    label: str,
-    ax: Axes | None = None,
-    frame: tuple[tuple[float, float], tuple[float, float]] | None = None,
-) -> Figure:
+def region(found: "ContourResult", label: str, ax: Axes | None = None) -> Figure:
     """Draw regions by confidence level, filled, with their boundary lines and the best fit.
 
-    Boundary lines are (n, 2), the allowed side to their right; they may end at the edges of the
-    frame, ranges of x and y.
+    Boundary lines are (n, 2), the allowed side to their right; they may end at the frame.
     """
+    parameters, units = found.parameters, found.units
+    frame = (found.x[0], found.x[-1]), (found.y[0], found.y[-1])
     figure, axes = figure_and_axes(ax, (4.6, 4.4))
     first = not axes.lines
     colour = axes.plot([], [])[0].get_color()
     axes.lines[-1].remove()
-    for (cl, pieces), style in zip(sorted(lines.items()), _STYLES * 3, strict=False):
+    for (cl, pieces), style in zip(sorted(dict(found.regions).items()), _STYLES * 3, strict=False):
         name = f"{percent(cl)} % CL" if ax is None else f"{label}, {percent(cl)} % CL"
         loops = _closed(pieces, frame)
         if loops:
@@ -134,7 +128,7 @@ def region(
             axes.add_patch(PathPatch(path, facecolor=colour, alpha=0.15, lw=0, zorder=0.9))
         for number, piece in enumerate(pieces):
             axes.plot(*piece.T, style, color=colour, label=name if number == 0 else None)
-    axes.plot(*best_fit, "*", color=colour, label="best fit" if ax is None else None)
+    axes.plot(*found.best_fit, "*", color=colour, label="best fit" if ax is None else None)
     known = [PARAMETERS[name].offset for name in parameters if name in PARAMETERS]
     if first and len(known) == 2:
         axes.plot(*known, "+", color="black", label="Standard Model")
@@ -150,13 +144,13 @@ def region(
 
 
 def _closed(
-    pieces: Sequence[FloatArray], frame: tuple[tuple[float, float], tuple[float, float]] | None
+    pieces: Sequence[FloatArray], frame: tuple[tuple[float, float], tuple[float, float]]
 ) -> list[FloatArray]:
     """Close lines (n, 2) along the frame, clockwise: the allowed side is to their right."""
     shut = [line for line in pieces if np.array_equal(line[0], line[-1])]
     ends = [line for line in pieces if not np.array_equal(line[0], line[-1])]
-    if not ends or frame is None:
-        return shut if not ends else []
+    if not ends:
+        return shut
     (left, right), (low, high) = frame
     corners = np.array([(left, low), (left, high), (right, high), (right, low)])
 

@@ -234,20 +234,11 @@ def correlation_pictures(found: FitResult) -> list[Picture]:
 
 def ranking_picture(found: RankingResult) -> Picture:
     """Draw the impacts of the nuisances."""
-    pairs = list(zip(found.nuisances, found.kinds, strict=True))
-    figure = nuisances.impacts(
-        (found.quantity, found.unit),
-        found.nuisances,
-        (found.prefit_up, found.prefit_down),
-        (found.postfit_up, found.postfit_down),
-        (found.pulls, found.constraints),
-        free=[name for name, kind in pairs if kind != "constrained"],
-    )
     rows = list(zip(found.nuisances, found.postfit_up, found.postfit_down, strict=True))
     words = "; ".join(f"{n} {number(float(u))}, {number(float(d))}" for n, u, d in rows[:_SPELLED])
     unit = "" if found.unit == "1" else f" {power(0, found.unit)}"
     return Picture(
-        figure,
+        nuisances.impacts(found),
         f"Impacts on {found.quantity} (best fit {number(found.best_fit)} ± "
         f"{number(found.error)}{unit}), nuisance one standard deviation up, down: {words}.",
         f"Impacts of the nuisances on {found.quantity}, and their pulls; values of factors.",
