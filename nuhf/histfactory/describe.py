@@ -160,8 +160,7 @@ def _sm_ratio(templates: TemplateSet, variation: tuple[str, str]) -> float:
     return numerator / sum(float(monomials["1"].sum()) for monomials in nominal.values())
 
 
-def _monomial_name(process: str, flavour: str, powers: Mapping[str, int]) -> str:
-    stem = f"{process}_{flavour}"
+def _monomial_name(stem: str, powers: Mapping[str, int]) -> str:
     for name, power in powers.items():
         stem += f"_{name}" + (f"_pow{power}" if power > 1 else "")
     return stem
@@ -186,19 +185,17 @@ def _signal_samples(
     common = dict(norms) | {n: Norm(ratios[n, "up"], ratios[n, "down"]) for n in nuisances}
     samples = []
     for flavour in templates.states:
-
-        def part(variation: tuple[str, str] | None, flavour: str = flavour) -> Polynomial:
+        parts: dict[tuple[str, str] | None, Polynomial] = {}
+        for variation in (None, *templates.varied):
             full = flavour_polynomial(templates, moving, flavour, variation, anapole)
-            return full.restrict({n: v for n, v in values.items() if n in full.names})
-
-        nominal = part(None)
-        varied = {key: part(key) for key in templates.varied}
+            parts[variation] = full.restrict({n: v for n, v in values.items() if n in full.names})
+        nominal, stem = parts[None], f"{templates.process}_{flavour}"
         for i, row in enumerate(nominal.exponents):
             counts = size * nominal.coefficients[i]
             shapes = {}
             for n in nuisances:
                 up, down = (
-                    size * varied[n, d].coefficients[i] / ratios[n, d] for d in ("up", "down")
+                    size * parts[n, d].coefficients[i] / ratios[n, d] for d in ("up", "down")
                 )
                 residual = max(np.abs(up - counts).max(), np.abs(down - counts).max())
                 if residual > _NEGLIGIBLE * np.abs(counts).max():
@@ -206,17 +203,9 @@ def _signal_samples(
             if not counts.any() and not shapes:
                 continue  # such as the SM rate of a mass state beside those of flavours
             powers = {n: e for n, e in zip(nominal.names, row, strict=True) if e}
-            name = _monomial_name(templates.process, flavour, powers)
+            name = _monomial_name(stem, powers)
             samples.append(
-                Sample(
-                    name,
-                    templates.process,
-                    counts,
-                    powers | factors,
-                    common,
-                    shapes,
-                    f"{templates.process}_{flavour}",
-                )
+                Sample(name, templates.process, counts, powers | factors, common, shapes, stem)
             )
     return samples
 
