@@ -4,6 +4,7 @@ The processes are loky's, which do not import the script that started them.
 """
 
 import os
+import queue
 import signal
 import threading
 import time
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from nuhf.errors import FitError
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
+    from concurrent.futures import Executor, Future
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -25,7 +26,6 @@ BLAS_THREADS: Final = (
 )  # fmt: skip
 #: Deaths of processes, without a result in between, after which the work is given up.
 _DEATHS: Final = 3
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 def cores() -> int:
@@ -36,13 +36,7 @@ def cores() -> int:
 
 
 class Processes:
-    """Processes of this machine, which stay for more work until they are closed.
-
-    Parameters
-    ----------
-    jobs : int
-        Their number.
-    """
+    """A number of processes of this machine, which stay for more work until they are closed."""
 
     def __init__(self, jobs: int) -> None:
         self.jobs: Final = jobs
@@ -52,12 +46,7 @@ class Processes:
         """Yield position and result of every task, as they come.
 
         ``work`` is a function of a module, or a partial of one. What a process had that died is
-        done again.
-
-        Raises
-        ------
-        FitError
-            If processes die again and again, as without memory.
+        done again; `FitError` if processes die again and again, as without memory.
         """
         from concurrent.futures import BrokenExecutor
 
@@ -86,7 +75,8 @@ class Processes:
         if self._opened is None:
             # nothing is imported from the working folder, as the parent does not
             variables = dict.fromkeys(BLAS_THREADS, "1") | {"PYTHONSAFEPATH": "1"}
-            with _uninterrupted():
+            # loky's tracker of locks, which begins here, tidies up after a kill without a word
+            with _uninterrupted(), _environment(PYTHONWARNINGS="ignore"):
                 self._opened = ProcessPoolExecutor(
                     self.jobs, initializer=_begin, initargs=(os.getpid(),), env=variables
                 )
@@ -104,31 +94,52 @@ def completed(
     pool: "Executor", work: Callable[[T], R], tasks: Mapping[int, T]
 ) -> Iterator[tuple[int, R]]:
     """Yield key and result of tasks, as they come."""
-    from concurrent.futures import as_completed
-
+    # not as_completed: an exception of a signal handler could leave its locks closed
+    ready: queue.SimpleQueue[Future[R]] = queue.SimpleQueue()
     with _uninterrupted():
-        waiting = {pool.submit(work, task): key for key, task in tasks.items()}
-    for future in as_completed(waiting):
-        yield waiting[future], future.result()
+        keys = {pool.submit(work, task): key for key, task in tasks.items()}
+        for future in keys:
+            future.add_done_callback(ready.put)
+    for _ in keys:
+        future = ready.get()
+        yield keys[future], future.result()
 
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
     """Let signals wait: loky's processes and locks, half made, could not be removed."""
-    if not hasattr(signal, "pthread_sigmask"):
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    waiting: list[int] = []
+    known = [getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGALRM")]
+    before = {number: signal.getsignal(number) for number in known if number is not None}
+    handlers = {number: handler for number, handler in before.items() if handler is not None}
+    for number in handlers:
+        signal.signal(number, lambda number, frame: waiting.append(number))
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for number in waiting:
+            signal.raise_signal(number)
+
+
+@contextmanager
+def _environment(**variables: str) -> Iterator[None]:
+    """Let processes that are started have variables."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 def _begin(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
@@ -146,15 +157,10 @@ def on_cores(
     told: Callable[[T], str],
     jobs: int = 1,
 ) -> list[R]:
-    """Return the results of tasks, in their order.
+    """Return the results of tasks, in their order (`FitError` as `Processes.run`).
 
     ``step`` is told, in the words of ``told``, which task is begun (or, of several processes,
     done).
-
-    Raises
-    ------
-    FitError
-        If processes die again and again, as without memory.
     """
     number = min(jobs, len(tasks))
     found: dict[int, R] = {}

@@ -163,7 +163,7 @@ def test_a_command_that_is_stopped_says_so_and_leaves_nothing(tmp_path, number, 
         out, err = process.communicate(timeout=20)
         assert time.monotonic() - begun < 10
         if number == signal.SIGKILL and "loky" in (out + err).lower():
-            # loky's processes tell of a parent that vanished, and of its locks that they removed
+            # a process of loky that just began tells that its parent vanished
             out = err = ""
         # click ends the line of ^C
         assert (process.returncode, out, err.lstrip("\n")) == (status, "", said)

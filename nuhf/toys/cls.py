@@ -25,16 +25,10 @@ _NEAR: Final = 1.35
 
 @dataclass(frozen=True)
 class ToyCls:
-    """An upper limit in the fit parameter.
+    """An upper limit in the fit parameter and its statistical error.
 
-    Attributes
-    ----------
-    limit, error : float
-        The limit and its statistical error.
-    values, cls, errors : ndarray
-        Tested values, CLs and its statistical errors, (n,) each.
-    unconverged, toys : int
-        Toys left out, and toys altogether.
+    At the tested ``values`` (n,) there are CLs and its statistical errors; ``unconverged`` of the
+    toys are left out.
     """
 
     limit: float
@@ -49,25 +43,11 @@ class ToyCls:
 def toy_cls(
     problem: Problem, cl: float, options: ToyOptions, best: tuple[float, float], guess: float
 ) -> ToyCls:
-    """Find where CLs of toys falls to 1 - ``cl``.
+    """Find where CLs of toys falls to 1 - ``cl``, for a parameter bounded at 0.
 
-    Parameters
-    ----------
-    problem : Problem
-        Its parameter is bounded at 0.
-    cl : float
-        Confidence level.
-    options : ToyOptions
-        Toys per hypothesis and value, seed, who works.
-    best : (float, float)
-        Best value (not below 0) and 2NLL of the data.
-    guess : float
-        The asymptotic limit; values from 0.4 to 2 times it are tested.
-
-    Raises
-    ------
-    FitError
-        If the crossing is not among them, or more than 1 % of the toys do not converge.
+    ``best`` is the best value and 2NLL of the data, ``guess`` the asymptotic limit: values from 0.4
+    to 2 times it are tested. `FitError` if the crossing is not among them, or more than 1 % of the
+    toys do not converge.
     """
     setup = toy_setup(problem, [best[0]])
     with session(setup, options, asked(problem, cl, "cls")) as opened:

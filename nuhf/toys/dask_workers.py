@@ -101,17 +101,9 @@ class DaskWorkers:
 
 
 def connect(address: str) -> DaskWorkers:
-    """Connect to a scheduler.
+    """Connect to a scheduler, at an address such as ``tcp://127.0.0.1:8786``.
 
-    Parameters
-    ----------
-    address : str
-        Of the scheduler, such as ``tcp://127.0.0.1:8786``.
-
-    Raises
-    ------
-    InputError
-        If dask.distributed is not installed, or scheduler or workers do not answer.
+    `InputError` if dask.distributed is not installed, or scheduler or workers do not answer.
     """
     try:
         from distributed import Client

@@ -60,18 +60,9 @@ _NOISE: Final = 2.0
 class ScannedValues:
     """Tested values in the fit parameter, in increasing order, (n,) each.
 
-    Attributes
-    ----------
-    values : ndarray
-        The values.
-    statistic : ndarray
-        t of the data.
-    critical, error : ndarray
-        Critical value of the toys and its statistical error.
-    below, below_error : ndarray
-        Part of the toys with a smaller t than the data, and its binomial error.
-    inside : ndarray of bool
-        Whether t is not above the critical value.
+    ``statistic`` is t of the data, ``critical`` the critical value of the toys with its statistical
+    ``error``; ``below`` the part of the toys with a smaller t than the data, with its binomial
+    error; ``inside`` tells whether t is not above the critical value.
     """
 
     values: FloatArray
@@ -87,22 +78,10 @@ class ScannedValues:
 class Construction:
     """A one-dimensional region, in the fit parameter.
 
-    Attributes
-    ----------
-    found : ProfileIntervals
-        Minima and asymptotic intervals of the data.
-    pieces : tuple of (float, float)
-        Accepted intervals.
-    errors : tuple of (float, float)
-        Statistical errors of their ends (0 at a physical boundary).
-    tested : ScannedValues
-        The critical values behind them.
-    unconverged : int
-        Toys without a converged fit, left out.
-    toys : int
-        Toys altogether.
-    merged : int
-        Tested values counted with their neighbours, since their verdict was within noise.
+    ``found`` are minima and asymptotic intervals of the data, ``pieces`` the accepted intervals
+    with the statistical ``errors`` of their ends (0 at a physical boundary), ``tested`` the
+    critical values behind them. ``unconverged`` of the toys are left out; ``merged`` values were
+    counted with their neighbours, since their verdict was within noise.
     """
 
     found: ProfileIntervals
@@ -193,28 +172,9 @@ class _Tester:
 
 
 def construct(problem: Problem, cl: float, options: ToyOptions) -> Construction:
-    """Find the Feldman-Cousins region of the parameter of interest.
+    """Find the Feldman-Cousins region of the parameter of interest with toys.
 
-    Parameters
-    ----------
-    problem : Problem
-        Model, data, parameter.
-    cl : float
-        Confidence level.
-    options : ToyOptions
-        Toys per value, values, seed, and who works.
-
-    Returns
-    -------
-    Construction
-        In the fit parameter.
-
-    Raises
-    ------
-    InputError
-        If an option is not allowed.
-    FitError
-        If fits fail, or the region is not closed.
+    `InputError` if an option is not allowed; `FitError` if fits fail, or the region is not closed.
     """
     check_engine(problem)
     problem = explored(problem)

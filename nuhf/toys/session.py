@@ -101,18 +101,9 @@ class Progress:
 
 @dataclass(frozen=True)
 class Session:
-    """Workers with a checkpoint and progress; a context manager.
+    """Workers with a checkpoint (what is finished already, and where to write more) and progress.
 
-    Attributes
-    ----------
-    setup : ToySetup
-        The problem.
-    workers : Workers
-        Who works.
-    checkpoint : Checkpoint or None
-        What is finished already, and where to write more.
-    stream : text stream or None
-        For progress.
+    A context manager.
     """
 
     setup: ToySetup
@@ -163,24 +154,11 @@ class Session:
 
 
 def session(setup: ToySetup, options: ToyOptions, asked: Mapping[str, Any]) -> Session:
-    """Open a session for toys.
+    """Open a session for toys; ``asked`` is whatever else the result depends on.
 
     One job runs in this process if its BLAS is pinned, otherwise in one worker, so that the result
-    cannot depend on the number of threads. With a scheduler, its workers work.
-
-    Parameters
-    ----------
-    setup : ToySetup
-        The problem.
-    options : ToyOptions
-        Jobs or scheduler, checkpoint and progress.
-    asked : mapping
-        Whatever else the result depends on, for the checkpoint's digest.
-
-    Raises
-    ------
-    InputError
-        If the checkpoint belongs to something else, or the scheduler cannot be used.
+    cannot depend on the number of threads. With a scheduler, its workers work. `InputError` if the
+    checkpoint belongs to something else, or the scheduler cannot be used.
     """
     from importlib.metadata import version
 
