@@ -7,6 +7,7 @@ import tempfile
 from collections import namedtuple
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -31,6 +32,15 @@ NOTE = re.compile(r"note: |\d+ notes? \(--notes\)$")
 """Lines of notes that commands print behind a result."""
 
 Ran = namedtuple("Ran", "code out err")
+
+
+def regions(names, lines, best_fit, units=("1", "1")):
+    """What is drawn of regions of two parameters; open lines end at the frame around all."""
+    points = np.concatenate([line for many in lines.values() for line in many])
+    x, y = np.stack([points.min(axis=0), points.max(axis=0)], axis=1)
+    return SimpleNamespace(
+        parameters=names, units=units, regions=tuple(lines.items()), best_fit=best_fit, x=x, y=y
+    )
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ from importlib import import_module
 
 import numpy as np
 import pytest
+from conftest import regions
 from matplotlib.colors import to_hex
 from matplotlib.lines import Line2D
 
@@ -308,7 +309,8 @@ def test_titles_are_written_with_symbols(paper):
 
 def test_legend_of_regions_is_outside_the_axes():
     lines = {0.9: [np.array([[-1e-8, -1e-8], [1e-8, 1e-8]])]}
-    figure = results.region(("qnu_ee", "qnu_mumu"), ("e", "e"), lines, (0.0, 0.0), "data")
+    found = regions(("qnu_ee", "qnu_mumu"), lines, (0.0, 0.0), ("e", "e"))
+    figure = results.region(found, "data")
     figure.draw_without_rendering()
     (legend,) = figure.legends
     assert figure.axes[0].get_legend() is None
@@ -493,7 +495,7 @@ def test_parameters_of_other_peoples_files_are_plain_text(tmp_path):
     drawn = [
         results.profiles([curve], 0.9),
         results.profile(curve, [0.9], "file"),
-        results.region(names, ("1", "1"), {0.9: [line]}, (0.0, 0.0), "file"),
+        results.region(regions(names, {0.9: [line]}, (0.0, 0.0)), "file"),
     ]
     for number, figure in enumerate(drawn):
         figure.savefig(tmp_path / f"{number}.png")

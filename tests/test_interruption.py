@@ -316,21 +316,6 @@ def test_a_full_disk(small_disk, cli):
     assert old.read_text() == "old"
 
 
-def test_a_full_disk_for_temporary_files(small_disk, cli, monkeypatch):
-    """pyhf's schema is copied to a temporary folder for every validation."""
-    import tempfile
-
-    fill(small_disk)
-    monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
-    from nuhf.errors import ModelError
-    from nuhf.workspaces.native import extended_schema
-
-    words = r"no temporary folder can be written.*TMPDIR"
-    with pytest.raises(ModelError, match=words), extended_schema():
-        pass
-    assert [p.name for p in small_disk.iterdir()] == ["filler"]
-
-
 @pytest.fixture
 def unwritable(tmp_path):
     """A folder that not even root may write into."""

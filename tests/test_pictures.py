@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import EXPERIMENT
+from conftest import EXPERIMENT, regions
 from matplotlib import rc_context
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
@@ -33,8 +33,7 @@ def filled(figure):
 def test_a_hole_is_not_filled_and_lines_close_along_the_frame():
     square = np.array([[0.0, 0.0], [0.0, 4.0], [4.0, 4.0], [4.0, 0.0], [0.0, 0.0]])
     hole = 1.0 + 0.5 * square[::-1]
-    lines = {0.9: [square, hole]}
-    figure = results.region(("a", "b"), ("1", "1"), lines, (3.5, 3.5), "data")
+    figure = results.region(regions(("a", "b"), {0.9: [square, hole]}, (3.5, 3.5)), "data")
     signed = sum(
         np.sum(p[:-1, 0] * p[1:, 1] - p[1:, 0] * p[:-1, 1])
         for p in np.split(filled(figure).vertices, [5])
@@ -53,7 +52,7 @@ def test_a_hole_is_not_filled_and_lines_close_along_the_frame():
 
 def test_titles_of_many_experiments_are_not_cut():
     names = "coherent-csi-2021, coherent-lar-2020, xenonnt-sr0, dresden-2 (default)"
-    figure = results.region(("a", "b"), ("1", "1"), {0.9: [np.eye(2)]}, (0.5, 0.5), names)
+    figure = results.region(regions(("a", "b"), {0.9: [np.eye(2)]}, (0.5, 0.5)), names)
     figure.draw_without_rendering()
     title = figure.axes[0].title
     assert title.get_text().split() == names.split()

@@ -6,6 +6,7 @@ import json
 import logging
 import re
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pyhf
@@ -295,6 +296,15 @@ def test_command_prints_json(cli):
     assert cli("ranking", X, "-p", "nothing").code == 2
 
 
+def to_draw(quantity, names, *rows):
+    """What is drawn of a ranking; all nuisances are constrained unless kinds are given."""
+    keys = ("prefit_up", "prefit_down", "postfit_up", "postfit_down", "pulls", "constraints",
+            "kinds")  # fmt: skip
+    rows = (*rows, ("constrained",) * len(names))[: len(keys)]
+    columns = dict(zip(keys, rows, strict=True))
+    return SimpleNamespace(quantity=quantity[0], unit=quantity[1], nuisances=names, **columns)
+
+
 def test_free_factors_are_no_pulls(problem_of, toml_text, tmp_path, cli):
     """A background factor without constraint is a factor near 1, in the table and the figures."""
     from nuhf.plots import nuisances
@@ -317,9 +327,12 @@ def test_free_factors_are_no_pulls(problem_of, toml_text, tmp_path, cli):
     assert 0.9 / np.sqrt(1286) < error < 2 / np.sqrt(1286)
     names = ["flux", name]
     numbers = (np.array([0.3, value]), np.array([1.0, error]))
-    pair = (np.ones(2), -np.ones(2))
+    found = to_draw(
+        ("norm_cevns", "1"), names, *(np.ones(2), -np.ones(2)) * 2, *numbers,
+        ("constrained", "free"),
+    )  # fmt: skip
     for figure in (
-        nuisances.impacts(("norm_cevns", "1"), names, pair, pair, numbers, free=[name]),
+        nuisances.impacts(found),
         nuisances.pulls(names, *numbers, free=[name]),
     ):
         axes = figure.axes[-1]
@@ -337,16 +350,12 @@ def test_figures_of_many_nuisances():
     rng = np.random.default_rng(3)
     names = [f"nuisance_{i}" for i in range(40)]
     rows = [rng.normal(size=40) for _ in range(6)]
-    figure = nuisances.impacts(
-        ("abs_qnu_emu", "e"), names, (rows[0], rows[1]), (rows[2], rows[3]),
-        (rows[4], np.abs(rows[5])), "title",
-    )  # fmt: skip
+    found = to_draw(("abs_qnu_emu", "e"), names, *rows[:5], np.abs(rows[5]))
+    figure = nuisances.impacts(found, "title")
     assert len(figure.axes[0].get_yticks()) == 25
     assert plots.symbol("abs_qnu_emu") in figure.axes[0].get_xlabel()
-    figure = nuisances.impacts(
-        ("munu2_mu", "mu_B^2"), names[:2], (rows[0][:2],) * 2, (rows[1][:2],) * 2,
-        (rows[2][:2], np.ones(2)),
-    )  # fmt: skip
+    few = [row[:2] for row in (rows[0], rows[0], rows[1], rows[1], rows[2], np.ones(2))]
+    figure = nuisances.impacts(to_draw(("munu2_mu", "mu_B^2"), names[:2], *few))
     assert figure.axes[0].get_xlabel() == r"$\Delta \mu_{\nu_{\mu}}^2$ [$\mu_\mathrm{B}^2$]"
 
 

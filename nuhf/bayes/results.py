@@ -230,11 +230,7 @@ class Posterior(Result):
         """Draw each posterior beside its profile likelihood; the first one, if given axes."""
         from nuhf.plots import posterior
 
-        curves = [
-            posterior.DensityCurve(m.parameter, m.unit, m.values, m.density, m.profile, m.pieces)
-            for m in self.marginals
-        ]
-        return posterior.beside_profile(curves, self.cl, self.title, ax)
+        return posterior.beside_profile(self.marginals, self.cl, self.title, ax)
 
     def plot_corner(self) -> "Figure":
         """Draw the joint posterior of all couplings: marginals and regions of each pair."""

@@ -89,10 +89,7 @@ def write_fit(folder: Path, problem: Problem, found: FitResult) -> None:
 def spectrum(problem: Problem, fitted: bool = True) -> "tuple[Figure, str]":
     """Draw data and components of the first experiment, before or after the fit.
 
-    Returns
-    -------
-    figure, csv
-        The projections on each axis, and the events of every bin and process.
+    With the figure of projections on each axis comes a CSV of the events of every bin and process.
     """
     regions = after_fit(problem) if fitted else before_fit(problem)
     parameter = problem.parameter

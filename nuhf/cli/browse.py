@@ -114,12 +114,10 @@ def _print_keys(rows: list[dict[str, str]]) -> None:
 
 
 def _print_rows(rows: list[dict[str, str]]) -> None:
-    widths = [max(len(row[key]) for row in [dict(zip(rows[0], rows[0], strict=True)), *rows])
-              for key in rows[0]]  # fmt: skip
-    header = dict(zip(rows[0], rows[0], strict=True))
-    for row in [header, *rows]:
-        cells = (row[key].ljust(width) for key, width in zip(row, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())
+    table = [list(rows[0]), *(list(row.values()) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for row in table:
+        click.echo("  ".join(map(str.ljust, row, widths)).rstrip())
 
 
 @options.command()

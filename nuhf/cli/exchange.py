@@ -15,9 +15,7 @@ _hepdata = click.option(
     "--hepdata", metavar="insNNNNNNN",
     help="INSPIRE record of the publication; a placeholder (ins0000000) without it.",
 )  # fmt: skip
-_folder = click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder to write."
-)
+_folder = options.place("Folder to write.", required=True)
 
 
 def _print_notes(notes: tuple[str, ...]) -> None:
@@ -47,12 +45,9 @@ def _print_notes(notes: tuple[str, ...]) -> None:
 def patchset(
     experiments: tuple[str, ...],
     parameter: tuple[str, ...],
-    brackets: tuple[tuple[float, float], ...],
-    points: tuple[int, ...],
     over: str | None,
     between: tuple[float, float],
     number: int,
-    hepdata: str | None,
     settings: dict[str, float],
     output: Path,
     **chosen: Any,
@@ -74,10 +69,7 @@ def patchset(
         }
     for folder, given in places.items():
         with progress.shown("patchset"):
-            grid = exchange.patchset(
-                experiments, parameter, brackets=brackets, points=points, hepdata=hepdata,
-                settings=given, **chosen,
-            )  # fmt: skip
+            grid = exchange.patchset(experiments, parameter, settings=given, **chosen)
         _write_grid(folder, grid)
 
 
@@ -111,9 +103,6 @@ def _write_grid(folder: Path, grid: "PatchGrid") -> None:
 def publish(
     experiment: str,
     parameter: tuple[str, ...],
-    points: int,
-    cl: float,
-    hepdata: str | None,
     archives_only: bool,
     output: Path,
     **chosen: Any,
@@ -131,9 +120,7 @@ def publish(
     if not archives_only:
         submission.require()
     with progress.shown("publish"):
-        found = exchange.publication(
-            experiment, parameter or None, points=points, cl=cl, hepdata=hepdata, **chosen
-        )
+        found = exchange.publication(experiment, parameter or None, **chosen)
     files = {**found.archives(), **submission.beside(found)}
     if not archives_only:
         files |= submission.submission(found)
@@ -145,8 +132,7 @@ def publish(
 
 @options.command()
 @click.argument("archive", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path),
-              help="New folder for the files; without it the archive is only checked.")  # fmt: skip
+@options.place("New folder for the files; without it the archive is only checked.")
 def unpack(archive: Path, output: Path | None) -> None:
     """Check an archive of patch sets (names, sizes, digests), then unpack it.
 

@@ -1,6 +1,7 @@
 """``nuhf combine`` and ``nuhf validate``: pyhf files, ours and other people's."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -34,13 +35,10 @@ _files = click.argument(
 @options.output
 def combine(
     files: tuple[Path, ...],
-    measurement: str | None,
-    poi: str | None,
     patches: tuple[Path, ...],
     points: tuple[tuple[Path, str], ...],
-    decorrelate: tuple[str, ...],
-    correlate: tuple[tuple[str, str, float], ...],
     output: Path | None,
+    **choices: Any,
 ) -> None:
     """Combine pyhf workspaces, ours or not, into one measurement (stdout without -o).
 
@@ -57,8 +55,7 @@ def combine(
     from nuhf import resources
     from nuhf.workspaces.combine import Choices, combine_files
 
-    choices = Choices(measurement, poi, decorrelate, correlate)
-    found = combine_files(files, choices, patches, points)
+    found = combine_files(files, Choices(**choices), patches, points)
     for note in found.notes:
         click.echo(f"note: {note}", err=True)
     options.write(output, resources.dump_json(found.spec) + "\n")

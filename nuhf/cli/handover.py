@@ -34,17 +34,8 @@ def run_pyhf(arguments: Sequence[str]) -> int:
     """Run pyhf with these arguments; the modifier is registered until it returns.
 
     The one place where nuhf changes something global in pyhf, and only in its own process:
-    pyhf's commands build models without a hook for other modifiers.
-
-    Returns
-    -------
-    int
-        Exit status.
-
-    Raises
-    ------
-    nuhf.errors.NuhfError
-        For what pyhf itself would show as a traceback, or call a success that is none.
+    pyhf's commands build models without a hook for other modifiers. Returns the exit status; what
+    pyhf itself would show as a traceback, or call a success that is none, is a `NuhfError`.
     """
     command = next((a for a in arguments if not a.startswith("-")), "")
     if not {"-h", "--help"} & set(arguments):

@@ -1,5 +1,6 @@
 """``nuhf fit``, ``limit``, ``scan``, ``contour``, ``ranking`` and ``coverage``."""
 
+import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -36,10 +37,9 @@ def fit(
     """
     import nuhf
 
-    toys = options.toy_choices(chosen)
-    with progress.shown("fit", enabled=toys["toys"] is None):
-        (model,) = options.models(experiments, [parameter], **chosen)
-        found = nuhf.fit(model, **toys)
+    with progress.shown("fit", enabled=chosen["toys"] is None):
+        model = options.model(experiments, parameter, chosen)
+        found = nuhf.fit(model, **chosen, progress=sys.stderr)
     if output is not None:
         from nuhf.cli import artefacts
 
@@ -75,7 +75,6 @@ def limit(
     parameter: tuple[str, ...],
     cl: float,
     method: "Method",
-    points: int | None,
     as_json: bool,
     output: Path | None,
     **chosen: Any,
@@ -87,10 +86,10 @@ def limit(
     from nuhf.api.functions import intervals
     from nuhf.api.toys import ToyChoices
 
-    toys = ToyChoices(points=points, **options.toy_choices(chosen)).of_interval(cl, method)
+    given = {name: chosen.pop(name) for name in vars(ToyChoices()) if name in chosen}
+    toys = ToyChoices(**given, progress=sys.stderr).of_interval(cl, method)
     with progress.shown("limit", enabled=toys is None):
-        models = options.models(experiments, parameter, **chosen)
-        problems = [model.problem for model in models]
+        problems = [model.problem for model in options.models(experiments, parameter, chosen)]
         found = intervals(problems, cl, method, toys)
     if output is not None:
         from nuhf.cli import artefacts
@@ -135,7 +134,7 @@ def scan(
     found: Result
     with progress.shown("scan"):
         if over is None:
-            (model,) = options.models(experiments, [parameter], **chosen)
+            model = options.model(experiments, parameter, chosen)
             found = curve = nuhf.scan(model, points=121 if points is None else points, cl=cl)
             plots = {"": partial(curve.plot, cl=cl)}
         else:
@@ -143,7 +142,7 @@ def scan(
             if over in chosen["settings"]:
                 raise InputError(f"--over {over}: it is varied, and set by --setting: do one")
             chosen["settings"][over] = float(values[0])
-            (model,) = options.models(experiments, [parameter], **chosen)
+            model = options.model(experiments, parameter, chosen)
             found, plots = nuhf.exclusion(model, over, values, cl=cl), None
     artefacts.finish(found, output, as_json, plots)
 
@@ -169,8 +168,6 @@ def scan(
 def contour(
     experiments: tuple[str, ...],
     parameter: tuple[str, ...],
-    cl: tuple[float, ...],
-    points: int,
     window: tuple[float, float, float, float] | None,
     method: Literal["delta-chi2", "feldman-cousins"],
     as_json: bool,
@@ -184,17 +181,16 @@ def contour(
     import nuhf
     from nuhf.cli import artefacts
 
-    toys = options.toy_choices(chosen)
     options.one_stdout(output, as_json)
     if len(parameter) != 2 or parameter[0] == parameter[1]:
         raise InputError(f"-p: a contour takes two different parameters: {', '.join(parameter)}")
     chosen["profiled"] = (parameter[1], *chosen["profiled"])
     with progress.shown("contour", enabled=method != "feldman-cousins"):
-        (model,) = options.models(experiments, parameter[:1], **chosen)
+        model = options.model(experiments, parameter[0], chosen)
+        ranges = (window[:2], window[2:]) if window else None
         found = nuhf.contour(
-            model, parameter[1], cl=cl, points=points, method=method,
-            window=(window[:2], window[2:]) if window else None, **toys,
-        )  # fmt: skip
+            model, parameter[1], method=method, window=ranges, **chosen, progress=sys.stderr
+        )
     artefacts.finish(found, output, as_json)
 
 
@@ -208,7 +204,6 @@ def contour(
 def ranking(
     experiments: tuple[str, ...],
     parameter: str | None,
-    cl: float,
     as_json: bool,
     output: Path | None,
     **chosen: Any,
@@ -224,8 +219,7 @@ def ranking(
 
     options.one_stdout(output, as_json)
     with progress.shown("ranking"):
-        (model,) = options.models(experiments, [parameter], **chosen)
-        found = nuhf.ranking(model, cl=cl)
+        found = nuhf.ranking(options.model(experiments, parameter, chosen), **chosen)
     figures = {"": found.plot, "_pulls": found.plot_pulls, "_correlation": found.plot_correlation}
     artefacts.finish(found, output, as_json, figures)
 
@@ -249,26 +243,12 @@ def ranking(
 @options.common
 @options.toys
 @options.as_json
-def coverage(
-    experiments: tuple[str, ...],
-    parameter: str,
-    true: float,
-    method: "Method",
-    nuisances: dict[str, float],
-    inner: int | None,
-    cl: float,
-    as_json: bool,
-    **chosen: Any,
-) -> None:
+def coverage(experiments: tuple[str, ...], parameter: str, as_json: bool, **chosen: Any) -> None:
     """Measure how often an interval contains the true value, with its binomial error.
 
     Example:  nuhf coverage coherent-csi-2021 -p qnu_ee --true 0 --toys 4000
     """
     import nuhf
 
-    toys = options.toy_choices(chosen)
-    (model,) = options.models(experiments, [parameter], **chosen)
-    found = nuhf.coverage(
-        model, true=true, cl=cl, method=method, inner=inner, nuisances=nuisances, **toys
-    )
-    options.show(found, None, as_json)
+    model = options.model(experiments, parameter, chosen)
+    options.show(nuhf.coverage(model, **chosen, progress=sys.stderr), None, as_json)

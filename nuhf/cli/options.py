@@ -1,6 +1,6 @@
 """Options that mean the same on every command that has them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -108,24 +108,31 @@ def over(meaning: str) -> Decorator:
     )  # fmt: skip
 
 
+def by_name(option: str, settings: Sequence[str], hint: str) -> dict[str, str]:
+    """Return the texts of ``NAME=TEXT`` by name; the hint is for those that are not so."""
+    found: dict[str, str] = {}
+    for setting in settings:
+        name, _, text = setting.partition("=")
+        if not (name and text):
+            raise InputError(f"{option} {setting}: {hint}")
+        if name in found:
+            raise InputError(f"{option}: {name} is given twice")
+        found[name] = text
+    return found
+
+
 def _parsed(
     ctx: click.Context, param: click.Parameter, settings: tuple[str, ...]
 ) -> dict[str, float]:
-    found: dict[str, float] = {}
-    option = param.opts[0]
-    for setting in settings:
-        name, _, text = setting.partition("=")
+    option, found = param.opts[0], {}
+    hint = f"give NAME=VALUE with a number, such as {_EXAMPLES[option]}"
+    for name, text in by_name(option, settings, hint).items():
         try:
-            value = float(text)
+            found[name] = float(text)
         except ValueError:
-            raise InputError(
-                f"{option} {setting}: give NAME=VALUE with a number, such as {_EXAMPLES[option]}"
-            ) from None
-        if not isfinite(value):
-            raise InputError(f"{option} {setting}: the value must be finite")
-        if name in found:
-            raise InputError(f"{option}: {name} is given twice")
-        found[name] = value
+            raise InputError(f"{option} {name}={text}: {hint}") from None
+        if not isfinite(found[name]):
+            raise InputError(f"{option} {name}={text}: the value must be finite")
     return found
 
 
@@ -214,16 +221,6 @@ toys: Decorator = _stack(
                  help="File of finished toys: a run that was stopped goes on from it."),
 )  # fmt: skip
 
-_TOYS = ("toys", "seed", "jobs", "scheduler", "checkpoint")
-
-
-def toy_choices(chosen: dict[str, Any]) -> dict[str, Any]:
-    """Take the options of toys out of the common ones, as keywords of the public functions."""
-    import sys
-
-    return {name: chosen.pop(name) for name in _TOYS} | {"progress": sys.stderr}
-
-
 confidence: Decorator = click.option(
     "--cl", default=0.9, show_default=True, type=float, help="Confidence level, between 0 and 1."
 )
@@ -241,15 +238,19 @@ as_json: Decorator = _stack(
 )  # fmt: skip
 _NOTES = "nuhf.notes"
 
-output: Decorator = click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="Where to write; - is stdout."
-)
+
+def place(meaning: str, **settings: Any) -> Decorator:
+    """Return the option ``-o``."""
+    path = click.Path(path_type=Path)
+    return click.option("-o", "--output", type=path, help=meaning, **settings)
+
+
+output: Decorator = place("Where to write; - is stdout.")
 
 
 def files(meaning: str, **settings: Any) -> Decorator:
     """Return the option ``-o`` of commands that write files, not to stdout."""
-    return click.option("-o", "--output", type=click.Path(path_type=Path), callback=_files_only,
-                        help=meaning, **settings)  # fmt: skip
+    return place(meaning, callback=_files_only, **settings)
 
 
 def _files_only(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
@@ -268,26 +269,34 @@ def _named(ctx: click.Context, param: click.Parameter, value: Path | None) -> Pa
     return value
 
 
-figure: Decorator = click.option(
-    "-o", "--output", type=click.Path(path_type=Path), callback=_named,
-    help="FILE.png (pdf, svg): figure and CSV beside it; FILE.csv: the CSV alone; "
-         "-: the CSV on stdout.",
-)  # fmt: skip
+figure: Decorator = place(
+    "FILE.png (pdf, svg): figure and CSV beside it; FILE.csv: the CSV alone; -: the CSV on stdout.",
+    callback=_named,
+)
 
 
 def models(
-    experiments: Sequence[str],
-    pois: Sequence[str | None],
-    analysis: str,
-    patch: tuple[str, ...] = (),
-    measurement: str | None = None,
-    **chosen: Any,
+    experiments: Sequence[str], pois: Sequence[str | None], chosen: dict[str, Any]
 ) -> "list[Model]":
-    """Build the models that the common options describe, one per parameter of interest."""
+    """Build the models that the common options describe, one per parameter of interest.
+
+    They are taken out of ``chosen``: the rest are keywords of the public function that is called.
+    """
+    from inspect import signature
+
     from nuhf.api import arguments, build
 
-    checked = arguments.options(**chosen)
-    return build.models(list(experiments), pois, checked, analysis, patch, measurement)
+    def taken(names: Iterable[str]) -> dict[str, Any]:
+        return {name: chosen.pop(name) for name in names if name in chosen}
+
+    checked = arguments.options(**taken(signature(arguments.options).parameters))
+    source = taken(("analysis", "patch", "measurement"))
+    return build.models(list(experiments), pois, checked, **source)
+
+
+def model(experiments: Sequence[str], poi: str | None, chosen: dict[str, Any]) -> "Model":
+    """Build the model of one parameter of interest, as `models` does."""
+    return models(experiments, [poi], chosen)[0]
 
 
 def write(path: Path | None, text: str, said: str = "") -> None:

@@ -17,9 +17,10 @@ _SPECTRA = ("prefit", "postfit")
 @click.argument("subject", metavar="PAPER|EXP|summary", required=False)
 @click.argument("figure", metavar="[FIG|all|prefit|postfit]", required=False)
 @options.analysis
-@click.option("-o", "--output", type=click.Path(path_type=Path),
-              help="Figure to write (png, pdf, svg), or its numbers alone (csv), default "
-                   "PAPER-FIG.png; with all, a folder, default PAPER-figures.")  # fmt: skip
+@options.place(
+    "Figure to write (png, pdf, svg), or its numbers alone (csv), default PAPER-FIG.png; with all, "
+    "a folder, default PAPER-figures."
+)
 @click.option("--json", "as_json", is_flag=True,
               help="Bounds of summary as one JSON object; no figure without -o.")  # fmt: skip
 def plot(

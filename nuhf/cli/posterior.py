@@ -1,14 +1,11 @@
 """``nuhf posterior`` and ``nuhf simulate``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from nuhf.cli import options, progress
-
-if TYPE_CHECKING:
-    from nuhf.bayes.simulation import Nuisances
 
 _SEED = click.option(
     "--seed", default=1, show_default=True, help="Seed: the same, the same result."
@@ -39,9 +36,6 @@ def posterior(
     experiments: tuple[str, ...],
     parameter: tuple[str, ...],
     priors: tuple[str, ...],
-    cl: float,
-    draws: int,
-    seed: int,
     save_draws: Path | None,
     as_json: bool,
     output: Path | None,
@@ -60,28 +54,13 @@ def posterior(
     options.one_stdout(output, as_json)
     with progress.shown("posterior"):
         chosen["profiled"] = (*parameter[1:], *chosen["profiled"])
-        (model,) = options.models(experiments, parameter[:1] or [None], **chosen)
-        found = nuhf.posterior(
-            model, parameter or None, prior=_priors(priors), cl=cl, draws=draws, seed=seed
-        )
+        model = options.model(experiments, [*parameter, None][0], chosen)
+        prior = options.by_name("--prior", priors, "give NAME=PRIOR, such as munu_e=flat-magnitude")
+        found = nuhf.posterior(model, parameter or None, prior=prior, **chosen)
     if save_draws is not None:
         options.write(save_draws, found.draws_to_csv())
     corner = {"_corner": found.plot_corner} if len(found.units) > 1 else {}
     artefacts.finish(found, output, as_json, {"": found.plot, **corner})
-
-
-def _priors(given: tuple[str, ...]) -> dict[str, str]:
-    from nuhf.errors import InputError
-
-    found: dict[str, str] = {}
-    for text in given:
-        name, sign, prior = text.partition("=")
-        if not (name and sign and prior):
-            raise InputError(f"--prior {text}: give NAME=PRIOR, such as munu_e=flat-magnitude")
-        if name in found:
-            raise InputError(f"--prior: {name} is given twice")
-        found[name] = prior
-    return found
 
 
 @options.command()
@@ -92,13 +71,10 @@ def _priors(given: tuple[str, ...]) -> dict[str, str]:
               help="drawn: each data set has nuisances of its own, auxiliary data stay as "
                    "measured; fixed: nominal nuisances, auxiliary data are drawn.")  # fmt: skip
 @options.model_options
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path),
-              help="FILE.npz or FILE.csv; - is CSV on stdout.")  # fmt: skip
+@options.place("FILE.npz or FILE.csv; - is CSV on stdout.", required=True)
 def simulate(
     experiments: tuple[str, ...],
     number: int,
-    seed: int,
-    nuisances: "Nuisances",
     fixed: dict[str, float],
     output: Path,
     **chosen: Any,
@@ -113,8 +89,8 @@ def simulate(
 
     with progress.shown("simulate"):
         chosen["profiled"] = tuple(fixed)[1:]
-        (model,) = options.models(experiments, [*fixed, None][:1], **chosen)
-        found = nuhf.simulate(model, fixed, number, seed, nuisances=nuisances)
+        model = options.model(experiments, [*fixed, None][0], chosen)
+        found = nuhf.simulate(model, fixed, number, **chosen)
     if str(output) == "-":
         click.echo(found.to_csv(), nl=False)
         return

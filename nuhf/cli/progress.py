@@ -18,16 +18,8 @@ def shown(
     """Show a label, the current step and the seconds passed, on stderr if it is a terminal.
 
     Nothing appears in the first two seconds; the line is removed at the end. The function that
-    it yields names the current step.
-
-    Parameters
-    ----------
-    label : str
-        What is being done.
-    enabled : bool
-        False where something else shows its progress, such as toys.
-    stream : text stream, optional
-        Instead of stderr.
+    it yields names the current step. It is not enabled where something else shows its progress,
+    such as toys.
     """
     chosen = sys.stderr if stream is None else stream
     step = [label]

@@ -9,8 +9,7 @@ from nuhf.cli import options, progress
 
 
 @options.command()
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path(),
-              help="Folder that gets templates/ and workspaces/ (default: here).")  # fmt: skip
+@options.place("Folder that gets templates/ and workspaces/ (default: here).", default=Path())
 def regenerate(output: Path) -> None:
     """Rewrite templates/ and workspaces/ of all shipped experiments.
 

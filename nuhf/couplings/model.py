@@ -147,7 +147,7 @@ class Group:
     modulus : bool
         Whether values are never negative, so that a logarithmic axis shows them.
     pictured : bool
-        Whether `nuhf overview` shows them.
+        Whether `nuhf plot summary` shows them.
     """
 
     name: str

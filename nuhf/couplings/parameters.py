@@ -58,11 +58,7 @@ _ENTRY_POINTS: Final = "nuhf.couplings"
 def models() -> tuple[CouplingModel, ...]:
     """Return nuhf's models of couplings, and those that installed packages offer.
 
-    Raises
-    ------
-    InputError
-        If an entry point of the group ``nuhf.couplings`` is no `CouplingModel`, or two models give
-        a variable or a parameter the same name.
+    They do so by entry points of the group ``nuhf.couplings``; names clash in an `InputError`.
     """
     modules = (
         weak, electromagnetic, majorana, nsi, light_vector, light_scalar, dipole_portal,
@@ -134,13 +130,7 @@ def suggest(word: str, allowed: Iterable[str]) -> str:
 
 
 def get(name: str) -> Parameter:
-    """Look a parameter up by its name.
-
-    Raises
-    ------
-    InputError
-        If there is none, with the nearest names.
-    """
+    """Look a parameter up by its name (`InputError` with the nearest names if there is none)."""
     if name not in PARAMETERS:
         raise InputError(f"unknown parameter '{name}'; {suggest(name, PARAMETERS)}")
     return PARAMETERS[name]
@@ -152,13 +142,10 @@ def group_of(name: str) -> Group | None:
 
 
 def check_values(values: Mapping[str, float]) -> None:
-    """Refuse values in base units that a parameter cannot have.
+    """Refuse values in base units that a parameter cannot have (`InputError`).
 
-    Raises
-    ------
-    InputError
-        If a parameter is unknown, outside its limits, below its physical bound at 0, not finite,
-        or larger than 1e12 units of its fit parameter.
+    They are outside its limits, below its physical bound at 0, not finite, or larger than 1e12
+    units of its fit parameter.
     """
     for name, value in values.items():
         parameter = get(name)

@@ -33,11 +33,6 @@ def loss_of_coherence(one: Prepared) -> float:
 
     Full coherence is the model with both form factors 1, the strength at the SM and all nuisances
     free; it is no value of the radius, since F_p stays as measured there.
-
-    Raises
-    ------
-    InputError
-        If the experiment sees no coherent scattering.
     """
     if not one.loaded.nuclides:
         raise InputError(f"{one.name}: no form factor to replace")

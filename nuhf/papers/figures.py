@@ -20,7 +20,6 @@ from nuhf.papers.figures_schema import (
     ProfileCurve,
     Profiles,
     RegionCurve,
-    RegionPanel,
     Regions,
     parse_figure,
 )
@@ -34,16 +33,12 @@ FUNCTIONS: Final[Mapping[str, str]] = {
 
 Each takes the title and returns the Figure and its CSV.
 """
+_PROFILE_LEVELS: Final = (0.9,)
+"""Confidence levels of the profiles beside regions."""
 
 
 def list_figures(paper: str) -> dict[str, FigureSpec]:
-    """Read the figures of a paper, checked, by name.
-
-    Raises
-    ------
-    InputError
-        If the paper is unknown or a table is broken; the message names file and key.
-    """
+    """Read the figures of a paper, checked, by name."""
     path = paper_file(paper)
     tables = resources.read_toml(path).get("figures", {})
     if not isinstance(tables, dict):
@@ -58,26 +53,10 @@ def workbench(paper: str) -> arrays.Bench:
 
 
 def draw(paper: str, name: str, bench: arrays.Bench | None = None) -> tuple[Figure, str]:
-    """Draw a figure of a paper.
+    """Draw a figure of a paper, with a CSV table of all that it shows.
 
-    Parameters
-    ----------
-    paper, name : str
-        File in ``data/published`` and table in it.
-    bench : Bench, optional
-        From `workbench`, when several figures are drawn.
-
-    Returns
-    -------
-    figure, csv
-        The figure, and a table of all that it shows.
-
-    Raises
-    ------
-    InputError
-        If there is no such figure, or its table asks for something impossible.
-    FitError
-        If an interval or a region cannot be determined.
+    Paper and name are a file in ``data/published`` and a table in it; several figures share the
+    ``bench`` of a `workbench`.
     """
     known = list_figures(paper)
     if name not in known:
@@ -105,10 +84,9 @@ def _regions(spec: Regions, bench: arrays.Bench, where: str, heading: str) -> tu
     found, notes = arrays.region_panels(spec, bench, where)
     profiles = _profiles_of(spec) if spec.profiles else None
     beside, more = arrays.profile_panels(profiles, bench, where) if profiles else ({}, [])
-    panels = {k: (spec.panels.get(k, RegionPanel()), sets) for k, sets in found.items()}
     comments = _head(heading, list(dict.fromkeys([*notes, *more])))
     text = points_csv({k: group for k, (_, group) in beside.items()}, found, comments)
-    return draw_regions(panels, spec.title, beside, spec.profile_cl), text
+    return draw_regions(found, spec.title, beside, _PROFILE_LEVELS), text
 
 
 def _profiles_of(spec: Regions) -> Profiles:
@@ -120,7 +98,7 @@ def _profiles_of(spec: Regions) -> Profiles:
         return own | {"parameter": tuple(names) or None}
 
     return Profiles(
-        **single(spec), kind="profiles", title=spec.title, cl=spec.profile_cl,
+        **single(spec), kind="profiles", title=spec.title, cl=_PROFILE_LEVELS,
         published=spec.published,
         curves=tuple(ProfileCurve(**single(curve), label=curve.label) for curve in spec.curves),
     )  # fmt: skip
@@ -132,10 +110,9 @@ def _spectrum(
     parts, notes = arrays.spectrum_parts(spec, bench, where)
     comments = [
         *_head(heading, notes),
-        f"components {f'fitted with {spec.fit} free' if spec.fit else 'before the fit'}; "
-        "events per bin, in the figure divided by its width",
+        "components before the fit; events per bin, in the figure divided by its width",
     ]
-    figure = draw_spectra(parts, spec.title, spec.components, spec.log, spec.range)
+    figure = draw_spectra(parts, spec.title, spec.components)
     return figure, spectra_csv(parts, spec.components, comments)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
 import numpy as np
@@ -30,7 +30,6 @@ from nuhf.plots.spectrum import projected
 from nuhf.stats.contour import contour
 from nuhf.stats.expected import RegionSpectrum
 from nuhf.stats.problem import Options, Problem, pose
-from nuhf.stats.results import LimitResult
 from nuhf.stats.spectra import region_spectra
 
 C = TypeVar("C", ProfileCurve, RegionCurve)
@@ -94,18 +93,6 @@ def _told(where: str) -> Iterator[None]:
         raise type(error)(f"{where}: {error}") from None
 
 
-@dataclass(frozen=True)
-class _Posed:
-    """A profile before its axis is known: the intervals are."""
-
-    curve: ProfileCurve
-    panel: str
-    problem: Problem
-    limits: tuple[LimitResult, ...]
-    published: tuple[PublishedRow, ...]
-    where: str
-
-
 def _curves(
     given: Sequence[C], kind: type[C], figure: Profiles | Regions, where: str
 ) -> Iterator[tuple[C, str]]:
@@ -125,23 +112,15 @@ def profile_panels(
 ) -> tuple[dict[str, tuple[ProfilePanel, list[Profile]]], list[str]]:
     """Compute the profiles of a figure.
 
-    Returns
-    -------
-    panels, notes
-        Settings and profiles by panel, in the order of their first curve; caveats of the results.
-
-    Raises
-    ------
-    InputError
-        If a choice is not possible; the message starts with ``where`` and the number of the curve.
-    FitError
-        If an interval cannot be determined.
+    Returns settings and profiles by panel, in the order of their first curve, and the caveats of
+    the results. A message of what is not possible starts with ``where`` and the number of the
+    curve.
     """
     posed = []
     for curve, here in _curves(figure.curves, ProfileCurve, figure, where):
         names = curve.parameter or ()
         posed += [_pose(curve, name, figure, bench, f"{here} ({name})") for name in names]
-    grouped: dict[str, list[_Posed]] = {}
+    grouped: dict[str, list[Profile]] = {}
     for one in posed:
         grouped.setdefault(one.panel, []).append(one)
     _check_panels(figure.panels, grouped, where)
@@ -163,7 +142,7 @@ def _settings(figure: Profiles, name: str) -> ProfilePanel:
     return given.model_copy(update={"log": log, "ymax": given.ymax or figure.ymax})
 
 
-def _check_bands(figure: Profiles, posed: Sequence[_Posed], where: str) -> None:
+def _check_bands(figure: Profiles, posed: Sequence[Profile], where: str) -> None:
     labels = {one.curve.label for one in posed}
     for i, band in enumerate(figure.bands):
         for label in band.between:
@@ -172,7 +151,7 @@ def _check_bands(figure: Profiles, posed: Sequence[_Posed], where: str) -> None:
                 raise InputError(f"{where}.bands.{i}: no curve is labelled '{label}'; {hint}")
 
 
-def _pose(curve: ProfileCurve, name: str, figure: Profiles, bench: Bench, where: str) -> _Posed:
+def _pose(curve: ProfileCurve, name: str, figure: Profiles, bench: Bench, where: str) -> Profile:
     with _told(where):
         problem = bench.pose(curve, name)
         limits = tuple(
@@ -182,7 +161,7 @@ def _pose(curve: ProfileCurve, name: str, figure: Profiles, bench: Bench, where:
         panel = curve.panel or name
         if not curve.interval and not (curve.range or panel in figure.panels):
             raise InputError("interval = false: give the curve or its panel a range")
-    return _Posed(curve, panel, problem, limits, tuple(published), where)
+    return Profile(curve, panel, where, problem, limits, tuple(published))
 
 
 def _check_panels(given: Mapping[str, object], used: Mapping[str, object], where: str) -> None:
@@ -191,15 +170,15 @@ def _check_panels(given: Mapping[str, object], used: Mapping[str, object], where
             raise InputError(f"{where}.panels: no panel '{name}'; {parameters.suggest(name, used)}")
 
 
-def _check_units(group: Sequence[_Posed], where: str) -> None:
+def _check_units(group: Sequence[Profile], where: str) -> None:
     units = {one.problem.parameter.unit for one in group}
     if len(units) > 1:
         raise InputError(f"{where}: different units on one axis: {', '.join(sorted(units))}")
 
 
-def _ends(group: Sequence[_Posed], settings: ProfilePanel, where: str) -> tuple[float, float]:
+def _ends(group: Sequence[Profile], settings: ProfilePanel, where: str) -> tuple[float, float]:
     """Ends of the axis of a panel: as given, or around all intervals, ours and published."""
-    bounded = all(one.problem.description.couplings[0].low == 0.0 for one in group)
+    bounded = all(one.bounded for one in group)
     ranges = [one.curve.range for one in group if one.curve.range is not None]
     if settings.range is not None or len(ranges) == len(group):
         low, high = settings.range or (min(r[0] for r in ranges), max(r[1] for r in ranges))
@@ -234,13 +213,13 @@ _SHOWN: Final = 10.0
 
 
 def _profile(
-    one: _Posed, settings: ProfilePanel, ends: tuple[float, float], figure: Profiles
+    one: Profile, settings: ProfilePanel, ends: tuple[float, float], figure: Profiles
 ) -> Profile:
+    """Compute a profile over its axis."""
     parameter, coupling = one.problem.parameter, one.problem.description.couplings[0]
     if one.curve.range is not None:
         ends = one.curve.range
-        bounded = coupling.low == 0.0
-        _check_range(*ends, bounded, bool(settings.log), f"{one.where}: key 'range'")
+        _check_range(*ends, one.bounded, bool(settings.log), f"{one.where}: key 'range'")
     widest = parameter.from_fit(coupling.low), parameter.from_fit(coupling.high)
     low, high = max(ends[0], widest[0]), min(ends[1], widest[1])
     spaced = np.geomspace if settings.log else np.linspace
@@ -262,21 +241,10 @@ def _profile(
             middles = 0.5 * (values[first : last - 1] + values[first + 1 : last])
             values = np.unique([*values, *middles, min(max(best, low), high)])
             heights, best, lowest = _heights(one, values)
-    return Profile(
-        label=one.curve.label,
-        style=one.curve.style,
-        parameter=parameter.name,
-        unit=parameter.unit,
-        values=values,
-        delta=heights - lowest,
-        best_fit=best,
-        bounded=coupling.low == 0.0,
-        intervals=tuple((limit.cl, limit.intervals) for limit in one.limits),
-        published=one.published,
-    )
+    return replace(one, values=values, delta=heights - lowest, best_fit=best)
 
 
-def _heights(one: _Posed, values: FloatArray) -> tuple[FloatArray, float, float]:
+def _heights(one: Profile, values: FloatArray) -> tuple[FloatArray, float, float]:
     """2NLL (n,), the best fit in its base unit, and the lowest 2NLL."""
     profiler, parameter = one.problem.profiler(), one.problem.parameter
     grid = np.array([parameter.to_fit(float(value)) for value in values])
@@ -314,7 +282,6 @@ def region_panels(
             problems.append(problem)
             made = RegionSet(curve.label, curve.filled, found)
             panels.setdefault(curve.panel or f"{first}/{second}", []).append(made)
-    _check_panels(figure.panels, panels, where)
     for name, group in panels.items():
         if len({one.found.parameters for one in group}) > 1:
             raise InputError(f"{where}: panel '{name}' has different pairs of parameters")
@@ -324,20 +291,11 @@ def region_panels(
 def spectrum_parts(
     figure: Histograms, bench: Bench, where: str
 ) -> tuple[list[SpectrumPanel], list[str]]:
-    """Compute data, components and lines, one entry per axis that is drawn.
-
-    Raises
-    ------
-    InputError
-        If a choice is not possible, or no region has the axis asked for.
-    """
+    """Compute data, components and lines, one entry per axis that is drawn."""
     parts: list[SpectrumPanel] = []
     problems: list[Problem] = []
     for name in figure.experiment:
-        base = Line(
-            label=figure.title, analysis=figure.analysis, convention=figure.convention,
-            fit=figure.fit,
-        )  # fmt: skip
+        base = Line(label=figure.title, analysis=figure.analysis)
         shown, problem = _spectrum(base, figure, name, bench, where)
         problems.append(problem)
         lines = []
@@ -346,14 +304,12 @@ def spectrum_parts(
             lines.append((line, {one.region: one for one in drawn}))
             problems.append(posed)
         for region in shown:
-            if figure.region not in (None, region.region):
-                continue
             for i, axis in enumerate(region.axes):
                 if axis.bins > 1 and figure.axis in (None, axis.name):
                     parts.append(_panel(region, i, lines, len(figure.experiment) > 1))
     if not parts:
         raise InputError(
-            f"{where}: no region with region = {figure.region!r}, axis = {figure.axis!r}; "
+            f"{where}: no region with axis = {figure.axis!r}; "
             f"there are {', '.join(sorted(_axis_names(problems)))}"
         )
     return parts, _notes(problems)
@@ -369,13 +325,9 @@ def _spectrum(
     line: Line, figure: Histograms, name: str, bench: Bench, where: str
 ) -> tuple[list[RegionSpectrum], Problem]:
     with _told(where):
-        choice = Choice(
-            experiment=(name,),
-            analysis=line.analysis or figure.analysis,
-            convention=line.convention or figure.convention,
-            values=line.values,
-        )
-        (one,) = bench.prepared((name,), choice.analysis or "default")
+        analysis = line.analysis or figure.analysis
+        choice = Choice(experiment=(name,), analysis=analysis, values=line.values)
+        (one,) = bench.prepared((name,), analysis or "default")
         problem = bench.pose(choice, line.fit or one.loaded.experiment.strength)
         point = None
         if line.fit is not None:

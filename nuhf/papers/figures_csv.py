@@ -37,24 +37,24 @@ def points_csv(
         for each in sets:
             rows += _region_rows(panel, each)
     sources = dict.fromkeys(
-        f"published_* of {one.parameter}: {row.paper} {row.where}"
+        f"published_* of {one.parameter.name}: {row.paper} {row.where}"
         for group in profiles.values() for one in group for row in one.published
     )  # fmt: skip
     return format_csv(columns_of(_POINT, rows), [*comments, *sources])
 
 
 def _profile_rows(panel: str, one: Profile) -> Rows:
-    name = _quantity(one.parameter, one.unit)
+    name = _quantity(one.parameter.name, one.parameter.unit)
 
     def row(item: str, cl: Any, piece: Any, x: float, y: float) -> tuple[Any, ...]:
         return panel, one.label, item, cl, piece, name, float(x), "delta_2nll", float(y)
 
     rows = [row("profile", "", "", *pair) for pair in zip(one.values, one.delta, strict=True)]
     rows.append(row("best_fit", "", "", one.best_fit, 0.0))
-    for cl, pieces in one.intervals:
-        for i, ends in enumerate(pieces, start=1):
+    for limit in one.limits:
+        for i, ends in enumerate(limit.intervals, start=1):
             for side, end in zip(("lower", "upper"), ends, strict=True):
-                rows.append(row(f"interval_{side}", cl, i, end, threshold(cl)))
+                rows.append(row(f"interval_{side}", limit.cl, i, end, threshold(limit.cl)))
     for i, level in enumerate(one.published, start=1):
         if level.cl == 0.0:
             rows.append(row("published", "", i, level.lower, 0.0))

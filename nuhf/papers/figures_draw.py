@@ -1,7 +1,7 @@
 """Overlaid profiles, regions and spectra: arrays in, Figure out, in one style."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -13,8 +13,8 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from nuhf.arrays import FloatArray
-from nuhf.couplings.parameters import get
-from nuhf.papers.figures_schema import Band, ProfilePanel, RegionPanel
+from nuhf.couplings.parameters import Parameter, get
+from nuhf.papers.figures_schema import Band, ProfileCurve, ProfilePanel
 from nuhf.papers.published import PublishedRow
 from nuhf.plots.figures import (
     _COLOURS,
@@ -33,6 +33,8 @@ from nuhf.plots.spectrum import DATA, draw_spectrum
 from nuhf.stats.contour import ContourResult
 from nuhf.stats.expected import RegionSpectrum
 from nuhf.stats.intervals import threshold
+from nuhf.stats.problem import Problem
+from nuhf.stats.results import LimitResult
 from nuhf.units import percent
 
 _STYLES: Final = ("-", "--", ":", "-.")
@@ -44,30 +46,36 @@ _LANE_INCHES: Final = 0.16
 
 @dataclass(frozen=True)
 class Profile:
-    """A profile likelihood in base units, with the intervals read from it and published ones.
+    """A profile likelihood of a curve, with our intervals and the published ones, a row per piece.
 
-    Attributes
-    ----------
-    values, delta : ndarray
-        Parameter and 2NLL above its minimum, (n,) each.
-    bounded : bool
-        Whether the parameter has a physical bound at 0.
-    intervals : tuple of (float, tuple of (float, float))
-        Confidence level and all pieces.
-    published : tuple of PublishedRow
-        What the paper prints, one entry per piece.
+    Values in base units and 2NLL above its minimum, (n,) each, follow when the axis is known;
+    ``where`` is its place in the file.
     """
 
-    label: str
-    style: str
-    parameter: str
-    unit: str
-    values: FloatArray
-    delta: FloatArray
-    best_fit: float
-    bounded: bool
-    intervals: tuple[tuple[float, tuple[tuple[float, float], ...]], ...]
+    curve: ProfileCurve
+    panel: str
+    where: str
+    problem: Problem
+    limits: tuple[LimitResult, ...]
     published: tuple[PublishedRow, ...]
+    values: FloatArray = field(default_factory=lambda: np.zeros(0))
+    delta: FloatArray = field(default_factory=lambda: np.zeros(0))
+    best_fit: float = np.nan
+
+    @property
+    def label(self) -> str:
+        """Name in the legend."""
+        return self.curve.label
+
+    @property
+    def parameter(self) -> Parameter:
+        """What is on the axis."""
+        return self.problem.parameter
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the parameter has a physical bound at 0."""
+        return self.problem.description.couplings[0].bounded
 
 
 @dataclass(frozen=True)
@@ -128,7 +136,8 @@ def draw_profiles(
         scale = _profile_panel(axes, settings, group, levels, colours)
         for band in bands:
             _draw_band(axes, band, group, scale, colours)
-        named = settings.title or (name if name not in {one.parameter for one in group} else "")
+        own = {one.parameter.name for one in group}
+        named = settings.title or ("" if name in own else name)
         axes.set_title(mathematical(named), fontsize=9.5)
         if i % columns == 0:
             axes.set_ylabel(r"$-2\,\Delta\ln L$")
@@ -155,12 +164,12 @@ def _draw_band(
 
 
 def _profile_handles(profiles: Sequence[Profile], colours: Mapping[str, str]) -> list[Artist]:
-    styles = {one.label: one.style for one in profiles}
+    styles = {one.label: one.curve.style for one in profiles}
     handles: list[Artist] = []
     if len(styles) > 1:
         handles += [Line2D([], [], color=colours[name], ls=style, lw=1.6, label=name)
                     for name, style in styles.items()]  # fmt: skip
-    if any(one.intervals for one in profiles):
+    if any(one.limits for one in profiles):
         handles.append(Line2D([], [], color="black", marker="o", ms=4, ls="", label="our interval"))
     if any(one.published for one in profiles):
         levels = {level.cl for one in profiles for level in one.published if level.cl}
@@ -195,13 +204,13 @@ def _profile_panel(
     lanes = 0
     for one in group:
         colour = colours[one.label]
-        axes.plot(one.values / scale, one.delta, color=colour, lw=1.6, ls=one.style, zorder=3)
+        axes.plot(one.values / scale, one.delta, color=colour, lw=1.6, ls=one.curve.style, zorder=3)
         _draw_ends(axes, one, scale, colour)
         if one.published:
             lanes += 1
             _draw_published(axes, one, scale, -_LANE * top * (lanes - 0.3), colour)
-    if len(group) == 1 and group[0].intervals:
-        for low, high in group[0].intervals[0][1]:
+    if len(group) == 1 and group[0].limits:
+        for low, high in group[0].limits[0].intervals:
             axes.axvspan(low / scale, high / scale, color=colours[group[0].label], alpha=0.12, lw=0)
     ticks = MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(0.0, top)
     axes.set_yticks([tick for tick in ticks if 0.0 <= tick <= top])
@@ -214,18 +223,19 @@ def _profile_panel(
 
 
 def _profile_label(group: Sequence[Profile], exponent: int) -> str:
-    names, unit = list(dict.fromkeys(one.parameter for one in group)), group[0].unit
+    names = list(dict.fromkeys(one.parameter.name for one in group))
+    unit = group[0].parameter.unit
     if len(names) == 1:
         return _axis_label(names[0], unit, exponent)
     return ", ".join(map(_named, names)) + _in_unit(unit, exponent)
 
 
 def _draw_ends(axes: Axes, one: Profile, scale: float, colour: str) -> None:
-    for cl, pieces in one.intervals:
+    for limit in one.limits:
         # a physical bound is an end of the interval, but no crossing of the threshold
-        ends = [end for piece in pieces for end in piece if not (one.bounded and end == 0.0)]
-        axes.plot(np.array(ends) / scale, np.full(len(ends), threshold(cl)), "o", color=colour,
-                  ms=3.5, zorder=4, gid=f"ours {one.label}")  # fmt: skip
+        ends = [e for piece in limit.intervals for e in piece if not (one.bounded and e == 0.0)]
+        axes.plot(np.array(ends) / scale, np.full(len(ends), threshold(limit.cl)), "o",
+                  color=colour, ms=3.5, zorder=4, gid=f"ours {one.label}")  # fmt: skip
 
 
 def _draw_published(axes: Axes, one: Profile, scale: float, y: float, colour: str) -> None:
@@ -251,31 +261,30 @@ def _draw_published(axes: Axes, one: Profile, scale: float, y: float, colour: st
 
 
 def draw_regions(
-    panels: Mapping[str, tuple[RegionPanel, Sequence[RegionSet]]],
+    panels: Mapping[str, Sequence[RegionSet]],
     title: str,
-    beside: Mapping[str, tuple[ProfilePanel, Sequence[Profile]]] | None = None,
-    levels: Sequence[float] = (0.9,),
+    beside: Mapping[str, tuple[ProfilePanel, Sequence[Profile]]],
+    levels: Sequence[float],
 ) -> Figure:
     """Draw regions of two parameters, one panel per entry, after the profiles ``beside`` them.
 
     These and their ``levels`` are as in `draw_profiles`.
     """
-    first = dict(beside or {})
-    rows, columns = _shape(len(first) + len(panels))
+    rows, columns = _shape(len(beside) + len(panels))
     figure = _figure(max(3.9 * columns, 5.0), 3.5 * rows + 0.8)
-    every = [one for _, group in panels.values() for one in group]
+    every = [one for group in panels.values() for one in group]
     colours = _colours([one.label for one in every])
-    for i, (settings, group) in enumerate(first.values()):
+    for i, (settings, group) in enumerate(beside.values()):
         axes = figure.add_subplot(rows, columns, i + 1)
         _profile_panel(axes, settings, group, levels, colours)
         if i % columns == 0:
             axes.set_ylabel(r"$-2\,\Delta\ln L$")
-    for i, (name, (look, sets)) in enumerate(panels.items(), start=len(first)):
+    for i, (name, sets) in enumerate(panels.items(), start=len(beside)):
         axes = figure.add_subplot(rows, columns, i + 1)
-        _region_panel(axes, look, sets, colours)
+        _region_panel(axes, sets, colours)
         pair = "/".join(sets[0].found.parameters)
-        axes.set_title(mathematical(look.title or (name if name != pair else "")), fontsize=9.5)
-    profiles = [one for _, group in first.values() for one in group]
+        axes.set_title(mathematical("" if name == pair else name), fontsize=9.5)
+    profiles = [one for _, group in beside.values() for one in group]
     extra = [h for h in _profile_handles(profiles, colours) if "interval" in str(h.get_label())]
     _legend(figure, [*_region_handles(every, colours), *extra])
     figure.suptitle(mathematical(title), fontsize=10.5)
@@ -302,12 +311,10 @@ def _region_handles(every: Sequence[RegionSet], colours: Mapping[str, str]) -> l
     return handles
 
 
-def _region_panel(
-    axes: Axes, look: RegionPanel, sets: Sequence[RegionSet], colours: Mapping[str, str]
-) -> None:
+def _region_panel(axes: Axes, sets: Sequence[RegionSet], colours: Mapping[str, str]) -> None:
     pair, units = sets[0].found.parameters, sets[0].found.units
     standard = np.array([get(name).offset for name in pair])
-    corners = np.array(look.range).T if look.range else _frame(sets, standard)
+    corners = _frame(sets, standard)
     exponents = [_exponent(corners[:, i]) for i in (0, 1)]
     scale = 10.0 ** np.array(exponents)
     for one in sets:
@@ -354,17 +361,8 @@ class SpectrumPanel:
     lines: tuple[tuple[str, str, RegionSpectrum], ...]
 
 
-def draw_spectra(
-    parts: Sequence[SpectrumPanel],
-    title: str,
-    components: bool,
-    log: bool,
-    ends: tuple[float, float] | None,
-) -> Figure:
-    """Draw events per unit: data, stacked components and lines, one panel per part.
-
-    The ends of the horizontal axis are in its unit; all bins by default.
-    """
+def draw_spectra(parts: Sequence[SpectrumPanel], title: str, components: bool) -> Figure:
+    """Draw events per unit: data, stacked components and lines, one panel per part."""
     rows, columns = _shape(len(parts))
     figure = _figure(max(4.4 * columns, 5.4), 3.4 * rows + 0.9)
     shades = component_colours(list(dict.fromkeys(n for one in parts for n in one.region.expected)))
@@ -372,9 +370,7 @@ def draw_spectra(
     handles: dict[str, Artist] = {}
     for i, one in enumerate(parts):
         axes = figure.add_subplot(rows, columns, i + 1)
-        _draw_panel(axes, one, shades if components else {}, lines, log)
-        if ends is not None:
-            axes.set_xlim(*ends)
+        _draw_panel(axes, one, shades if components else {}, lines)
         if len({part.title for part in parts}) > 1:
             axes.set_title(one.title, fontsize=9.5)
         found = zip(*axes.get_legend_handles_labels(), strict=True)
@@ -391,7 +387,7 @@ def _line_colours(labels: Sequence[str], components: bool) -> dict[str, str]:
 
 
 def _draw_panel(
-    axes: Axes, one: SpectrumPanel, shades: Mapping[str, str], lines: Mapping[str, str], log: bool
+    axes: Axes, one: SpectrumPanel, shades: Mapping[str, str], lines: Mapping[str, str]
 ) -> None:
     draw_spectrum(axes, one.region, shades)
     for label, style, region in one.lines:
@@ -399,9 +395,3 @@ def _draw_panel(
         height = region.histogram("total").values() / np.diff(edges)
         axes.stairs(height, edges, baseline=None, lw=1.7, color=lines[label], ls=style, label=label)
     axes.set_xlabel(axis_texts(one.region.axes[0].name)[0])
-    if log:
-        width = np.diff(one.region.axes[0].edges)
-        stacked = sum(one.region.expected[n] for n in one.region.expected if n in shades)
-        heights = np.array([one.region.observed, stacked + np.zeros(width.size)]) / width
-        axes.set_yscale("log")
-        axes.set_ylim(bottom=0.5 * float(heights[heights > 0].min()))

@@ -107,13 +107,6 @@ class RegionCurve(Choice):
     filled: bool = False
 
 
-class RegionPanel(_Section):
-    """What is special about a panel: its title, and the ranges of x and y in base units."""
-
-    title: str = ""
-    range: tuple[Range, Range] | None = None
-
-
 class Regions(Choice):
     """Regions of two parameters, with two degrees of freedom; ``profiles`` draws theirs beside."""
 
@@ -123,10 +116,8 @@ class Regions(Choice):
     cl: Levels = (0.68, 0.9, 0.99)
     points: Annotated[int, Field(ge=10, le=400)] = 50
     profiles: bool = False
-    profile_cl: Levels = (0.9,)
     published: bool = True
     curves: tuple[RegionCurve, ...] = ()
-    panels: dict[str, RegionPanel] = {}
 
 
 class Line(_Section):
@@ -134,7 +125,6 @@ class Line(_Section):
 
     label: Text
     analysis: str | None = None
-    convention: Literal["standard", "khan"] | None = None
     values: dict[str, Finite] | None = None
     fit: str | None = None
     style: LineStyle = "solid"
@@ -147,13 +137,8 @@ class Histograms(_Section):
     title: Text
     experiment: Names
     analysis: str | None = None
-    convention: Literal["standard", "khan"] | None = None
-    fit: str | None = None
-    region: str | None = None
     axis: str | None = None
-    range: Range | None = None
     components: bool = True
-    log: bool = False
     lines: tuple[Line, ...] = ()
 
 
@@ -176,13 +161,7 @@ _KINDS: Final[Mapping[str, type[FigureSpec]]] = {
 
 
 def parse_figure(path: Path, name: str, content: Any) -> FigureSpec:
-    """Check the table of a figure.
-
-    Raises
-    ------
-    InputError
-        With file, key, what was given and what is allowed, on one line.
-    """
+    """Check the table of a figure; a fault is an `InputError` of one line with file and key."""
     where = f"{path}: figures.{name}"
     if not isinstance(content, dict):
         raise InputError(f"{where} is a table with kind, title and content, given: {content!r}")

@@ -35,11 +35,8 @@ _LABELS: Final = {"ybe": "YBe"}
 def used_factor(name: str) -> tuple[FloatArray, FloatArray]:
     """Return the curve of an analysis, by a key of `QUENCHING`.
 
-    Returns
-    -------
-    energy_kev_ee, factor : ndarray
-        Ionisation energy in keV and Q = E_ee/E_nr along the curve, (n,); where the curve folds
-        back (``fef``) an energy occurs several times.
+    It is ionisation energy in keV and Q = E_ee/E_nr along the curve, (n,) each; where the curve
+    folds back (``fef``) an energy occurs several times.
     """
     curve = library_curve(QUENCHING[name])
     low, high = curve.recoil_range
@@ -53,11 +50,7 @@ def printed_factor(name: str) -> tuple[FloatArray, FloatArray]:
     """Return the paper's fit by a key of `QUENCHING`: printed coefficients, poles included.
 
     The columns of YBe are interchanged, and the powers of Fef read as its coefficients require.
-
-    Returns
-    -------
-    energy_kev_ee, factor : ndarray
-        Ionisation energy in keV and Q, (n,).
+    It is ionisation energy in keV and Q, (n,) each.
     """
     own = QUENCHING[name] if name in ("sarkis", "jones") else f"ge-khan2022-{name}"
     fit = library_section(own, Inputs())

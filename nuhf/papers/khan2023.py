@@ -31,17 +31,10 @@ _PANELS: Final = (
 """Couplings with the power of ten where four decades begin, and their labels."""
 
 
-def cross_section_ratio(kind: str, values: FloatArray, flavour: str = "e") -> FloatArray:
-    """Ratio of dsigma/dT on CsI with one coupling to the SM, at 30 MeV and 11 keV.
+def cross_section_ratio(kind: str, values: FloatArray) -> FloatArray:
+    """Ratio of dsigma/dT of nu_e on CsI with one coupling (n,) to the SM, at 30 MeV and 11 keV.
 
-    Parameters
-    ----------
-    kind : str
-        ``qnu`` (e), ``munu`` (mu_B), ``r2nu`` (cm^2) or ``anu`` (cm^2, the paper's convention).
-    values : ndarray
-        Couplings, (n,).
-    flavour : str
-        Neutrino flavour.
+    It is ``qnu`` (e), ``munu`` (mu_B), ``r2nu`` (cm^2) or ``anu`` (cm^2, the paper's convention).
     """
     physics = Physics(weak_couplings("khan2023"), "klein-nystrand")
     nuclides = [n for n in read_nuclides().values() if n.name in ("Cs133", "I127")]
@@ -50,7 +43,7 @@ def cross_section_ratio(kind: str, values: FloatArray, flavour: str = "e") -> Fl
         return sum(
             float(
                 differential_cross_section(
-                    np.array([RECOIL_KEV * KEV]), np.array([ENERGY_MEV]), nuclide, flavour,
+                    np.array([RECOIL_KEV * KEV]), np.array([ENERGY_MEV]), nuclide, "e",
                     physics, given,
                 )[0]
             )

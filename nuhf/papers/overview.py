@@ -1,8 +1,7 @@
 """The global picture: every coupling by every experiment, by all together, and the literature's."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from typing import Any, Final
 
 from matplotlib.figure import Figure
@@ -11,11 +10,12 @@ from nuhf import questions
 from nuhf.couplings import parameters
 from nuhf.couplings.parameters import PARAMETERS, Parameter
 from nuhf.errors import FitError, InputError
-from nuhf.experiments.catalogue import list_experiments, load
+from nuhf.experiments.catalogue import list_experiments
 from nuhf.experiments.data import Asimov
-from nuhf.experiments.prepare import prepare
 from nuhf.experiments.region import Prepared
 from nuhf.inputs import Inputs
+from nuhf.papers.published import check_entry
+from nuhf.papers.reproduced import Step, prepared
 from nuhf.parallel import on_cores
 from nuhf.plots.summary import Bound, panel_order, summary
 from nuhf.rates.signal import acts_on
@@ -43,34 +43,17 @@ COUPLINGS: Final = tuple(
 )
 """Moments, charges, radii; of each kind those of one flavour before those of two."""
 
-Step = Callable[[str], None]
 _Task = tuple[str, str, str, tuple[str, ...]]
 """Parameter, label, role and experiments of a fit."""
 
 
 @dataclass(frozen=True)
 class PictureEntry:
-    """A bound on one coupling.
+    """A bound on one coupling, in its base unit.
 
-    Attributes
-    ----------
-    parameter, unit : str
-        The coupling, and its base unit.
-    role : str
-        One of `nuhf.plots.summary.ROLES`.
-    label : str
-        Experiment, or that all are combined.
-    experiments : tuple of str
-        Experiments in the fit; empty for the literature.
-    cl : float
-        Confidence level.
-    intervals : tuple of (float, float)
-        All pieces; of a modulus from 0, unless 0 is excluded. None if the fit failed.
-    source : str
-        Publication of a bound of the literature; why a fit failed.
-    status, checked_in, note, process : str
-        Of a bound of the literature: one of `STATUS`, where its number was read, a remark, what was
-        scattered on what.
+    The role is one of `nuhf.plots.summary.ROLES`; the experiments are those in the fit. There are
+    no intervals if the fit failed; then ``source`` says why. A bound of the literature has a
+    status of `STATUS`, where its number was read, a remark, and what was scattered on what.
     """
 
     parameter: str
@@ -144,34 +127,24 @@ def _bound(entry: PictureEntry) -> Bound:
 
 
 def read_literature() -> list[PictureEntry]:
-    """Read ``data/literature.toml``.
-
-    Raises
-    ------
-    InputError
-        If a bound lacks a key, has an unknown one or an unknown status, or reversed ends; with file
-        and number.
-    """
+    """Read ``data/literature.toml``; a fault is an `InputError` with file and number."""
     inputs = Inputs()
     path = inputs.path("literature.toml")
     found = []
     for i, content in enumerate(inputs.toml("literature.toml").get("bounds", [])):
         where = f"{path}: bounds[{i}]"
-        missing, unknown = _KEYS - set(content), set(content) - _KEYS - {"note"}
-        if missing or unknown:
-            raise InputError(f"{where}: missing {sorted(missing)}, unknown {sorted(unknown)}")
+        check_entry(content, _KEYS, {"note"}, where)
         status = content["status"]
         if status not in STATUS:
             raise InputError(f"{where}: status '{status}'; allowed: {', '.join(STATUS)}")
-        low, high = content["lower"], content["upper"]
-        if not low < high:
-            raise InputError(f"{where}: lower {low} is not below upper {high}")
         parameter = parameters.get(content["parameter"])
         source = inputs.bibliography.in_words(content["source"])
         found.append(
-            PictureEntry(parameter.name, parameter.unit, STATUS[status], content["experiment"], (),
-                  content["cl"], ((low, high),), source, status, content["checked_in"],
-                  content.get("note", ""), content["process"])
+            PictureEntry(
+                parameter.name, parameter.unit, STATUS[status], content["experiment"], (),
+                content["cl"], ((content["lower"], content["upper"]),), source, status,
+                content["checked_in"], content.get("note", ""), content["process"],
+            )
         )  # fmt: skip
     return found
 
@@ -184,39 +157,21 @@ def overview(
     Each experiment on which a coupling has an effect, then all with data together, equal nuisance
     names shared. Left out of the combination: experiments whose events are, or may be, among those
     of another (``contained_in`` and ``may_share`` of their files), and those without data. Of an
-    experiment without a spectrum, one number, the bounds of radii alone.
-
-    Parameters
-    ----------
-    couplings : sequence of str
-        Moments, charges or radii.
-    step : callable
-        Is told what comes next.
-    jobs : int
-        Processes.
-
-    Raises
-    ------
-    InputError
-        If a coupling is unknown or of another kind.
+    experiment without a spectrum, one number, the bounds of radii alone. ``step`` is told what
+    comes next; ``jobs`` is the number of processes.
     """
     chosen = [parameters.get(name) for name in couplings]
     for one in chosen:
         if not one.group.pictured:
             raise InputError(f"{one.name} is none of {', '.join(COUPLINGS)}")
     step("templates")
-    experiments = [_prepared(name) for name in list_experiments()]
+    experiments = [prepared(name) for name in list_experiments()]
     quoted = read_literature()
     tasks = [task for parameter in chosen for task in _tasks(parameter, experiments)]
     fitted = on_cores(_fit, tasks, step, lambda task: f"{task[0]}, {task[1]}", jobs)
     every = [*fitted, *quoted]
     entries = [e for parameter in chosen for e in every if e.parameter == parameter.name]
     return Overview(tuple(entries), _notes(experiments, quoted))
-
-
-@lru_cache(maxsize=64)
-def _prepared(name: str) -> Prepared:
-    return prepare(load(name))
 
 
 def _is_future(one: Prepared) -> bool:
@@ -251,7 +206,7 @@ def _fit(task: _Task) -> PictureEntry:
     parameter, failure = parameters.get(name), ""
     intervals: tuple[tuple[float, float], ...] = ()
     try:
-        problem = pose([_prepared(one) for one in names], name, Options())
+        problem = pose([prepared(one) for one in names], name, Options())
         intervals = questions.limit(problem, _CL, "delta-chi2").intervals
     except FitError as error:
         failure = str(error)

@@ -1,6 +1,6 @@
 """Published intervals beside ours: distance, verdict, reason."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -15,9 +15,9 @@ from nuhf.papers.derived import QUANTITIES
 _AGREES: Final = 0.10
 _CLOSE: Final = 0.20
 _KEYS: Final = {"where", "experiment", "analysis", "parameter"}
+_REASON: Final = {"reason", "check"}
 _OPTIONAL: Final = {
-    "cl", "lower", "upper", "value", "convention", "profile", "piece", "hull", "best", "reason",
-    "check",
+    "cl", "lower", "upper", "value", "convention", "profile", "piece", "hull", "best", *_REASON,
 }  # fmt: skip
 
 
@@ -25,28 +25,10 @@ _OPTIONAL: Final = {
 class PublishedRow:
     """One published interval or number, with the reason and the check if ours differs.
 
-    Attributes
-    ----------
-    paper, where : str
-        File of the row, and equation or table.
-    experiments : tuple of str
-        Experiments, fitted together if several.
-    analysis, parameter, convention : str
-        As in `nuhf.limit`; the parameter may also be one of `nuhf.papers.derived.QUANTITIES`.
-    cl : float
-        Confidence level; 0 for a number without interval.
-    lower, upper : float
-        Ends in base units, equal for a number without interval.
-    profile : tuple of str
-        Couplings or groups left free.
-    piece : tuple of (int, int) or None
-        Which of how many pieces this is, counted from 1.
-    hull : (float, float)
-        Ends of the whole published region; those of the row, if it is one piece.
-    best : float or None
-        Published best fit.
-    reason, check : str
-        Why ours differs, and a command that shows it.
+    The parameter is one of the catalogue or of `nuhf.papers.derived.QUANTITIES`; several
+    experiments are fitted together, with the couplings or groups of ``profile`` free. A number
+    without interval has the confidence level 0 and equal ends. ``piece`` says which of how many
+    pieces this is, counted from 1, of a region between the ends of ``hull``.
     """
 
     paper: str
@@ -106,13 +88,7 @@ class Comparison:
 
     @property
     def compared(self) -> tuple[float, float]:
-        """The piece that is compared, or the hull of all.
-
-        Raises
-        ------
-        InputError
-            If there is no number.
-        """
+        """The piece that is compared, or the hull of all (`InputError` without a number)."""
         if not self.ours:
             raise InputError(f"{self.row.paper} {self.row.parameter}: no number: {self.failure}")
         if self.row.piece is not None and len(self.ours) == self.row.piece[1]:
@@ -171,13 +147,7 @@ def read_title(paper: str) -> str:
 
 
 def read_rows(paper: str) -> list[PublishedRow]:
-    """Read the rows of a paper, or of ``all``.
-
-    Raises
-    ------
-    InputError
-        If the paper is unknown, or a row lacks a key, has an unknown one or reversed ends.
-    """
+    """Read the rows of a paper, or of ``all``, checked."""
     known = list_papers()
     if paper != "all" and paper not in known:
         allowed = [*(name for name, path in known.items() if _rows(name, path)), "all"]
@@ -201,28 +171,30 @@ def rows_to_compare(paper: str) -> list[PublishedRow]:
 def _rows(paper: str, path: Path) -> list[PublishedRow]:
     found = []
     for i, entry in enumerate(resources.read_toml(path).get("rows", [])):
-        missing, unknown = _KEYS - set(entry), set(entry) - _KEYS - _OPTIONAL
-        single = {"value"} <= set(entry)
-        if not single:
-            missing |= {"cl", "lower", "upper"} - set(entry)
+        needed = _KEYS | (set() if "value" in entry else {"cl", "lower", "upper"})
         # a reason is worth what its check is
-        missing |= {"reason", "check"} - set(entry) if {"reason", "check"} & set(entry) else set()
-        if missing or unknown:
-            raise InputError(
-                f"{path}: rows[{i}]: missing {sorted(missing)}, unknown {sorted(unknown)}"
-            )
-        found.append(_row(paper, dict(entry), f"{path}: rows[{i}]"))
+        needed |= _REASON if _REASON & set(entry) else set()
+        check_entry(entry, needed, _OPTIONAL, f"{path}: rows[{i}]")
+        found.append(_row(paper, dict(entry)))
     return found
 
 
-def _row(paper: str, entry: dict[str, Any], where: str) -> PublishedRow:
+def check_entry(entry: Mapping[str, Any], needed: Set[str], optional: Set[str], where: str) -> None:
+    """Refuse an entry of a file without a key, with an unknown one, or with reversed ends."""
+    missing, unknown = needed - set(entry), set(entry) - needed - optional
+    if missing or unknown:
+        raise InputError(f"{where}: missing {sorted(missing)}, unknown {sorted(unknown)}")
+    low, high = entry.get("lower", 0.0), entry.get("upper", 1.0)
+    if not low < high:
+        raise InputError(f"{where}: lower {low} is not below upper {high}")
+
+
+def _row(paper: str, entry: dict[str, Any]) -> PublishedRow:
     names = entry.pop("experiment")
     experiments = (names,) if isinstance(names, str) else tuple(names)
     if "value" in entry:
         value = entry.pop("value")
         entry |= {"cl": 0.0, "lower": value, "upper": value}
-    elif not entry["lower"] < entry["upper"]:
-        raise InputError(f"{where}: lower {entry['lower']} is not below {entry['upper']}")
     if entry["parameter"] not in QUANTITIES:
         parameters.get(entry["parameter"])
     entry["hull"] = tuple(entry.get("hull", (entry["lower"], entry["upper"])))

@@ -48,14 +48,14 @@ def run(
     ``step`` is told what comes next; ``jobs`` is the number of processes.
     """
     made = on_cores(compared, rows, step, lambda row: f"{row.paper} {row.parameter}", jobs)
-    _prepared.cache_clear()
+    prepared.cache_clear()
     return made
 
 
 def compared(row: PublishedRow) -> Comparison:
     """Compare a published row with ours, or say why there is no number."""
     try:
-        found = ours([_prepared(name, row.analysis) for name in row.experiments], row)
+        found = ours([prepared(name, row.analysis) for name in row.experiments], row)
         if not found or not np.isfinite(found).all():
             raise ValueError(f"the interval is {found}")
         return compare(row, found)
@@ -65,7 +65,8 @@ def compared(row: PublishedRow) -> Comparison:
 
 
 @lru_cache(maxsize=64)
-def _prepared(name: str, analysis: str) -> Prepared:
+def prepared(name: str, analysis: str = "default") -> Prepared:
+    """Build an experiment with an analysis, once for all that compare with it."""
     return prepare(load(name, analysis))
 
 

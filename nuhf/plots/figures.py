@@ -24,6 +24,7 @@ _PARTICLES: Final = {
 }  # fmt: skip
 
 
+_DPI: Final = 150
 _PER_INCH: Final = 12.0
 """Characters of a title of 10 points in an inch."""
 
@@ -65,6 +66,19 @@ def wrapped(title: str, figure: Figure) -> str:
     return textwrap.fill(title, int(_PER_INCH * figure.get_figwidth()), break_on_hyphens=False)
 
 
+def titled(figure: Figure, title: str, size: float | str = 10) -> Figure:
+    """Put a title above a figure, if there is one, and return the figure."""
+    if title:
+        figure.suptitle(wrapped(title, figure), fontsize=size)
+    return figure
+
+
+def grid(panels: int, most: int = 3) -> tuple[int, int]:
+    """Return rows and columns of a number of panels, at most so many beside each other."""
+    columns = min(panels, most)
+    return -(-panels // columns), columns
+
+
 def axis_texts(name: str) -> tuple[str, str]:
     """Return the labels of an axis of a signal, and of the events per its unit."""
     label = AXIS_LABELS.get(name, name)
@@ -77,10 +91,10 @@ def _plain_axes(axes: Axes) -> None:
     axes.tick_params(direction="in")
 
 
-def _draw_threshold(axes: Axes, level: float, cl: float, size: float | str = "small") -> None:
+def _draw_threshold(axes: Axes, level: float, cl: float) -> None:
     """Draw a dashed line at a rise of 2NLL, with its name beside the axes, where no curve is."""
     axes.axhline(level, color="#999999", lw=0.9, ls="--", zorder=1)
-    axes.annotate(f"{percent(cl)} %", (1.0, level), xytext=(2, 0), va="center", fontsize=size,
+    axes.annotate(f"{percent(cl)} %", (1.0, level), xytext=(2, 0), va="center", fontsize="small",
                   xycoords=("axes fraction", "data"), textcoords="offset points",
                   color="#666666")  # fmt: skip
 
@@ -126,17 +140,11 @@ def component_colours(names: Sequence[str]) -> dict[str, str]:
     }
 
 
-def save(figure: Figure, path: Path, dpi: int = 150) -> None:
-    """Save a figure atomically; the format follows the suffix (png, pdf, svg).
-
-    Raises
-    ------
-    InputError
-        If the suffix is not a format matplotlib writes, or the file cannot be written.
-    """
+def save(figure: Figure, path: Path) -> None:
+    """Save a figure atomically; the format follows the suffix (png, pdf, svg)."""
     suffix = path.suffix.lstrip(".").lower() or "png"
     if suffix not in figure.canvas.get_supported_filetypes():
         raise InputError(f"{path}: figures are written as .png, .pdf or .svg")
     buffer = BytesIO()
-    figure.savefig(buffer, format=suffix, dpi=dpi)
+    figure.savefig(buffer, format=suffix, dpi=_DPI)
     resources.write_bytes(path, buffer.getvalue())

@@ -1,7 +1,7 @@
 """Figures of nuisance parameters: impacts, pulls, correlations. Arrays in, Figure out."""
 
 from collections.abc import Collection, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,12 +11,16 @@ from nuhf.arrays import FloatArray
 from nuhf.plots.figures import (
     _exponent,
     _figure,
+    _in_unit,
     _plain_axes,
     figure_and_axes,
     symbol,
-    wrapped,
+    titled,
 )
 from nuhf.units import UNIT_LABELS
+
+if TYPE_CHECKING:
+    from nuhf.stats.ranking import RankingResult
 
 _UP: Final = "#0072b2"
 _DOWN: Final = "#d55e00"
@@ -42,65 +46,36 @@ def _quantity(name: str, unit: str, exponent: int) -> str:
     if base != unit:
         stem, _, flavour = name.rpartition("_")
         text, label = f"{symbol(f'{stem[:-1]}_{flavour}')}^2", f"{label}^2"
-    scale = f"10^{{{exponent}}}" if exponent else ""
-    inside = r"\,".join(part for part in (scale, label) if part)
-    return f"$\\Delta {text}$" + (f" [${inside}$]" if inside else "")
+    return f"$\\Delta {text}$" + _in_unit(label, exponent)
 
 
-def impacts(
-    quantity: tuple[str, str],
-    nuisances: Sequence[str],
-    prefit: tuple[FloatArray, FloatArray],
-    postfit: tuple[FloatArray, FloatArray],
-    pulls: tuple[FloatArray, FloatArray],
-    title: str = "",
-    free: Collection[str] = (),
-    ax: Axes | None = None,
-) -> Figure:
-    """Draw impacts on the left and pulls on the right, one row per nuisance.
+def impacts(found: "RankingResult", title: str = "", ax: Axes | None = None) -> Figure:
+    """Draw impacts on the left and pulls on the right, a row for each of the first 25 nuisances.
 
-    What has no constraint has no pull: its fitted value is written there. On given axes the
-    impacts alone are drawn.
-
-    Parameters
-    ----------
-    quantity : (str, str)
-        Name and unit of what is moved.
-    nuisances : sequence of str
-        Names (n,), the most important first; the first 25 are drawn.
-    prefit, postfit : (ndarray, ndarray)
-        Change with the nuisance one standard deviation up and down, (n,) each.
-    pulls : (ndarray, ndarray)
-        Fitted values and errors of the nuisances, (n,) each.
-    free : collection of str
-        Those without a constraint.
+    What is free has no constraint and no pull: its fitted value is written there. On given axes
+    the impacts alone are drawn.
     """
-    shown = slice(0, _SHOWN)
-    names = list(nuisances)[shown]
+    names = list(found.nuisances)[:_SHOWN]
     if ax is not None:
-        _draw_impacts(ax, quantity, names, prefit, postfit)
+        _draw_impacts(ax, found, names)
         ax.legend(fontsize="small", frameon=False)
         return figure_and_axes(ax)[0]
     figure = _figure(7.4, 1.5 + 0.3 * len(names))
     left, right = figure.subplots(1, 2, width_ratios=(2, 1))
-    _draw_impacts(left, quantity, names, prefit, postfit)
+    _draw_impacts(left, found, names)
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4,
                   frameon=False, fontsize=7.5)  # fmt: skip
-    _draw_pulls(right, names, pulls[0][shown], pulls[1][shown], free, labelled=False)
-    if title:
-        figure.suptitle(wrapped(title, figure), fontsize=10)
-    return figure
+    free = [name for name, kind in zip(names, found.kinds, strict=False) if kind != "constrained"]
+    values, errors = found.pulls[:_SHOWN], found.constraints[:_SHOWN]
+    _draw_pulls(right, names, values, errors, free, labelled=False)
+    return titled(figure, title)
 
 
-def _draw_impacts(
-    axes: Axes,
-    quantity: tuple[str, str],
-    names: Sequence[str],
-    prefit: tuple[FloatArray, FloatArray],
-    postfit: tuple[FloatArray, FloatArray],
-) -> None:
-    """Draw the first impacts of (n,) arrays, as many as there are names."""
+def _draw_impacts(axes: Axes, found: "RankingResult", names: Sequence[str]) -> None:
+    """Draw the first impacts, as many as there are names."""
     y, shown = _rows(axes, names), slice(0, len(names))
+    prefit = found.prefit_up, found.prefit_down
+    postfit = found.postfit_up, found.postfit_down
     exponent = _exponent(np.concatenate([*prefit, *postfit]))
     for colour, label, before, after in zip(
         (_UP, _DOWN), ("up", "down"), prefit, postfit, strict=True
@@ -113,7 +88,7 @@ def _draw_impacts(
     axes.axvline(0.0, color="black", lw=0.8)
     reach = max(abs(end) for end in axes.get_xlim())
     axes.set_xlim(-reach, reach)
-    axes.set_xlabel(_quantity(*quantity, exponent))
+    axes.set_xlabel(_quantity(found.quantity, found.unit, exponent))
 
 
 def _draw_pulls(
@@ -153,9 +128,7 @@ def pulls(
     """
     figure, axes = figure_and_axes(ax, (4.8, 0.9 + 0.28 * len(nuisances)))
     _draw_pulls(axes, nuisances, values, errors, free, labelled=True)
-    if title and ax is None:
-        figure.suptitle(wrapped(title, figure), fontsize=10)
-    return figure
+    return titled(figure, "" if ax else title)
 
 
 def correlation(names: Sequence[str], matrix: FloatArray, title: str = "") -> Figure:
@@ -174,6 +147,4 @@ def correlation(names: Sequence[str], matrix: FloatArray, title: str = "") -> Fi
             text = str(round(100 * float(value)))
             axes.text(j, i, text, ha="center", va="center", fontsize=6.5, color=colour)
     figure.colorbar(image, ax=axes, shrink=0.8, label="correlation")
-    if title:
-        figure.suptitle(wrapped(title, figure), fontsize=10)
-    return figure
+    return titled(figure, title)

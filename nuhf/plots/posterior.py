@@ -1,8 +1,7 @@
 """Figures of posteriors and of simulated data sets."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,9 +16,13 @@ from nuhf.plots.figures import (
     _figure,
     _plain_axes,
     figure_and_axes,
-    wrapped,
+    grid,
+    titled,
 )
 from nuhf.units import percent
+
+if TYPE_CHECKING:
+    from nuhf.bayes.results import Marginal
 
 _POSTERIOR: Final = "#0072b2"
 _PROFILE: Final = "#d55e00"
@@ -28,23 +31,8 @@ _VISIBLE: Final = 0.002
 _BINS: Final = 48
 
 
-@dataclass(frozen=True)
-class DensityCurve:
-    """What a panel shows: one coupling's posterior and profile, relative to their maxima.
-
-    The values (n,) and the pieces of highest density are in the base unit.
-    """
-
-    parameter: str
-    unit: str
-    values: FloatArray
-    density: FloatArray
-    profile: FloatArray
-    pieces: Sequence[tuple[float, float]]
-
-
 def beside_profile(
-    curves: Sequence[DensityCurve], cl: float, title: str = "", ax: Axes | None = None
+    curves: Sequence["Marginal"], cl: float, title: str, ax: Axes | None = None
 ) -> Figure:
     """Draw each posterior with its region of highest density beside its profile likelihood.
 
@@ -54,8 +42,7 @@ def beside_profile(
         _panel(ax, curves[0], cl)
         ax.legend(frameon=False, fontsize=8)
         return figure_and_axes(ax)[0]
-    columns = min(len(curves), 3)
-    rows = -(-len(curves) // columns)
+    rows, columns = grid(len(curves))
     figure = _figure(3.6 * columns + 0.4, 2.9 * rows + 0.6)
     for i, curve in enumerate(curves):
         axes = figure.add_subplot(rows, columns, i + 1)
@@ -64,12 +51,10 @@ def beside_profile(
             axes.set_ylabel("relative to the maximum")
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center",
                   ncols=3, frameon=False, fontsize=8)  # fmt: skip
-    if title:
-        figure.suptitle(wrapped(title, figure), fontsize=10)
-    return figure
+    return titled(figure, title)
 
 
-def _panel(axes: Axes, curve: DensityCurve, cl: float) -> None:
+def _panel(axes: Axes, curve: "Marginal", cl: float) -> None:
     exponent = _exponent(curve.values[curve.density > _VISIBLE])
     x = curve.values / 10.0**exponent
     visible = np.flatnonzero(np.maximum(curve.density, curve.profile) > _VISIBLE)
@@ -92,7 +77,7 @@ def corner(
     weights: FloatArray,
     couplings: Sequence[tuple[str, str]],
     cl: float,
-    title: str = "",
+    title: str,
 ) -> Figure:
     """Draw marginals of couplings on the diagonal and the joint density of each pair below.
 
@@ -122,10 +107,7 @@ def corner(
         axes[-1, row].set_xlabel(_axis_label(*couplings[row], exponents[row]))
         if row:
             axes[row, 0].set_ylabel(_axis_label(*couplings[row], exponents[row]))
-    if title:
-        text = f"{title}; contours {percent(cl / 2)} and {percent(cl)} %"
-        figure.suptitle(wrapped(text, figure), fontsize=9)
-    return figure
+    return titled(figure, f"{title}; contours {percent(cl / 2)} and {percent(cl)} %", 9)
 
 
 def _ends(values: FloatArray, weights: FloatArray) -> tuple[float, float]:

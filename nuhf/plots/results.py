@@ -5,7 +5,7 @@ Several results drawn on the same axes overlay: each takes the next colour of th
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -24,26 +24,19 @@ from nuhf.plots.figures import (
     _in_unit,
     _named,
     figure_and_axes,
+    grid,
+    titled,
     wrapped,
 )
 from nuhf.units import percent
 
+if TYPE_CHECKING:
+    from nuhf.exclusions import ExclusionResult
+    from nuhf.stats.contour import ContourResult
+    from nuhf.stats.results import CoverageResult, LimitResult
+
 _STYLES: Final = ("-", "--", ":", "-.")
 _SETTING_UNITS: Final = {"mev": "MeV", "kev": "keV", "ev": "eV"}
-
-
-@dataclass(frozen=True)
-class Bar:
-    """Pieces of an interval with its best fit, in the base unit."""
-
-    parameter: str
-    unit: str
-    pieces: Sequence[tuple[float, float]]
-    best_fit: float
-    label: str
-    cl: float
-    expected: Mapping[str, float] | None = None
-    """Upper limits without a signal: ``minus2`` to ``plus2`` standard deviations."""
 
 
 def _scaled(axes: Axes, which: Literal["x", "y"]) -> None:
@@ -74,10 +67,9 @@ def profile(
     levels: Sequence[float],
     label: str,
     ax: Axes | None = None,
-    size: tuple[float, float] = (4.8, 3.8),
 ) -> Figure:
     """Draw a profile of 2NLL with lines at confidence levels and its allowed pieces shaded."""
-    figure, axes = figure_and_axes(ax, size)
+    figure, axes = figure_and_axes(ax, (4.8, 3.8))
     _draw_profile(axes, curve, levels, label)
     _titled(axes, ax, label)
     return figure
@@ -85,17 +77,14 @@ def profile(
 
 def profiles(curves: Sequence[DrawnProfile], cl: float, title: str = "") -> Figure:
     """Draw profiles of 2NLL, one panel each."""
-    columns = min(len(curves), 3)
-    rows = -(-len(curves) // columns)
+    rows, columns = grid(len(curves))
     figure = _figure(3.6 * columns, 2.9 * rows + 0.3)
     for i, curve in enumerate(curves):
         axes = figure.add_subplot(rows, columns, i + 1)
         _draw_profile(axes, curve, [cl], "")
         if i % columns:
             axes.set_ylabel("")
-    if title:
-        figure.suptitle(wrapped(title, figure), fontsize="medium")
-    return figure
+    return titled(figure, title, "medium")
 
 
 def _draw_profile(axes: Axes, curve: DrawnProfile, levels: Sequence[float], label: str) -> None:
@@ -120,35 +109,18 @@ def _draw_profile(axes: Axes, curve: DrawnProfile, levels: Sequence[float], labe
     _scaled(axes, "x")
 
 
-def region(
-    parameters: tuple[str, str],
-    units: tuple[str, str],
-    lines: Mapping[float, Sequence[FloatArray]],
-    best_fit: tuple[float, float],
-    label: str,
-    ax: Axes | None = None,
-    frame: tuple[tuple[float, float], tuple[float, float]] | None = None,
-) -> Figure:
+def region(found: "ContourResult", label: str, ax: Axes | None = None) -> Figure:
     """Draw regions by confidence level, filled, with their boundary lines and the best fit.
 
-    Parameters
-    ----------
-    parameters, units : (str, str)
-        Names and base units of x and y.
-    lines : mapping
-        Boundary lines (n, 2) by confidence level, the allowed side to their right.
-    best_fit : (float, float)
-        Marked by a star.
-    label : str
-        For a legend, or above a figure of its own.
-    frame : two pairs of float, optional
-        Ranges of x and y at whose edges lines may end.
+    Boundary lines are (n, 2), the allowed side to their right; they may end at the frame.
     """
+    parameters, units = found.parameters, found.units
+    frame = (found.x[0], found.x[-1]), (found.y[0], found.y[-1])
     figure, axes = figure_and_axes(ax, (4.6, 4.4))
     first = not axes.lines
     colour = axes.plot([], [])[0].get_color()
     axes.lines[-1].remove()
-    for (cl, pieces), style in zip(sorted(lines.items()), _STYLES * 3, strict=False):
+    for (cl, pieces), style in zip(sorted(dict(found.regions).items()), _STYLES * 3, strict=False):
         name = f"{percent(cl)} % CL" if ax is None else f"{label}, {percent(cl)} % CL"
         loops = _closed(pieces, frame)
         if loops:
@@ -156,7 +128,7 @@ def region(
             axes.add_patch(PathPatch(path, facecolor=colour, alpha=0.15, lw=0, zorder=0.9))
         for number, piece in enumerate(pieces):
             axes.plot(*piece.T, style, color=colour, label=name if number == 0 else None)
-    axes.plot(*best_fit, "*", color=colour, label="best fit" if ax is None else None)
+    axes.plot(*found.best_fit, "*", color=colour, label="best fit" if ax is None else None)
     known = [PARAMETERS[name].offset for name in parameters if name in PARAMETERS]
     if first and len(known) == 2:
         axes.plot(*known, "+", color="black", label="Standard Model")
@@ -172,13 +144,13 @@ def region(
 
 
 def _closed(
-    pieces: Sequence[FloatArray], frame: tuple[tuple[float, float], tuple[float, float]] | None
+    pieces: Sequence[FloatArray], frame: tuple[tuple[float, float], tuple[float, float]]
 ) -> list[FloatArray]:
     """Close lines (n, 2) along the frame, clockwise: the allowed side is to their right."""
     shut = [line for line in pieces if np.array_equal(line[0], line[-1])]
     ends = [line for line in pieces if not np.array_equal(line[0], line[-1])]
-    if not ends or frame is None:
-        return shut if not ends else []
+    if not ends:
+        return shut
     (left, right), (low, high) = frame
     corners = np.array([(left, low), (left, high), (right, high), (right, low)])
 
@@ -208,13 +180,12 @@ def _closed(
     return [*shut, *loops]
 
 
-def limits(bars: Sequence[Bar], ax: Axes | None = None) -> Figure:
+def limits(bars: Sequence["LimitResult"], label: str, ax: Axes | None = None) -> Figure:
     """Draw intervals as bars with their best fits: a panel each, or on given axes a row each."""
     if ax is None:
         figure = _figure(5.4, 0.5 + 0.95 * len(bars))
         panels = [figure.add_subplot(len(bars), 1, i + 1) for i in range(len(bars))]
-        title = f"{bars[0].label}, {percent(bars[0].cl)} % CL"
-        figure.suptitle(wrapped(title, figure), fontsize="medium")
+        titled(figure, f"{label}, {percent(bars[0].cl)} % CL", "medium")
     else:
         figure, panels = figure_and_axes(ax)[0], [ax] * len(bars)
     for axes, bar in zip(panels, bars, strict=True):
@@ -224,18 +195,16 @@ def limits(bars: Sequence[Bar], ax: Axes | None = None) -> Figure:
         colour = f"C{y % 10}" if ax is not None else "C0"
         if bar.expected is not None:
             _draw_band(axes, bar.expected, y, labelled=axes is panels[0])
-        known = [v for v in (*np.ravel(bar.pieces), bar.best_fit) if np.isfinite(v)]
+        known = [v for v in (*np.ravel(bar.intervals), bar.best_fit) if np.isfinite(v)]
         margin = 0.5 * (max(known) - min(known))
-        for piece in bar.pieces:
+        for piece in bar.intervals:
             drawn = np.clip(piece, min(known) - margin, max(known) + margin)
             axes.plot(drawn, [y, y], lw=6, alpha=0.5, color=colour, solid_capstyle="butt")
             for end, arrow in ((-np.inf, "<"), (np.inf, ">")):  # the data set no end
                 axes.plot(drawn[np.equal(piece, end)], [y] * piece.count(end), arrow, color=colour)
         axes.plot([bar.best_fit], [y], "o", ms=4, color=colour)
         name = _named(bar.parameter)
-        axes.set_yticks(
-            range(y + 1), labels=[*rows, name if ax is None else f"{bar.label}, {name}"]
-        )
+        axes.set_yticks(range(y + 1), labels=[*rows, name if ax is None else f"{label}, {name}"])
         axes.set_ylim(y + 0.5, -0.5)
         axes.set_xlabel(_in_unit(bar.unit).strip())
         _scaled(axes, "x")
@@ -256,38 +225,22 @@ def _draw_band(axes: Axes, expected: Mapping[str, float], y: float, labelled: bo
               label="expected median" if labelled else None)  # fmt: skip
 
 
-def coverage(
-    parameter: str,
-    unit: str,
-    true: float,
-    fraction: float,
-    error: float,
-    cl: float,
-    label: str,
-    ax: Axes | None = None,
-) -> Figure:
+def coverage(found: "CoverageResult", label: str, ax: Axes | None = None) -> Figure:
     """Draw a coverage with its error at the true value, and the confidence level as a line."""
     figure, axes = figure_and_axes(ax, (4.2, 3.2))
     if not axes.lines:
-        axes.axhline(cl, color="0.6", lw=0.9, ls="--", zorder=1)
-    axes.errorbar([true], [fraction], [error], fmt="o", label=label)
-    axes.set_xlabel(_axis_label(parameter, unit))
+        axes.axhline(found.cl, color="0.6", lw=0.9, ls="--", zorder=1)
+    axes.errorbar([found.true], [found.coverage], [found.error], fmt="o", label=label)
+    axes.set_xlabel(_axis_label(found.parameter, found.unit))
     axes.set_ylabel("coverage")
     _scaled(axes, "x")
     _titled(axes, ax, label)
     return figure
 
 
-def exclusion(
-    parameter: str,
-    unit: str,
-    setting: str,
-    at: FloatArray,
-    intervals: Sequence[Sequence[tuple[float, float]]],
-    label: str,
-    ax: Axes | None = None,
-) -> Figure:
+def exclusion(found: "ExclusionResult", label: str, ax: Axes | None = None) -> Figure:
     """Draw the ends of the allowed pieces over the values (n,) of a setting, both logarithmic."""
+    at, intervals = found.at, found.intervals
     figure, axes = figure_and_axes(ax, (5.0, 3.8))
     axes.set_xscale("log")
     axes.set_yscale("log")
@@ -304,8 +257,8 @@ def exclusion(
     drawn = np.concatenate([one.get_ydata() for one in axes.lines if one.get_gid() == "limit"])
     axes.set_ylim(drawn.min() / 10.0, 30.0 * drawn.max())
     axes.set_xlim(at.min(), at.max())
-    name, _, ending = setting.rpartition("_")
+    name, _, ending = found.setting.rpartition("_")
     axes.set_xlabel(f"{name.replace('_', ' ')} [{_SETTING_UNITS.get(ending, ending)}]")
-    axes.set_ylabel(_axis_label(parameter, unit))
+    axes.set_ylabel(_axis_label(found.parameter, found.unit))
     _titled(axes, ax, label)
     return figure

@@ -16,7 +16,8 @@ from nuhf.plots.figures import (
     axis_texts,
     component_colours,
     figure_and_axes,
-    wrapped,
+    grid,
+    titled,
 )
 
 if TYPE_CHECKING:
@@ -46,8 +47,7 @@ def spectra(regions: Sequence["RegionSpectrum"], title: str = "", ax: Axes | Non
         ax.set_xlabel(axis_texts(panels[0].axes[0].name)[0])
         ax.legend(frameon=False, fontsize="small")
         return figure_and_axes(ax)[0]
-    columns = min(len(panels), 3)
-    rows = -(-len(panels) // columns)
+    rows, columns = grid(len(panels))
     titles = {n: region.titles.get(n, n) for region in regions for n in region.expected}
     crowded = len(set(titles.values())) > _INSIDE
     width = max(4.4 * columns, 5.0)
@@ -80,9 +80,7 @@ def spectra(regions: Sequence["RegionSpectrum"], title: str = "", ax: Axes | Non
         entries = dict(sorted(entries.items(), key=lambda one: one[0] not in DATA))
         figure.legend(list(entries.values()), list(entries), loc="outside lower center",
                       ncols=max(2, int(width / 2.0)), frameon=False, fontsize="small")  # fmt: skip
-    if title:
-        figure.suptitle(wrapped(title, figure), fontsize="medium")
-    return figure
+    return titled(figure, title, "medium")
 
 
 def projected(region: "RegionSpectrum", i: int) -> "RegionSpectrum":

@@ -12,26 +12,15 @@ from matplotlib.lines import Line2D
 from nuhf.arrays import FloatArray
 from nuhf.couplings.parameters import Group, get
 from nuhf.errors import InputError
-from nuhf.plots.figures import _COLOURS, _exponent, _figure, _plain_axes
-from nuhf.units import UNIT_LABELS, percent
+from nuhf.plots.figures import _COLOURS, _exponent, _figure, _in_unit, _plain_axes
+from nuhf.units import percent
 
 
 @dataclass(frozen=True)
 class Bound:
-    """Interval of one coupling from one experiment.
+    """Interval of one coupling, whose group is the panel, from one experiment, a bar.
 
-    Attributes
-    ----------
-    parameter : str
-        Name of the coupling: its group is the panel.
-    experiment : str
-        Title of the bar.
-    pieces : tuple of (float, float)
-        All pieces, in the base unit; of a modulus they start at 0.
-    role : str
-        One of `ROLES`: ``ours``, ``combined`` (ours, of several experiments), ``future`` (ours,
-        without data), ``literature`` (read in its source), ``second-hand`` (read elsewhere) or
-        ``unverified`` (recalled).
+    All pieces are in the base unit; those of a modulus start at 0. The role is one of `ROLES`.
     """
 
     parameter: str
@@ -64,23 +53,8 @@ def summary(bounds: Sequence[Bound], title: str = "", cl: float = 0.9, caption: 
     Moments are on a logarithmic axis, where a bar from zero starts at the left edge; others on one
     that is linear around zero and logarithmic outside, or linear if their sizes are alike.
     Combined bounds are black, expected ones dashed, those of the literature thin and grey: second-
-    hand ones with hollow circles, UNVERIFIED ones dotted with hollow squares.
-
-    Parameters
-    ----------
-    bounds : sequence of Bound
-        In the order in which they are listed within their flavour.
-    title : str
-        Above the figure.
-    cl : float
-        Confidence level, for the axis labels.
-    caption : str
-        Above the legend.
-
-    Raises
-    ------
-    InputError
-        If there is no bound, a parameter is unknown, or a piece is reversed.
+    hand ones with hollow circles, UNVERIFIED ones dotted with hollow squares. The caption is above
+    the legend.
     """
     _check(bounds)
     kinds = sorted({get(bound.parameter).group for bound in bounds}, key=panel_order)
@@ -195,9 +169,8 @@ def _panel(
             labels.append(bound.experiment)
             y -= 1.0
     axes.set_yticks(ticks, labels, fontsize=7.5)
-    power = f"10^{{{exponent}}}" if exponent else ""
-    inside = r"\,".join(part for part in (power, UNIT_LABELS[get(every[0].parameter).unit]) if part)
-    axes.set_xlabel(f"${kind.symbol}$ [${inside}$], {percent(cl)} % CL", fontsize=9)
+    unit = _in_unit(get(every[0].parameter).unit, exponent)
+    axes.set_xlabel(f"${kind.symbol}${unit}, {percent(cl)} % CL", fontsize=9)
     axes.set_title(kind.title.lower(), fontsize=9.5, loc="left")
     _plain_axes(axes)
     axes.tick_params(axis="y", length=0)

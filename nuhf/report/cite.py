@@ -41,18 +41,8 @@ class Citation:
 def citations(experiments: Sequence[Prepared], steps: Iterable[str] = ()) -> list[Citation]:
     """Return what a calculation with these experiments rests on, each once.
 
-    Parameters
-    ----------
-    experiments : sequence of Prepared
-        Experiments with their analyses.
-    steps : iterable of str
-        What was done with them: ``delta-chi2``, ``cls``, ``feldman-cousins``, ``strength``,
-        ``ranking``, ``minuit``, ``figures``.
-
-    Raises
-    ------
-    InputError
-        If a bibliography is broken, or lacks a key that is cited.
+    The steps are what was done with them: ``delta-chi2``, ``cls``, ``feldman-cousins``,
+    ``strength``, ``ranking``, ``minuit``, ``figures``.
     """
     found: dict[str, Citation] = {}
 

@@ -29,13 +29,7 @@ _AUTHOR: Final = "FAMILY NAME, GIVEN NAME"
 
 
 def require() -> None:
-    """Make sure that the optional packages are there.
-
-    Raises
-    ------
-    ModelError
-        If not, with the command that installs them.
-    """
+    """Refuse to go on without the optional packages (`ModelError`)."""
     missing = [name for name in _MODULES if find_spec(name) is None]
     if missing:
         raise ModelError(
@@ -48,12 +42,7 @@ def submission(publication: Publication) -> dict[str, bytes]:
     """Return the files of a submission by relative name, and all of them as one tar.gz.
 
     They are ``submission/...`` with submission.yaml, tables, figures and likelihoods, and
-    ``submission.tar.gz``.
-
-    Raises
-    ------
-    ModelError
-        If the optional packages are missing, or the submission is not valid.
+    ``submission.tar.gz``; one that is not valid is a `ModelError`.
     """
     require()
     with tempfile.TemporaryDirectory(prefix="nuhf-hepdata-") as name:

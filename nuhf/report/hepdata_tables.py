@@ -72,18 +72,9 @@ def _scattering(publication: Publication) -> list[tuple[str, str]]:
 
 
 class _Table:
-    """A table that is being filled.
+    """A table that is being filled; its numbers depend on the couplings of ``entries``.
 
-    Parameters
-    ----------
-    publication : Publication
-        What it is of.
-    name, description : str
-        For people.
-    observable : str
-        One of HEPData's list, which has none for a profile or for nuisances.
-    entries : sequence of PublishedParameter
-        Couplings that its numbers depend on.
+    The observable is one of HEPData's list, which has none for a profile or for nuisances.
     """
 
     def __init__(

@@ -7,25 +7,24 @@ from typing import Final
 
 from nuhf.bibliography import package_version
 from nuhf.experiments.catalogue import list_experiments, load
+from nuhf.papers.reproduced import Step
 from nuhf.parallel import on_cores
 from nuhf.report import cite
 from nuhf.report.html_blocks import (
     Block,
-    Definitions,
     Details,
     PageSection,
     Picture,
-    Text,
     TextTable,
     count,
     draw,
     parts,
 )
-from nuhf.report.html_content import Content, Step, gather
+from nuhf.report.html_content import Content, gather
 from nuhf.report.html_figures import (
-    profile_picture,
-    region_picture,
-    spectrum_picture,
+    profile_pictures,
+    region_pictures,
+    spectrum_pictures,
     template_pictures,
 )
 from nuhf.report.html_files import file_section
@@ -44,6 +43,7 @@ from nuhf.stats.intervals import threshold
 from nuhf.units import percent
 
 _TEMPLATE: Final = "report.html.j2"
+_FIT: Final = "the fit of the SM strength"
 _SHORT: Final = 12
 _NO_BREAK: Final = "\N{NO-BREAK SPACE}"
 
@@ -69,27 +69,9 @@ def report(
 ) -> str:
     """Return the page: a section per experiment, then the sources of all of them.
 
-    The text is the same whenever it is made from the same inputs, but for ``written``.
-
-    Parameters
-    ----------
-    experiments : sequence of str
-        Names, paths of TOML files, or ``all``; several named ones are also fitted together.
-    analysis : str
-        Analysis of each.
-    cl : float
-        Confidence level of the intervals.
-    written : str
-        Date to state on the page.
-    step : callable
-        Called with a line of text before each step.
-    jobs : int
-        Processes that work on the experiments.
-
-    Raises
-    ------
-    InputError
-        If an experiment or its analysis does not exist, or the confidence level is not allowed.
+    Experiments are names, paths of TOML files, or ``all``; several named ones are also fitted
+    together. The text is the same whenever it is made from the same inputs, but for the date,
+    ``written``. ``step`` is told what comes next; ``jobs`` is the number of processes.
     """
     threshold(cl)
     names = names_of(experiments)
@@ -107,7 +89,7 @@ def report(
             sections.append(together(contents, cl, step))
     step("page")
     steps = ["delta-chi2", "strength", "figures"]
-    steps += ["ranking"] if any(content.ranked for content in contents) else []
+    steps += ["ranking"] if any(c.fitted and c.fitted.ranked for c in contents) else []
     found = cite.citations([content.prepared for content in contents], steps)
     titles = ", ".join(content.prepared.loaded.experiment.title for content in contents)
     return _render(sections, found, f"{titles}" if len(contents) < 4 else "All experiments",
@@ -124,21 +106,7 @@ def report_files(
 ) -> str:
     """Return the page of workspace files, as `report` does of experiments.
 
-    Parameters
-    ----------
-    source : Workspaces
-        The files.
-    wanted : sequence of str
-        Parameters of interest; that of the measurement if there is none.
-    cl, written, step
-        As in `report`.
-
-    Raises
-    ------
-    InputError
-        If a parameter is unknown, or the confidence level is not allowed.
-    ModelError
-        If the files make no model.
+    Without ``wanted`` parameters of interest it is about that of the measurement.
     """
     threshold(cl)
     section = file_section(source, wanted, cl, step)
@@ -154,7 +122,8 @@ def _render(
     written: str,
     cl: float,
 ) -> str:
-    pictures = [p for s in sections for part in s.parts for p in _pictures(part.blocks)]
+    blocks = [block for section in sections for part in section.parts for block in part.blocks]
+    pictures = [block for block in blocks if isinstance(block, Picture)]
     drawings = {id(p): drawing for p, drawing in zip(pictures, draw(pictures), strict=True)}
     templates = environment(autoescape=True)
     templates.filters["unbroken"] = _unbroken
@@ -180,16 +149,6 @@ def _unbroken(text: str) -> str:
     return re.sub(r"\[[^\[\]]*\]", lambda match: match[0].replace(" ", _NO_BREAK), text)
 
 
-def _pictures(blocks: Sequence[Block]) -> list[Picture]:
-    found: list[Picture] = []
-    for block in blocks:
-        if isinstance(block, Picture):
-            found.append(block)
-        elif isinstance(block, Details):
-            found += _pictures(block.blocks)
-    return found
-
-
 # ------------------------------------------------------------------------------- one experiment
 
 
@@ -202,10 +161,14 @@ def _section(content: Content, cl: float) -> PageSection:
         "Limits": limit_tables(content, cl),
         "Published numbers": published_table(content),
         "Data": _data(content),
-        "Spectra": _spectra(content),
+        "Spectra": spectrum_pictures(content.fitted, _FIT) if content.fitted else [],
         "Fit of the SM strength": _fit(content),
-        "Likelihood scans": _scans(content, cl),
-        "Regions of two parameters": _regions(content),
+        "Likelihood scans": [
+            picture
+            for title, members in kinds(content.measured).items()
+            for picture in profile_pictures(members, cl, title)
+        ],
+        "Regions of two parameters": [p for one in content.contours for p in region_pictures(one)],
         "Signal templates": [p for r in one.regions for p in template_pictures(r)],
         "Provenance": _provenance(content),
     }
@@ -245,40 +208,16 @@ def _nuisances(content: Content) -> TextTable:
     return TextTable("Nuisance parameters", header, tuple(rows), (0, 1, 2, 3))
 
 
-def _spectra(content: Content) -> list[Block]:
-    if content.fitted is None:
-        return []
-    return [
-        spectrum_picture(content.fitted.before, "before the fit"),
-        spectrum_picture(content.fitted.after, "after the fit of the SM strength"),
-    ]
-
-
 def _fit(content: Content) -> list[Block]:
     if content.fitted is None:
         return []
-    blocks = fit_blocks(content.fitted, content.ranked, " (SM: 1)")
+    blocks = fit_blocks(content.fitted, " (SM: 1)")
     failed = any(text.startswith("ranking:") for text in content.failures)
     pulled = "sigma" in content.fitted.result.units.values()
-    if content.ranked is None and pulled and not failed:
+    if content.fitted.ranked is None and pulled and not failed:
         command = f"nuhf ranking {content.prepared.name} -o ranking.png"
-        blocks.append(Text(f"A ranking of the nuisances takes long here: {command}"))
+        blocks.append(f"A ranking of the nuisances takes long here: {command}")
     return blocks
-
-
-def _scans(content: Content, cl: float) -> list[Block]:
-    blocks: list[Block] = []
-    for title, members in kinds([m.parameter for m in content.measured]).items():
-        chosen = [m for m in content.measured if m.parameter in members]
-        pairs = [(m.limit, m.scan) for m in chosen if m.limit and m.scan]
-        if pairs:
-            blocks.append(profile_picture(pairs, cl, title))
-    return blocks
-
-
-def _regions(content: Content) -> list[Block]:
-    found = [region_picture(one) for one in content.contours]
-    return [one for one in found if one is not None]
 
 
 def _provenance(content: Content) -> list[Block]:
@@ -287,16 +226,16 @@ def _provenance(content: Content) -> list[Block]:
     versions = ", ".join(f"{name} {text}" for name, text in given.get("versions", {}).items())
     options = ", ".join(f"{name}: {value}" for name, value in given.get("options", {}).items()
                         if value not in (None, [], {}, False))  # fmt: skip
-    rows = (
-        ("experiment file", one.path.name),
-        ("analysis", one.analysis_name),
-        ("couplings", one.experiment.physics.couplings),
-        ("versions", versions),
-        ("options", options),
-    )
+    words = {
+        "experiment file": one.path.name,
+        "analysis": one.analysis_name,
+        "couplings": one.experiment.physics.couplings,
+        "versions": versions,
+        "options": options,
+    }
     digests = tuple(given.get("digests", {}).items())
     table = TextTable("Input files", ("file", "SHA-256"), digests, (0, 1))
     return [
-        Definitions(tuple((name, text) for name, text in rows if text)),
-        Details(f"SHA-256 of the {len(digests)} input files", (table,)),
+        {name: text for name, text in words.items() if text},
+        Details(f"SHA-256 of the {len(digests)} input files", [table]),
     ]

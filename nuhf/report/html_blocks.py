@@ -5,7 +5,7 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from typing import ClassVar, Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from matplotlib import rc_context
@@ -39,37 +39,23 @@ _UP: Final = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
 @dataclass(frozen=True)
-class Text:
-    """A paragraph."""
-
-    kind: ClassVar[str] = "text"
-    text: str
-
-
-@dataclass(frozen=True)
 class Picture:
-    """A figure with what it shows in words and numbers, and its width in pixels at full size."""
+    """A figure with what it shows in words and numbers."""
 
-    kind: ClassVar[str] = "picture"
     figure: Figure
     alternative: str
     caption: str
-    width: int
 
-
-@dataclass(frozen=True)
-class Drawing:
-    """Markup of an SVG or the address of an image; the other one is empty."""
-
-    svg: str
-    image: str
+    @property
+    def width(self) -> int:
+        """Pixels at full size."""
+        return round(_PIXELS_PER_INCH * float(self.figure.get_figwidth()))
 
 
 @dataclass(frozen=True)
 class TextTable:
     """A table of texts; ``words`` are the columns (from 0) that hold words, not numbers."""
 
-    kind: ClassVar[str] = "table"
     caption: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -77,24 +63,15 @@ class TextTable:
 
 
 @dataclass(frozen=True)
-class Definitions:
-    """Pairs of a term and what it is."""
-
-    kind: ClassVar[str] = "definitions"
-    rows: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
 class Details:
-    """Something long behind a line that opens it: blocks or preformatted text."""
+    """Something long behind a line that opens it."""
 
-    kind: ClassVar[str] = "details"
     summary: str
-    blocks: tuple["Block", ...] = ()
-    text: str = ""
+    blocks: "Sequence[str | TextTable]"
 
 
-Block = Text | Picture | TextTable | Definitions | Details
+Block: TypeAlias = str | Mapping[str, str] | Picture | TextTable | Details
+"""A paragraph, terms with what they are, or something of a class above."""
 
 
 @dataclass(frozen=True)
@@ -129,14 +106,8 @@ def parts(anchor: str, blocks: Mapping[str, Sequence[Block]]) -> tuple[PagePart,
 # -------------------------------------------------------------------------------------- figures
 
 
-def picture(figure: Figure, alternative: str, caption: str) -> Picture:
-    """Return a figure with its texts, to be drawn on a page by `draw`."""
-    width = round(_PIXELS_PER_INCH * float(figure.get_figwidth()))
-    return Picture(figure, alternative, caption, width)
-
-
-def draw(pictures: Sequence[Picture]) -> list[Drawing]:
-    """Turn the figures of a page into markup: SVG, or WebP in too large a page.
+def draw(pictures: Sequence[Picture]) -> list[str]:
+    """Turn the figures of a page into SVG, or addresses of WebP images in too large a page.
 
     Glyphs, markers, hatches and clip paths have names made of their content, so that one definition
     serves the whole page, and no name comes twice. The same figures give the same markup: there
@@ -153,10 +124,7 @@ def draw(pictures: Sequence[Picture]) -> list[Drawing]:
             total += len(image) - len(drawn[i])
             images[i] = image
     seen: set[str] = set()
-    return [
-        Drawing("", images[i]) if i in images else Drawing(_first_only(svg, seen), "")
-        for i, svg in enumerate(drawn)
-    ]
+    return [images.get(i) or _first_only(svg, seen) for i, svg in enumerate(drawn)]
 
 
 def _svg(figure: Figure) -> str:

@@ -1,7 +1,8 @@
 """What a report says about one experiment: fits, limits, and the published numbers."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 from nuhf import questions
@@ -11,15 +12,13 @@ from nuhf.experiments.catalogue import load
 from nuhf.experiments.prepare import prepare
 from nuhf.experiments.region import Prepared
 from nuhf.papers.published import Comparison, compare, read_rows
-from nuhf.papers.reproduced import ours
+from nuhf.papers.reproduced import Step, ours
 from nuhf.stats.contour import ContourResult, contour
 from nuhf.stats.expected import RegionSpectrum
 from nuhf.stats.problem import Options, Problem, pose
 from nuhf.stats.ranking import RankingResult, ranking
 from nuhf.stats.results import FitResult, LimitResult, ScanResult
 from nuhf.stats.spectra import after_fit, before_fit
-
-Step = Callable[[str], None]
 
 _METHOD: Final = "delta-chi2"
 _POINTS: Final = 121
@@ -32,12 +31,13 @@ _AFFORDABLE: Final = 60_000
 
 @dataclass(frozen=True)
 class StrengthFit:
-    """The fit of the SM strength and the spectra before and after it."""
+    """The fit of a strength, the spectra before and after it, and a ranking if that is quick."""
 
     problem: Problem
     result: FitResult
     before: Sequence[RegionSpectrum]
     after: Sequence[RegionSpectrum]
+    ranked: RankingResult | None = None
 
 
 @dataclass(frozen=True)
@@ -54,29 +54,12 @@ class MeasuredParameter:
 class Content:
     """Everything a report shows of one experiment and analysis.
 
-    Attributes
-    ----------
-    prepared : Prepared
-        Regions and inputs.
-    fitted : StrengthFit or None
-        None if its model has no strength to fit; ``failures`` says why.
-    ranked : RankingResult or None
-        None if it would take long.
-    measured : tuple of MeasuredParameter
-        All parameters of the analysis.
-    contours : tuple of ContourResult
-        Up to two.
-    published : tuple of Comparison
-        Published rows of this experiment alone, ours with the analysis of each row.
-    failures : tuple of str
-        What could not be computed, in words.
-    provenance : mapping
-        Versions, digests, options.
+    All parameters of the analysis are measured, and the published rows are those of this experiment
+    alone. What could not be computed is in ``failures``, in words.
     """
 
     prepared: Prepared
     fitted: StrengthFit | None
-    ranked: RankingResult | None
     measured: tuple[MeasuredParameter, ...]
     contours: tuple[ContourResult, ...]
     published: tuple[Comparison, ...]
@@ -85,25 +68,12 @@ class Content:
 
 
 def gather(name: str, analysis: str, cl: float, step: Step = lambda text: None) -> Content:
-    """Compute everything for one experiment; what fails is told, not hidden.
-
-    Raises
-    ------
-    InputError
-        If the experiment or the analysis does not exist, or a table is broken.
-    """
+    """Compute everything for one experiment; what fails is told, not hidden."""
     step(f"{name}: templates")
     one = prepare(load(name, analysis))
     failures: list[str] = []
-    found = ranked = None
-    step(f"{name}: fit")
-    try:
-        found = fitted(pose([one], one.loaded.experiment.strength, Options()))
-        step(f"{name}: ranking")
-        if affordable(found.problem):
-            ranked = ranking(found.problem)
-    except NuhfError as error:
-        failures.append(f"{'ranking' if found else 'fit of the SM strength'}: {error}")
+    strength = partial(pose, [one], one.loaded.experiment.strength, Options())
+    found = fitted(name, "fit of the SM strength", strength, failures, step)
     intervals = tuple(measure([one], p, cl, step) for p in one.loaded.analysis.parameters)
     failures += [f"{m.parameter}: {m.failure}" for m in intervals if m.failure]
     contours = []
@@ -117,15 +87,27 @@ def gather(name: str, analysis: str, cl: float, step: Step = lambda text: None) 
     published, more = _published(one, name, step)
     source = next((m.limit for m in intervals if m.limit), found.result if found else None)
     return Content(
-        one, found, ranked, intervals, tuple(contours), published, (*failures, *more),
+        one, found, intervals, tuple(contours), published, (*failures, *more),
         dict(source.provenance) if source else {"digests": dict(one.digests)},
     )  # fmt: skip
 
 
-def fitted(problem: Problem) -> StrengthFit:
-    """Return a fit with the spectra before and after it."""
-    result = questions.fit(problem)
-    return StrengthFit(problem, result, before_fit(problem), after_fit(problem))
+def fitted(
+    name: str, what: str, made: Callable[[], Problem], failures: list[str], step: Step
+) -> StrengthFit | None:
+    """Fit a problem and rank its nuisances; what fails is added to ``failures``."""
+    found = None
+    step(f"{name}: fit")
+    try:
+        problem = made()
+        result = questions.fit(problem)
+        found = StrengthFit(problem, result, before_fit(problem), after_fit(problem))
+        if affordable(problem):
+            step(f"{name}: ranking")
+            found = replace(found, ranked=ranking(problem))
+    except NuhfError as error:
+        failures.append(f"{'ranking' if found else what}: {error}")
+    return found
 
 
 def affordable(problem: Problem) -> bool:

@@ -13,11 +13,12 @@ from nuhf.physics.polynomial import powers
 from nuhf.plots import figures as plots
 from nuhf.plots import nuisances, results, spectrum
 from nuhf.rates.templates import TemplateSet
-from nuhf.report.html_blocks import Picture, count, interval, number, picture, power
+from nuhf.report.html_blocks import Picture, count, interval, number, power
+from nuhf.report.html_content import MeasuredParameter, StrengthFit
 from nuhf.stats.contour import ContourResult
 from nuhf.stats.expected import RegionSpectrum
 from nuhf.stats.ranking import RankingResult
-from nuhf.stats.results import FitResult, LimitResult, ScanResult
+from nuhf.stats.results import FitResult
 from nuhf.units import UNIT_LABELS, percent
 
 _COLOURS: Final = (*plots._COLOURS, "#8c564b")
@@ -27,8 +28,13 @@ _SPELLED: Final = 12
 """How many rows of a long list an alternative text repeats."""
 
 
-def spectrum_picture(regions: Sequence[RegionSpectrum], what: str) -> Picture:
-    """Draw data and expectation of all regions; ``what`` says at which point."""
+def spectrum_pictures(fitted: StrengthFit, fit: str) -> list[Picture]:
+    """Draw data and expectation of all regions before and after a fit, which has a name."""
+    spectra = {"before the fit": fitted.before, f"after {fit}": fitted.after}
+    return [_spectrum(regions, what) for what, regions in spectra.items()]
+
+
+def _spectrum(regions: Sequence[RegionSpectrum], what: str) -> Picture:
     words = []
     for region in regions:
         parts = ", ".join(
@@ -41,7 +47,7 @@ def spectrum_picture(regions: Sequence[RegionSpectrum], what: str) -> Picture:
             f"{region.region}: data {count(observed)} events, expected {count(total)} ({parts})"
         )
     text = f"Data and stacked expectation, {what}. {'. '.join(words)}."
-    return picture(spectrum.spectra(regions), text, f"Data and expectation, {what}.")
+    return Picture(spectrum.spectra(regions), text, f"Data and expectation, {what}.")
 
 
 # ------------------------------------------------------------------------------------ templates
@@ -75,7 +81,7 @@ def template_pictures(region: Region) -> list[Picture]:
         f"Signal templates of {region.name} by source and monomial of the couplings{more}; a "
         "monomial is scaled to the value named above its panel."
     )
-    return [picture(figure, text, caption)]
+    return [Picture(figure, text, caption)]
 
 
 def _source_rows(signals: Sequence[TemplateSet]) -> dict[str, dict[str, FloatArray]]:
@@ -144,8 +150,7 @@ def _template_figure(
     axis: str,
     exponents: dict[str, int],
 ) -> Figure:
-    columns = min(len(monomials), 4)
-    lines = -(-len(monomials) // columns)
+    lines, columns = plots.grid(len(monomials), 4)
     figure = plots._figure(2.8 * columns + 0.2, 2.3 * lines + 0.5)
     label, density = plots.axis_texts(axis)
     for i, monomial in enumerate(monomials):
@@ -192,14 +197,14 @@ def pull_picture(found: FitResult, nuisance_names: Sequence[str]) -> Picture:
     errors = np.array([pairs[name][1] for name in shown])
     words = "; ".join(f"{n} {pairs[n][0]:.2f} ± {pairs[n][1]:.2f}" for n in shown)
     part = f", {len(shown)} of {len(pairs)}" if len(shown) < len(pairs) else ""
-    return picture(
+    return Picture(
         nuisances.pulls(shown, values, errors),
         f"Pulls of the nuisance parameters in standard deviations{part}: {words}.",
         f"Fitted nuisance parameters{part}, in standard deviations of their constraints.",
     )
 
 
-def correlation_picture(found: FitResult) -> Picture | None:
+def correlation_pictures(found: FitResult) -> list[Picture]:
     """Draw the correlations of the parameters that have any; of many, the largest."""
     names = list(found.correlation["names"])
     matrix = np.asarray(found.correlation["matrix"], dtype=float)
@@ -207,7 +212,7 @@ def correlation_picture(found: FitResult) -> Picture | None:
     moving = [i for i in range(len(names)) if matrix[i, i] > 0]
     order = sorted(moving, key=lambda i: -outside[i])[:_CORRELATIONS]
     if len(order) < 2:
-        return None
+        return []
     shown = sorted(order)
     some = [names[i] for i in shown]
     square = matrix[np.ix_(shown, shown)]
@@ -218,29 +223,22 @@ def correlation_picture(found: FitResult) -> Picture | None:
     )
     part = f" of the {len(some)} most correlated parameters of {len(moving)}"
     part = part if len(some) < len(moving) else ""
-    return picture(
-        nuisances.correlation(some, square),
-        f"Correlation matrix{part}. Largest: {words}.",
-        f"Correlations{part} in the fit, in per cent.",
-    )
+    return [
+        Picture(
+            nuisances.correlation(some, square),
+            f"Correlation matrix{part}. Largest: {words}.",
+            f"Correlations{part} in the fit, in per cent.",
+        )
+    ]
 
 
 def ranking_picture(found: RankingResult) -> Picture:
     """Draw the impacts of the nuisances."""
-    pairs = list(zip(found.nuisances, found.kinds, strict=True))
-    figure = nuisances.impacts(
-        (found.quantity, found.unit),
-        found.nuisances,
-        (found.prefit_up, found.prefit_down),
-        (found.postfit_up, found.postfit_down),
-        (found.pulls, found.constraints),
-        free=[name for name, kind in pairs if kind != "constrained"],
-    )
     rows = list(zip(found.nuisances, found.postfit_up, found.postfit_down, strict=True))
     words = "; ".join(f"{n} {number(float(u))}, {number(float(d))}" for n, u, d in rows[:_SPELLED])
     unit = "" if found.unit == "1" else f" {power(0, found.unit)}"
-    return picture(
-        figure,
+    return Picture(
+        nuisances.impacts(found),
         f"Impacts on {found.quantity} (best fit {number(found.best_fit)} ± "
         f"{number(found.error)}{unit}), nuisance one standard deviation up, down: {words}.",
         f"Impacts of the nuisances on {found.quantity}, and their pulls; values of factors.",
@@ -250,28 +248,28 @@ def ranking_picture(found: RankingResult) -> Picture:
 # ----------------------------------------------------------------------------------- parameters
 
 
-def profile_picture(
-    found: Sequence[tuple[LimitResult, ScanResult]], cl: float, title: str
-) -> Picture:
-    """Draw the profiles of parameters with their intervals."""
-    curves = [scan.curve(limit.intervals) for limit, scan in found]
+def profile_pictures(found: Sequence[MeasuredParameter], cl: float, title: str) -> list[Picture]:
+    """Draw the profiles of the parameters that have intervals, if any has."""
+    known = [(one.limit, one.scan) for one in found if one.limit and one.scan]
+    if not known:
+        return []
     words = "; ".join(
         f"{limit.parameter} {interval(limit.intervals)} {power(0, limit.unit)}, best fit "
         f"{number(limit.best_fit)}"
-        for limit, _ in found
+        for limit, _ in known
     )
-    return picture(
-        results.profiles(curves, cl),
-        f"Profile likelihoods, {title.lower()}, with intervals at {percent(cl)} % CL: {words}.",
-        f"{title}: profile likelihood; shaded: {percent(cl)} % CL.",
-    )
+    return [
+        Picture(
+            results.profiles([scan.curve(limit.intervals) for limit, scan in known], cl),
+            f"Profile likelihoods, {title.lower()}, with intervals at {percent(cl)} % CL: {words}.",
+            f"{title}: profile likelihood; shaded: {percent(cl)} % CL.",
+        )
+    ]
 
 
-def region_picture(found: ContourResult) -> Picture | None:
+def region_pictures(found: ContourResult) -> list[Picture]:
     """Draw the regions of two parameters, if there is any boundary."""
     lines = {cl: pieces for cl, pieces in found.regions if pieces}
-    if not lines:
-        return None
     words = []
     for cl, pieces in lines.items():
         points = np.concatenate(pieces)
@@ -284,8 +282,6 @@ def region_picture(found: ContourResult) -> Picture | None:
         words.append(f"{percent(cl)} % CL: {shape}, within {ranges}")
     best = ", ".join(number(value) for value in found.best_fit)
     names = " and ".join(found.parameters)
-    return picture(
-        found.plot(),
-        f"Regions of {names}, two degrees of freedom. Best fit {best}. {'; '.join(words)}.",
-        f"Regions of {names}, two degrees of freedom.",
-    )
+    text = f"Regions of {names}, two degrees of freedom. Best fit {best}. {'; '.join(words)}."
+    caption = f"Regions of {names}, two degrees of freedom."
+    return [Picture(found.plot(), text, caption)] if lines else []

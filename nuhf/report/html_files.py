@@ -2,60 +2,33 @@
 
 from collections.abc import Sequence
 
-from nuhf.errors import NuhfError
-from nuhf.report.html_blocks import (
-    Block,
-    Definitions,
-    PageSection,
-    TextTable,
-    count,
-    parts,
-)
-from nuhf.report.html_content import (
-    MeasuredParameter,
-    Step,
-    StrengthFit,
-    affordable,
-    fitted,
-    measured,
-)
-from nuhf.report.html_figures import profile_picture, spectrum_picture
+from nuhf.papers.reproduced import Step
+from nuhf.report.html_blocks import Block, PageSection, TextTable, count, parts
+from nuhf.report.html_content import MeasuredParameter, fitted, measured
+from nuhf.report.html_figures import profile_pictures, spectrum_pictures
 from nuhf.report.html_fit import fit_blocks
 from nuhf.report.html_limits import interval_row, interval_table
 from nuhf.stats.files import FileProblem, Workspaces, pose_files
 from nuhf.stats.problem import Options
-from nuhf.stats.ranking import RankingResult, ranking
 
 
 def file_section(source: Workspaces, wanted: Sequence[str], cl: float, step: Step) -> PageSection:
     """Return the section of one measurement: fit, intervals, spectra, ranking, provenance.
 
     Without ``wanted`` parameters of interest it is about that of the measurement.
-
-    Raises
-    ------
-    InputError
-        If a parameter is unknown, or none is named and the measurement has none.
-    ModelError
-        If the files make no model.
     """
     problems = [pose_files(source, name, Options()) for name in (wanted or (None,))]
     failures: list[str] = []
-    step(f"{', '.join(source.labels)}: fit")
-    found, ranked = _fit(problems[0], failures, step)
+    found = fitted(", ".join(source.labels), "fit", lambda: problems[0], failures, step)
     intervals = [measured(problem, cl, step) for problem in problems]
     failures += [f"{m.parameter}: {m.failure}" for m in intervals if m.failure]
     blocks: dict[str, Sequence[Block]] = {
         "Results": _results(problems, intervals, cl),
         "Likelihood scans": [
-            profile_picture([(m.limit, m.scan)], cl, m.parameter)
-            for m in intervals if m.limit and m.scan
+            picture for m in intervals for picture in profile_pictures([m], cl, m.parameter)
         ],
-        "Spectra": [
-            spectrum_picture(found.before, "before the fit"),
-            spectrum_picture(found.after, "after the fit"),
-        ] if found else [],
-        "Fit": fit_blocks(found, ranked, "") if found else [],
+        "Spectra": spectrum_pictures(found, "the fit") if found else [],
+        "Fit": fit_blocks(found) if found else [],
         "Provenance": [
             TextTable("Workspaces", ("file", "SHA-256"), tuple(source.digests.items()), (0, 1))
         ],
@@ -66,20 +39,6 @@ def file_section(source: Workspaces, wanted: Sequence[str], cl: float, step: Ste
     )
 
 
-def _fit(
-    problem: FileProblem, failures: list[str], step: Step
-) -> tuple[StrengthFit | None, RankingResult | None]:
-    found = None
-    try:
-        found = fitted(problem)
-        if affordable(problem):
-            step(f"{', '.join(problem.names)}: ranking")
-            return found, ranking(problem)
-    except NuhfError as error:
-        failures.append(f"{'ranking' if found else 'fit'}: {error}")
-    return found, None
-
-
 def _results(
     problems: Sequence[FileProblem], intervals: Sequence[MeasuredParameter], cl: float
 ) -> list[Block]:
@@ -87,9 +46,9 @@ def _results(
     bins = sum(channel.observed.size for channel in channels)
     events = count(sum(float(channel.observed.sum()) for channel in channels))
     compiled = problems[0].engine.compiled
-    rows = [
-        ("Measurement", problems[0].analysis),
-        ("Data", f"{events} counts in {bins} bins of {len(channels)} channels"),
-        ("Parameters", f"{len(compiled.names)}, of which {int(compiled.fixed.sum())} fixed"),
-    ]
-    return [Definitions(tuple(rows)), interval_table([interval_row(m) for m in intervals], cl)]
+    words = {
+        "Measurement": problems[0].analysis,
+        "Data": f"{events} counts in {bins} bins of {len(channels)} channels",
+        "Parameters": f"{len(compiled.names)}, of which {int(compiled.fixed.sum())} fixed",
+    }
+    return [words, interval_table([interval_row(m) for m in intervals], cl)]

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 
-from nuhf.report.html_blocks import Block, Text, TextTable, count, number
+from nuhf.report.html_blocks import Block, TextTable, count, number
 from nuhf.report.html_content import StrengthFit
-from nuhf.report.html_figures import correlation_picture, pull_picture, ranking_picture
-from nuhf.stats.ranking import RankingResult
+from nuhf.report.html_figures import correlation_pictures, pull_picture, ranking_picture
 from nuhf.stats.result_base import unit_text
 
 
-def fit_blocks(fitted: StrengthFit, ranked: RankingResult | None, remark: str) -> list[Block]:
+def fit_blocks(fitted: StrengthFit, remark: str = "") -> list[Block]:
     """Return what a fit found; ``remark`` stands behind the value of its parameter."""
     result, parameter = fitted.result, fitted.problem.parameter
     name = parameter.fit_stem if parameter.squared else parameter.name
@@ -28,15 +27,13 @@ def fit_blocks(fitted: StrengthFit, ranked: RankingResult | None, remark: str) -
         for process, (before, after, deviation) in result.counts.items()
     ]
     header = ("process", "expected [events]", "fitted [events]", "error [events]")
-    blocks: list[Block] = [Text(words), TextTable("Events by process", header, tuple(rows))]
+    blocks: list[Block] = [words, TextTable("Events by process", header, tuple(rows))]
     pulled = [n for n, unit in result.units.items() if unit == "sigma"]
     if pulled:
         blocks.append(pull_picture(result, pulled))
-    correlation = correlation_picture(result)
-    if correlation is not None:
-        blocks.append(correlation)
-    if ranked is not None:
-        blocks.append(ranking_picture(ranked))
+    blocks += correlation_pictures(result)
+    if fitted.ranked is not None:
+        blocks.append(ranking_picture(fitted.ranked))
     return blocks
 
 

@@ -5,32 +5,30 @@ from collections.abc import Sequence
 import numpy as np
 
 from nuhf.couplings import parameters
-from nuhf.papers.derived import QUANTITIES
 from nuhf.papers.published import Comparison, read_title
-from nuhf.papers.reproduced import exponent
+from nuhf.papers.reproduced import Step, exponent
 from nuhf.report.html_blocks import (
     Block,
-    Definitions,
     Details,
     PagePart,
     PageSection,
-    Text,
     TextTable,
     count,
     interval,
     number,
+    parts,
     power,
 )
-from nuhf.report.html_content import Content, MeasuredParameter, Step, StrengthFit, measure
-from nuhf.report.html_figures import profile_picture
+from nuhf.report.html_content import Content, MeasuredParameter, StrengthFit, measure
+from nuhf.report.html_figures import profile_pictures
 from nuhf.units import percent
 
 
-def kinds(names: Sequence[str]) -> dict[str, list[str]]:
-    """Group parameters by the title of their group, in a fixed order."""
-    found: dict[str, list[str]] = {}
-    for name in sorted(names, key=lambda n: parameters.get(n).group.order):
-        found.setdefault(parameters.get(name).group.title, []).append(name)
+def kinds(measured: Sequence[MeasuredParameter]) -> dict[str, list[MeasuredParameter]]:
+    """Group what is measured by the title of the group of parameters, in a fixed order."""
+    found: dict[str, list[MeasuredParameter]] = {}
+    for one in sorted(measured, key=lambda m: parameters.get(m.parameter).group.order):
+        found.setdefault(parameters.get(one.parameter).group.title, []).append(one)
     return found
 
 
@@ -59,19 +57,16 @@ def headline(content: Content, cl: float) -> list[Block]:
     background = count(
         sum(float(row.sum()) for region in one.regions for row in region.backgrounds.values())
     )
-    found = [
-        ("Experiment", one.name),
-        ("Analysis", f"{one.loaded.analysis_name}: {one.loaded.analysis.title}"),
-        ("Data", f"{events} events in {bins} bins, {background} expected from backgrounds"),
-    ]
+    found = {
+        "Experiment": one.name,
+        "Analysis": f"{one.loaded.analysis_name}: {one.loaded.analysis.title}",
+        "Data": f"{events} events in {bins} bins, {background} expected from backgrounds",
+    }
     if content.fitted is not None:
-        found.append(("SM signal", _signal(content.fitted)))
-    by_name = {m.parameter: m for m in content.measured}
-    rows = []
-    for names in kinds(list(by_name)).values():
-        members = [by_name[name] for name in names]
-        rows += [interval_row(m, *_quoted(members)) for m in members]
-    return [Definitions(tuple(found)), *([interval_table(rows, cl)] if rows else [])]
+        found["SM signal"] = _signal(content.fitted)
+    groups = kinds(content.measured).values()
+    rows = [interval_row(m, *_quoted(members)) for members in groups for m in members]
+    return [found, *([interval_table(rows, cl)] if rows else [])]
 
 
 def interval_row(
@@ -117,19 +112,15 @@ def _quoted(measured: Sequence[MeasuredParameter]) -> tuple[float, str]:
 
 def limit_tables(content: Content, cl: float) -> list[Block]:
     """Return a table of intervals for each kind of parameter, in two units."""
-    by_name = {m.parameter: m for m in content.measured}
     level = f"{percent(cl)} % CL"
     blocks: list[Block] = [
-        Text(
-            f"Profile likelihood, {level}, every piece of an interval; one parameter at a time, "
-            "the others at the SM, nuisances profiled. Published intervals come from the "
-            "papers' own analyses: see the next part for ours made in the same way."
-        )
+        f"Profile likelihood, {level}, every piece of an interval; one parameter at a time, "
+        "the others at the SM, nuisances profiled. Published intervals come from the "
+        "papers' own analyses: see the next part for ours made in the same way."
     ]
-    for title, names in kinds(list(by_name)).items():
-        members = [by_name[name] for name in names]
+    for title, members in kinds(content.measured).items():
         scale, unit = _quoted(members)
-        base = power(0, parameters.get(names[0]).unit)
+        base = power(0, parameters.get(members[0].parameter).unit)
         rows = [_limit_row(content, m, cl, scale) for m in members]
         header = ["parameter", f"interval [{unit}]", f"published [{unit}]"]
         header += [f"interval [{base}]"] if scale != 1.0 else []
@@ -154,12 +145,11 @@ def published_table(content: Content) -> list[Block]:
         return []
     verdicts = [c.verdict for c in content.published]
     shares = ", ".join(f"{verdicts.count(v)} {v}" for v in ("agrees", "close", "differs"))
-    words = (
+    blocks: list[Block] = [
         "Ours are made with the analysis of the paper, as far as it is described. Agrees: the "
         f"ends are within 10 % of the published width; close: 20 %. {len(verdicts)} numbers: "
         f"{shares}."
-    )
-    blocks: list[Block] = [Text(words)]
+    ]
     by_paper: dict[str, list[Comparison]] = {}
     for comparison in content.published:
         by_paper.setdefault(comparison.row.paper, []).append(comparison)
@@ -169,20 +159,18 @@ def published_table(content: Content) -> list[Block]:
         rows = tuple(_comparison_row(one) for one in found)
         blocks.append(TextTable(f"{paper}: {read_title(paper)}", header, rows, (0, 1, 2, 7)))
         reasons = [
-            Text(f"{c.row.where}, {c.row.parameter}: {c.row.reason}"
-                 + (f" Check: {c.row.check}" if c.row.check else ""))
+            f"{c.row.where}, {c.row.parameter}: {c.row.reason}"
+            + (f" Check: {c.row.check}" if c.row.check else "")
             for c in found if c.row.reason and c.verdict != "agrees"
         ]  # fmt: skip
         if reasons:
-            blocks.append(Details(f"Why {len(reasons)} differ", tuple(reasons)))
+            blocks.append(Details(f"Why {len(reasons)} differ", reasons))
     return blocks
 
 
 def _comparison_row(one: Comparison) -> tuple[str, ...]:
     row = one.row
-    known = parameters.PARAMETERS.get(row.parameter)
-    unit = known.unit if known else QUANTITIES[row.parameter].unit
-    quoted = exponent(known.group if known else None, [row.lower, row.upper])
+    quoted = exponent(parameters.group_of(row.parameter), [row.lower, row.upper])
     scale = 10.0**quoted
     single = row.lower == row.upper
     printed = number(row.lower / scale) if single else interval([(row.lower, row.upper)], scale)
@@ -192,7 +180,7 @@ def _comparison_row(one: Comparison) -> tuple[str, ...]:
     where = f"{row.where}{f', {analysis}' if analysis else ''}"
     profiled = f" ({', '.join(row.profile)} profiled)" if row.profile else ""
     level = f"{percent(row.cl)}" if row.cl else "—"
-    return (where, f"{row.parameter}{profiled}", power(quoted, unit), level, printed, ours,
+    return (where, f"{row.parameter}{profiled}", power(quoted, row.unit), level, printed, ours,
             distance, one.verdict)  # fmt: skip
 
 
@@ -201,17 +189,14 @@ def _comparison_row(one: Comparison) -> tuple[str, ...]:
 
 def overview(contents: Sequence[Content], cl: float) -> PageSection:
     """Return the intervals of all experiments side by side."""
-    names = list(dict.fromkeys(m.parameter for c in contents for m in c.measured))
+    every = [m for c in contents for m in c.measured]
+    names = list(dict.fromkeys(m.parameter for m in every))
     tables: list[Block] = []
-    for title, members in kinds(names).items():
-        parameter = parameters.get(members[0])
-        unit = power(0, parameter.unit)
-        rows = []
-        for name in members:
-            for content in contents:
-                for one in content.measured:
-                    if one.parameter == name and one.limit is not None:
-                        rows.append((name, content.prepared.name, *interval_row(one)[1:3]))
+    for title, members in kinds(sorted(every, key=lambda m: names.index(m.parameter))).items():
+        unit = power(0, parameters.get(members[0].parameter).unit)
+        rows = [
+            (m.parameter, m.limit.experiments[0], *interval_row(m)[1:3]) for m in members if m.limit
+        ]
         header = ("parameter", "experiment", f"interval [{unit}]", f"best fit [{unit}]")
         tables.append(TextTable(f"{title}, {percent(cl)} % CL", header, tuple(rows), (0, 1)))
     part = PagePart("overview-limits", "Limits of all experiments", tuple(tables))
@@ -223,27 +208,19 @@ def together(contents: Sequence[Content], cl: float, step: Step) -> PageSection:
     """Fit the experiments together in every parameter that more than one of them has."""
     every = [m.parameter for c in contents for m in c.measured if m.limit]
     shared = [name for name in dict.fromkeys(every) if every.count(name) > 1]
-    parts = []
-    failures: list[str] = []
-    for title, names in kinds(shared).items():
-        blocks: list[Block] = []
-        found = []
-        for name in names:
-            having = [c.prepared for c in contents if name in c.prepared.loaded.analysis.parameters]
-            found.append(measure(having, name, cl, step))
-        failures += [f"{m.parameter}: {m.failure}" for m in found if m.failure]
-        unit = power(0, parameters.get(names[0]).unit)
-        rows = tuple(interval_row(m)[:3] for m in found if m.limit)
-        if rows:
-            header = ("parameter", f"interval [{unit}]", f"best fit [{unit}]")
-            blocks.append(TextTable(f"{title}, {percent(cl)} % CL, combined", header, rows))
-            pairs = [(m.limit, m.scan) for m in found if m.limit and m.scan]
-            blocks.append(profile_picture(pairs, cl, f"{title}, combined"))
-            parts.append(
-                PagePart(f"together-{title.lower().replace(' ', '-')}", title, tuple(blocks))
-            )
+    found = []
+    for name in sorted(shared, key=lambda n: parameters.get(n).group.order):
+        having = [c.prepared for c in contents if name in c.prepared.loaded.analysis.parameters]
+        found.append(measure(having, name, cl, step))
+    blocks: dict[str, Sequence[Block]] = {}
+    for title, members in kinds([m for m in found if m.limit]).items():
+        unit = power(0, parameters.get(members[0].parameter).unit)
+        header = ("parameter", f"interval [{unit}]", f"best fit [{unit}]")
+        rows = tuple(interval_row(m)[:3] for m in members)
+        table = TextTable(f"{title}, {percent(cl)} % CL, combined", header, rows)
+        blocks[title] = [table, *profile_pictures(members, cl, f"{title}, combined")]
     names_text = ", ".join(c.prepared.name for c in contents)
     notes = tuple(dict.fromkeys(n for c in contents for n in c.prepared.loaded.notes))
-    notes += tuple(f"not computed: {text}" for text in failures)
+    notes += tuple(f"not computed: {m.parameter}: {m.failure}" for m in found if m.failure)
     subtitle = f"{names_text}; nuisances of the same name are one nuisance."
-    return PageSection("together", "Combination", subtitle, notes, tuple(parts))
+    return PageSection("together", "Combination", subtitle, notes, parts("together", blocks))

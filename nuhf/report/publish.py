@@ -125,11 +125,6 @@ def publication(posed: Sequence[Problem], grids: Sequence[PatchGrid], cl: float)
     """Compute intervals, profiles on the grids, and the expectation before and after the fit.
 
     There is one problem, of one experiment, and one patch set for each parameter.
-
-    Raises
-    ------
-    FitError
-        If an interval cannot be determined.
     """
     entries = []
     for problem, grid in zip(posed, grids, strict=True):

@@ -57,10 +57,9 @@ def sources(one: Prepared) -> Iterator[tuple[str, str]]:
     for paper in list_papers():
         if loaded.analysis_name == paper or loaded.analysis_name.startswith(f"{paper}-"):
             yield f"analysis {loaded.analysis_name}", f"@{read_reference(paper)}"
-    for name, record in zip(one.digests, one.records, strict=True):
-        own = record.path == loaded.path.absolute()
-        for text in _own_sources(one) if own else record.sources:
-            yield name, text
+    for table in tables([one]):
+        for text in table.sources:
+            yield table.name, text
 
 
 def _own_sources(one: Prepared) -> list[str]:

@@ -122,11 +122,7 @@ class ContourResult(Result):
         """
         from nuhf.plots import results
 
-        said = label or label_of(self, self.parameters)
-        frame = (self.x[0], self.x[-1]), (self.y[0], self.y[-1])
-        return results.region(
-            self.parameters, self.units, dict(self.regions), self.best_fit, said, ax, frame
-        )
+        return results.region(self, label or label_of(self, self.parameters), ax)
 
 
 def _holes(boundaries: Sequence[FloatArray]) -> list[bool]:

@@ -162,32 +162,20 @@ class RankingResult(Result):
         columns: dict[str, Sequence[object]] = {"nuisance": self.nuisances, "kind": self.kinds}
         return columns | {name: row.tolist() for name, row in arrays.items()}
 
-    @property
-    def _free(self) -> list[str]:
-        pairs = zip(self.nuisances, self.kinds, strict=True)
-        return [name for name, kind in pairs if kind != "constrained"]
-
     def plot(self, ax: "Axes | None" = None) -> "Figure":
         """Draw impacts beside pulls; on given axes the impacts alone."""
         from nuhf.plots import nuisances
 
-        return nuisances.impacts(
-            (self.quantity, self.unit),
-            self.nuisances,
-            (self.prefit_up, self.prefit_down),
-            (self.postfit_up, self.postfit_down),
-            (self.pulls, self.constraints),
-            title_of(self),
-            self._free,
-            ax,
-        )
+        return nuisances.impacts(self, title_of(self), ax)
 
     def plot_pulls(self, ax: "Axes | None" = None) -> "Figure":
         """Draw the fitted nuisances with their errors."""
         from nuhf.plots import nuisances
 
+        pairs = zip(self.nuisances, self.kinds, strict=True)
+        free = [name for name, kind in pairs if kind != "constrained"]
         return nuisances.pulls(
-            self.nuisances, self.pulls, self.constraints, title_of(self), self._free, ax
+            self.nuisances, self.pulls, self.constraints, title_of(self), free, ax
         )
 
     def plot_correlation(self) -> "Figure":

@@ -189,11 +189,7 @@ class Limits(tuple[LimitResult, ...], Result):
         """
         from nuhf.plots import results
 
-        bars = [
-            results.Bar(r.parameter, r.unit, r.intervals, r.best_fit, title_of(r), r.cl, r.expected)
-            for r in self
-        ]
-        return results.limits(bars, ax)
+        return results.limits(self, title_of(self), ax)
 
 
 @dataclass(frozen=True)
@@ -348,10 +344,7 @@ class CoverageResult(Result):
         """Draw the coverage at the true value beside the confidence level."""
         from nuhf.plots import results
 
-        return results.coverage(
-            self.parameter, self.unit, self.true, self.coverage, self.error, self.cl,
-            title_of(self), ax,
-        )  # fmt: skip
+        return results.coverage(self, title_of(self), ax)
 
 
 @dataclass(frozen=True)
