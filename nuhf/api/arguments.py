@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, ParamSpec, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Literal, ParamSpec, TypeAlias, TypeVar, get_args
 
 from nuhf.couplings.parameters import suggest
 from nuhf.errors import InputError
@@ -174,11 +174,11 @@ def options(
     if not isinstance(asimov, bool):
         raise InputError(f"asimov = {_short(asimov)}: give True or False; inject sets the truth")
     return Options(
-        _chosen(anapole, "anapole convention", ("standard", "khan")),
+        _chosen(anapole, "anapole convention", get_args(Anapole)),
         numbers(fixed, "fixed"),
         names(profiled, "profiled"),
         _nuisances(fixed_nuisances, "fixed_nuisances"),
-        _chosen(engine, "engine", ("compiled", "pyhf")),
+        _chosen(engine, "engine", get_args(Engine)),
         asimov,
         ends(bracket, "bracket"),
         numbers(settings, "settings"),

@@ -4,7 +4,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import numpy as np
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 Nuisances = Literal["drawn", "fixed"]
 
-NUISANCES: Final[tuple[Nuisances, ...]] = ("drawn", "fixed")
 _MOST: Final = 10_000_000
 _ENTRIES: Final = 400_000_000
 """Most numbers of all data sets together, 3 GB."""
@@ -157,8 +156,8 @@ def draw_data(
     than zero events.
     """
     compiled, c = density.compiled, density.compiled.constraints
-    if nuisances not in NUISANCES:
-        raise InputError(f"nuisances '{nuisances}'; allowed: {', '.join(NUISANCES)}")
+    if nuisances not in (allowed := get_args(Nuisances)):
+        raise InputError(f"nuisances '{nuisances}'; allowed: {', '.join(allowed)}")
     most = min(_MOST, _ENTRIES // (compiled.n_main + compiled.n_aux))
     if not 1 <= number <= most:
         raise InputError(f"{number} data sets: between 1 and {most} are possible here")
