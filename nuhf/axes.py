@@ -15,13 +15,8 @@ def axis(problem: Problem, points: int, bracket: tuple[float, float] | None = No
     """Return equally spaced values of the parameter of interest in its base unit, (points,).
 
     They are 2 to 10 000, from the first to the last value of the bracket or of `default_range`.
-
-    Raises
-    ------
-    InputError
-        For a reversed range or another number of points.
-    FitError
-        If a range is needed and the interval is not closed.
+    `InputError` for a reversed range or another number of points, `FitError` if a range is needed
+    and the interval is not closed.
     """
     if not 2 <= points <= MAX_POINTS:
         raise InputError(f"points = {points}: an axis has 2 to {MAX_POINTS} points")
@@ -34,12 +29,8 @@ def axis(problem: Problem, points: int, bracket: tuple[float, float] | None = No
 def default_range(problem: Problem) -> tuple[float, float]:
     """Return the hull of the 90 % CL interval and half its width on both sides, rounded outwards.
 
-    A parameter with a bound at 0 starts there. Values in the base unit.
-
-    Raises
-    ------
-    FitError
-        If the interval is not closed.
+    A parameter with a bound at 0 starts there. Values in the base unit. `FitError` if the interval
+    is not closed.
     """
     try:
         found = questions.limit(problem, _CL, "delta-chi2")

@@ -164,10 +164,7 @@ def cited(text: str) -> list[str]:
 def read(folders: Iterable[Path] = ()) -> Bibliography:
     """Read the shipped bibliography and those in some folders, the first of them first.
 
-    Raises
-    ------
-    InputError
-        If one is broken; with file and line.
+    `InputError` if one is broken; with file and line.
     """
     places = dict.fromkeys([*folders, resources.shipped("data")])
     paths = [place / FILE for place in places if resources.is_file(place / FILE)]
@@ -179,13 +176,10 @@ def read(folders: Iterable[Path] = ()) -> Bibliography:
 
 @lru_cache(maxsize=4)
 def parse(text: str, where: str) -> Mapping[str, Entry]:
-    """Return the entries of a BibTeX file.
+    """Return the entries of a BibTeX file; macros (``@string``) are not known.
 
-    Raises
-    ------
-    InputError
-        If an entry has no key or the key of another, or a field has no value or no end; with the
-        line. Macros (``@string``) are not known.
+    `InputError` if an entry has no key or the key of another, or a field has no value or no end;
+    with the line.
     """
     found: dict[str, Entry] = {}
     position = 0

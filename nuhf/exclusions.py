@@ -99,13 +99,7 @@ class ExclusionResult(Result):
 
 
 def spaced(low: float, high: float, points: int) -> FloatArray:
-    """Return values of a setting at equal ratios, (points,).
-
-    Raises
-    ------
-    InputError
-        If the range is reversed or not positive, or there are fewer than two points.
-    """
+    """Return values of a setting at equal ratios, (points,)."""
     if not 0.0 < low < high < np.inf:
         raise InputError(f"{low:g} to {high:g}: give two positive numbers, the lower one first")
     if not 2 <= points <= MAX_POINTS:
@@ -124,11 +118,7 @@ def exclusion(
     """Find the interval of a parameter at each value of a setting, such as ``mediator_mass_mev``.
 
     The method is ``delta-chi2`` or ``cls`` (asymptotic); ``step`` is told which value comes next.
-
-    Raises
-    ------
-    InputError
-        If the setting is none of the parameter, or there is no value.
+    `InputError` if the setting is none of the parameter, or there is no value.
     """
     if not len(at):
         raise InputError(f"give at least one value of {setting}")

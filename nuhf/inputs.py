@@ -42,13 +42,7 @@ class Record:
 
 
 class Inputs:
-    """Reads files below some folders and the shipped ``data``, each of them once.
-
-    Parameters
-    ----------
-    folders : iterable of Path
-        Places to look in before the shipped data, the first first.
-    """
+    """Reads files below some folders, the first first, or the shipped ``data``; each only once."""
 
     def __init__(self, folders: Iterable[Path] = ()) -> None:
         self._folders = tuple(dict.fromkeys(folders))
@@ -109,10 +103,7 @@ class Inputs:
     def toml(self, name: str, entries: Iterable[str] = ()) -> dict[str, Any]:
         """Return a TOML file, and record which of its entries are used (none given: all).
 
-        Raises
-        ------
-        InputError
-            If the file is missing or broken, or has no entry of that name.
+        `InputError` if the file is missing or broken, or has no entry of that name.
         """
         if name not in self._content:
             path, text = self._text(name, toml=True)

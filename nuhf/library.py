@@ -170,13 +170,9 @@ def read_fluxes(
 ) -> dict[str, solar.Flux]:
     """Return the flux of each component in a standard solar model, at 1 au.
 
-    Source: N. Vinyoles et al., arXiv:1611.09867 (B16): ``gs98`` (high metallicity) or
-    ``agss09met`` (low), or another table of the file.
-
-    Raises
-    ------
-    InputError
-        If the model is not in the file, or a component or number is missing or not positive.
+    Source: N. Vinyoles et al., arXiv:1611.09867 (B16): ``gs98`` (high metallicity) or ``agss09met``
+    (low), or another table of the file. `InputError` if the model is not in the file, or a
+    component or number is missing or not positive.
     """
     inputs = inputs or Inputs()
     wanted, path = ("flux_per_cm2_s", "relative_uncertainty"), str(inputs.path(name))
@@ -194,16 +190,11 @@ def read_fluxes(
 def components(
     names: Iterable[str] = solar.COMPONENTS, inputs: Inputs | None = None
 ) -> dict[str, solar.Component]:
-    """Return solar spectra by name, from ``data/solar``.
+    """Return solar spectra by name, from ``data/solar`` (`InputError` if unknown or broken).
 
-    Continua are straight lines between the published points, divided by their integral (1
-    within 2e-5). Against monotone cubics the normalised integrals of E^-n above E_min >= 0.1 MeV
-    change by less than 5e-4 for pp, 1.5e-4 for the others; above 0.02 MeV by less than 1.2e-3.
-
-    Raises
-    ------
-    InputError
-        If a name is unknown or a file is broken.
+    Continua are straight lines between the published points, divided by their integral (1 within
+    2e-5). Against monotone cubics the normalised integrals of E^-n above E_min >= 0.1 MeV change by
+    less than 5e-4 for pp, 1.5e-4 for the others; above 0.02 MeV by less than 1.2e-3.
     """
     inputs, wanted = inputs or Inputs(), tuple(names)
     for name in wanted:
@@ -242,11 +233,8 @@ def read_oscillation(
 ) -> solar.Oscillation:
     """Return oscillation parameters for the ``normal`` or ``inverted`` ordering of the masses.
 
-    Raises
-    ------
-    InputError
-        If the ordering is not in the file, a key is missing or unknown, or a number not positive
-        or a sin^2 above 1.
+    `InputError` if the ordering is not in the file, a key is missing or unknown, or a number not
+    positive or a sin^2 above 1.
     """
     inputs = inputs or Inputs()
     keys = tuple(solar.Oscillation.__dataclass_fields__)
@@ -285,10 +273,8 @@ def read_weak_charge(
 ) -> WeakChargeInputs:
     """Return the numbers of a weak charge, from ``data/apv-cs`` or a file of the same form.
 
-    Raises
-    ------
-    InputError
-        If a section or key is missing, unknown, or not a finite number, or the nuclide unknown.
+    `InputError` if a section or key is missing, unknown, or not a finite number, or the nuclide
+    unknown.
     """
     inputs = inputs or Inputs()
     content, path = inputs.toml(name), str(inputs.path(name))

@@ -12,16 +12,16 @@ from nuhf.stats.cls import Asymptotic, expected_limits, upper_limit
 from nuhf.stats.cross_check import Agreement, second_optimizer
 from nuhf.stats.explore import deeper_starts, explored, range_notes, region, widened
 from nuhf.stats.goodness import degrees_of_freedom, goodness, poor_note, unconstrained
-from nuhf.stats.intervals import ProfileIntervals, threshold
+from nuhf.stats.intervals import Minimum, ProfileIntervals, threshold
 from nuhf.stats.problem import Problem
 from nuhf.stats.result_base import lost_note
 from nuhf.stats.results import FitResult, LimitResult, ScanResult
 from nuhf.stats.uncertainties import at_bounds, correlation, counts, uncertainties
 from nuhf.toys.cls import toy_cls
-from nuhf.toys.executors import session
 from nuhf.toys.feldman_cousins import feldman_cousins
 from nuhf.toys.problem import asked, check_engine, conditional, start_values, toy_setup
 from nuhf.toys.sample import TIE, ToyOptions, binomial_error, blocks, converged_only
+from nuhf.toys.session import BACKEND, session
 from nuhf.toys.validity import few_counts_note
 from nuhf.units import percent
 
@@ -49,35 +49,19 @@ def _delta_chi2(
     if second.deeper.size:
         problem, found = _search(replace(problem, seeds=second.deeper), cl, None, open_ends)
         second = second_optimizer(problem, found.best.value, np.ravel(found.pieces))
-    convert = problem.parameter.from_fit
-    ends = {e: -np.inf if e == problem.span().low else np.inf for e in found.open_ends}
-    pieces = tuple(
-        (ends.get(low, convert(low)), ends.get(high, convert(high))) for low, high in found.pieces
-    )
-    bounded = problem.description.couplings[0].bounded
-    return _result(
-        problem,
-        cl,
-        "delta-chi2",
-        found.best.value,
-        pieces,
-        pieces[-1][1] if bounded and not ends else None,
-        found.best.twice_nll,
-        tuple((convert(m.value), m.twice_nll - found.best.twice_nll) for m in found.minima),
-        notes=(
-            *lost_note(found.lost, found.points, "a piece of the interval there would be missed"),
-            *range_notes(problem, found, cl),
-            *few_counts_note(
-                problem,
-                cl,
-                found.best.value,
-                _free_ends(problem, found),
-                start_values(problem, found),
-                lambda _, t: t <= threshold(cl),
-            ),
+    notes = (
+        *lost_note(found.lost, found.points, "a piece of the interval there would be missed"),
+        *range_notes(problem, found, cl),
+        *few_counts_note(
+            problem,
+            cl,
+            found.best.value,
+            _free_ends(problem, found),
+            start_values(problem, found),
+            lambda _, t: t <= threshold(cl),
         ),
-        second=second,
     )
+    return _result(problem, cl, "delta-chi2", found, notes, second=second)
 
 
 def _seeded(problem: Problem, more: FloatArray) -> Problem:
@@ -123,44 +107,44 @@ def _cls(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitResult:
     high = problem.span().high
     cls, lowest = _asymptotic(problem, high)
     limit_fit = upper_limit(cls, high, cl)
-    convert, value = problem.parameter.from_fit, cls.data_minimum[0]
-    extra: dict[str, Any] = {}
+    convert, best = problem.parameter.from_fit, Minimum(cls.data_minimum[0], lowest)
+    expected, record = None, None
     if toys is None:
-        extra["notes"] = few_counts_note(
-            problem, cl, value, [limit_fit], [value], lambda at, q: cls.of(at, q) > 1.0 - cl, True
-        )
+        notes = few_counts_note(
+            problem, cl, best.value, [limit_fit], [best.value],
+            lambda at, q: cls.of(at, q) > 1.0 - cl, True,
+        )  # fmt: skip
         try:
-            expected = expected_limits(cls, high, cl)
-            extra["expected"] = {name: convert(theta) for name, theta in expected.items()}
+            found = expected_limits(cls, high, cl)
+            expected = {name: convert(theta) for name, theta in found.items()}
         except OpenRegionError:
             if widened(problem) is not None:
                 raise
             end = problem.parameter.show(high)
-            extra["notes"] += (Caveat(f"no expected limits: one is beyond the range, {end}"),)
+            notes += (Caveat(f"no expected limits: one is beyond the range, {end}"),)
     else:
-        made = toy_cls(problem, cl, toys, (value, lowest), limit_fit)
+        made = toy_cls(problem, cl, toys, (best.value, lowest), limit_fit)
         limit_fit, error = made.limit, abs(convert(made.limit + made.error) - convert(made.limit))
-        extra["toys"] = {
+        record = {
             "toys": toys.toys,
             "seed": toys.seed,
             "toys_in_all": made.toys,
             "unconverged": made.unconverged,
             "end_errors": [[0.0, error]],
-            "backend": made.backend,
+            "backend": BACKEND,
             "curve": {
                 "values": [convert(float(v)) for v in made.values],
                 "cls": made.cls,
                 "cls_error": made.errors,
             },
         }
-        extra["notes"] = (
+        notes = (
             f"CLs with {toys.toys} toys of each hypothesis at {len(made.values)} values, seed "
             f"{toys.seed}; {made.unconverged} of {made.toys} toys without a converged fit; "
             f"statistical error of the limit {error:.2g}",
         )
-    upper, minima = convert(limit_fit), ((convert(value), 0.0),)
-    pieces = ((convert(0.0), upper),)
-    return _result(problem, cl, "cls", value, pieces, upper, lowest, minima, **extra)
+    whole = ProfileIntervals(best, (best,), ((0.0, limit_fit),))
+    return _result(problem, cl, "cls", whole, notes, expected, record)
 
 
 def _asymptotic(problem: Problem, high: float) -> tuple[Asymptotic, float]:
@@ -169,14 +153,9 @@ def _asymptotic(problem: Problem, high: float) -> tuple[Asymptotic, float]:
     profiler = problem.profiler()
     seeds = np.array([0.0, 0.02, 0.2]) * high
     best, lowest = profiler.best(seeds)
-    fixed = profiler.free.copy()
-    fixed[profiler.index] = False
-    start = profiler.starts.copy()
-    start[:, profiler.index] = 0.0
-    points, heights = problem.engine.minimise(problem.data, start, fixed)
-    if not np.isfinite(heights).any():
+    (null,), (height,) = profiler.fits_at([profiler.index], np.zeros((1, 1)))
+    if not np.isfinite(height):
         raise FitError(f"no fit without a signal converged ({problem.engine.optimizer})")
-    null = points[int(np.argmin(heights))]
     asimov = problem.profiler(problem.engine.compiled.expected_full(null))
     # other data, other branches; their own parameters fit them best
     asimov = replace(
@@ -190,21 +169,8 @@ def _asymptotic(problem: Problem, high: float) -> tuple[Asymptotic, float]:
 
 def _feldman_cousins(problem: Problem, cl: float, toys: ToyOptions | None) -> LimitResult:
     made, record, notes = feldman_cousins(problem, cl, toys or ToyOptions(DEFAULT_TOYS))
-    convert, best = problem.parameter.from_fit, made.found.best
-    pieces = tuple((convert(low), convert(high)) for low, high in made.pieces)
-    bounded = problem.description.couplings[0].bounded
-    return _result(
-        problem,
-        cl,
-        "feldman-cousins",
-        best.value,
-        pieces,
-        pieces[-1][1] if bounded else None,
-        best.twice_nll,
-        tuple((convert(m.value), m.twice_nll - best.twice_nll) for m in made.found.minima),
-        notes=notes,
-        toys=record,
-    )
+    found = replace(made.found, pieces=made.pieces)
+    return _result(problem, cl, "feldman-cousins", found, notes, toys=record)
 
 
 METHODS: Final[dict[str, Callable[[Problem, float, ToyOptions | None], LimitResult]]] = {
@@ -218,18 +184,21 @@ def _result(
     problem: Problem,
     cl: float,
     method: str,
-    best: float,
-    pieces: tuple[tuple[float, float], ...],
-    upper: float | None,
-    lowest: float,
-    minima: tuple[tuple[float, float], ...],
-    notes: tuple[str, ...] = (),
+    found: ProfileIntervals,
+    notes: tuple[str, ...],
     expected: Mapping[str, float] | None = None,
     toys: Mapping[str, Any] | None = None,
     second: Agreement | None = None,
 ) -> LimitResult:
-    ends = np.array([problem.parameter.to_fit(end) for piece in pieces for end in piece])
-    second = second or second_optimizer(problem, best, ends)
+    """Convert what was found to base units, and add what every limit has."""
+    convert, lowest = problem.parameter.from_fit, found.best.twice_nll
+    open_ends = {e: -np.inf if e == problem.span().low else np.inf for e in found.open_ends}
+    pieces = tuple(
+        (open_ends.get(low, convert(low)), open_ends.get(high, convert(high)))
+        for low, high in found.pieces
+    )
+    bounded = problem.description.couplings[0].bounded
+    second = second or second_optimizer(problem, found.best.value, np.ravel(found.pieces))
     quality = goodness(problem, lowest)
     poor = quality["degrees"] > 0 and quality["p_value"] < _POOR
     return LimitResult(
@@ -240,11 +209,11 @@ def _result(
         convention=problem.convention,
         cl=cl,
         method=method,
-        best_fit=problem.parameter.from_fit(best),
+        best_fit=convert(found.best.value),
         intervals=pieces,
-        upper_limit=upper,
+        upper_limit=pieces[-1][1] if bounded and not open_ends else None,
         twice_nll_min=lowest,
-        minima=minima,
+        minima=tuple((convert(m.value), m.twice_nll - lowest) for m in found.minima),
         profiled=problem.profiled,
         fixed=dict(problem.options.fixed),
         status="converged",
@@ -267,20 +236,12 @@ def limit(
 ) -> LimitResult:
     """Return the interval of the parameter of interest.
 
-    With ``toys`` the methods ``cls`` and ``feldman-cousins`` use toys as they say; without,
-    ``cls`` is asymptotic, with its expected band, and ``feldman-cousins`` takes 2000 per value.
-    Where ``delta-chi2`` excludes something, but the data set no end on one side in the widest
-    range, that end is infinite with ``open_ends``, and an error without.
-
-    Raises
-    ------
-    InputError
-        If the method or the confidence level is not allowed.
-    FitError
-        If no fit converges, or the region is not closed in the widest range of the model.
+    With ``toys`` the methods ``cls`` and ``feldman-cousins`` use toys as they say; without, ``cls``
+    is asymptotic, with its expected band, and ``feldman-cousins`` takes 2000 per value. Where
+    ``delta-chi2`` excludes something, but the data set no end on one side in the widest range, that
+    end is infinite with ``open_ends``, and an error without. `FitError` if no fit converges, or the
+    region is not closed in the widest range of the model.
     """
-    if method not in METHODS:
-        raise InputError(f"unknown method '{method}'; allowed: {', '.join(METHODS)}")
     if toys is not None:
         check_engine(problem)
     open_ends = open_ends and method == "delta-chi2" and problem.options.bracket is None
@@ -303,11 +264,6 @@ def scan(problem: Problem, points: int, found: LimitResult | None = None) -> Sca
     """Return the profile of the parameter of interest.
 
     Without a range asked for, it covers the interval ``found`` and half its width on both sides.
-
-    Raises
-    ------
-    InputError
-        If fewer than two points are asked for, or no range is known.
     """
     if not 2 <= points <= 100_000:
         raise InputError(f"points = {points}: between 2 and 100000 are possible")
@@ -360,13 +316,9 @@ def _scan_ends(problem: Problem, found: LimitResult | None) -> tuple[float, floa
 def fit(problem: Problem, toys: ToyOptions | None = None) -> FitResult:
     """Fit all free parameters; errors from the curvature, or from profiles at a bound.
 
-    For a strength the significance of its discovery comes along; with ``toys`` the p-value of
-    the goodness of fit from toys, too.
-
-    Raises
-    ------
-    FitError
-        If no fit converges, or the data do not determine the parameters.
+    For a strength the significance of its discovery comes along; with ``toys`` the p-value of the
+    goodness of fit from toys, too. `FitError` if no fit converges, or the data do not determine the
+    parameters.
     """
     if toys is not None:
         check_engine(problem)

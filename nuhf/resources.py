@@ -37,13 +37,8 @@ _LONGEST_INTEGER = 310
 def shipped(folder: str) -> Path:
     """Return the folder ``data``, ``templates`` or ``workspaces`` that belongs to this package.
 
-    A checkout (``pyproject.toml`` beside the package) is read before the copy in the wheel, so
-    that an editable install never shows a stale one.
-
-    Raises
-    ------
-    InputError
-        If neither place has the folder.
+    A checkout (``pyproject.toml`` beside the package) is read before the copy in the wheel, so that
+    an editable install never shows a stale one. `InputError` if neither place has the folder.
     """
     package = Path(__file__).resolve().parent
     checkout = package.parent / folder
@@ -58,10 +53,7 @@ def shipped(folder: str) -> Path:
 def find(name: str, folders: Iterable[Path] = ()) -> Path:
     """Find a data file by its name in some folders, the first first, then in the shipped ``data``.
 
-    Raises
-    ------
-    InputError
-        If it is in none of them.
+    `InputError` if it is in none of them.
     """
     places = [*folders, shipped("data")]
     for place in places:
@@ -240,12 +232,8 @@ def parse_json(text: str, where: str) -> Any:
 def replace_bytes(path: Path, write: Callable[[Path], object], executable: bool = False) -> None:
     """Let ``write`` fill a temporary file beside ``path``, then rename it into place.
 
-    Either the old file or the whole new one is there, never a part of it.
-
-    Raises
-    ------
-    InputError
-        If the folder cannot be made or the file not be written.
+    Either the old file or the whole new one is there, never a part of it. `InputError` if the
+    folder cannot be made or the file not be written.
     """
     temporary: Path | None = None
     try:
@@ -295,10 +283,7 @@ def write_bytes(path: Path, content: bytes, executable: bool = False) -> None:
 def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
     """Make a new folder with files by relative name: all of them are written, or none.
 
-    Raises
-    ------
-    InputError
-        If the folder exists and is not empty, or cannot be written.
+    `InputError` if the folder exists and is not empty, or cannot be written.
     """
     temporary: Path | None = None
     try:

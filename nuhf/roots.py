@@ -21,29 +21,14 @@ def roots(
     relative: float,
     absolute: float,
 ) -> tuple[FloatArray, FloatArray]:
-    """Find where a function crosses zero, by inverse quadratic steps or halving.
+    """Find where a function crosses zero in brackets (n,), by inverse quadratic steps or halving.
+
+    The function gives finite values (m,) at points (m,), those that are still looked for. A root is
+    located to ``absolute`` plus ``relative`` of its size. Return the point (n,) of each last
+    bracket where the function is smaller in size, and its value there, infinite where the function
+    has the same sign at both ends. `FitError` if a root is not located in 200 steps.
 
     Source: T. R. Chandrupatla, Adv. Eng. Softw. 28, 145 (1997), whose condition tells which.
-
-    Parameters
-    ----------
-    function : callable
-        Values (m,) at points (m,), finite; called with the points that are still looked for.
-    low, high : ndarray
-        Ends (n,) of the brackets.
-    relative, absolute : float
-        A root is located to ``absolute`` plus ``relative`` of its size.
-
-    Returns
-    -------
-    places, values : ndarray
-        The point (n,) of each last bracket where the function is smaller in size, and its value;
-        infinite where the function has the same sign at both ends.
-
-    Raises
-    ------
-    FitError
-        If a root is not located in 200 steps.
     """
     a, b = np.array(low, dtype=float), np.array(high, dtype=float)
     fa, fb = (np.asarray(function(x), dtype=float) for x in (a, b))

@@ -24,21 +24,14 @@ MAX_ROWS: Final = 100_000
 
 @dataclass(frozen=True)
 class Table:
-    """Columns of one file.
-
-    Attributes
-    ----------
-    path : Path
-        The file.
-    columns : Mapping[str, ndarray]
-        Values by column name, all of shape (n_rows,).
-    source : str
-        What stands behind ``# source:``.
-    """
+    """Columns of one file."""
 
     path: Path
+    """The file."""
     columns: Mapping[str, FloatArray]
+    """Values by column name, all of shape (n_rows,)."""
     source: str
+    """What stands behind ``# source:``."""
 
     def __getitem__(self, name: str) -> FloatArray:
         if name not in self.columns:
@@ -55,11 +48,8 @@ class Table:
     def edges(self, low: str, high: str) -> FloatArray:
         """Join two columns of lower and upper bin edges into (n_rows + 1,) edges.
 
-        Raises
-        ------
-        InputError
-            If a column is missing; if bins are empty or reversed, overlap, leave a gap, or do not
-            increase: which of these, at which bin (from 0), and the values there.
+        `InputError` if a column is missing; if bins are empty or reversed, overlap, leave a gap, or
+        do not increase: which of these, at which bin (from 0), and the values there.
         """
         lower, upper = self[low], self[high]
         if np.any(upper <= lower):
@@ -114,11 +104,8 @@ def read_table(path: Path, columns: Sequence[str] = ()) -> Table:
 def parse_table(path: Path, text: str) -> Table:
     """Parse the text of a table and check that it holds finite numbers only.
 
-    Raises
-    ------
-    InputError
-        If the text has no source, no rows, a column twice, more than 100 000 rows, or anything
-        but finite numbers; the message names file, line and column.
+    `InputError` if the text has no source, no rows, a column twice, more than 100 000 rows, or
+    anything but finite numbers; the message names file, line and column.
     """
     lines = text.splitlines()
     comments = [line for line in lines if line.startswith("#")]

@@ -429,25 +429,32 @@ _FORBIDDEN = ("pickle.find_class", "os.system", "os.exec", "os.posix_spawn", "su
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
+def _note(what):
+    """Keep an event, unless it is of loky or what it stands on, which start our own processes."""
+    frame = sys._getframe(2)
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").startswith(("loky.", "multiprocessing.")):
+            return
+        frame = frame.f_back
+    _WATCH["events"].append(what)
+
+
 def _hook(event, details):
     if not _WATCH["on"]:
         return
     if event in _FORBIDDEN:
         if event == "urllib.Request" and str(details[0]).startswith("file:"):
             return  # jsonschema reads the schema of pyhf from the disk so
-        started = event in ("subprocess.Popen", "os.posix_spawn")  # the latter from Python 3.13
-        if started and list(details[1])[:2] == [sys.executable, "-P"]:
-            return  # our own workers
-        _WATCH["events"].append(f"{event} {details!r:.200}")
+        _note(f"{event} {details!r:.200}")
     elif event == "open" and isinstance(details[0], (str, bytes)):
         path, mode, flags = details
         writes = any(c in (mode or "") for c in "wax+") or (flags or 0) & _WRITES
         if writes and not _inside(path):
-            _WATCH["events"].append(f"open for writing {path!r}")
+            _note(f"open for writing {path!r}")
     elif event in ("os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink", "os.link"):
         for path in details[:2]:
             if isinstance(path, (str, bytes)) and not _inside(path):
-                _WATCH["events"].append(f"{event} {path!r}")
+                _note(f"{event} {path!r}")
 
 
 def _inside(path):

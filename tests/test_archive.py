@@ -195,6 +195,18 @@ def test_bombs(files, tmp_path, monkeypatch):
     refused(tmp_path, pack(files), "larger than")
 
 
+def test_headers_that_end_early_or_never(files, tmp_path):
+    """A tar is read to its end, or refused: no member is lost behind a broken header."""
+    body = bytearray(tar(sound(files), compress=False))
+    second = 512 + -(-len(files["BkgOnly.json"]) // 512) * 512
+    body[second] ^= 1
+    refused(tmp_path, bytes(body), "wrong checksum of a header")
+    names = [member("x" * 5, b"long name\0", tarfile.GNUTYPE_LONGNAME)] * 2000
+    refused(tmp_path, tar([*names, *sound(files)]), "broken tar archive")
+    slow = member("x", b"1" * 1_000_000, tarfile.XHDTYPE)
+    refused(tmp_path, tar([slow, *sound(files)]), "'x' has 1000000 bytes")
+
+
 def test_a_size_that_lies(files, tmp_path):
     body = bytearray(tar(sound(files), compress=False))
 
@@ -205,10 +217,11 @@ def test_a_size_that_lies(files, tmp_path):
         header[148:156] = b"%06o\0 " % sum(header)
         return bytes(header) + bytes(body[512:])
 
-    refused(tmp_path, with_size(b"77777777777\0"), "cut off")
-    refused(tmp_path, with_size(b"\x80" + b"\xff" * 11), "no octal number")
-    refused(tmp_path, with_size(b"\xff" * 12), "no octal number")
-    refused(tmp_path, with_size(b"-0000000001\0"), "no octal number")
+    refused(tmp_path, with_size(b"77777777777\0"), "unexpected end of data")
+    refused(tmp_path, with_size(b"\x80" + b"\xff" * 11), "broken tar archive")
+    refused(tmp_path, with_size(b"\xff" * 12), "'BkgOnly.json' has -1 bytes")
+    refused(tmp_path, with_size(b"-0000000001\0"), "'BkgOnly.json' has -1 bytes")
+    refused(tmp_path, with_size(b"-0000001001\0"), "'BkgOnly.json' has -513 bytes")
 
 
 @pytest.mark.parametrize(
@@ -303,7 +316,7 @@ def test_damaged_archives_never_do_anything_else(data):
             total = sum(block[:148]) + 256 + sum(block[156:])
             body[start + 148 : start + 156] = b"%06o\0 " % total
     try:
-        found = module._checked(module._members(bytes(body)))
+        found = module._checked(module._tar_members(bytes(body)))
     except InputError:
         return
     for name in found:

@@ -819,7 +819,7 @@ BAD = [
     ((*P, "--set", "qnu_mumu=x"), ("--set qnu_mumu=x", "NAME=VALUE")),
     ((*P, "--set", "qnu_mumu=nan"), ("--set qnu_mumu=nan", "finite")),
     ((*P, "--set", "qnu_mumu=inf"), ("--set qnu_mumu=inf", "finite")),
-    ((*P, "--set", "=1"), ("parameter ''", "qnu_ee")),
+    ((*P, "--set", "=1"), ("--set =1", "NAME=VALUE")),
     ((*P, "--set", "nope=1"), ("parameter 'nope'", "qnu_ee")),
     ((*P, "--set", "qnu_mumu=1e-8", "--set", "qnu_mumu=2e-8"), ("qnu_mumu", "twice")),
     ((*P, "--set", "qnu_ee=1e-8"), ("qnu_ee", "both free and set")),

@@ -287,7 +287,6 @@ def test_attributes(pair):
     assert compiled.inits.tolist() == model.config.suggested_init()
     assert compiled.bounds.tolist() == [list(b) for b in model.config.suggested_bounds()]
     assert compiled.fixed.tolist() == model.config.suggested_fixed()
-    assert compiled.poi_index == model.config.poi_index
     with pytest.raises(InputError, match="no parameter 'nope'"):
         compiled.index("nope")
 

@@ -35,7 +35,7 @@ def test_all_shipped_workspaces_are_tested():
     assert {name.split("/")[0] for name in FILES} == wanted
 
 
-def points_of(compiled, rng, number):
+def points_of(compiled, poi, rng, number):
     """Random points with positive counts: pulls within 2 sigma, the POI in the middle half.
 
     Free factors (those that start at 1) are between 0.5 and 1.5.
@@ -46,8 +46,7 @@ def points_of(compiled, rng, number):
     while len(found) < number:
         point = np.clip(rng.normal(scale=0.7, size=len(compiled.names)), -2, 2)
         point[free] = rng.uniform(0.5, 1.5, free.sum())
-        i = compiled.poi_index
-        point[i] = rng.uniform(max(0.5 * low[i], low[i]), 0.5 * high[i])
+        point[poi] = rng.uniform(max(0.5 * low[poi], low[poi]), 0.5 * high[poi])
         if (compiled.expected(point) > 0).all():
             found.append(point)
     return np.array(found)
@@ -59,7 +58,7 @@ def test_counts_and_likelihood_equal_pyhf(name):
     assert list(compiled.names) == list(model.config.par_names)
     # large samples of the stock encoding cancel: rounding is relative to the sum of their sizes
     sizes = np.abs(np.asarray(model.main_model.nominal_rates)).sum(axis=1).max()
-    for point in points_of(compiled, np.random.default_rng(1), 20):
+    for point in points_of(compiled, model.config.poi_index, np.random.default_rng(1), 20):
         theirs = model.expected_data(point)
         np.testing.assert_allclose(
             compiled.expected_full(point), theirs, rtol=1e-10, atol=max(1e-10, 1e-15 * sizes)
@@ -71,14 +70,15 @@ def test_counts_and_likelihood_equal_pyhf(name):
 @pytest.mark.parametrize("name", [*FIRST, *OTHERS])
 def test_derivatives_equal_finite_differences(name):
     """Five-point rule: of the counts, and of 2NLL."""
-    _, compiled, data = shipped(name)
+    model, compiled, data = shipped(name)
+    poi = model.config.poi_index
     high = compiled.bounds[:, 1]
-    for point in points_of(compiled, np.random.default_rng(2), 3):
+    for point in points_of(compiled, poi, np.random.default_rng(2), 3):
         jacobian = compiled.jacobian(point)
         gradient = compiled.gradient(point, data)
         for i in range(len(point)):
             step = np.zeros_like(point)
-            step[i] = 1e-3 * (high[i] if i == compiled.poi_index else 1.0)
+            step[i] = 1e-3 * (high[i] if i == poi else 1.0)
             at = point + step * np.array([[-2], [-1], [1], [2]])
             weights = np.array([1, -8, 8, -1]) / (12 * step[i])
             slope = weights @ compiled.expected(at)
@@ -102,7 +102,7 @@ def toys(compiled, rng, number):
 def worst_difference(name, number, seed):
     """Largest difference of t = 2NLL(POI fixed) - 2NLL(free) from pyhf with minuit."""
     model, compiled, _ = shipped(name)
-    i = compiled.poi_index
+    i = model.config.poi_index
     low, high = compiled.bounds[i]
     value = 0.05 * high
     seeds = np.tile(compiled.inits, (5, 1))

@@ -5,16 +5,18 @@ import os
 import signal
 import socket
 import sys
+from functools import partial
 
 import pytest
+import threadpoolctl
 from conftest import EXPERIMENT
 
 import nuhf
 from nuhf.errors import FitError, InputError
-from nuhf.toys import dask_executor
-from nuhf.toys.executors import Processes, Serial, Session, session
+from nuhf.toys import dask_workers
 from nuhf.toys.problem import toy_setup
 from nuhf.toys.sample import ToyOptions, blocks
+from nuhf.toys.session import Here, Session, session, work
 
 distributed = pytest.importorskip("distributed")
 
@@ -45,7 +47,7 @@ def tasks(nuclei_problem_of):
 
 @pytest.fixture(scope="module")
 def expected(setup, tasks):
-    return Session(Serial(setup)).map(tasks)
+    return Session(setup, Here()).map(tasks)
 
 
 def test_feldman_cousins_gives_the_same_bits(cluster, cli):
@@ -59,12 +61,12 @@ def test_feldman_cousins_gives_the_same_bits(cluster, cli):
 
 def test_a_killed_worker_s_blocks_are_redone(cluster, setup, tasks, expected):
     with session(setup, ToyOptions(240, scheduler=cluster.scheduler_address), {}) as opened:
-        executor = opened.executor
-        assert isinstance(executor, dask_executor.Dask)
-        pids = executor.client.run(os.getpid)
+        client = opened.workers.client
+        pids = client.run(os.getpid)
         assert len(set(pids.values()) - {os.getpid()}) == 2
         found, working = {}, []
-        for position, result in executor.run(tasks):
+        one = partial(work, json.dumps(setup.to_json()))
+        for position, result in opened.workers.run(one, tasks):
             found[position] = result
             if len(found) == 1:
                 workers = list(cluster.scheduler.workers.values())
@@ -73,17 +75,8 @@ def test_a_killed_worker_s_blocks_are_redone(cluster, setup, tasks, expected):
         assert working
         assert [found[i] for i in range(len(tasks))] == expected
         # the nanny's new worker works, too
-        executor.client.wait_for_workers(2, timeout=20)
+        client.wait_for_workers(2, timeout=20)
         assert opened.map(tasks[:4]) == expected[:4]
-        assert sum(executor.client.run(_waiting).values()) > 0
-    with distributed.Client(cluster.scheduler_address, set_as_default=False) as client:
-        assert set(client.run(_waiting).values()) == {0}
-
-
-def _waiting():
-    from nuhf.toys import dask_executor
-
-    return len(dask_executor._idle)
 
 
 def test_errors_of_blocks_come_back_in_words(cluster, setup, tasks, expected):
@@ -94,43 +87,47 @@ def test_errors_of_blocks_come_back_in_words(cluster, setup, tasks, expected):
         assert opened.map(tasks[:1]) == expected[:1]
 
 
-def test_a_broken_setup_is_one_line(cluster, setup):
+def test_a_broken_setup_is_one_line(cluster, setup, tasks):
     with session(setup, ToyOptions(10, scheduler=cluster.scheduler_address), {}) as opened:
-        submitted = opened.executor.client.submit(dask_executor.work, "t", "[", "{}", "{}")
-        with pytest.raises(FitError, match=r"^dask could not work on toys: JSONDecodeError: .*"):
-            dask_executor._result(submitted, {})
+        ran = opened.workers.run(partial(work, "["), tasks)
+        with pytest.raises(FitError, match=r"^dask could not work on toys: JSONDecodeError: "):
+            list(ran)
+
+
+def lost(task):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_a_block_that_kills_its_workers_is_an_error(cluster, setup, tasks):
+    with (
+        session(setup, ToyOptions(10, scheduler=cluster.scheduler_address), {}) as opened,
+        pytest.raises(FitError, match="dask workers died again and again"),
+    ):
+        list(opened.workers.run(lost, tasks[:1]))
 
 
 # ------------------------------------------------------------------------ without a cluster
 
 
 def test_one_block_in_this_process(setup, tasks, expected):
-    """What a worker does, and how its processes end."""
-    setup_text, task = json.dumps(setup.to_json()), json.dumps(tasks[0])
-    versions = json.dumps(dask_executor._versions())
-    assert json.loads(dask_executor.work("a", setup_text, task, versions)) == expected[0]
-    ((token, process),) = dask_executor._idle
-    assert token == "a"
-    (pid,) = (child.pid for child in process.pids.values())
-    assert json.loads(dask_executor.work("a", setup_text, task, versions)) == expected[0]
-    assert [child.pid for child in process.pids.values()] == [pid]
-    dask_executor.forget("a")
-    assert dask_executor._idle == []
-    assert process.pids == {}
-    # a block that ends after its session leaves no process
-    dask_executor._keep("a", Processes(setup, 1))
-    assert dask_executor._idle == []
+    """What a worker does: one BLAS thread, the caller's versions."""
+    one = partial(work, json.dumps(setup.to_json()))
+    assert dask_workers.alike(one, dask_workers.versions(), tasks[0]) == expected[0]
+    threads = dask_workers.alike(
+        lambda task: {"threads": [pool["num_threads"] for pool in threadpoolctl.threadpool_info()]},
+        dask_workers.versions(), {},
+    )  # fmt: skip
+    assert set(threads["threads"]) == {1}
 
 
 def test_other_versions_are_refused():
-    versions = json.dumps(dask_executor._versions() | {"numpy": "0.1"})
-    reply = json.loads(dask_executor.work("a", "{}", "{}", versions))
-    assert reply["kind"] == "InputError"
-    assert "(here 0.1): install the same versions" in reply["error"]
+    with pytest.raises(InputError, match=r"\(here 0.1\): install the same versions"):
+        dask_workers.alike(dict, dask_workers.versions() | {"numpy": "0.1"}, {})
 
 
 def test_nobody_answers(setup, monkeypatch):
-    monkeypatch.setattr(dask_executor, "_PATIENCE", 1.0)
+    monkeypatch.setattr(dask_workers, "_PATIENCE", 1.0)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, not listening
         address = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
@@ -139,7 +136,7 @@ def test_nobody_answers(setup, monkeypatch):
 
 
 def test_a_scheduler_without_workers(setup, monkeypatch):
-    monkeypatch.setattr(dask_executor, "_PATIENCE", 1.0)
+    monkeypatch.setattr(dask_workers, "_PATIENCE", 1.0)
     with (
         distributed.LocalCluster(
             n_workers=0, processes=False, dashboard_address="127.0.0.1:0", host="127.0.0.1",

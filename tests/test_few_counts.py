@@ -264,7 +264,7 @@ def ends_of_toys(problem, monkeypatch, seeds, number=200, points=10):
     """Upper ends of the construction with toys, and their errors, for seeds from 1."""
     monkeypatch.setattr(toys, "_summed", lambda problem, cl: None)
     made = [
-        toys.construct(problem, 0.9, ToyOptions(number, seed, points, jobs=1))[0]
+        toys.construct(problem, 0.9, ToyOptions(number, seed, points, jobs=1))
         for seed in range(1, seeds + 1)
     ]
     return np.array([(one.pieces[-1][1], one.errors[-1][1]) for one in made]).T

@@ -109,15 +109,16 @@ class Deepest:
     """Profiles of a file from 60 random starts: what every search for minima must find."""
 
     def __init__(self, spec):
-        self.data = load_model(spec)[1]
-        self.compiled = compiled = compile_model(load_model(spec)[0])
+        model, self.data = load_model(spec)
+        self.compiled, self.poi = compile_model(model), model.config.poi_index
+        compiled = self.compiled
         size = np.where(compiled.inits == 0.0, 1.5, 0.3)
         starts = compiled.inits + size * np.random.default_rng(5).normal(size=(60, size.size))
         starts = np.clip(np.where(compiled.fixed, compiled.inits, starts), *compiled.bounds.T)
         self.starts = np.vstack([compiled.inits, starts])
 
     def __call__(self, value=None, data=None):
-        starts, free, poi = self.starts.copy(), ~self.compiled.fixed, self.compiled.poi_index
+        starts, free, poi = self.starts.copy(), ~self.compiled.fixed, self.poi
         if value is not None:
             free[poi], starts[:, poi] = False, value
         rows = np.tile(self.data if data is None else data, (len(starts), 1))

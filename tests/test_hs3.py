@@ -7,7 +7,7 @@ import pytest
 from conftest import problems
 
 import nuhf
-from nuhf.errors import InputError
+from nuhf.errors import ModelError
 from nuhf.workspaces import encode
 from nuhf.workspaces.hs3 import hs3
 
@@ -45,7 +45,7 @@ def test_other_modifiers_are_refused():
     spec["channels"][0]["samples"][0]["modifiers"].append(
         {"name": "free", "type": "shapefactor", "data": None}
     )
-    with pytest.raises(InputError, match="'free' on sample 'ss' has the type shapefactor"):
+    with pytest.raises(ModelError, match="modifier 'free' has type 'shapefactor'"):
         hs3(spec)
 
 

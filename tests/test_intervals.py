@@ -76,6 +76,18 @@ def test_parabola(centre, sigma, cl):
     assert piece == pytest.approx((centre - half, centre + half), abs=1e-7 * 20)
 
 
+@pytest.mark.parametrize("tilt", [3e-9, -3e-9])
+def test_of_minima_of_one_depth_the_best_fit_is_nearest_to_zero(tilt):
+    """Rounding, here a tilt, does not choose; a difference that counts does."""
+    well = np.polynomial.Polynomial.fromroots([-1.0, -1.0, 2.0, 2.0])
+    span = ScanRange(-5.0, 5.0)
+    found = intervals(Curve(well + np.polynomial.Polynomial([0.0, tilt / 3.0])), span, 0.9)
+    assert found.best.value == pytest.approx(-1.0, abs=1e-6)
+    assert len(found.minima) == 2
+    tilted = intervals(Curve(well - np.polynomial.Polynomial([0.0, 1e-3])), span, 0.9)
+    assert tilted.best.value == pytest.approx(2.0, abs=1e-3)
+
+
 def double_well(separation, depth):
     """depth ((x/s)^2 - 1)^2: minima 0 at +-s, barrier ``depth`` at 0."""
     unit = np.polynomial.Polynomial([-1.0, 0.0, separation**-2])

@@ -15,6 +15,7 @@ from scipy.stats import kstest
 from test_compiled import everything_spec
 
 import nuhf
+from nuhf.couplings.parameters import get
 from nuhf.errors import InputError, ModelError
 from nuhf.likelihood.evaluate import (
     compile_model,
@@ -219,11 +220,10 @@ def test_nested_samplers_get_the_same_posterior():
 
 
 AXES = {
-    "charge": CouplingAxis("qnu_ee", "qnu_ee_em8", "e", 0, -200.0, 150.0, 0.0, scale=1e-8),
-    "angle": CouplingAxis("sin2thetaW", "s", "1", 0, -20.0, 30.0, 0.0, scale=1e-2, offset=0.2386),
-    "moment": CouplingAxis(
-        "munu_e", "munu2_e_em18", "mu_B", 0, 0.0, 20.0, 0.0, scale=1e-18, squared=True
-    ),
+    "charge": CouplingAxis(get("qnu_ee"), -200.0, 150.0, 0.0, 0),
+    "angle": CouplingAxis(get("sin2thetaW"), -20.0, 30.0, 0.0, 0),
+    "moment": CouplingAxis(get("munu_e"), 0.0, 20.0, 0.0, 0),
+    "fourth power": CouplingAxis(get("g_scalar_cerdeno2016_UNVERIFIED"), 0.0, 20.0, 0.0, 0),
 }
 PRIORS = {
     "flat": lambda size: Flat(),
@@ -240,23 +240,23 @@ def test_priors_are_normalised_and_draw_from_themselves(axis, kind):
     prior = PRIORS[kind](axis.ends[1])
     inner = np.clip(axis.to_fit(np.array([0.0, 0.3 * axis.ends[1]])), axis.low, axis.high)
     edges = np.unique([axis.low, *inner, axis.high])
-    # the root of a square is integrated in the root, where its density is finite
-    root = axis.squared
+    # an even power is integrated in its root, where its density is finite
+    power = axis.parameter.power
 
     def value(z):
-        theta = z * z if root else z
-        return np.exp(prior.log(axis, np.array([theta]), np)[0]) * (2 * z if root else 1.0)
+        theta = z**power
+        return np.exp(prior.log(axis, np.array([theta]), np)[0]) * power * z ** (power - 1)
 
-    ends = np.sqrt(edges) if root else edges
+    ends = edges ** (1 / power) if power > 1 else edges
     total = sum(quad(value, a, b, limit=200)[0] for a, b in pairwise(ends))
     assert total == pytest.approx(1.0, rel=1e-6)
     u = np.array([0.05, 0.3, 0.6, 0.9])
     theta = prior.quantile(axis, u)
-    for probability, end in zip(u, np.sqrt(theta) if root else theta, strict=True):
+    for probability, end in zip(u, theta ** (1 / power) if power > 1 else theta, strict=True):
         below = [*ends[ends < end], end]
         mass = sum(quad(value, a, b)[0] for a, b in pairwise(below))
         assert mass == pytest.approx(probability, abs=1e-5)
-    step = 1e-5 * (axis.high - axis.low)
+    step = 1e-5 * np.maximum(np.abs(theta), 1e-3 * (axis.high - axis.low))
     up, down = (prior.log(axis, theta + s, np) for s in (step, -step))
     np.testing.assert_allclose(prior.slope(axis, theta), (up - down) / (2 * step), rtol=1e-4)
 
@@ -265,7 +265,7 @@ def test_priors_are_normalised_and_draw_from_themselves(axis, kind):
 @given(st.floats(-1.0, 1.0), st.floats(0.01, 2.0))
 def test_normal_prior_is_the_same_as_one_more_measurement(mean, sd):
     """A normal prior of an interfering coupling changes logpdf as a constraint term would."""
-    axis = CouplingAxis("x", "x", "1", 0, -50.0, 50.0, 0.0)
+    axis = CouplingAxis(get("norm_cevns"), -50.0, 50.0, 0.0, 0)
     theta = np.array([-0.5, 0.1, 1.3])
     prior = Normal(mean, sd).log(axis, theta, np)
     np.testing.assert_allclose(

@@ -44,10 +44,16 @@ def test_processes_give_what_one_gives_and_leave_the_environment(monkeypatch):
     assert {name: os.environ.get(name) for name in BLAS_THREADS} == before
 
 
+def test_nothing_is_imported_from_the_working_folder(tmp_path, monkeypatch):
+    (tmp_path / "random.py").write_text("raise ImportError('from the working folder')\n")
+    monkeypatch.chdir(tmp_path)
+    assert on_cores(abs, [-1, -2], lambda text: None, str, jobs=2) == [1, 2]
+
+
 def test_a_failure_is_raised_and_a_dead_process_s_work_is_done_again(tmp_path):
     with pytest.raises(InputError, match="-1 is negative"):
         on_cores(squared, [1, -1, 2], lambda text: None, str, jobs=2)
     work = partial(dying_once, str(tmp_path / "mark"))
     assert on_cores(work, range(6), lambda text: None, str, jobs=2) == list(range(6))
-    with pytest.raises(FitError, match="died again"):
+    with pytest.raises(FitError, match="died 3 times in a row"):
         on_cores(dying, range(3), lambda text: None, str, jobs=2)

@@ -330,3 +330,21 @@ def test_command_writes_table_json_and_files(cli, work):
         ran = cli("posterior", EXPERIMENT, "-p", "qnu_ee", *bad)
         assert ran.code == 2
         assert len(ran.err.splitlines()) == 1
+
+
+def test_a_fourth_power_is_told_as_the_coupling_itself():
+    """Flat in g^4: the region of highest density is near the interval, not at its square."""
+    model = nuhf.model(
+        "coherent-csi-2021",
+        "g_scalar_cerdeno2016_UNVERIFIED",
+        settings={"mediator_mass_mev": 100.0},
+    )
+    (marginal,) = nuhf.posterior(model, draws=1000).marginals
+    (_, high), (_, limit) = marginal.pieces[0], nuhf.interval(model).intervals[0]
+    assert marginal.variable == f"{model.poi}^4"
+    assert high == pytest.approx(limit, rel=0.15)
+    with_value = nuhf.simulate(model, {model.poi: limit}, 1)
+    place = with_value.names.index(model.poi)
+    fitted = model.problem.parameter.to_fit(limit)
+    expected = nuhf.log_density(model).axes[0].to_fit(with_value.truth[0, place])
+    assert expected == pytest.approx(fitted)

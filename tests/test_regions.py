@@ -762,3 +762,13 @@ def test_the_experiment_names_the_strength_that_is_fitted(nuclei, eves, monkeypa
     assert "norm_eves" in found.parameters
     assert "norm_cevns" not in found.parameters
     assert nuhf.ranking(nuclei).parameter == "norm_eves"
+
+
+def test_a_file_of_a_gaussian_region_shows_its_data_without_the_pedestal():
+    """As of the experiment, in counts of the model: beside the expectation, not far above it."""
+    ours = nuhf.model("conus-plus", poi="norm_cevns")
+    file = nuhf.open(ours.workspace("native"), poi="norm_cevns")
+    (channel,) = ours.problem.description.channels
+    (one,), (other,) = (list(m.expected().regions.values()) for m in (ours, file))
+    np.testing.assert_allclose(other.observed, one.observed * channel.scale, rtol=1e-6)
+    np.testing.assert_allclose(other.errors, one.errors * channel.scale, rtol=1e-6)

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Real
@@ -132,7 +133,7 @@ def ends(given: Sequence[float] | None, what: str) -> Bracket | None:
     if isinstance(given, str) or not isinstance(given, Iterable) or len(tuple(given)) != 2:
         raise InputError(f"{what} = {_short(given)}: give two numbers, the lower one first")
     low, high = (number(end, what) for end in given)
-    if not low < high:
+    if not -math.inf < low < high < math.inf:
         raise InputError(f"{what} = {low}, {high}: give two numbers, the lower one first")
     return low, high
 

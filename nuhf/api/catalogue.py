@@ -72,7 +72,7 @@ def reproduce(
     step : callable, optional
         Is told, in words, which row comes next.
     jobs : int
-        Processes; with more than one a script needs ``if __name__ == "__main__":``.
+        Processes.
 
     Returns
     -------

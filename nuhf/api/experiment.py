@@ -2,6 +2,7 @@
 
 import html
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -16,69 +17,65 @@ from nuhf.rates.templates import TemplateSet
 from nuhf.stats.expected import Rates, rates
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class Experiment:
     """An experiment and one of its analyses; regions are built once, on first use.
 
     `nuhf.load` makes one. All functions that take the name of an experiment take it, too.
     """
 
-    def __init__(self, loaded: Loaded) -> None:
-        self._loaded = loaded
-
-    @property
-    def loaded(self) -> Loaded:
-        """The file's content, checked."""
-        return self._loaded
+    loaded: Loaded
+    """The file's content, checked."""
 
     @cached_property
     def prepared(self) -> Prepared:
         """Regions, and the files that were read for them."""
-        return prepare(self._loaded)
+        return prepare(self.loaded)
 
     @property
     def name(self) -> str:
         """Name, such as ``coherent-csi-2021``."""
-        return self._loaded.experiment.name
+        return self.loaded.experiment.name
 
     @property
     def title(self) -> str:
         """Title for people."""
-        return self._loaded.experiment.title
+        return self.loaded.experiment.title
 
     @property
     def path(self) -> Path:
         """The file it came from."""
-        return self._loaded.path
+        return self.loaded.path
 
     @property
     def analysis(self) -> str:
         """Name of the analysis."""
-        return self._loaded.analysis_name
+        return self.loaded.analysis_name
 
     @property
     def analyses(self) -> dict[str, str]:
         """All analyses of the experiment: title by name."""
-        return {name: a.title for name, a in self._loaded.experiment.analyses.items()}
+        return {name: a.title for name, a in self.loaded.experiment.analyses.items()}
 
     @property
     def parameters(self) -> tuple[str, ...]:
         """Parameters that `nuhf.limit` gives when none is named; others may be asked for."""
-        return self._loaded.analysis.parameters
+        return self.loaded.analysis.parameters
 
     @property
     def nuisances(self) -> tuple[str, ...]:
         """Names of the nuisance parameters."""
-        return tuple(nuisance.name for nuisance in self._loaded.nuisances)
+        return tuple(nuisance.name for nuisance in self.loaded.nuisances)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Caveats that every result carries."""
-        return self._loaded.notes
+        return self.loaded.notes
 
     @property
     def references(self) -> tuple[Entry, ...]:
         """Publications to cite."""
-        return self._loaded.references
+        return self.loaded.references
 
     @property
     def regions(self) -> dict[str, Region]:
@@ -146,10 +143,10 @@ class Experiment:
                 table = inner
             table[last] = dict(value) if isinstance(value, Mapping) else value
         said = ", ".join(f"{key} = {value}" for key, value in changes.items())
-        given = tables.get("notes", self._loaded.experiment.notes)
+        given = tables.get("notes", self.loaded.experiment.notes)
         already = tuple(given) if isinstance(given, tuple | list) else ()
         tables["notes"] = (*already, f"changed in Python: {said}")
-        return Experiment(self._loaded.changed(tables))
+        return Experiment(self.loaded.changed(tables))
 
     def __repr__(self) -> str:
         return f"<Experiment {self.name}:{self.analysis}>"

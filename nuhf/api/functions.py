@@ -118,12 +118,7 @@ def intervals(
 ) -> Limits:
     """Return the intervals of several parameters, as `interval` does of one.
 
-    Raises
-    ------
-    InputError
-        If a checkpoint is given for several parameters.
-    FitError
-        If an interval cannot be determined.
+    `InputError` if a checkpoint is given for several parameters.
     """
     if toys is not None and toys.checkpoint is not None and len(problems) > 1:
         raise InputError("checkpoint: it is for one parameter; name one")

@@ -34,10 +34,7 @@ def several(given: ExperimentsLike) -> list[ExperimentLike]:
 def files_of(given: Sequence[ExperimentLike]) -> "list[str | Mapping[str, object]] | None":
     """Return the files if that is what they are; None if they are experiments.
 
-    Raises
-    ------
-    InputError
-        If there are both.
+    `InputError` if there are both.
     """
     kinds = [is_file(name) for name in given]
     if not any(kinds):

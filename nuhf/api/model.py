@@ -4,21 +4,13 @@ import copy
 import html
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import numpy as np
 
-from nuhf.api.arguments import (
-    Anapole,
-    Engine,
-    Names,
-    NuisanceValues,
-    in_words,
-    numbers,
-    options,
-)
+from nuhf.api.arguments import Names, NuisanceValues, in_words, numbers, options
 from nuhf.arrays import FloatArray
-from nuhf.couplings.parameters import suggest
+from nuhf.couplings.parameters import Parameter, suggest
 from nuhf.errors import InputError
 from nuhf.likelihood.engines import Engine as FitEngine
 from nuhf.stats.expected import Rates
@@ -115,8 +107,7 @@ class Model:
     @property
     def parameters(self) -> tuple[FitParameter, ...]:
         """All parameters in the order of the model."""
-        compiled = self.engine.compiled
-        couplings = {c.parameter.fit_name: c.parameter for c in self.problem.description.couplings}
+        compiled, couplings = self.engine.compiled, self._couplings
         factors = {factor.name for factor in self.problem.description.free}
         found = []
         for i, name in enumerate(compiled.names):
@@ -133,12 +124,17 @@ class Model:
             found.append(FitParameter(name, name, unit, kind, low, high, start, fixed))
         return tuple(found)
 
+    @property
+    def _couplings(self) -> dict[str, Parameter]:
+        """Free couplings by the names of their fit parameters."""
+        return {c.parameter.fit_name: c.parameter for c in self.problem.description.couplings}
+
     def _point(self, given: Mapping[str, float] | None) -> FloatArray:
         """Parameters (P,): those given in base units, all others where they start."""
         compiled = self.engine.compiled
         point = compiled.inits.copy()
         known = {p.name: p for p in self.parameters} | {p.fit_name: p for p in self.parameters}
-        couplings = {c.parameter.fit_name: c.parameter for c in self.problem.description.couplings}
+        couplings = self._couplings
         for name, value in numbers(given, "values").items():
             if name not in known:
                 allowed = [p.name for p in self.parameters]
@@ -210,7 +206,7 @@ class Model:
         else:
             spec = encode.encode(problem.description, encoding)
             compiled = self.engine.compiled
-            free = {c.parameter.fit_name for c in problem.description.couplings}
+            free = self._couplings
             held = {
                 name: float(compiled.inits[i])
                 for i, name in enumerate(compiled.names)
@@ -247,21 +243,13 @@ class Model:
         mask: Names | None = None,
     ) -> "Model":
         """Return a model with some choices changed; templates are not built again."""
-        old, problem = self.problem.options, self.problem
-        new = options(
-            anapole=cast(Anapole, old.anapole),
-            fixed=old.fixed if fixed is None else fixed,
-            profiled=old.profiled if profiled is None else profiled,
-            fixed_nuisances=old.fixed_nuisances if fixed_nuisances is None else fixed_nuisances,
-            engine=cast(Engine, old.engine),
-            asimov=old.asimov if asimov is None else asimov,
-            bracket=old.bracket,
-            settings=old.settings,
-            inject=old.inject if inject is None else inject,
-            mask=old.mask if mask is None else mask,
-        )
-        wanted = self.poi if poi is None else poi
-        return Model(problem.posed(wanted, new))
+        given = {
+            "fixed": fixed, "profiled": profiled, "fixed_nuisances": fixed_nuisances,
+            "asimov": asimov, "inject": inject, "mask": mask,
+        }  # fmt: skip
+        changed: dict[str, Any] = {key: one for key, one in given.items() if one is not None}
+        new = options(**(vars(self.problem.options) | changed))
+        return Model(self.problem.posed(self.poi if poi is None else poi, new))
 
     def __repr__(self) -> str:
         return f"<Model of {', '.join(self.experiments)}: {self.poi}>"

@@ -25,19 +25,10 @@ class ToyChoices:
     progress: TextIO | None = None
 
     def options(self, default: int | None, method: str = "") -> ToyOptions | None:
-        """Return how toys are made; None without toys.
+        """Return how toys are made, by ``default`` so many; None without toys.
 
-        Parameters
-        ----------
-        default : int or None
-            Number of toys if none is given; None for no toys.
-        method : str
-            The method that makes no toys, for the message.
-
-        Raises
-        ------
-        InputError
-            If a number is out of range, or an option of toys given where none are made.
+        ``method`` is the one that makes no toys, for the message. `InputError` if a number is out
+        of range, or an option of toys given where none are made.
         """
         given = {key: value for key, value in vars(self).items() if value is not None}
         toys = default if self.toys is None else whole(self.toys, "toys")
@@ -47,23 +38,16 @@ class ToyChoices:
                     hint = f"{method} makes none" if method else "give toys='N', too"
                     raise InputError(f"{name}: it is for toys; {hint}")
             return None
-        return ToyOptions(
-            toys,
-            1 if self.seed is None else whole(self.seed, "seed"),
-            40 if self.points is None else whole(self.points, "points"),
-            None if self.jobs is None else whole(self.jobs, "jobs"),
-            None if self.checkpoint is None else Path(self.checkpoint),
-            self.progress,
-            self.scheduler,
-        )
+        numbers = ("seed", "points", "jobs")
+        given |= {name: whole(given[name], name) for name in numbers if name in given}
+        if "checkpoint" in given:
+            given["checkpoint"] = Path(given["checkpoint"])
+        return ToyOptions(**(given | {"toys": toys}))
 
     def of_interval(self, cl: float, method: str) -> ToyOptions | None:
         """Return how toys are made for intervals by a method; None without toys.
 
-        Raises
-        ------
-        InputError
-            For a bad confidence level or method, or an option that the method has not.
+        `InputError` for a bad confidence level or method, or an option that the method has not.
         """
         check(cl, method)
         constructed = method == "feldman-cousins"

@@ -156,22 +156,5 @@ def simulate(
         If a bin expects clearly fewer than zero events.
     """
     given = dict(values or {})
-    density, notes = _simulated(model, given)
-    counts, auxiliary, truth, more = draw_data(density, given, number, seed, nuisances)
-    for axis in density.axes:
-        truth[:, axis.index] = axis.from_fit(truth[:, axis.index])
-    base = {axis.fit_name: axis.name for axis in density.axes}
-    record = {name: np.asarray(value).tolist() for name, value in given.items()}
-    return Simulation(
-        title=density.title,
-        regions=density.regions,
-        counts=counts,
-        auxiliary=auxiliary,
-        names=tuple(base.get(name, name) for name in density.compiled.names),
-        truth=truth,
-        couplings=tuple(axis.name for axis in density.axes),
-        nuisances=nuisances,
-        seed=seed,
-        notes=(*density.notes, *notes, *more),
-        provenance={**density.record, "values": record, "number": number, "seed": seed},
-    )
+    density, told = _simulated(model, given)
+    return draw_data(density, given, number, seed, nuisances, told)

@@ -35,15 +35,9 @@ def posterior(
     """Sample a posterior, once along each coupling asked for.
 
     Draws and modes are those of the first sample; ``cl`` is the probability of the regions of
-    highest density, and ``draws`` the size of each sample.
-
-    Raises
-    ------
-    InputError
-        If a number is not allowed.
-    FitError
-        If the importance weights are too uneven (Pareto k-hat above 0.7), or the samples along
-        two couplings disagree about the evidence.
+    highest density, and ``draws`` the size of each sample. `FitError` if the importance weights are
+    too uneven (Pareto k-hat above 0.7), or the samples along two couplings disagree about the
+    evidence.
     """
     threshold(cl)
     if not 1000 <= draws <= _MOST:
@@ -71,7 +65,7 @@ def posterior(
         cl=cl,
         marginals=tuple(marginal for marginal, _ in pairs),
         modes=_modes(density, *samples[0]),
-        units={axis.name: axis.unit for axis in density.axes},
+        units={axis.name: axis.parameter.unit for axis in density.axes},
         names=tuple(names),
         draws=density.to_base(first.theta)[:, order],
         weights=first.weights,
@@ -124,10 +118,11 @@ def _marginal(
     median = np.interp(0.5, found.cumulative, found.z)
     profile = np.interp(found.z, knots.z, knots.profile - knots.profile.max())
     in_root = bool(knots.space.root[knots.space.axis])
-    variable = axis.name if not axis.squared else f"|{axis.name}|" if in_root else f"{axis.name}^2"
+    even = f"|{axis.name}|" if in_root else f"{axis.name}^{axis.parameter.power}"
+    variable = even if axis.parameter.squared else axis.name
     marginal = Marginal(
         parameter=axis.name,
-        unit=axis.unit,
+        unit=axis.parameter.unit,
         prior=str(prior),
         variable=variable,
         pieces=tuple((float(a), float(b)) for a, b in ends),
@@ -161,7 +156,7 @@ def _edge_note(axis: CouplingAxis, marginal: Marginal) -> tuple[str, ...]:
         return ()
     return (
         f"the posterior of {axis.name} reaches the end of the range of its prior, "
-        f"{' and '.join(reached)} {axis.unit}: the result depends on that range",
+        f"{' and '.join(reached)} {axis.parameter.unit}: the result depends on that range",
     )
 
 

@@ -148,24 +148,13 @@ def draw_data(
     number: int,
     seed: int,
     nuisances: Nuisances,
-) -> tuple[IntArray, FloatArray, FloatArray, tuple[str, ...]]:
+    told: Sequence[str] = (),
+) -> Simulation:
     """Draw data sets of a model; its own data are not used but for the auxiliary ones.
 
-    Arguments are those of `nuhf.simulate`; couplings not named are where the model starts.
-
-    Returns
-    -------
-    counts, auxiliary, truth : ndarray
-        (number, bins), (number, m) and fit parameters (number, P).
-    notes : tuple of str
-        What the user must know.
-
-    Raises
-    ------
-    InputError
-        If a number or a name is not allowed.
-    FitError
-        If a bin expects clearly fewer than zero events.
+    Arguments are those of `nuhf.simulate`; couplings not named are where the model starts, and
+    what is ``told`` of the model is among the notes. `FitError` if a bin expects clearly fewer
+    than zero events.
     """
     compiled, c = density.compiled, density.compiled.constraints
     if nuisances not in NUISANCES:
@@ -183,7 +172,23 @@ def draw_data(
         pulls = rng.standard_normal((number, len(c.normal_param)))
         auxiliary[:, c.normal_aux] = truth[:, c.normal_param] + c.normal_sigma * pulls
         auxiliary[:, c.poisson_aux] = rng.poisson(truth[:, c.poisson_param] * c.poisson_factor)
-    return counts, auxiliary, truth, notes
+    for axis in density.axes:
+        truth[:, axis.index] = axis.from_fit(truth[:, axis.index])
+    base = {axis.parameter.fit_name: axis.name for axis in density.axes}
+    values = {name: np.asarray(value).tolist() for name, value in couplings.items()}
+    return Simulation(
+        title=density.title,
+        regions=density.regions,
+        counts=counts,
+        auxiliary=auxiliary,
+        names=tuple(base.get(name, name) for name in compiled.names),
+        truth=truth,
+        couplings=tuple(axis.name for axis in density.axes),
+        nuisances=nuisances,
+        seed=seed,
+        notes=(*density.notes, *told, *notes),
+        provenance={**density.record, "values": values, "number": number, "seed": seed},
+    )
 
 
 def _truth(

@@ -12,14 +12,15 @@ import numpy as np
 
 from nuhf.arrays import FloatArray
 from nuhf.errors import InputError
+from nuhf.roots import roots
 from nuhf.units import KEV
 
 _BISECTIONS: Final = 60
 _SCAN: Final = 2000
 _LOWEST_KEV: Final = 1e-9
 _HIGHEST_KEV: Final = 100.0
-"""Between these the recoil of an E_ee is searched for, and found to `_ROOT_KEV`."""
-_ROOT_KEV: Final = 1e-12
+"""Between these the recoil of an E_ee is searched for, and found to `_ROOT` of it."""
+_ROOT: Final = 1e-14
 
 
 class Quenching(Protocol):
@@ -151,8 +152,6 @@ def recoil_at(curve: Quenching, energy_mev: float) -> float:
 
     `InputError` if the curve does not reach that E_ee (below 100 keV of recoil).
     """
-    from scipy.optimize import brentq  # here: importing the package must not load it
-
     low, high = curve.recoil_range
     ends = max(low, _LOWEST_KEV * KEV), min(high, _HIGHEST_KEV * KEV)
     grid = np.geomspace(*ends, _SCAN)
@@ -163,9 +162,8 @@ def recoil_at(curve: Quenching, energy_mev: float) -> float:
     first = int(np.argmax(reached))
     if first == 0:
         return low
-    return float(
-        brentq(
-            lambda recoil: float(curve(np.asarray(recoil))) - energy_mev,
-            grid[first - 1], grid[first], xtol=_ROOT_KEV * KEV,
-        )
+    place, _ = roots(
+        lambda recoil: curve(recoil) - energy_mev,
+        grid[[first - 1]], grid[[first]], _ROOT, 0.0,
     )  # fmt: skip
+    return float(place[0])

@@ -108,13 +108,10 @@ def _check_phase(names: Sequence[str], given: Sequence[tuple[str, float]]) -> No
 def check(prepared: Prepared) -> Prepared:
     """Return the experiment if its regions can be fitted.
 
-    Raises
-    ------
-    InputError
-        If a region has more than 100 000 bins, or a number in it is not finite; if counts or, in
-        a region of counts, backgrounds are negative; if measured counts are no whole numbers; if
-        the error of a Gaussian region is not positive. With file, region, what it is, and the
-        bin. If a region has no process, or its bins are where no signal is.
+    `InputError` if a region has more than 100 000 bins, or a number in it is not finite; if counts
+    or, in a region of counts, backgrounds are negative; if measured counts are no whole numbers; if
+    the error of a Gaussian region is not positive. With file, region, what it is, and the bin. If a
+    region has no process, or its bins are where no signal is.
     """
     path, sections = prepared.loaded.path, prepared.loaded.experiment.regions.values()
     # an expectation that stands for the data has fractions of a count

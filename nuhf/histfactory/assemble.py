@@ -19,7 +19,6 @@ from nuhf.histfactory.describe import (
     Description,
     Free,
     Norm,
-    Question,
     channel,
     couplings,
 )
@@ -32,27 +31,22 @@ _FEW: Final = 30.0
 _SAME: Final = 1e-9
 """Singular values of unit vectors below this are zero."""
 
-Values = Mapping[Parameter, float]
 
-
-def _norms(loaded: Loaded) -> dict[str, dict[str, Norm]]:
+def _norms_and_factors(
+    loaded: Loaded,
+) -> tuple[dict[str, dict[str, Norm]], dict[str, dict[str, int]]]:
+    """Normalisation uncertainties, and powers of free factors, by process and nuisance."""
     norms: dict[str, dict[str, Norm]] = {}
+    factors: dict[str, dict[str, int]] = {}
     for nuisance in loaded.nuisances:
         if isinstance(nuisance, NormNuisance):
+            pair = Norm(1.0 + nuisance.size, 1.0 - nuisance.size, nuisance.pull == "linear")
             for process in nuisance.processes:
-                linear = nuisance.pull == "linear"
-                pair = Norm(1.0 + nuisance.size, 1.0 - nuisance.size, linear)
                 norms.setdefault(process, {})[nuisance.name] = pair
-    return norms
-
-
-def _factors(loaded: Loaded) -> dict[str, list[str]]:
-    factors: dict[str, list[str]] = {}
-    for nuisance in loaded.nuisances:
-        if isinstance(nuisance, FreeNuisance):
+        elif isinstance(nuisance, FreeNuisance):
             for process in nuisance.processes:
-                factors.setdefault(process, []).append(nuisance.name)
-    return factors
+                factors.setdefault(process, {})[nuisance.name] = 1
+    return norms, factors
 
 
 def _free(experiments: Sequence[Prepared]) -> tuple[Free, ...]:
@@ -84,22 +78,10 @@ def _limits(experiments: Sequence[Prepared]) -> dict[str, tuple[float, float]]:
 def reference_values(
     one: Prepared, chosen: Sequence[Parameter], anapole: str = "standard"
 ) -> tuple[dict[Parameter, float], dict[Parameter, float]]:
-    """Split the reference values of an analysis into fixed ones and starts of chosen parameters.
+    """Split the reference values of an analysis, in base units, into fixed ones and starts.
 
-    Parameters
-    ----------
-    one : Prepared
-        Experiment with its analysis.
-    chosen : sequence of Parameter
-        Parameters that are free or set to a value: they replace the reference of whatever is the
-        same direction, as the anapole moment of a flavour that of its charge radius.
-    anapole : str
-        Convention of the anapole moment.
-
-    Returns
-    -------
-    fixed, starts : dict
-        Values in base units.
+    The chosen parameters, which are free or set to a value, replace the reference of whatever is
+    the same direction, as the anapole moment of a flavour that of its charge radius.
     """
     fixed: dict[Parameter, float] = {}
     starts: dict[Parameter, float] = {}
@@ -180,19 +162,8 @@ def refuse_absurd(
 ) -> None:
     """Refuse fixed values that no data could allow: a slip of the unit, and a fit without end.
 
-    Parameters
-    ----------
-    region : Region
-        Has the number of events seen.
-    signal : iterable of ndarray
-        Events (n_bins,) of every part of the signal at the values.
-    values : mapping
-        Values in base units.
-
-    Raises
-    ------
-    InputError
-        If they give more than 1000 times the events that were seen, and 30 for a small number.
+    ``signal`` has the events (n_bins,) of every part of the signal at the ``values``, which are in
+    base units: more than 1000 times those that were seen, and 30 for a small number, are too many.
     """
     events = sum(float(np.abs(counts).sum()) for counts in signal)
     if values and events > _ABSURD * (region.events + _FEW):
@@ -240,25 +211,11 @@ def describe(
 ) -> Description:
     """Describe the model of one experiment, or of several together.
 
-    Nuisances of equal name are one nuisance, in whichever experiment they act.
-
-    Parameters
-    ----------
-    experiments : sequence of Prepared
-        Experiments with their analyses.
-    floated : sequence of str
-        Names of the free parameters, the first is the parameter of interest.
-    values : mapping, optional
-        Other parameters by name, fixed at values in base units; the rest are at the reference
-        of each analysis, zero where it names none.
-    anapole : str
-        ``standard`` or ``khan``.
-
-    Raises
-    ------
-    InputError
-        For unknown, degenerate or ineffective parameters, values that give an absurd number of
-        events, or an experiment given twice.
+    Nuisances of equal name are one nuisance, in whichever experiment they act. The first of the
+    free parameters is the one of interest; others are fixed at ``values`` in base units, the rest
+    at the reference of each analysis, zero where it names none. ``anapole`` is ``standard`` or
+    ``khan``. `InputError` for unknown, degenerate or ineffective parameters, values that give an
+    absurd number of events, or an experiment given twice.
     """
     if not floated:
         raise InputError("name at least one parameter")
@@ -280,11 +237,11 @@ def describe(
     for one in experiments:
         rest, begin = reference_values(one, chosen, anapole)
         starts = {**begin, **starts}
-        question = Question(tuple(free), {**rest, **fixed}, anapole)
-        norms, factors = _norms(one.loaded), _factors(one.loaded)
+        held = {**rest, **fixed}
+        norms, factors = _norms_and_factors(one.loaded)
         for region in one.regions:
-            channels.append(channel(region, question, norms, factors))
-            refuse_absurd(region, _held(channels[-1], region, free), question.values)
+            channels.append(channel(region, free, held, anapole, norms, factors))
+            refuse_absurd(region, _held(channels[-1], region, free), held)
     title = "_".join(f"{one.name}_{one.loaded.analysis_name}" for one in experiments)
     return Description(
         title.replace("-", "_"),

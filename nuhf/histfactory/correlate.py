@@ -15,7 +15,7 @@ Mixture = Mapping[str, Mapping[str, float]]
 """Weights of the independent parameters, by the nuisance that is their sum."""
 
 
-def lower_factor(matrix: FloatArray) -> FloatArray | None:
+def _lower_factor(matrix: FloatArray) -> FloatArray | None:
     """Lower factor (n, n) of a correlation matrix, which may be singular; None if it is none."""
     size = len(matrix)
     factor = np.zeros_like(matrix)
@@ -33,55 +33,60 @@ def lower_factor(matrix: FloatArray) -> FloatArray | None:
     return factor
 
 
+def mixture(names: Sequence[str], matrix: FloatArray) -> Mixture | None:
+    """Mixture that has a correlation matrix (n, n) of nuisances; None if it is none.
+
+    With the Cholesky factor L of the matrix nuisance i is the sum of L_ij u_j of independent
+    parameters u_j: the first keeps its meaning, u_j has the name of nuisance j.
+    """
+    factor = _lower_factor(matrix)
+    if factor is None:
+        return None
+    return {
+        name: {n: w for n, w in zip(names, row, strict=True) if abs(w) > 1e-12}
+        for name, row in zip(names, factor.tolist(), strict=True)
+    }
+
+
 def correlated(
     channels: Sequence[Channel], wanted: Mapping[tuple[str, ...], FloatArray]
 ) -> list[Channel]:
     """Correlate nuisances by mixing independent ones.
 
-    With the Cholesky factor L of the matrix nuisance i is the sum of L_ij u_j of independent
-    parameters u_j: the first keeps its meaning, u_j has the name of nuisance j. A factor is taken
-    to the power of L_ij, a shape moves by L_ij times its shift.
-
-    Parameters
-    ----------
-    channels : sequence of Channel
-        Where they act.
-    wanted : mapping
-        Correlation matrix (n, n) of each group of n nuisances, by their names.
-
-    Raises
-    ------
-    InputError
-        If a matrix is none of correlations, or a nuisance is in two groups.
+    ``wanted`` has the correlation matrix (n, n) of each group of n nuisances, by their names;
+    `InputError` if a matrix is none of correlations, or a nuisance is in two groups.
     """
-    mixture: dict[str, dict[str, float]] = {}
+    together: dict[str, Mapping[str, float]] = {}
     for names, matrix in wanted.items():
-        factor = lower_factor(matrix)
-        if factor is None:
+        found = mixture(names, matrix)
+        if found is None:
             raise InputError(f"correlations of {', '.join(names)}: no such matrix is possible")
-        for name, row in zip(names, factor, strict=True):
-            if name in mixture:
+        for name in found:
+            if name in together:
                 raise InputError(f"correlations: '{name}' is in two groups; put them together")
-            weights = zip(names, row.tolist(), strict=True)
-            mixture[name] = {other: weight for other, weight in weights if abs(weight) > 1e-12}
-    if not mixture:
+        together |= found
+    if not together:
         return list(channels)
     return [
-        replace(one, samples=tuple(_mixed(sample, mixture) for sample in one.samples))
+        replace(one, samples=tuple(mixed(sample, together) for sample in one.samples))
         for one in channels
     ]
 
 
-def _mixed(sample: Sample, mixture: Mixture) -> Sample:
+def mixed(sample: Sample, weights: Mixture) -> Sample:
+    """Let mixtures of independent nuisances act instead of correlated ones.
+
+    A factor is taken to the power of its weight, a shape moves by its weight times its shift.
+    """
     norms: dict[str, Norm] = {}
     for name, norm in sample.norms.items():
-        for other, weight, up, down in _moved(mixture, name, norm.up, norm.down):
+        for other, weight, up, down in _moved(weights, name, norm.up, norm.down):
             old = norms.get(other, Norm(1.0, 1.0))
             norms[other] = Norm(old.up * up**weight, old.down * down**weight)
     shapes: dict[str, Shape] = {}
     nominal = sample.counts
     for name, shape in sample.shapes.items():
-        for other, weight, row, mirrored in _moved(mixture, name, shape.up, shape.down):
+        for other, weight, row, mirrored in _moved(weights, name, shape.up, shape.down):
             before = shapes.get(other, Shape(nominal, nominal))
             shapes[other] = Shape(
                 before.up + weight * (row - nominal), before.down + weight * (mirrored - nominal)
@@ -89,7 +94,7 @@ def _mixed(sample: Sample, mixture: Mixture) -> Sample:
     return replace(sample, norms=norms, shapes=shapes)
 
 
-def _moved(mixture: Mixture, name: str, up: T, down: T) -> Iterator[tuple[str, float, T, T]]:
+def _moved(weights: Mixture, name: str, up: T, down: T) -> Iterator[tuple[str, float, T, T]]:
     """Yield the parts of a nuisance, how large they are, and what they do up and down."""
-    for other, weight in mixture.get(name, {name: 1.0}).items():
+    for other, weight in weights.get(name, {name: 1.0}).items():
         yield (other, weight, up, down) if weight > 0 else (other, -weight, down, up)

@@ -60,20 +60,11 @@ class Shape:
 class Sample:
     """One monomial of one process and flavour, or one background.
 
-    Attributes
-    ----------
-    name, process : str
-        Unique name in the channel, and the process it is a part of.
-    counts : ndarray
-        Nominal events for all factors one, (n_bins,); may be negative for interference.
-    powers : mapping
-        Exponent of every fit parameter that multiplies it.
-    norms : mapping
-        Factor common to all bins, by nuisance.
-    shapes : mapping
-        What the factor leaves, by nuisance; multiplied by the factor it gives the variation.
-    stem : str
-        Beginning of the name that the monomials of one polynomial share; empty for backgrounds.
+    Its name is unique in the channel. ``counts`` are nominal events for all factors one, (n_bins,),
+    and may be negative for interference; ``powers`` has the exponent of every fit parameter that
+    multiplies them. By nuisance, ``norms`` has the factor common to all bins, and ``shapes`` what
+    it leaves: multiplied by the factor it gives the variation. ``stem`` begins the name of all
+    monomials of one polynomial, and is empty for backgrounds.
     """
 
     name: str
@@ -92,20 +83,11 @@ class Sample:
 
 @dataclass(frozen=True)
 class Channel:
-    """Observed counts and the samples that explain them.
+    """Observed counts (n_bins,), or the pedestal of a Gaussian channel, and what explains them.
 
-    Attributes
-    ----------
-    name : str
-        Unique name.
-    observed : ndarray
-        Counts (n_bins,), or the pedestal of a Gaussian channel.
-    samples : tuple of Sample
-        What is expected, in the unit of ``observed``.
-    scale : ndarray
-        Counts of the model per event, (n_bins,): 1 for real counts.
-    events : float
-        Observed events before any subtraction, for the ranges of couplings.
+    Samples are in the unit of ``observed``; ``scale`` has the counts of the model per event,
+    (n_bins,), 1 for real counts. ``events`` are those observed before any subtraction, for the
+    ranges of couplings.
     """
 
     name: str
@@ -140,18 +122,10 @@ class Free:
 
 @dataclass(frozen=True)
 class Description:
-    """A whole model.
+    """A whole model, with the name of its measurement.
 
-    Attributes
-    ----------
-    name : str
-        Measurement name.
-    channels : tuple of Channel
-        Regions.
-    couplings : tuple of Coupling
-        Floating physics parameters; the first is the parameter of interest.
-    free : tuple of Free
-        Factors without constraint on backgrounds.
+    The first of its couplings, which float, is the parameter of interest; ``free`` are factors
+    without constraint on backgrounds.
     """
 
     name: str
@@ -193,34 +167,20 @@ def _monomial_name(process: str, flavour: str, powers: Mapping[str, int]) -> str
     return stem
 
 
-@dataclass(frozen=True)
-class Question:
-    """What is asked of the signal.
-
-    Attributes
-    ----------
-    floated : tuple of Parameter
-        Free parameters.
-    values : mapping
-        Other parameters fixed at values in base units; the rest are at zero, strengths at one.
-    anapole : str
-        Convention of the anapole moment.
-    """
-
-    floated: tuple[Parameter, ...]
-    values: Mapping[Parameter, float] = field(default_factory=dict)
-    anapole: str = "standard"
-
-
 def _signal_samples(
-    templates: TemplateSet, question: Question, factors: Mapping[str, int], norms: Norms
+    templates: TemplateSet,
+    floated: Sequence[Parameter],
+    fixed: Mapping[Parameter, float],
+    anapole: str,
+    factors: Mapping[str, int],
+    norms: Norms,
 ) -> list[Sample]:
     """Samples of one scattering process: one per flavour and monomial."""
-    moving = [p for p in (*question.floated, *question.values) if not p.strength_of]
-    strengths = [p for p in question.floated if p.scales(templates.interaction)]
+    moving = [p for p in (*floated, *fixed) if not p.strength_of]
+    strengths = [p for p in floated if p.scales(templates.interaction)]
     factors = dict(factors) | {p.fit_name: 1 for p in strengths}
-    size = next((v for p, v in question.values.items() if p.scales(templates.interaction)), 1.0)
-    values = fit_values({p.name: v for p, v in question.values.items() if not p.strength_of})
+    size = next((v for p, v in fixed.items() if p.scales(templates.interaction)), 1.0)
+    values = fit_values({p.name: v for p, v in fixed.items() if not p.strength_of})
     nuisances = sorted({name for name, _ in templates.varied})
     ratios = {key: _sm_ratio(templates, key) for key in templates.varied}
     common = dict(norms) | {n: Norm(ratios[n, "up"], ratios[n, "down"]) for n in nuisances}
@@ -228,7 +188,7 @@ def _signal_samples(
     for flavour in templates.states:
 
         def part(variation: tuple[str, str] | None, flavour: str = flavour) -> Polynomial:
-            full = flavour_polynomial(templates, moving, flavour, variation, question.anapole)
+            full = flavour_polynomial(templates, moving, flavour, variation, anapole)
             return full.restrict({n: v for n, v in values.items() if n in full.names})
 
         nominal = part(None)
@@ -263,31 +223,27 @@ def _signal_samples(
 
 def channel(
     region: Region,
-    question: Question,
+    floated: Sequence[Parameter],
+    fixed: Mapping[Parameter, float],
+    anapole: str,
     norms: Mapping[str, Norms],
-    factors: Mapping[str, Sequence[str]],
+    factors: Mapping[str, Mapping[str, int]],
 ) -> Channel:
     """Describe one region.
 
-    Parameters
-    ----------
-    region : Region
-        Signals, backgrounds and data.
-    question : Question
-        Free and fixed parameters.
-    norms : mapping
-        ``norms[process][nuisance]``: normalisation uncertainties of signals and backgrounds.
-    factors : mapping
-        Names of the free factors on each process.
+    ``fixed`` has values in base units; the rest of the parameters are at zero, strengths at one.
+    ``norms[process][nuisance]`` are normalisation uncertainties, ``factors[process]`` the powers
+    of free factors, of signals and backgrounds.
     """
-    powers = {process: dict.fromkeys(names, 1) for process, names in factors.items()}
     signal = [
         sample
         for templates in region.signals
         for sample in _signal_samples(
             templates,
-            question,
-            powers.get(templates.process, {}),
+            floated,
+            fixed,
+            anapole,
+            factors.get(templates.process, {}),
             norms.get(templates.process, {}),
         )
     ]
@@ -296,7 +252,7 @@ def channel(
             component,
             component,
             counts,
-            powers.get(component, {}),
+            factors.get(component, {}),
             norms.get(component, {}),
             {n: Shape(*pair) for n, pair in region.variations.get(component, {}).items()},
         )
@@ -330,23 +286,10 @@ def gaussian(
     Every bin observes N0 pseudo-counts; the expectation is N0 + c (prediction - residual). With
     c = sqrt(N0)/sigma a pull d has 2NLL = d^2 - (2/3) d^3/sqrt(N0). The slopes of the second term
     add up over the bins, so c is such that the slope at the expected pull p is the Gaussian one:
-    c sigma = (p + sqrt(p^2 + 4 N0))/2.
+    c sigma = (p + sqrt(p^2 + 4 N0))/2, or sqrt(N0) if N0 is given as ``pseudo_counts``.
 
-    Parameters
-    ----------
-    region : Channel
-        Samples in events.
-    sigma : ndarray
-        Errors of the background-subtracted data that it observes, in events, (n_bins,).
-    expected : ndarray
-        Prediction of the standard model in events, (n_bins,).
-    pseudo_counts : float, optional
-        N0 in every bin; then c = sqrt(N0)/sigma.
-
-    Raises
-    ------
-    InputError
-        If an error is not positive.
+    In events, (n_bins,), ``sigma`` are errors of the background-subtracted data that the channel
+    observes (`InputError` if one is not positive), ``expected`` what the standard model predicts.
     """
     if np.any(sigma <= 0):
         raise InputError(f"{region.name}: bin {int(np.argmax(sigma <= 0))} has no positive error")
@@ -374,22 +317,9 @@ def couplings(
     Events are those observed or, if more, expected: the data may be replaced by an expectation.
     The range reaches twice as far as the value where interference and square cancel, near which
     a second piece of an interval may lie. Far outside any interval, yet close enough for a scan.
-
-    Parameters
-    ----------
-    floated : sequence of Parameter
-        Free parameters.
-    channels : sequence of Channel
-        All regions.
-    inits : mapping
-        Starting values in base units; the rest start at zero, strengths at one.
-    limits : mapping, optional
-        Ranges in base units, by name, narrower than the limits of a parameter itself.
-
-    Raises
-    ------
-    InputError
-        If a parameter multiplies nothing in any channel.
+    ``inits`` are starting values in base units, the rest start at zero, strengths at one;
+    ``limits`` are narrower ranges in base units, by name. `InputError` if a parameter multiplies
+    nothing in any channel.
     """
     events = max(sum(region.events for region in channels), _expected(channels))
     names = {parameter.fit_name for parameter in floated}
@@ -410,7 +340,7 @@ def couplings(
         limit = float(((_ROOM * events + _ROOM_EVENTS) / sums[highest]) ** (1.0 / highest))
         if highest > 1:
             limit = max(limit, 2.0 * sums.get(1, 0.0) / sums[highest])
-        limit = _round_up(limit)
+        limit = rounded_up(limit, slack=0.999)
         ends = (0.0 if parameter.one_sided else -limit), limit
         own = (limits or {}).get(parameter.name, parameter.limits)
         if own is not None:
@@ -432,7 +362,7 @@ def _expected(channels: Sequence[Channel]) -> float:
     )
 
 
-def _round_up(value: float) -> float:
-    """Next of 1, 2, 5 x 10^k."""
+def rounded_up(value: float, slack: float = 1.0) -> float:
+    """Next of 1, 2, 5 x 10^k, from ``slack`` times the value on."""
     decade = 10.0 ** np.floor(np.log10(value))
-    return float(next(decade * m for m in (1.0, 2.0, 5.0, 10.0) if decade * m >= value * 0.999))
+    return float(next(decade * m for m in (1.0, 2.0, 5.0, 10.0) if decade * m >= value * slack))

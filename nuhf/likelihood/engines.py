@@ -1,15 +1,16 @@
 """Two engines for the same fits: the compiled likelihood, and pyhf with minuit as reference."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nuhf.arrays import FloatArray
-from nuhf.errors import FitError, InputError
+from nuhf.errors import FitError
 from nuhf.likelihood.evaluate import CompiledModel, compile_layout
 from nuhf.likelihood.fit import fit, refit_with_minuit, refit_with_pyhf
 from nuhf.likelihood.layout import Layout, layout_of
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     import pyhf
 
 BoolArray = NDArray[np.bool_]
-
-ENGINES: Final = ("compiled", "pyhf")
 
 _FAR: Final = 1e4
 """2NLL above the lowest of a batch from which a fit that stopped at the edge of the domain, where a
@@ -34,15 +33,7 @@ _FLAT: Final = 1e-2
 
 @dataclass(frozen=True)
 class Reference:
-    """A model as a layout, and as pyhf has it, which is made when something asks for it.
-
-    Attributes
-    ----------
-    layout : Layout
-        Channels, parameters, constraints.
-    load : callable
-        Returns the model of pyhf.
-    """
+    """A model as a layout, and as pyhf has it, which is loaded when something asks for it."""
 
     layout: Layout
     load: "Callable[[], pyhf.pdf.Model]"
@@ -58,45 +49,32 @@ class Reference:
         return self.load()
 
 
-class Engine(Protocol):
-    """Minimise 2NLL of one model from given starts."""
+@dataclass(frozen=True)
+class Engine(ABC):
+    """Minimise 2NLL of one model, ``compiled`` from its layout, from given starts."""
+
+    reference: Reference
+    compiled: CompiledModel
 
     @property
-    def reference(self) -> "Reference":
-        """The model in the two forms that all engines share."""
-        ...
-
-    @property
-    def compiled(self) -> CompiledModel:
-        """Expectations and derivatives of the model."""
-        ...
-
-    @property
+    @abstractmethod
     def optimizer(self) -> str:
         """Name for results."""
-        ...
 
+    @abstractmethod
     def minimise(
         self, data: FloatArray, starts: FloatArray, free: BoolArray
     ) -> tuple[FloatArray, FloatArray]:
         """Fit from starts (n, P): parameters (n, P) and 2NLL (n,), inf where it failed."""
-        ...
 
 
 @dataclass(frozen=True)
-class CompiledEngine:
+class CompiledEngine(Engine):
     """The compiled likelihood; fits that do not converge are repeated with minuit, then in pyhf.
 
-    Attributes
-    ----------
-    reference, compiled
-        The model.
-    again : bool
-        Whether they are; otherwise they count where they ended, which looks for deeper points do.
+    Without ``again`` they count where they ended, which looks for deeper points do.
     """
 
-    reference: Reference
-    compiled: CompiledModel
     again: bool = True
 
     @property
@@ -128,11 +106,8 @@ class CompiledEngine:
 
 
 @dataclass(frozen=True)
-class PyhfEngine:
+class PyhfEngine(Engine):
     """pyhf itself with minuit, one fit after the other."""
-
-    reference: Reference
-    compiled: CompiledModel
 
     @property
     def optimizer(self) -> str:
@@ -151,38 +126,17 @@ class PyhfEngine:
 
 
 def engine(name: str, reference: Reference) -> Engine:
-    """Return an engine by name.
-
-    Raises
-    ------
-    InputError
-        If the name is unknown.
-    ModelError
-        As `nuhf.likelihood.evaluate.compile_layout`.
-    """
-    if name not in ENGINES:
-        raise InputError(f"unknown engine '{name}'; allowed: {', '.join(ENGINES)}")
-    compiled = compile_layout(reference.layout)
-    kind = CompiledEngine if name == "compiled" else PyhfEngine
-    return kind(reference, compiled)
+    """Return the engine ``compiled`` or ``pyhf`` (`ModelError` as `compile_layout`)."""
+    kinds: dict[str, type[Engine]] = {"compiled": CompiledEngine, "pyhf": PyhfEngine}
+    return kinds[name](reference, compile_layout(reference.layout))
 
 
 @dataclass(frozen=True)
 class ModelProfiler:
-    """Profile of one fit parameter of a model with data.
+    """Profile of one fit parameter, at position ``index``, of a model with data.
 
-    Attributes
-    ----------
-    engine : Engine
-        What fits.
-    data : ndarray
-        Counts and auxiliary data.
-    index : int
-        Position of the parameter.
-    starts : ndarray
-        Starting points (n, P) that every fit tries; several where other couplings float.
-    free : ndarray of bool
-        Parameters that float in a free fit, (P,).
+    Every fit tries all starting points (n, P), several where other couplings float; ``free``, (P,),
+    are the parameters that float in a free fit.
     """
 
     engine: Engine
@@ -231,10 +185,7 @@ class ModelProfiler:
     def best(self, starts: FloatArray) -> tuple[FloatArray, float]:
         """Parameters (P,) and 2NLL of the deepest free fit from values of the parameter (n,).
 
-        Raises
-        ------
-        FitError
-            If none converged.
+        `FitError` if none converged.
         """
         parameters, heights = self._lowest([self.index], np.reshape(starts, (-1, 1)), self.free)
         lowest = int(np.argmin(heights))

@@ -253,29 +253,15 @@ def pulls_twice_nll(c: Constraints, theta: Array, aux: FloatArray) -> Array:
 class CompiledModel:
     """A pyhf model as array functions of parameters ``[..., P]`` in pyhf's order.
 
-    Attributes
-    ----------
-    names : tuple of str
-        Parameter names, binned ones with their index, as in ``model.config.par_names``.
-    inits : ndarray, shape (P,)
-        Suggested starting values.
-    bounds : ndarray, shape (P, 2)
-        Lower and upper bounds.
-    fixed : ndarray of bool, shape (P,)
-        Parameters held constant by default.
-    poi_index : int or None
-        Position of the parameter of interest.
-    n_main, n_aux : int
-        Number of bins and of auxiliary data.
-    tables, constraints
-        The compiled content, for the functions of this package.
+    Names are those of ``model.config.par_names``, binned ones with their index; starting values
+    (P,), bounds (P, 2), and whether they are held (P,) those that the model suggests. ``n_main``
+    and ``n_aux`` are the numbers of bins and of auxiliary data.
     """
 
     names: tuple[str, ...]
     inits: FloatArray
     bounds: FloatArray
     fixed: BoolArray
-    poi_index: int | None
     n_main: int
     n_aux: int
     tables: Tables
@@ -324,20 +310,11 @@ class CompiledModel:
         return np.concatenate([self.expected(flat), aux], axis=1).reshape(*lead, -1)
 
     def twice_nll(self, theta: ArrayLike, data: ArrayLike) -> FloatArray:
-        """-2 log likelihood, all constants included, as ``-2 * model.logpdf``.
+        """-2 log likelihood ``[...]``, all constants included, as ``-2 * model.logpdf``.
 
-        Parameters
-        ----------
-        theta : array_like, shape (..., P)
-            Parameters.
-        data : array_like, shape (..., n_main + n_aux)
-            Counts and auxiliary data; broadcast against ``theta``.
-
-        Returns
-        -------
-        ndarray, shape (...)
-            +inf where an expectation is NaN, not positive with counts above zero, or below zero
-            in an empty bin, where pyhf's likelihood rewards it.
+        At ``theta`` ``[..., P]`` of ``data`` ``[..., n_main + n_aux]``, broadcast against it. +inf
+        where an expectation is NaN, not positive with counts above zero, or below zero in an empty
+        bin, where pyhf's likelihood rewards it.
         """
         data = self.check_data(data)
         aux, c = data[..., self.n_main :], self.constraints
@@ -397,15 +374,10 @@ class CompiledModel:
 
 
 def compile_model(model: "pyhf.pdf.Model") -> CompiledModel:
-    """Compile a pyhf model.
+    """Compile a pyhf model (`ModelError` as `layout_of` and `compile_layout`).
 
     Known are pyhf's seven modifier types, normsys by code4 and histosys by code4p, and
     powerfactor.
-
-    Raises
-    ------
-    ModelError
-        As `layout_of` and `compile_layout`.
     """
     return compile_layout(layout_of(model))
 
@@ -413,19 +385,10 @@ def compile_model(model: "pyhf.pdf.Model") -> CompiledModel:
 def compile_layout(
     layout: Layout, samples: Collection[tuple[str, str]] | None = None
 ) -> CompiledModel:
-    """Compile a model from its layout, or what some of its samples expect.
+    """Compile a model from its layout, or what some samples, (channel, name), expect.
 
-    Parameters
-    ----------
-    layout : Layout
-        The model.
-    samples : collection of (str, str), optional
-        Channel and name of the samples to count; all by default. Parameters stay the same.
-
-    Raises
-    ------
-    ModelError
-        If a normsys factor is not positive, or no sample has events. Chosen ones may have none.
+    The parameters stay the same. `ModelError` if a normsys factor is not positive, or no sample has
+    events; chosen ones may have none.
     """
     tables, constraints = build_tables(layout, samples)
     return CompiledModel(
@@ -433,7 +396,6 @@ def compile_layout(
         inits=np.array([x for one in layout.sets for x in one.inits], dtype=np.float64),
         bounds=np.array([b for one in layout.sets for b in one.bounds], float).reshape(-1, 2),
         fixed=np.array([x for one in layout.sets for x in one.fixed], dtype=bool),
-        poi_index=None if layout.poi is None else layout.starts[layout.poi],
         n_main=layout.n_main,
         n_aux=layout.auxdata.size,
         tables=tables,

@@ -30,36 +30,26 @@ if TYPE_CHECKING:
 TIE = 1e-6
 #: Curvature of half 2NLL below zero in an empty bin, for pyhf.
 _SOFT_WALL = 1e4
+#: Minuit's: the expected decrease at the end is 0.002 times it.
+_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
 class BatchFit:
-    """Result of B fits.
-
-    Attributes
-    ----------
-    parameters : ndarray, shape (B, P)
-        Best-fit values; fixed parameters keep their starting value.
-    twice_nll : ndarray, shape (B,)
-        -2 log likelihood there, all constants included.
-    converged : ndarray of bool, shape (B,)
-        True where the expected decrease is below the tolerance at a minimum.
-    iterations : ndarray of int, shape (B,)
-        Iterations used (function calls for pyhf).
-    edm : ndarray, shape (B,)
-        Expected decrease of 2NLL still to gain (NaN where unknown).
-    gradient_norm : ndarray, shape (B,)
-        Largest projected gradient, each component in units of the square root of its curvature.
-    start : ndarray of int, shape (B,)
-        Which of several starting points led here.
-    """
+    """Result of B fits: best-fit parameters (B, P), fixed ones as they started; the rest (B,)."""
 
     parameters: FloatArray
+    #: -2 log likelihood there, all constants included.
     twice_nll: FloatArray
+    #: Whether the expected decrease is below the tolerance, at a minimum.
     converged: BoolArray
+    #: Iterations used, function calls of minuit.
     iterations: IntArray
+    #: Expected decrease of 2NLL still to gain, NaN where unknown.
     edm: FloatArray
+    #: Largest projected gradient, each component in units of the square root of its curvature.
     gradient_norm: FloatArray
+    #: Which of several starting points led here.
     start: IntArray
 
 
@@ -69,7 +59,6 @@ def fit(
     *,
     starts: ArrayLike | None = None,
     free: ArrayLike | None = None,
-    tolerance: float = 1e-9,
     max_iterations: int = 200,
 ) -> BatchFit:
     """Minimise 2NLL for B data sets, B starting points, or both.
@@ -84,8 +73,6 @@ def fit(
         Starting values, and the values of fixed parameters; ``compiled.inits`` by default.
     free : array_like of bool, shape (P,), optional
         Which parameters float; all that the model does not fix by default.
-    tolerance : float
-        Expected decrease of 2NLL at which a fit is finished.
     max_iterations : int
         Iterations per fit.
 
@@ -103,26 +90,13 @@ def fit(
     theta = np.atleast_2d(np.asarray(compiled.inits if starts is None else starts, dtype=float))
     mask = ~compiled.fixed if free is None else np.asarray(free, dtype=bool)
     _check(compiled, array, theta, mask)
-    return _fit_all(compiled, array, theta, mask, tolerance, max_iterations)
-
-
-def _fit_all(
-    compiled: CompiledModel,
-    array: FloatArray,
-    theta: FloatArray,
-    mask: BoolArray,
-    tolerance: float,
-    max_iterations: int,
-) -> BatchFit:
     batch = max(len(array), len(theta))
     theta = np.broadcast_to(theta, (batch, theta.shape[1]))
-    selected = select(compiled, mask)
-    lower, upper = compiled.bounds[mask].T
     prepared = prepare(compiled, array)
     # Trial points may leave the domain of the model on the way; they are refused by value.
     with np.errstate(all="ignore"):
-        problem = Batch(compiled, prepared, selected, lower, upper)
-        done = minimise(problem, theta, tolerance, max_iterations)
+        problem = Batch(compiled, prepared, select(compiled, mask), *compiled.bounds[mask].T)
+        done = minimise(problem, theta, max_iterations)
     return BatchFit(
         parameters=done.theta,
         twice_nll=done.value + prepared.constant,
@@ -166,28 +140,11 @@ def best_of(
     starts: ArrayLike,
     *,
     free: ArrayLike | None = None,
-    tolerance: float = 1e-9,
-    max_iterations: int = 200,
 ) -> BatchFit:
     """Fit from several starting points and keep the lowest minimum of each data set.
 
-    Parameters
-    ----------
-    compiled, data, free, tolerance, max_iterations
-        As for :func:`fit`.
-    starts : array_like, shape (S, P) or (S, B, P)
-        S starting points, common to all data sets or for each.
-
-    Returns
-    -------
-    BatchFit
-        ``start`` tells which starting point won; a converged fit wins over an equally deep one
-        that is not.
-
-    Raises
-    ------
-    InputError
-        If shapes do not match, or a free parameter starts outside its bounds.
+    As `fit`, from S points, (S, P) for all data sets or (S, B, P). The result's ``start`` tells
+    which of them won; a converged fit wins over an equally deep one that is not.
     """
     array = np.atleast_2d(compiled.check_data(data))
     points = np.asarray(starts, dtype=float)
@@ -202,8 +159,6 @@ def best_of(
         np.tile(array, (len(points), 1)) if len(array) > 1 else array,
         starts=points.reshape(-1, points.shape[2]),
         free=free,
-        tolerance=tolerance,
-        max_iterations=max_iterations,
     )
     value = np.where(np.isnan(fits.twice_nll), np.inf, fits.twice_nll)
     value = (value + np.where(fits.converged, 0.0, TIE)).reshape(len(points), batch)
@@ -232,36 +187,14 @@ def refit_with_pyhf(
     start: ArrayLike,
     fixed: ArrayLike,
     *,
-    tolerance: float = 1e-3,
+    tolerance: float = _TOLERANCE,
 ) -> BatchFit:
     """Fit one data set with pyhf's likelihood and minuit, for fits that did not converge.
 
-    Minuit is called directly: pyhf 0.7.6 raises an AttributeError where a good minimum has no
-    covariance.
-
-    Parameters
-    ----------
-    model : pyhf.pdf.Model
-        The model that was compiled.
-    data : array_like, shape (n_main + n_aux,)
-        Counts and auxiliary data.
-    start : array_like, shape (P,)
-        Starting values, and the values of fixed parameters.
-    fixed : array_like of bool, shape (P,)
-        Which parameters do not float.
-    tolerance : float
-        Minuit's tolerance: the expected decrease at the end is 0.002 times it.
-
-    Returns
-    -------
-    BatchFit
-        With B = 1; ``converged`` is minuit's verdict, which needs a positive covariance.
-        pyhf's backend is restored afterwards.
-
-    Raises
-    ------
-    InputError
-        If shapes do not match, or a free parameter starts outside its bounds.
+    Data (n_main + n_aux,) from ``start`` (P,), where ``fixed`` (P,) parameters stay; `InputError`
+    for other shapes, or if a free one starts outside its bounds. The result has B = 1, its
+    ``converged`` is minuit's verdict, which needs a positive covariance. Minuit is called directly:
+    pyhf 0.7.6 raises an AttributeError where a good minimum has no covariance.
     """
     observed = np.asarray(data, dtype=float)
     values, held = np.asarray(start, dtype=float), np.asarray(fixed, dtype=bool)
@@ -295,28 +228,8 @@ def refit_with_minuit(
     data: ArrayLike,
     start: ArrayLike,
     fixed: ArrayLike,
-    *,
-    tolerance: float = 1e-3,
 ) -> BatchFit:
-    """Fit one data set with the compiled likelihood and minuit: the same by another optimizer.
-
-    Parameters
-    ----------
-    compiled : CompiledModel
-        The model.
-    data, start, fixed, tolerance
-        As for :func:`refit_with_pyhf`: (n_main + n_aux,), (P,), (P,).
-
-    Returns
-    -------
-    BatchFit
-        With B = 1; ``converged`` is minuit's verdict.
-
-    Raises
-    ------
-    InputError
-        If shapes do not match, or a free parameter starts outside its bounds.
-    """
+    """Fit one data set as `refit_with_pyhf` does, with the compiled likelihood."""
     observed = compiled.check_data(data)
     values, held = np.asarray(start, dtype=float), np.asarray(fixed, dtype=bool)
     _check_bounds(compiled.names, compiled.bounds, values[None], ~held)
@@ -334,7 +247,7 @@ def refit_with_minuit(
     with np.errstate(all="ignore"):
         minuit = Minuit(value, values, grad=gradient, name=compiled.names)
         minuit.strategy = 0  # no second derivatives: the gradient is exact
-        return _migrad(minuit, compiled.bounds, held, tolerance)
+        return _migrad(minuit, compiled.bounds, held, _TOLERANCE)
 
 
 def _migrad(minuit: Minuit, bounds: FloatArray, held: BoolArray, tolerance: float) -> BatchFit:

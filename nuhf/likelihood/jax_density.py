@@ -38,10 +38,7 @@ def log_likelihood(
 ) -> "Array":
     """-1/2 ``CompiledModel.twice_nll`` of one data set at one parameter set [P], a scalar.
 
-    Raises
-    ------
-    InputError
-        If jax computes in single precision.
+    `InputError` if jax computes in single precision.
     """
     if theta.dtype != np.float64:
         raise InputError(

@@ -31,26 +31,10 @@ _NATIVE: Final = ("histosys", "normfactor", "normsys", "powerfactor")
 
 @dataclass(frozen=True)
 class ParameterSet:
-    """A parameter, or the parameters of a modifier that has one per bin.
+    """A parameter, or the parameters of a modifier that has one per bin and is not ``scalar``.
 
-    Attributes
-    ----------
-    name : str
-        As in the workspace.
-    inits : tuple of float
-        Starting values, one per parameter.
-    bounds : tuple of (float, float)
-        Lower and upper bounds.
-    fixed : tuple of bool
-        Which of them are held by default.
-    constraint : str
-        ``none``, ``normal`` or ``poisson``.
-    auxdata : tuple of float
-        Auxiliary data of the constraint.
-    widths : tuple of float
-        Widths of a normal constraint, factors of a Poisson one.
-    scalar : bool
-        Whether the modifier has one value for all bins.
+    There are a starting value, bounds and whether it is held for each of them; of a constraint
+    also auxiliary data and ``widths``, which are the factors of a Poisson one.
     """
 
     name: str
@@ -77,27 +61,16 @@ class ParameterSet:
 
 @dataclass(frozen=True)
 class Layout:
-    """Channels, parameters and constraints of a model.
+    """Channels, as in the JSON, parameters and constraints of a model.
 
-    Attributes
-    ----------
-    content : sequence of dict
-        The channels as in the JSON.
-    bins : mapping of str to int
-        Number of bins by channel, in the order of the counts.
-    sets : tuple of ParameterSet
-        In the order of the parameters.
-    auxdata_order : tuple of str
-        Names of the constrained ones in the order of the auxiliary data.
-    poi : str or None
-        Parameter of interest.
+    ``bins`` has their number by channel, in the order of the counts; ``auxdata_order`` the names of
+    constrained parameters in the order of the auxiliary data.
     """
 
     content: Sequence[Json]
     bins: Mapping[str, int]
     sets: tuple[ParameterSet, ...]
     auxdata_order: tuple[str, ...]
-    poi: str | None
 
     @property
     def n_main(self) -> int:
@@ -148,10 +121,7 @@ class Layout:
 def layout_of(model: "pyhf.pdf.Model") -> Layout:
     """Return the layout of a pyhf model.
 
-    Raises
-    ------
-    ModelError
-        If the model has a modifier or an interpolation that the compiler does not know, or clips.
+    `ModelError` if it has a modifier or an interpolation that the compiler does not know, or clips.
     """
     config = model.config
     for kind, code in (("normsys", "code4"), ("histosys", "code4p")):
@@ -170,7 +140,6 @@ def layout_of(model: "pyhf.pdf.Model") -> Layout:
         bins={name: int(config.channel_nbins[name]) for name in config.channels},
         sets=tuple(_set_of(name, config.param_set(name)) for name in config.par_order),
         auxdata_order=tuple(config.auxdata_order),
-        poi=config.poi_name,
     )
 
 
@@ -193,12 +162,8 @@ def native_layout(spec: Json) -> Layout:
     """Return the layout of a workspace that nuhf has encoded as ``native``, as pyhf would.
 
     It is not held against the schema. A test compares it with `layout_of` for all experiments.
-
-    Raises
-    ------
-    ModelError
-        If it has a modifier that nuhf does not encode, one name has two meanings, or nothing
-        depends on the parameter of interest.
+    `ModelError` if it has a modifier that nuhf does not encode, one name has two meanings, or
+    nothing depends on the parameter of interest.
     """
     config = spec["measurements"][0]["config"]
     settings = {entry["name"]: entry for entry in config["parameters"]}
@@ -221,7 +186,6 @@ def native_layout(spec: Json) -> Layout:
         bins=dict(sorted((c["name"], len(c["samples"][0]["data"])) for c in spec["channels"])),
         sets=sets,
         auxdata_order=tuple(one.name for one in sets if one.constraint != "none"),
-        poi=config["poi"],
     )
 
 

@@ -23,6 +23,8 @@ from nuhf.likelihood.tables import BoolArray, IntArray
 
 #: Entries worked on together: large enough to hide Python, small enough for the cache.
 CHUNK = 256
+#: Expected decrease of 2NLL at which a fit is finished.
+TOLERANCE = 1e-9
 #: Expected decrease of 2NLL below which the exact Hessian replaces the Fisher information.
 NEWTON_BELOW = 10.0
 #: Part of the linear decrease a step has to achieve (Armijo).
@@ -321,7 +323,7 @@ def _confirm(problem: Batch, state: State, work: IntArray, step: _Step) -> BoolA
     return left
 
 
-def _iterate(problem: Batch, state: State, work: IntArray, tolerance: float) -> IntArray:
+def _iterate(problem: Batch, state: State, work: IntArray) -> IntArray:
     """One iteration of the fits ``work``; returns those that go on."""
     exact, free = state.exact[work], problem.free
     gradient, hessian = derivatives(
@@ -338,7 +340,7 @@ def _iterate(problem: Batch, state: State, work: IntArray, tolerance: float) -> 
     state.iterations[work] += 1
     state.edm[work], state.norm[work] = step.edm, step.norm
     # Only the exact Hessian may call a fit finished: the Fisher information can be far off.
-    small = (np.abs(step.edm) < tolerance) & (step.norm < 1e3 * np.sqrt(tolerance))
+    small = (np.abs(step.edm) < TOLERANCE) & (step.norm < 1e3 * np.sqrt(TOLERANCE))
     done = small & exact
     if done.any():
         index = np.flatnonzero(done)
@@ -364,7 +366,7 @@ def _iterate(problem: Batch, state: State, work: IntArray, tolerance: float) -> 
     return np.asarray(work[~done & (damp < DAMP_MAX)])
 
 
-def minimise(problem: Batch, theta: FloatArray, tolerance: float, max_iterations: int) -> State:
+def minimise(problem: Batch, theta: FloatArray, max_iterations: int) -> State:
     """Run the fits from ``theta`` [B, P] until each converged, failed or ran out of steps.
 
     They are worked on `CHUNK` at a time; those that take longest come together in the end.
@@ -387,7 +389,7 @@ def minimise(problem: Batch, theta: FloatArray, tolerance: float, max_iterations
         state.converged[:] = np.isfinite(value)
         state.edm[:], state.norm[:] = 0.0, 0.0
         return state
-    _run(softest, state, np.flatnonzero(np.isfinite(value)), tolerance, max_iterations)
+    _run(softest, state, np.flatnonzero(np.isfinite(value)), max_iterations)
     for softer, edge in pairwise(EDGES):
         work = np.flatnonzero((state.lam < softer.part * problem.data.n).any(axis=1))
         if not len(work):
@@ -395,18 +397,16 @@ def minimise(problem: Batch, theta: FloatArray, tolerance: float, max_iterations
         harder = replace(problem, data=replace(problem.data, edge=edge))
         state.value[work], state.lam[work] = _heights(harder, state.theta, work)
         state.converged[work], state.damp[work], state.exact[work] = False, 0.0, True
-        _run(harder, state, work, tolerance, max_iterations)
+        _run(harder, state, work, max_iterations)
     return state
 
 
-def _run(
-    problem: Batch, state: State, work: IntArray, tolerance: float, max_iterations: int
-) -> None:
+def _run(problem: Batch, state: State, work: IntArray, max_iterations: int) -> None:
     """Iterate the fits ``work`` until each is done."""
     for _ in range(max_iterations):
         if not len(work):
             break
-        work = np.concatenate([_iterate(problem, state, part, tolerance) for part in _chunks(work)])
+        work = np.concatenate([_iterate(problem, state, part) for part in _chunks(work)])
 
 
 def _heights(problem: Batch, theta: FloatArray, work: IntArray) -> tuple[FloatArray, FloatArray]:

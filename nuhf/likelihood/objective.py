@@ -13,12 +13,9 @@ from nuhf.likelihood.tables import BoolArray, IntArray
 class Edge(NamedTuple):
     """How 2NLL goes on where the model is impossible, or nearly.
 
-    Attributes
-    ----------
-    part : float
-        Of its counts, the expectation of a bin below which log is continued by its parabola.
-    wall : float
-        Curvature of half 2NLL below zero in a bin without counts: fits end 1 / wall below zero.
+    Where the expectation of a bin is below a ``part`` of its counts, log is continued by its
+    parabola. In a bin without counts ``wall`` is the curvature of half 2NLL below zero: fits end
+    1 / wall below zero.
     """
 
     part: float

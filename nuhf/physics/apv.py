@@ -20,39 +20,28 @@ _CORRECTION: Final = 1.0 - ALPHA / (2.0 * np.pi)
 
 @dataclass(frozen=True)
 class WeakChargeInputs:
-    """What the weak charge is made of, from ``data/apv-cs/apv-cs.toml``.
-
-    Attributes
-    ----------
-    nuclide : Nuclide
-        Gives Z, N and R_p.
-    ratio, ratio_error : float
-        Im E_PNC/beta measured, in e/a_B^2.
-    polarizability, polarizability_error : float
-        beta in a_B^3.
-    amplitude, amplitude_error : float
-        Im E_PNC per Q_W/N calculated without neutron skin, in e a_B.
-    sm_weak_charge, sm_error : float
-        Weak charge of the Standard Model with radiative corrections.
-    proton_correction, neutron_correction : float
-        Added to the couplings of the electron to the nucleons in eq 9.
-    skin_constant, skin_slope : float
-        Of q_p and q_n, eq 14.
-    """
+    """What the weak charge is made of, from ``data/apv-cs/apv-cs.toml``."""
 
     nuclide: Nuclide
+    """Gives Z, N and R_p."""
     ratio: float
     ratio_error: float
+    """Im E_PNC/beta measured, in e/a_B^2."""
     polarizability: float
     polarizability_error: float
+    """beta in a_B^3."""
     amplitude: float
     amplitude_error: float
+    """Im E_PNC per Q_W/N calculated without neutron skin, in e a_B."""
     sm_weak_charge: float
     sm_error: float
+    """Weak charge of the Standard Model with radiative corrections."""
     proton_correction: float
     neutron_correction: float
+    """Added to the couplings of the electron to the nucleons in eq 9."""
     skin_constant: float
     skin_slope: float
+    """Of q_p and q_n, eq 14."""
 
     @property
     def relative_errors(self) -> dict[str, float]:
@@ -150,24 +139,17 @@ class WeakChargePolynomial:
 
     Expectation: sum_k powers[k] x^k + slope s with x = (R_n - R_0)/fm and
     s = sin^2(theta_W) - 0.23857; no cross terms.
-
-    Attributes
-    ----------
-    value, error : float
-        Measured weak charge at R_n = R_0 and its standard deviation.
-    slope : float
-        Per unit of sin^2(theta_W), exact.
-    powers : ndarray
-        Shape (degree + 1,), weak charge per x^k.
-    worst : float
-        Largest deviation from `weak_charge` over the range of radii.
     """
 
     value: float
     error: float
+    """Measured weak charge at R_n = R_0 and its standard deviation."""
     slope: float
+    """Per unit of sin^2(theta_W), exact."""
     powers: FloatArray
+    """Shape (degree + 1,), weak charge per x^k."""
     worst: float
+    """Largest deviation from `weak_charge` over the range of radii."""
 
 
 def apv_polynomial(

@@ -10,26 +10,18 @@ from nuhf.errors import InputError
 
 @dataclass(frozen=True)
 class Nuclide:
-    """A nuclide.
-
-    Attributes
-    ----------
-    name : str
-        Such as ``Cs133``.
-    protons, nucleons : int
-        Z and A.
-    atomic_mass_u : float
-        Mass of the neutral atom in u, which is also its molar mass in g/mol.
-    rp_fm, rn_fm : float
-        rms radii of the proton and the neutron distribution in fm.
-    """
+    """A nuclide."""
 
     name: str
+    """Such as ``Cs133``."""
     protons: int
     nucleons: int
+    """Z and A."""
     atomic_mass_u: float
+    """Mass of the neutral atom in u, which is also its molar mass in g/mol."""
     rp_fm: float
     rn_fm: float
+    """rms radii of the proton and the neutron distribution in fm."""
 
     @property
     def neutrons(self) -> int:

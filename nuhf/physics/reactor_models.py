@@ -37,27 +37,18 @@ _ORDER: Final = 12
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of a spectrum.
-
-    Attributes
-    ----------
-    form : str
-        ``points``, ``falling``, ``bins`` or ``exponential``, see the module's docstring.
-    name : str
-        Table ``data/reactor/<name>.csv`` or section of ``data/reactor/polynomials.toml``.
-    columns : tuple of str
-        Isotopes (or parts) it holds.
-    range_mev : (float, float), optional
-        Where an exponential is used; its fitted range if not given.
-    extrapolated : bool
-        Whether an exponential may leave its fitted range: only where a paper did so.
-    """
+    """A part of a spectrum."""
 
     form: str
+    """``points``, ``falling``, ``bins`` or ``exponential``, see the module's docstring."""
     name: str
+    """Table ``data/reactor/<name>.csv`` or section of ``data/reactor/polynomials.toml``."""
     columns: tuple[str, ...] = ISOTOPES
+    """Isotopes (or parts) it holds."""
     range_mev: tuple[float, float] | None = None
+    """Where an exponential is used; its fitted range if not given."""
     extrapolated: bool = False
+    """Whether an exponential may leave its fitted range: only where a paper did so."""
 
     @property
     def file(self) -> str:
@@ -68,21 +59,14 @@ class Piece:
 
 @dataclass(frozen=True)
 class ReactorModel:
-    """A named spectrum.
-
-    Attributes
-    ----------
-    source : str
-        Publications.
-    pieces : tuple of Piece
-        Their sum is the spectrum.
-    note : str
-        What a result made with it has to say; may be empty.
-    """
+    """A named spectrum."""
 
     source: str
+    """Publications."""
     pieces: tuple[Piece, ...]
+    """Their sum is the spectrum."""
     note: str = ""
+    """What a result made with it has to say; may be empty."""
 
     @property
     def total(self) -> bool:

@@ -22,18 +22,12 @@ _EDGE: Final = 1e-4
 
 @dataclass(frozen=True)
 class Shells:
-    """Binding energies and occupation of one atom's shells.
-
-    Attributes
-    ----------
-    edges : ndarray
-        Binding energies in MeV, ascending, (n_shells,).
-    electrons : ndarray
-        Electrons in each shell, (n_shells,).
-    """
+    """Binding energies and occupation of one atom's shells."""
 
     edges: FloatArray
+    """Binding energies in MeV, ascending, (n_shells,)."""
     electrons: FloatArray
+    """Electrons in each shell, (n_shells,)."""
 
     @property
     def total(self) -> int:
@@ -85,18 +79,12 @@ def shells_of(table: Table) -> Shells:
 
 @dataclass(frozen=True)
 class Photoabsorption:
-    """Photoabsorption cross section of an atom, straight lines in logarithms.
-
-    Attributes
-    ----------
-    energy : ndarray
-        MeV, ascending, both sides of each edge, (n,).
-    cross_section : ndarray
-        cm^2, (n,).
-    """
+    """Photoabsorption cross section of an atom, straight lines in logarithms."""
 
     energy: FloatArray
+    """MeV, ascending, both sides of each edge, (n,)."""
     cross_section: FloatArray
+    """cm^2, (n,)."""
 
     @property
     def kinks(self) -> FloatArray:
@@ -151,20 +139,14 @@ class AtomicCorrection:
     it rise and fall there. From the last point T_1 it returns to 1, the limit of T far above all
     binding energies, as 3 s^2 - 2 s^3 of s = (T - T_1)/T_1 up to 2 T_1. This return is an
     assumption, not data (the tabulated ratio still falls at its end): it only avoids a jump.
-
-    Attributes
-    ----------
-    recoil : ndarray
-        Points of the table in MeV, ascending, (n_points,).
-    ratio : ndarray
-        Positive, (n_points,).
-    shells : Shells
-        The step function it was divided by.
     """
 
     recoil: FloatArray
+    """Points of the table in MeV, ascending, (n_points,)."""
     ratio: FloatArray
+    """Positive, (n_points,)."""
     shells: Shells
+    """The step function it was divided by."""
 
     @property
     def tabulated_range(self) -> tuple[float, float]:

@@ -41,22 +41,15 @@ class Flux:
 
 @dataclass(frozen=True)
 class Component:
-    """Energies of the nu_e of one reaction at production, normalised to one neutrino.
-
-    Attributes
-    ----------
-    name : str
-        One of `COMPONENTS`.
-    energy, density : ndarray
-        Points (n,) in MeV and 1/MeV, joined by straight lines; empty for lines.
-    lines : tuple of (float, float)
-        Energy in MeV and share of each line.
-    """
+    """Energies of the nu_e of one reaction at production, normalised to one neutrino."""
 
     name: str
+    """One of `COMPONENTS`."""
     energy: FloatArray
     density: FloatArray
+    """Points (n,) in MeV and 1/MeV, joined by straight lines; empty for lines."""
     lines: tuple[tuple[float, float], ...] = ()
+    """Energy in MeV and share of each line."""
 
     @property
     def spectrum(self) -> Spectrum:
@@ -110,21 +103,14 @@ class ConstantSurvival:
 
 @dataclass(frozen=True)
 class AdiabaticSurvival:
-    """Survival of nu_e that leave the Sun adiabatically (MSW), by day.
-
-    Attributes
-    ----------
-    oscillation : Oscillation
-        Mixing angles and mass splitting.
-    electron_density_mol_per_cm3 : ndarray
-        Electron density over N_A in shells of the Sun, (n_shells,).
-    production : Mapping[str, ndarray]
-        Share of the neutrinos of each component made in each shell, (n_shells,), sum 1.
-    """
+    """Survival of nu_e that leave the Sun adiabatically (MSW), by day."""
 
     oscillation: Oscillation
+    """Mixing angles and mass splitting."""
     electron_density_mol_per_cm3: FloatArray
+    """Electron density over N_A in shells of the Sun, (n_shells,)."""
     production: Mapping[str, FloatArray]
+    """Share of the neutrinos of each component made in each shell, (n_shells,), sum 1."""
 
     def __call__(self, component: str, energy: FloatArray) -> FloatArray:
         """Return the probability, averaged over the place of production.

@@ -81,11 +81,8 @@ def proportion(one: Parameter, other: Parameter, anapole: str = "standard") -> f
 def check_together(floated: Sequence[Parameter]) -> None:
     """Refuse sets of parameters that are degenerate or have no defined sum.
 
-    Raises
-    ------
-    InputError
-        For two that are the same direction (radius and anapole moment of one flavour), one that
-        contains another, or moduli of two couplings to one final state (no relative phase given).
+    `InputError` for two that are the same direction (radius and anapole moment of one flavour), one
+    that contains another, or moduli of two couplings to one final state (no relative phase given).
     """
     names = [parameter.name for parameter in floated]
     if len(set(names)) != len(names):

@@ -42,8 +42,8 @@ class StockCheck:
         Largest difference of 2NLL above the minimum, where that is below 25.
     at_interval : float
         The same where 2NLL is within 9 of the minimum.
-    minuit : bool
-        Whether pyhf needs minuit for the file.
+    noisy : bool
+        Whether the steps of pyhf's default optimizer are too short for the file.
     """
 
     poi: str
@@ -51,7 +51,7 @@ class StockCheck:
     high: float
     largest: float
     at_interval: float
-    minuit: bool
+    noisy: bool
 
 
 def stock_check(problem: Problem, points: int = 241) -> StockCheck:
@@ -78,7 +78,7 @@ def stock_check(problem: Problem, points: int = 241) -> StockCheck:
         float(entry["bounds"][0][1]),
         float(difference[depth < _DEPTH].max()),
         float(difference[depth < 9.0].max()),
-        checks.needs_minuit(spec),
+        checks.noisy_slopes(spec),
     )
 
 
@@ -167,7 +167,8 @@ def _write_patches(folder: Path, problem: Problem) -> Iterator[Path]:
 def _readme(rows: list[tuple[str, Problem, StockCheck]]) -> str:
     table = [
         f"| {name} | {p.parameter.name} | `{c.poi}` | {c.low:g} to {c.high:g} "
-        f"| {_ceil(c.at_interval)} | {_ceil(c.largest)} | {'minuit' if c.minuit else 'any'} |"
+        f"| {_ceil(c.at_interval)} | {_ceil(c.largest)} "
+        f"| {'minuit, or `eps`' if c.noisy else 'any'} |"
         for name, p, c in rows
     ]
     return resources.read_text(_TEXTS / "workspaces.md").replace("@TABLE@", "\n".join(table))

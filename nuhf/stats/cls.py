@@ -28,20 +28,14 @@ BAND: Final = {"minus2": -2.0, "minus1": -1.0, "median": 0.0, "plus1": 1.0, "plu
 
 @dataclass(frozen=True)
 class Asymptotic:
-    """CLs as a function of the parameter, from a profile of the data and of the Asimov data.
-
-    Attributes
-    ----------
-    data, asimov : Profiler
-        Profiles; the Asimov data are those of the fit with the parameter at zero.
-    data_minimum, asimov_minimum : tuple of (float, float)
-        Best value (not below zero) and 2NLL.
-    """
+    """CLs as a function of the parameter, from a profile of the data and of the Asimov data."""
 
     data: Profiler
     asimov: Profiler
+    """Profiles; the Asimov data are those of the fit with the parameter at zero."""
     data_minimum: tuple[float, float]
     asimov_minimum: tuple[float, float]
+    """Best value (not below zero) and 2NLL."""
 
     def __call__(self, value: float) -> float:
         """Return CLs at a value of the parameter."""
@@ -81,10 +75,7 @@ def _above(profiler: Profiler, value: float, lowest: float) -> float:
 def upper_limit(cls: Callable[[float], float], high: float, cl: float) -> float:
     """Return the value where CLs falls to 1 - ``cl``, by root finding between 0 and ``high``.
 
-    Raises
-    ------
-    FitError
-        If CLs is still above it at ``high``.
+    `OpenRegionError` if CLs is still above it at ``high``.
     """
     target = 1.0 - cl
     # CLs is 1 at 0: from a small value outwards, as fits far outside are hard and need not converge
@@ -108,10 +99,7 @@ def upper_limit(cls: Callable[[float], float], high: float, cl: float) -> float:
 def expected_limits(cls: Asymptotic, high: float, cl: float) -> dict[str, float]:
     """Return the limits that data without a signal would give: median, and 1, 2 sigma around it.
 
-    Raises
-    ------
-    FitError
-        If one lies beyond ``high``.
+    `OpenRegionError` if one lies beyond ``high``.
     """
     return {
         name: upper_limit(lambda x, pull=pull: cls.expected(x, pull), high, cl)  # type: ignore[misc]

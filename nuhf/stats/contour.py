@@ -10,7 +10,6 @@ import numpy as np
 from nuhf.arrays import FloatArray
 from nuhf.errors import InputError
 from nuhf.likelihood.engines import ModelProfiler
-from nuhf.resources import JSON_FORMAT
 from nuhf.stats.explore import explored
 from nuhf.stats.intervals import ScanRange, intervals, threshold
 from nuhf.stats.problem import Problem
@@ -72,12 +71,10 @@ class ContourResult(Result):
 
     def to_dict(self) -> dict[str, JsonValue]:
         """Return plain lists, dicts, strings and numbers (regions by confidence level)."""
-        content: dict[str, JsonValue] = {"format": JSON_FORMAT}
-        content |= {name: plain(getattr(self, name)) for name in self.__dataclass_fields__}
-        content["regions"] = [
+        regions: list[JsonValue] = [
             {"cl": cl, "lines": [plain(line) for line in lines]} for cl, lines in self.regions
         ]
-        return content
+        return super().to_dict() | {"regions": regions}
 
     def lines(self) -> list[str]:
         """Say how far every piece of every region extends, and which lines are holes."""
@@ -169,26 +166,17 @@ class _Plane:
 def contour(
     problem: Problem, levels: Sequence[float], points: int, window: Window | None = None
 ) -> ContourResult:
-    """Find the regions of the first two free parameters of a problem.
+    """Find the regions of the parameter of interest, x, and the first profiled one, y.
 
     Parameters
     ----------
-    problem : Problem
-        Its parameter of interest is x, the first profiled one y.
     levels : sequence of float
         Confidence levels, for two degrees of freedom.
     points : int
         Grid points along each axis.
     window : pair of (float, float), optional
         Range of x and of y in base units, at whose frame lines may end; by default one around the
-        region.
-
-    Raises
-    ------
-    InputError
-        If a level, the number of points or the window is not allowed.
-    FitError
-        If no fit converges or, without a window, the region is not closed.
+        region, and `FitError` if that is not closed.
     """
     if not 10 <= points <= 400:
         raise InputError(f"points = {points}: between 10 and 400 are possible")

@@ -16,41 +16,24 @@ _SERIOUS = 0.01
 
 @dataclass(frozen=True)
 class Agreement:
-    """Comparison of two optimizers.
-
-    Attributes
-    ----------
-    optimizer : str
-        The second one.
-    difference : float
-        Its 2NLL minus that of the first, the one that is largest in size; NaN if it failed
-        everywhere.
-    notes : tuple of str
-        What a reader of the result must know; empty if they agree.
-    deeper : ndarray
-        Parameters (n, P) of the minima that only the second one found.
-    """
+    """Comparison of two optimizers."""
 
     optimizer: str
+    """The second one."""
     difference: float
+    """Its 2NLL minus that of the first, the one that is largest in size; NaN if it failed
+    everywhere."""
     notes: tuple[str, ...]
+    """What a reader of the result must know; empty if they agree."""
     deeper: FloatArray
+    """Parameters (n, P) of the minima that only the second one found."""
 
 
 def second_optimizer(problem: Problem, best: float, ends: FloatArray) -> Agreement:
-    """Fit again with another optimizer: everything at the best fit, all else at the ends.
+    """Fit again with another optimizer: everything at the best fit, all else at the ends (n,).
 
-    Minuit, or nuhf's own one if minuit was the first. It starts where nuisances are nominal and
-    the couplings as found.
-
-    Parameters
-    ----------
-    problem : Problem
-        Model and data.
-    best : float
-        The best fit.
-    ends : ndarray, shape (n,)
-        Ends of the intervals; both in the fit parameter.
+    Minuit, or nuhf's own one if minuit was the first. It starts where nuisances are nominal and the
+    couplings as found.
     """
     profiler, compiled = problem.profiler(), problem.engine.compiled
     values = np.append(best, ends)

@@ -29,45 +29,32 @@ Rows = Mapping[str, FloatArray]
 
 @dataclass(frozen=True)
 class RegionSpectrum:
-    """One region in events; of a Gaussian region the background-subtracted ones.
-
-    Attributes
-    ----------
-    experiment, region : str
-        Names.
-    axes : tuple of Axis
-        The last axis runs fastest in all arrays.
-    observed, errors : ndarray
-        Data and their errors, (n_bins,) each.
-    expected : mapping
-        Events (n_bins,) by process.
-    titles : mapping
-        Title for people by process.
-    signals : tuple of str
-        Those of ``expected`` that are signals; empty where nobody asks.
-    counted : bool
-        Whether the data are counts: their variance is the expectation.
-    modes : ndarray or None
-        Changes of the expectation (k, n_bins) that are independent, one standard deviation each;
-        the roots of their sums of squares are its uncertainty. None where it is not known.
-    asimov : bool
-        Whether ``observed`` is an expectation, no measurement.
-    """
+    """One region in events; of a Gaussian region the background-subtracted ones."""
 
     experiment: str
     region: str
+    """Names."""
     axes: tuple[Axis, ...]
+    """The last axis runs fastest in all arrays."""
     observed: FloatArray
     errors: FloatArray
+    """Data and their errors, (n_bins,) each."""
     expected: Mapping[str, FloatArray]
+    """Events (n_bins,) by process."""
     titles: Mapping[str, str]
+    """Title for people by process."""
     signals: tuple[str, ...] = ()
+    """Those of ``expected`` that are signals; empty where nobody asks."""
     counted: bool = True
+    """Whether the data are counts: their variance is the expectation."""
     modes: FloatArray | None = None
+    """Changes of the expectation (k, n_bins) that are independent, one standard deviation each; the
+    roots of their sums of squares are its uncertainty. None where it is not known."""
     asimov: bool = False
+    """Whether ``observed`` is an expectation, no measurement."""
 
     def histogram(self, what: str = "data") -> Histogram:
-        """Return counts of the UHI protocol, which ``mplhep.histplot`` and ``hist.Hist`` take.
+        """Return counts of the UHI protocol, which ``mplhep.histplot`` takes.
 
         Parameters
         ----------
@@ -213,23 +200,9 @@ def rates(
     anapole: str = "standard",
     settings: Mapping[str, float] | None = None,
 ) -> Rates:
-    """Return the expected events of an experiment.
+    """Return the expected events of an experiment, at values in base units and else at the SM.
 
-    Parameters
-    ----------
-    prepared : Prepared
-        Experiment with its regions.
-    values : mapping, optional
-        Parameters in base units; all others are at the SM.
-    anapole : str
-        Convention of the anapole moment.
-    settings : mapping, optional
-        Numbers of the coupling models, such as ``mediator_mass_mev``.
-
-    Raises
-    ------
-    InputError
-        If a parameter is unknown, has no effect, or a value is a slip of the unit.
+    `InputError` if a parameter is unknown, has no effect, or a value is a slip of the unit.
     """
     given = dict(values or {})
     for name in given:

@@ -79,14 +79,8 @@ def branches(
 ) -> FloatArray:
     """Return starts (n, P) that lead deeper than the profiler's own ones, the best few.
 
-    Parameters
-    ----------
-    profiler : ModelProfiler
-        The profile of one parameter.
-    values : ndarray
-        Values (m,) of the parameter, in increasing order, where branches are looked for.
-    scan : ndarray, optional
-        2NLL (m,) of the profiler there, where that is known.
+    They are looked for at values (m,) of the parameter in increasing order; ``scan`` is 2NLL (m,)
+    of the profiler there, where that is known.
     """
     compiled, index = profiler.engine.compiled, profiler.index
     starts = nuisance_starts(compiled, profiler.starts[0], profiler.free)
@@ -164,19 +158,9 @@ def region(
     """Return the interval, whose best fit and ends no side of the nuisances undercuts.
 
     Between the points where `branches` looks, fits from nominal nuisances may fall into either of
-    two minima; then the search is made again with fits from all sides. ``scan`` and ``open_ends``
-    are those of `nuhf.stats.intervals.intervals`.
-
-    Returns
-    -------
-    found : ProfileIntervals
-    starts : ndarray
-        Starts (n, P) that it needed beside those of the profiler; mostly none.
-
-    Raises
-    ------
-    OpenRegionError, FitError
-        As `nuhf.stats.intervals.intervals`.
+    two minima; then the search is made again with fits from all sides. Those starts (n, P), mostly
+    none, are returned, too. ``scan``, ``open_ends`` and errors are those of
+    `nuhf.stats.intervals.intervals`.
     """
     starts = nuisance_starts(profiler.engine.compiled, profiler.starts[0], profiler.free)
     try:

@@ -17,7 +17,7 @@ from nuhf.errors import Caveat, InputError, ModelError
 from nuhf.filekind import Kind, json_kind
 from nuhf.histfactory.describe import Channel, Coupling, Description, Free, Sample
 from nuhf.likelihood.engines import Engine, Reference, engine
-from nuhf.likelihood.layout import Layout, ParameterSet, layout_of
+from nuhf.likelihood.layout import Layout, layout_of
 from nuhf.stats.held import expectation, fixed_nuisances, with_fixed
 from nuhf.stats.mask import masked_workspace
 from nuhf.stats.problem import Options, Problem
@@ -34,31 +34,28 @@ Json = dict[str, Any]
 File = str | Path | Mapping[str, Any]
 
 _STDIN: Final = "-"
+_COMPILING: Final = "; what pyhf makes of it: nuhf pyhf fit"
 
 
 @dataclass(frozen=True)
 class Workspaces:
-    """One measurement of one workspace, or of several combined.
-
-    Attributes
-    ----------
-    spec : dict
-        The workspace with that measurement alone.
-    labels : tuple of str
-        Names of the files.
-    notes : tuple of str
-        What a combination renamed or rescaled.
-    digests : mapping
-        sha256 of every workspace, by label.
-    awaited : str
-        Parameter of interest that comes with a patch, of a background alone.
-    """
+    """One measurement of one workspace, or of several combined."""
 
     spec: Json
+    """The workspace with that measurement alone."""
     labels: tuple[str, ...]
+    """Names of the files."""
     notes: tuple[str, ...]
+    """What a combination renamed or rescaled."""
     digests: Mapping[str, str]
+    """sha256 of every workspace, by label."""
     awaited: str = ""
+    """Parameter of interest that comes with a patch, of a background alone."""
+
+    @property
+    def title(self) -> str:
+        """Names of the files, for messages."""
+        return ", ".join(self.labels)
 
     @property
     def measurement(self) -> str:
@@ -73,15 +70,10 @@ class Workspaces:
 
 @dataclass(frozen=True)
 class FileProblem(Problem):
-    """A `Problem` whose model comes from files.
-
-    Attributes
-    ----------
-    source : Workspaces
-        The files.
-    """
+    """A `Problem` whose model comes from files."""
 
     source: Workspaces = field(default_factory=lambda: Workspaces({}, (), (), {}))
+    """The files."""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -127,21 +119,9 @@ def read_files(
 ) -> Workspaces:
     """Read workspaces, patch a single one, combine several, and take one measurement.
 
-    Parameters
-    ----------
-    files : sequence of path, ``-`` or mapping
-        JSON files, standard input, or parsed content.
-    patches : sequence of str
-        JSON patches applied in turn: files, or ``PATCHSET.json:NAME``.
-    measurement : str, optional
-        Which measurement, of a workspace that has several.
-
-    Raises
-    ------
-    InputError
-        If a file cannot be read, a patch not applied, or workspaces not combined.
-    ModelError
-        If something is no valid workspace.
+    ``files`` are paths, ``-`` for standard input, or parsed content; ``patches`` are JSON patches,
+    applied in turn: files, or ``PATCHSET.json:NAME``. `InputError` if a file cannot be read, a
+    patch not applied, or workspaces not combined, `ModelError` if something is no valid workspace.
     """
     sources = [_source(file, i) for i, file in enumerate(files)]
     if patches and len(sources) > 1:
@@ -153,7 +133,8 @@ def read_files(
         sources = [NamedWorkspace(sources[0].label, spec)]
     labels = tuple(source.label for source in sources)
     if len(sources) > 1:
-        combined = combine(sources, Choices(measurement, _common_poi(sources, measurement)))
+        # `combine` needs a POI; any will do, as questions name their own
+        combined = combine(sources, Choices(measurement, take(sources[0], measurement).poi))
         digests = {s.label: pyhf.utils.digest(dict(s.spec)) for s in sources}
         return Workspaces(combined.spec, labels, combined.notes, digests)
     part = take(sources[0], measurement)
@@ -208,39 +189,23 @@ def _patched(spec: Json, patch: str) -> Json:
         raise InputError(f"{patch}: the patch does not fit the workspace: {error}") from None
 
 
-def _common_poi(sources: Sequence[NamedWorkspace], measurement: str | None) -> str:
-    """Return a POI for `combine`, which needs one; any will do, as questions name their own."""
-    return take(sources[0], measurement).poi
-
-
 def pose_files(source: Workspaces, interest: str | None, options: Options) -> FileProblem:
     """Build model and data of files for one parameter of interest.
 
     Everything else floats, unless the file or the options fix it; ``profiled`` names those that
-    come next after the parameter of interest, such as the second of a contour.
+    come next after the parameter of interest, such as the second of a contour. ``interest`` is a
+    name in the file, or of nuhf's catalogue where the file has it in some unit; None for that of
+    the measurement. ``fixed`` are parameters held, in base units where nuhf knows them.
 
-    Parameters
-    ----------
-    source : Workspaces
-        The files.
-    interest : str or None
-        Parameter of interest: a name in the file, or of nuhf's catalogue where the file has it in
-        some unit; None for that of the measurement.
-    options : Options
-        Choices; ``fixed`` are parameters held, in base units where nuhf knows them.
-
-    Raises
-    ------
-    InputError
-        For unknown parameters, or options that only experiments have.
-    ModelError
-        If the files make no model.
+    `InputError` for unknown parameters, or options that only experiments have, `ModelError` if the
+    files make no model.
     """
     if options.anapole != "standard":
         raise InputError("the convention of the anapole moment is for experiments, not for files")
     content = masked_workspace(source.spec, options.mask)
-    model, _ = _loaded(content, source)
-    with _compiling(source):
+    with _named(source):
+        model, _ = load_model(content)
+    with _named(source, _COMPILING):
         layout = layout_of(model)
     wanted = _wanted(layout, interest, options.profiled, source)
     held = {_find(layout, n, source): value for n, value in options.fixed.items()}
@@ -252,10 +217,12 @@ def pose_files(source: Workspaces, interest: str | None, options: Options) -> Fi
     fixed |= fixed_nuisances(options.fixed_nuisances, layout, [*wanted, *held])
     spec = with_fixed(content, fixed, layout.sizes)
     _float(spec, layout, wanted, known[wanted[0]], options.bracket)
-    model, data = _loaded(spec, source)
+    with _named(source):
+        model, found = load_model(spec)
+    data = np.asarray(found)
     if not options.inject:
         _check_start(spec, model, data, source)
-    with _compiling(source):
+    with _named(source, _COMPILING):
         chosen = engine(options.engine, Reference.of(model))
     description = _description(spec, chosen, wanted)
     if options.asimov:
@@ -266,28 +233,17 @@ def pose_files(source: Workspaces, interest: str | None, options: Options) -> Fi
         data = expectation(chosen.compiled, truth)
     others = tuple(c.parameter.name for c in description.couplings[1:])
     return FileProblem(
-        (), known[wanted[0]], others, options, spec, description, chosen, np.asarray(data),
-        source=source,
+        (), known[wanted[0]], others, options, spec, description, chosen, data, source=source,
     )  # fmt: skip
 
 
-def _loaded(spec: Json, source: Workspaces) -> tuple[pyhf.Model, FloatArray]:
-    """Load a model; what is wrong with it has the names of the files in front."""
-    try:
-        model, data = load_model(spec)
-    except ModelError as error:
-        raise ModelError(f"{', '.join(source.labels)}: {error}") from error
-    return model, np.asarray(data)
-
-
 @contextmanager
-def _compiling(source: Workspaces) -> Iterator[None]:
-    """Put the names of the files before what the compiler does not know, and what does."""
+def _named(source: Workspaces, hint: str = "") -> Iterator[None]:
+    """Put the names of the files before what is wrong with their model, and a hint behind it."""
     try:
         yield
     except ModelError as error:
-        labels = ", ".join(source.labels)
-        raise ModelError(f"{labels}: {error}; what pyhf makes of it: nuhf pyhf fit") from error
+        raise ModelError(f"{source.title}: {error}{hint}") from error
 
 
 def _wanted(
@@ -297,7 +253,7 @@ def _wanted(
     wanted = [_find(layout, name, source) for name in (interest or source.poi, *profile)]
     if interest is None and all(layout.by_name[wanted[0]].fixed):
         raise InputError(
-            f"{', '.join(source.labels)}: the parameter of interest {wanted[0]} is fixed; "
+            f"{source.title}: the parameter of interest {wanted[0]} is fixed; "
             f"poi='{wanted[0]}' makes it free"
         )
     return wanted
@@ -308,8 +264,7 @@ def _check_start(spec: Json, model: pyhf.Model, data: FloatArray, source: Worksp
     found = fit_findings(spec["measurements"][0], spec, model, data)
     worst = next((finding for finding in found if finding.severity == "error"), None)
     if worst is not None:
-        labels = ", ".join(source.labels)
-        raise ModelError(f"{labels}: {worst.where}: {worst.message}")
+        raise ModelError(f"{source.title}: {worst.where}: {worst.message}")
 
 
 def parameter(name: str) -> Parameter:
@@ -325,7 +280,7 @@ def _find(layout: Layout, name: str, source: Workspaces) -> str:
     """Return the one parameter of the model that a name stands for."""
     if not name and source.awaited:
         raise InputError(
-            f"{', '.join(source.labels)}: background only, the parameter of interest "
+            f"{source.title}: background only, the parameter of interest "
             f"{source.awaited} comes with a patch: give it, too, or name one of "
             f"{', '.join(layout.by_name)}"
         )
@@ -337,7 +292,7 @@ def _find(layout: Layout, name: str, source: Workspaces) -> str:
         )
     if len(found) != 1:
         hint = parameters.suggest(name, list(layout.by_name))
-        raise InputError(f"{', '.join(source.labels)}: no parameter '{name}'; {hint}")
+        raise InputError(f"{source.title}: no parameter '{name}'; {hint}")
     if not layout.by_name[found[0]].scalar:
         raise InputError(f"{name} has a value per bin: a parameter of interest has one")
     return found[0]
@@ -364,8 +319,7 @@ def _float(
         known = names.coupling(name)
         if known is not None and known.squared and not entry.get("fixed"):
             entry["inits"] = [max(entry.get("bounds", [[0.0]])[0][0], 0.0)]
-    foreign = names.coupling(wanted[0]) is None
-    if bracket is not None and foreign and bracket[0] < bracket[1] and np.isfinite(bracket).all():
+    if bracket is not None and names.coupling(wanted[0]) is None:
         entry = entries.setdefault(wanted[0], {"name": wanted[0]})
         (low, high), *_ = layout.by_name[wanted[0]].bounds
         ends = [first.to_fit(end) for end in bracket]
@@ -376,9 +330,7 @@ def _float(
 def _description(spec: Json, chosen: Engine, wanted: Sequence[str]) -> Description:
     """Describe a model as far as fits and their tables need it."""
     compiled, sets = chosen.compiled, chosen.reference.layout.sets
-    unconstrained = {
-        one.name for one in sets if one.constraint == "none" and one.size == 1
-    }  # fmt: skip
+    unconstrained = {one.name for one in sets if one.constraint == "none" and one.size == 1}
     ours = [n for n in unconstrained if names.coupling(n) and not compiled.fixed[compiled.index(n)]]
     ours += [one.name for one in sets if one.name not in unconstrained and names.coupling(one.name)]
     couplings = []
@@ -397,8 +349,8 @@ def _description(spec: Json, chosen: Engine, wanted: Sequence[str]) -> Descripti
         counts = observed[channel["name"]]
         ones = np.ones_like(counts)
         channels.append(Channel(channel["name"], counts, samples, ones, float(counts.sum())))
-    sigmas = {one.name for one in sets if _in_sigmas(one)}
-    pulled = {name for name in compiled.names if name in sigmas}
+    # those that count standard deviations of their constraint, as normsys do
+    pulled = {one.name for one in sets if one.constraint == "normal" and one.auxdata == (0.0,)}
     free = tuple(
         Free(name, float(compiled.bounds[i, 1]))
         for i, name in enumerate(compiled.names)
@@ -406,8 +358,3 @@ def _description(spec: Json, chosen: Engine, wanted: Sequence[str]) -> Descripti
     )
     title = str(spec["measurements"][0]["name"])
     return Description(title, tuple(channels), tuple(couplings), free)
-
-
-def _in_sigmas(one: ParameterSet) -> bool:
-    """Whether a parameter counts standard deviations of its constraint, as those of normsys."""
-    return one.constraint == "normal" and one.auxdata == (0.0,)

@@ -30,9 +30,7 @@ def poor_note(quality: Mapping[str, float]) -> str:
 
 def unconstrained(problem: Problem) -> NDArray[np.bool_]:
     """Which parameters float without a constraint term, (P,)."""
-    constraints, free = problem.engine.compiled.constraints, problem.profiler().free.copy()
-    free[constraints.normal_param] = free[constraints.poisson_param] = False
-    return free
+    return np.where(problem.widths > 0.0, False, problem.profiler().free)
 
 
 def degrees_of_freedom(problem: Problem) -> int:

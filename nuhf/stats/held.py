@@ -16,10 +16,7 @@ from nuhf.likelihood.layout import Layout
 def expectation(compiled: CompiledModel, truth: Mapping[str, float]) -> FloatArray:
     """Return counts and auxiliary data expected with some parameters at a truth, others initial.
 
-    Raises
-    ------
-    InputError
-        If the model has no such parameter, or its bounds exclude the value.
+    `InputError` if the model has no such parameter, or its bounds exclude the value.
     """
     point = compiled.inits.copy()
     for name, value in truth.items():
@@ -39,11 +36,8 @@ def fixed_nuisances(
 ) -> dict[str, float | None]:
     """Resolve ``NAME``, ``NAME=VALUE`` and wildcards to nuisances, None for the nominal value.
 
-    Raises
-    ------
-    InputError
-        If no nuisance has the name (or it is in ``free``), or a value is no number or outside the
-        nuisance's bounds.
+    `InputError` if no nuisance has the name (or it is in ``free``), or a value is no number or
+    outside the nuisance's bounds.
     """
     nuisances = [name for name in layout.by_name if name not in free]
     found: dict[str, float | None] = {}

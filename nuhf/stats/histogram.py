@@ -1,4 +1,4 @@
-"""Counts of a region as a histogram of the UHI protocol, which mplhep and hist read.
+"""Counts of a region as a histogram of the UHI protocol, which mplhep reads.
 
 Source: https://uhi.readthedocs.io/en/latest/plotting.html (``PlottableHistogram``).
 """

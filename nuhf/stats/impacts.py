@@ -9,7 +9,7 @@ Four views of the same question, for every nuisance:
 * groups of them, likewise in squares.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nuhf.arrays import FloatArray
-from nuhf.errors import FitError, InputError
+from nuhf.errors import FitError
 from nuhf.stats.intervals import intervals, threshold
 from nuhf.stats.problem import Problem
-from nuhf.stats.uncertainties import covariance, uncertainties
+from nuhf.stats.uncertainties import correlation, covariance, uncertainties
 
 _STEPS: Final = 6
 _CLOSE: Final = 1e-5
@@ -28,92 +28,43 @@ _CLOSE: Final = 1e-5
 
 
 @dataclass(frozen=True)
-class Breakdown:
-    """Parts of the error of the parameter of interest, in the fit parameter.
-
-    Attributes
-    ----------
-    total, statistical, systematic : float
-        ``total**2 = statistical**2 + systematic**2``.
-    observables : ndarray
-        Change of the best fit where the auxiliary measurement of a parameter is one standard
-        deviation higher, (P,); 0 for what has none.
-    groups : mapping
-        The part of each group, a root of the sum of squares.
-    """
-
-    total: float
-    statistical: float
-    systematic: float
-    observables: FloatArray
-    groups: Mapping[str, float]
-
-
-@dataclass(frozen=True)
 class Impacts:
-    """What moves the parameter of interest, all in the fit parameter.
-
-    Attributes
-    ----------
-    best : ndarray
-        Best fit, (P,).
-    twice_nll : float
-        2NLL there.
-    matrix : ndarray
-        Covariance (P, P), with errors from profiles where something is at a bound.
-    index : ndarray
-        Positions of the nuisances that float, (n,).
-    prefit, postfit : ndarray
-        Change of the best fit with a nuisance one standard deviation of its constraint, or one
-        error, above and below its fitted value, (n, 2); not beyond its bounds.
-    ends : ndarray
-        Outer ends of the interval, (k,): those that are no physical bound.
-    end_shifts : ndarray
-        Change of each end with a nuisance one error above and below, (n, 2, k).
-    """
+    """What moves the parameter of interest, all in the fit parameter."""
 
     best: FloatArray
+    errors: FloatArray
+    """Best fit and its errors, (P,); from profiles where something is at a bound."""
+    correlation: FloatArray
+    """Of all parameters, (P, P)."""
     twice_nll: float
-    matrix: FloatArray
+    """2NLL at the best fit."""
     index: NDArray[np.intp]
+    """Positions of the nuisances that float, (n,)."""
     prefit: FloatArray
     postfit: FloatArray
+    """Change of the best fit with a nuisance one standard deviation of its constraint, or one
+    error, above and below its fitted value, (n, 2); not beyond its bounds."""
     ends: FloatArray
+    """Outer ends of the interval, (k,): those that are no physical bound."""
     end_shifts: FloatArray
-
-
-def widths(problem: Problem) -> FloatArray:
-    """Standard deviations of all constraint terms, (P,); 0 without one."""
-    compiled = problem.engine.compiled
-    constraints, found = compiled.constraints, np.zeros(len(compiled.names))
-    found[constraints.normal_param] = constraints.normal_sigma
-    found[constraints.poisson_param] = constraints.poisson_factor**-0.5
-    return found
+    """Change of each end with a nuisance one error above and below, (n, 2, k)."""
+    observables: FloatArray
+    """Change of the best fit where the auxiliary measurement of a nuisance is one standard
+    deviation higher, (n,); 0 for what has none."""
+    parts: Mapping[str, float]
+    groups: Mapping[str, float]
+    """The error (``total**2 = statistical**2 + systematic**2``), and the systematic part by the
+    first word of the nuisances' names, a root of the sum of squares."""
 
 
 def impacts(problem: Problem, best: FloatArray, cl: float) -> Impacts:
     """Fit with every nuisance held above and below its fitted value.
 
-    Parameters
-    ----------
-    problem : Problem
-        Model and data.
-    best : ndarray
-        Parameters near the deepest minimum, (P,).
-    cl : float
-        Confidence level of the interval whose ends are moved.
-
-    Raises
-    ------
-    InputError
-        If nothing floats but the parameter of interest.
-    FitError
-        If a fit does not converge.
+    Fits start at parameters (P,) near the deepest minimum; ``cl`` is the confidence level of the
+    interval whose ends are moved. `FitError` if one does not converge.
     """
     profiler = problem.profiler()
     free = profiler.free.copy()
-    if free.sum() < 2:
-        raise InputError("a ranking needs at least one nuisance that is not fixed")
     points, heights = problem.engine.minimise(problem.data, best[np.newaxis], free)
     best, lowest = points[0], float(heights[0])
     matrix, _ = uncertainties(problem, best, lowest)
@@ -122,11 +73,16 @@ def impacts(problem: Problem, best: FloatArray, cl: float) -> Impacts:
     index = np.flatnonzero(free)
     ends = _ends(problem, cl)
     rows = [
-        _of_one(problem, best, int(i), np.array([widths(problem)[i], errors[i]]), ends, cl)
+        _of_one(problem, best, int(i), np.array([problem.widths[i], errors[i]]), ends, cl)
         for i in index
     ]
     pre, post, moved = (np.array(part) for part in zip(*rows, strict=True))
-    return Impacts(best, lowest, matrix, index, pre, post, ends, moved)
+    observables, parts, groups = _breakdown(problem, best)
+    matrix = np.array(correlation(problem.engine.compiled.names, matrix)["matrix"])
+    return Impacts(
+        best, errors, matrix, lowest, index, pre, post, ends, moved, observables[index], parts,
+        groups,
+    )  # fmt: skip
 
 
 def _ends(problem: Problem, cl: float) -> FloatArray:
@@ -200,46 +156,32 @@ def _moved(
     return values.reshape(len(points), ends.size)
 
 
-def default_groups(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Group nuisances by the first word of their names: flux, qf, eff, bkg, staterror, ..."""
-    found: dict[str, list[str]] = {}
-    for name in names:
-        found.setdefault(name.partition("[")[0].partition("_")[0], []).append(name)
-    return {label: tuple(members) for label, members in found.items()}
-
-
-def breakdown(
-    problem: Problem, best: FloatArray, groups: Mapping[str, Sequence[str]] | None = None
-) -> Breakdown | None:
+def _breakdown(
+    problem: Problem, best: FloatArray
+) -> tuple[FloatArray, dict[str, float], dict[str, float]]:
     """Split the error of the parameter of interest by what it comes from.
 
     An auxiliary measurement a with error s moves the best fit by C/s, where C is the covariance
     with its parameter; the squares of all, and of the statistical part, add up to the square of
-    the error. None where the parameter is at a bound, and has no error of this kind.
-
-    Parameters
-    ----------
-    problem : Problem
-        Model and data.
-    best : ndarray
-        Best fit, (P,).
-    groups : mapping, optional
-        Names of the members of each group; by `default_groups` otherwise.
+    the error. Returns the ``observables`` of all parameters (P,), ``parts`` and ``groups`` of
+    `Impacts`: nothing where the parameter is at a bound, and has no error of this kind.
     """
     compiled, index = problem.engine.compiled, problem.profiler().index
-    matrix = covariance(problem, best)
+    matrix, moved = covariance(problem, best), np.zeros(len(compiled.names))
     total = float(np.sqrt(max(matrix[index, index], 0.0)))
     if total == 0.0:
-        return None
-    constraints, moved = compiled.constraints, np.zeros(len(compiled.names))
+        return moved, {}, {}
+    constraints = compiled.constraints
     normal, poisson = constraints.normal_param, constraints.poisson_param
     moved[normal] = matrix[index, normal] / constraints.normal_sigma
     moved[poisson] = matrix[index, poisson] * np.sqrt(constraints.poisson_factor) / best[poisson]
     systematic = float(np.sqrt(np.square(moved).sum()))
-    own = [n for n, m in zip(compiled.names, moved, strict=True) if m]
-    parts = {
-        label: float(np.sqrt(sum(moved[compiled.index(n)] ** 2 for n in members)))
-        for label, members in (groups or default_groups(own)).items()
-    }
     statistical = float(np.sqrt(max(total**2 - systematic**2, 0.0)))
-    return Breakdown(total, statistical, systematic, moved, parts)
+    squares: dict[str, list[float]] = {}
+    for name, change in zip(compiled.names, moved, strict=True):
+        if change:  # by the first word: flux, qf, eff, bkg, staterror, ...
+            group = name.partition("[")[0].partition("_")[0]
+            squares.setdefault(group, []).append(change**2)
+    groups = {name: float(np.sqrt(sum(members))) for name, members in squares.items()}
+    parts = {"total": total, "statistical": statistical, "systematic": systematic}
+    return moved, parts, groups

@@ -36,22 +36,15 @@ _EVEN: Final = 0.003
 
 @dataclass(frozen=True)
 class Draws:
-    """Weighted draws of all free parameters.
-
-    Attributes
-    ----------
-    z, theta : ndarray
-        Coordinates and fit parameters, (n, N).
-    log_weight : ndarray
-        Log of density over proposal, (n,).
-    k_hat : float
-        Pareto k-hat of the weights.
-    """
+    """Weighted draws of all free parameters."""
 
     z: FloatArray
     theta: FloatArray
+    """Coordinates and fit parameters, (n, N)."""
     log_weight: FloatArray
+    """Log of density over proposal, (n,)."""
     k_hat: float
+    """Pareto k-hat of the weights."""
 
     @property
     def weights(self) -> FloatArray:
@@ -107,7 +100,7 @@ def draw(knots: Knots, number: int, rng: np.random.Generator) -> Draws:
         normal = rng.standard_normal((number, rest.size))
         spread = np.sqrt(_DEGREES / rng.chisquare(_DEGREES, number))[:, np.newaxis]
         step = np.einsum("bij,bj->bi", knots.triangle[chosen], normal)
-        away = (axis - knots.z[knots.knot_of[chosen]])[:, np.newaxis]
+        away = (axis - knots.z[knots.knot[chosen]])[:, np.newaxis]
         z[:, rest] = knots.centre[chosen] + knots.slope[chosen] * away + spread * step
         line = line + _log_mixture(knots, cell, t, axis, z[:, rest])
     log = np.concatenate([space.log(part) for part in np.array_split(z, max(number // 5000, 1))])
@@ -179,7 +172,7 @@ def adapted(knots: Knots, pilot: Draws, rng: np.random.Generator) -> Knots:
     centre = knots.centre[:, np.newaxis] + np.einsum("mij,kj->mki", knots.triangle, shifts)
     return replace(
         knots,
-        first=knots.first * copies,
+        knot=np.repeat(knots.knot, copies),
         weight=(knots.weight[:, np.newaxis] + np.log(shares)).ravel(),
         centre=centre.reshape(-1, size),
         slope=np.repeat(knots.slope, copies, axis=0),

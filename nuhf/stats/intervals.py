@@ -19,6 +19,8 @@ from nuhf.roots import roots
 _ZOOMS: Final = 3
 _POINTS: Final = 121
 _TOLERANCE: Final = 1e-6
+_TIE: Final = 1e-8
+"""Minima of 2NLL nearer than this have the same depth: what differs is rounding."""
 _NO_FIT: Final = 1e10
 """What 2NLL is taken for where no fit converges: root finding goes on from there, not from inf."""
 _STEP: Final = 0.05
@@ -39,22 +41,15 @@ class Profiler(Protocol):
 
 @dataclass(frozen=True)
 class ScanRange:
-    """Range of a fit parameter.
-
-    Attributes
-    ----------
-    low, high : float
-        Its ends.
-    physical_low : bool
-        Whether ``low`` is a physical boundary, where intervals may end.
-    show : callable
-        How messages write a value, such as in another unit.
-    """
+    """Range of a fit parameter."""
 
     low: float
     high: float
+    """Its ends."""
     physical_low: bool = False
+    """Whether ``low`` is a physical boundary, where intervals may end."""
     show: Callable[[float], str] = "{:.4g}".format
+    """How messages write a value, such as in another unit."""
 
     def __str__(self) -> str:
         return f"{self.show(self.low)} to {self.show(self.high)}"
@@ -79,43 +74,30 @@ class Minimum:
 
 @dataclass(frozen=True)
 class ProfileIntervals:
-    """Result of the search, in the fit parameter.
-
-    Attributes
-    ----------
-    best : Minimum
-        Global minimum.
-    minima : tuple of Minimum
-        All minima found, the deepest first.
-    pieces : tuple of (float, float)
-        Disjoint intervals in increasing order.
-    lost, points : int
-        Points of the scan outside them where no fit converged or the likelihood is not defined,
-        and points of the scan in all.
-    falling : tuple of float
-        Ends of the range, no physical ones, towards which the profile falls: there may be a piece
-        beyond.
-    open_ends : mapping
-        Ends of the range that a piece reaches, no physical ones, with 2NLL above the minimum there:
-        the data set no end on that side.
-    """
+    """Result of the search, in the fit parameter."""
 
     best: Minimum
+    """Global minimum."""
     minima: tuple[Minimum, ...]
+    """All minima found, the deepest first."""
     pieces: tuple[tuple[float, float], ...]
+    """Disjoint intervals in increasing order."""
     lost: int = 0
     points: int = 0
+    """Points of the scan outside them where no fit converged or the likelihood is not defined, and
+    points of the scan in all."""
     falling: tuple[float, ...] = ()
+    """Ends of the range, no physical ones, towards which the profile falls: there may be a piece
+    beyond."""
     open_ends: Mapping[float, float] = field(default_factory=dict)
+    """Ends of the range that a piece reaches, no physical ones, with 2NLL above the minimum there:
+    the data set no end on that side."""
 
 
 def threshold(cl: float, dimensions: int = 1) -> float:
     """Return the rise of 2NLL of a confidence level (Wilks), the quantile of chi2.
 
-    Raises
-    ------
-    InputError
-        If ``cl`` is no number inside (0, 1).
+    `InputError` if ``cl`` is no number inside (0, 1).
     """
     if not isinstance(cl, int | float | np.floating | np.integer):
         raise InputError(f"confidence level {cl!r} is no number; for example 0.9")
@@ -133,27 +115,14 @@ def intervals(
     scan: FloatArray | None = None,
     open_ends: bool = False,
 ) -> ProfileIntervals:
-    """Find the region where 2NLL is within the threshold of its minimum.
+    """Find the region of a range where 2NLL is within the threshold of its minimum.
 
-    Parameters
-    ----------
-    profiler : Profiler
-        Model and data.
-    span : ScanRange
-        Where to look.
-    cl : float
-        Confidence level.
-    dimensions : int
-        Degrees of freedom of the threshold; 2 for the extent of a contour.
-    scan : ndarray, optional
-        2NLL of the profiler on ``span.grid()``, where that is known.
-    open_ends : bool
-        Whether the region may reach ends of the range, if something inside is outside of it.
+    The threshold has ``dimensions`` degrees of freedom, 2 for the extent of a contour; ``scan`` is
+    2NLL of the profiler on ``span.grid()``, where that is known. With ``open_ends`` the region may
+    reach ends of the range, if something inside is outside of it.
 
     Raises
     ------
-    InputError
-        If ``cl`` is not inside (0, 1).
     OpenRegionError
         If the region reaches an end of the range that is no physical boundary.
     FitError
@@ -214,7 +183,10 @@ def _minima(
         )
     if not found:
         raise FitError("no fit converged: no minimum of the likelihood was found")
-    return tuple(found)
+    # of minima that differ by rounding the one nearest to the SM is the best fit
+    level = found[0].twice_nll + _TIE
+    equal = sorted((m for m in found if m.twice_nll <= level), key=lambda m: abs(m.value))
+    return (*equal, *found[len(equal) :])
 
 
 def _peaks(profiler: Profiler, minima: tuple[Minimum, ...]) -> FloatArray:

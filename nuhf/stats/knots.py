@@ -6,9 +6,10 @@ the conditional Hessian (Laplace's marginal density). Where other couplings floa
 components beside the minima.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from itertools import product
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,46 +50,40 @@ _STARTS: Final = 81
 
 
 @dataclass(frozen=True)
-class Knots:
-    """Conditional minima along an axis.
+class Components:
+    """Normals in everything but the axis, each at one of K knots along it."""
 
-    Attributes
-    ----------
-    space : Space
-        Coordinates.
-    z : ndarray
-        Knots in increasing order, (K,).
-    height : ndarray
-        Laplace's log marginal density there, (K,).
-    profile : ndarray
-        Largest log likelihood found at each knot, normal priors of other couplings included, (K,).
-    first : ndarray of int
-        Components of knot k are those from ``first[k]`` to ``first[k + 1]``, (K + 1,).
-    weight : ndarray
-        Log weight of the M components within their knot, (M,).
-    centre, slope : ndarray
-        Their coordinates and how these change along the axis, (M, N - 1).
-    triangle : ndarray
-        Cholesky factor of their covariance, (M, N - 1, N - 1).
-    log_det : ndarray
-        Log determinant of their precision, (M,).
-    """
-
-    space: Space
-    z: FloatArray
-    height: FloatArray
-    profile: FloatArray
-    first: IntArray
+    knot: IntArray
+    """Knot of each of the M components, (M,); of `Knots` in increasing order."""
     weight: FloatArray
+    """Log weight of the components within their knot, (M,)."""
     centre: FloatArray
     slope: FloatArray
+    """Their coordinates and how these change along the axis, (M, N - 1)."""
     triangle: FloatArray
+    """Cholesky factor of their covariance, (M, N - 1, N - 1)."""
     log_det: FloatArray
+    """Log determinant of their precision, (M,)."""
 
-    @property
-    def knot_of(self) -> IntArray:
-        """Knot of each component, (M,)."""
-        return np.repeat(np.arange(self.z.size), np.diff(self.first))
+
+@dataclass(frozen=True)
+class Knots(Components):
+    """Conditional minima along an axis."""
+
+    space: Space
+    """Coordinates."""
+    z: FloatArray
+    """Knots in increasing order, (K,)."""
+    height: FloatArray
+    """Laplace's log marginal density there, (K,)."""
+    profile: FloatArray
+    """Largest log likelihood found at each knot, normal priors of other couplings included,
+    (K,)."""
+
+    @cached_property
+    def first(self) -> IntArray:
+        """Components of knot k are those from ``first[k]`` to ``first[k + 1]``, (K + 1,)."""
+        return np.searchsorted(self.knot, np.arange(self.z.size + 1))
 
 
 def _starts(space: Space) -> FloatArray:
@@ -99,9 +94,9 @@ def _starts(space: Space) -> FloatArray:
     for column, axis in zip(density.columns(), density.axes, strict=True):
         if column == space.axis:
             continue
-        two_sided = axis.low < axis.initial < axis.high and not axis.squared
-        inside = (0.5 * axis.low, axis.initial, 0.5 * axis.high)
-        values = inside if two_sided else (axis.initial, *(f * axis.high for f in (0.05, 0.25)))
+        two_sided = axis.low < axis.init < axis.high and not axis.parameter.squared
+        inside = (0.5 * axis.low, axis.init, 0.5 * axis.high)
+        values = inside if two_sided else (axis.init, *(f * axis.high for f in (0.05, 0.25)))
         choices.append([(axis.index, value) for value in dict.fromkeys(values)])
     points = []
     for combination in product(*choices):
@@ -152,16 +147,14 @@ def _evaluate(space: Space, z: FloatArray, starts: list[FloatArray]) -> tuple[Kn
     cholesky = np.linalg.cholesky(precision)
     log_det = np.asarray(2.0 * np.log(np.einsum("bii->bi", cholesky)).sum(axis=-1), dtype=float)
     triangle = np.asarray(np.linalg.cholesky(np.linalg.inv(precision)), dtype=float)
-    present, first = np.unique(knot, return_index=True)
-    first = np.append(first, knot.size)
+    present, first, knot = np.unique(knot, return_index=True, return_inverse=True)
     mass = log - 0.5 * log_det
-    height = np.logaddexp.reduceat(mass, first[:-1])
+    height = np.logaddexp.reduceat(mass, first)
     likelihood = -0.5 * space.compiled.twice_nll(points[index], space.data)
-    profile = np.maximum.reduceat(likelihood, first[:-1])
-    weight = mass - np.repeat(height, np.diff(first))
+    profile = np.maximum.reduceat(likelihood, first)
     found = Knots(
-        space, z[present], height, profile, first, weight, coordinates[:, rest], slope, triangle,
-        log_det,
+        knot, mass - height[knot], coordinates[:, rest], slope, triangle, log_det, space,
+        z[present], height, profile,
     )  # fmt: skip
     return found, points[index]
 
@@ -173,47 +166,26 @@ def _beside(knots: Knots) -> Knots:
     density is above what their curvatures say. Nuisances are fitted again at every such place.
     """
     space, rest = knots.space, list(knots.space.rest)
-    parts = [_Parts(knots.knot_of, knots.weight, knots.centre, knots.slope, knots.triangle,
-                    knots.log_det)]  # fmt: skip
-    for column in space.density.columns():
-        if column != space.axis:
-            parts.append(_along(knots, column, rest.index(column)))
+    others = [column for column in space.density.columns() if column != space.axis]
+    parts = [knots, *(_along(knots, column, rest.index(column)) for column in others)]
     order = np.argsort(np.concatenate([part.knot for part in parts]), kind="stable")
-    knot = np.concatenate([part.knot for part in parts])[order]
-    weight = np.concatenate([part.weight for part in parts])[order]
-    first = np.searchsorted(knot, np.arange(knots.z.size + 1))
-    total = np.logaddexp.reduceat(weight, first[:-1])
-    return replace(
-        knots,
-        first=first,
-        weight=weight - total[knot],
-        centre=np.concatenate([part.centre for part in parts])[order],
-        slope=np.concatenate([part.slope for part in parts])[order],
-        triangle=np.concatenate([part.triangle for part in parts])[order],
-        log_det=np.concatenate([part.log_det for part in parts])[order],
-    )
+    whole: dict[str, Any] = {
+        field.name: np.concatenate([getattr(part, field.name) for part in parts])[order]
+        for field in fields(Components)
+    }
+    joined = replace(knots, **whole)
+    total = np.logaddexp.reduceat(joined.weight, joined.first[:-1])
+    return replace(joined, weight=joined.weight - total[joined.knot])
 
 
-@dataclass(frozen=True)
-class _Parts:
-    """Components in any order, with the knot of each; the rest as in `Knots`."""
-
-    knot: IntArray
-    weight: FloatArray
-    centre: FloatArray
-    slope: FloatArray
-    triangle: FloatArray
-    log_det: FloatArray
-
-
-def _along(knots: Knots, column: int, j: int) -> _Parts:
+def _along(knots: Knots, column: int, j: int) -> Components:
     """Components along the coupling at ``column`` of the free, j-th of the rest."""
     space, rest = knots.space, knots.space.rest
     low, high = space.z(space.density.bounds.T)[:, column]
     regress = np.einsum("mik,mk->mi", knots.triangle, knots.triangle[:, j])
     sd = np.sqrt(regress[:, j])
     z = np.empty((_SIDES.size, sd.size, space.root.size))
-    z[..., space.axis] = knots.z[knots.knot_of]
+    z[..., space.axis] = knots.z[knots.knot]
     z[..., rest] = knots.centre + np.multiply.outer(_SIDES, regress / sd[:, np.newaxis])
     m = np.tile(np.arange(sd.size), _SIDES.size)
     z = z.reshape(-1, space.root.size)
@@ -239,10 +211,10 @@ def _along(knots: Knots, column: int, j: int) -> _Parts:
     )
     triangle = np.linalg.cholesky(covariance)
     log_det = -2.0 * np.log(np.einsum("bii->bi", triangle)).sum(axis=-1)
-    knot = knots.knot_of[m]
+    knot = knots.knot[m]
     weight = log - 0.5 * log_det - knots.height[knot]
     keep = weight > -_NEGLIGIBLE
-    return _Parts(
+    return Components(
         knot[keep], weight[keep], z[keep][:, rest], knots.slope[m[keep]], triangle[keep],
         log_det[keep],
     )  # fmt: skip
@@ -270,10 +242,7 @@ def _cells(knots: Knots, level: FloatArray) -> list[tuple[float, float]]:
 def knots_of(density: LogDensity, axis: CouplingAxis) -> Knots:
     """Fit at knots along a coupling: coarsely over its range, then where the density is.
 
-    Raises
-    ------
-    FitError
-        If no fit converges.
+    `FitError` if no fit converges.
     """
     space = space_of(density, axis)
     grid = ScanRange(axis.low, axis.high).grid()

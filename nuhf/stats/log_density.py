@@ -5,7 +5,7 @@ their priors. Couplings have the priors of `nuhf.stats.priors`; a factor that on
 constrain is flat within its bounds. Outside the bounds of any parameter the density is zero.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,6 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammainc, gammaincinv, ndtr, ndtri
 
 from nuhf.arrays import FloatArray
-from nuhf.couplings.parameters import Parameter
 from nuhf.errors import InputError
 from nuhf.likelihood.evaluate import CompiledModel, poisson_twice_nll
 from nuhf.likelihood.jax_density import import_jax, log_likelihood
@@ -83,10 +82,10 @@ class LogDensity:
         low, high = self.bounds.T
         return np.clip(start, low + 1e-3 * (high - low), high - 1e-3 * (high - low))
 
-    def columns(self, axes: Sequence[CouplingAxis] | None = None) -> list[int]:
+    def columns(self) -> list[int]:
         """Return the positions of the couplings among the free parameters."""
         place = np.cumsum(self.free) - 1
-        return [int(place[axis.index]) for axis in (self.axes if axes is None else axes)]
+        return [int(place[axis.index]) for axis in self.axes]
 
     def _whole(self, theta: ArrayLike) -> tuple[FloatArray, BoolArray]:
         """All parameters [..., P] of free ones [..., N], and which are within their bounds."""
@@ -211,29 +210,17 @@ class LogDensity:
         return out
 
 
-def _axis(
-    parameter: Parameter, index: int, low: float, high: float, initial: float
-) -> CouplingAxis:
-    return CouplingAxis(
-        parameter.name, parameter.fit_name, parameter.unit, index, low, high, initial,
-        parameter.scale, parameter.offset, parameter.squared,
-    )  # fmt: skip
-
-
 def of_problem(problem: Problem, prior: Mapping[str, "Prior | str"] | None = None) -> LogDensity:
     """Return the log density of a problem: all its couplings, nuisances as it has them.
 
-    Raises
-    ------
-    InputError
-        If a prior is for something that is not free.
+    `InputError` if a prior is for something that is not free.
     """
     compiled = problem.engine.compiled
     axes = []
     for coupling in problem.description.couplings:
         index = compiled.index(coupling.parameter.fit_name)
         low, high = compiled.bounds[index]
-        axes.append(_axis(coupling.parameter, index, low, high, coupling.init))
+        axes.append(CouplingAxis(coupling.parameter, low, high, coupling.init, index))
     priors = priors_of(axes, prior)
     record = problem.provenance()
     words = {axis.name: str(p) for axis, p in zip(axes, priors, strict=True)}

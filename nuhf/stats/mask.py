@@ -1,5 +1,6 @@
 """Channels and bins that are left out of a model, of experiments and of files."""
 
+import copy
 import fnmatch
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,18 +20,9 @@ Json = dict[str, Any]
 def masked_description(description: Description, entries: Sequence[str]) -> Description:
     """Return a description without some channels or bins.
 
-    Parameters
-    ----------
-    description : Description
-        A whole model; its couplings keep their ranges.
-    entries : sequence of str
-        ``CHANNEL``, or ``CHANNEL:BINS`` with bins counted from 0, ``0,3-5``; the name may have
-        wildcards.
-
-    Raises
-    ------
-    InputError
-        If no channel has the name, bins do not exist, or none is left.
+    It is of a whole model, whose couplings keep their ranges. Entries are ``CHANNEL``, or
+    ``CHANNEL:BINS`` with bins counted from 0, ``0,3-5``; the name may have wildcards. `InputError`
+    if no channel has the name, bins do not exist, or none is left.
     """
     if not entries:
         return description
@@ -56,11 +48,6 @@ def masked_workspace(spec: Json, entries: Sequence[str]) -> Json:
     """Return a workspace without some channels or bins; entries as in `masked_description`.
 
     Bins that are left are counted anew: ``staterror_SR[0]`` is of the first one left.
-
-    Raises
-    ------
-    InputError
-        As in `masked_description`.
     """
     if not entries:
         return spec
@@ -74,30 +61,17 @@ def masked_workspace(spec: Json, entries: Sequence[str]) -> Json:
             return [x for x, kept_here in zip(value, keep, strict=True) if kept_here]
         return value
 
-    channels = [
-        {
-            **channel,
-            "samples": [
-                {
-                    **sample,
-                    "data": cut(sample["data"], kept[channel["name"]]),
-                    "modifiers": [
-                        {**m, "data": cut(m["data"], kept[channel["name"]])}
-                        for m in sample["modifiers"]
-                    ],
-                }
-                for sample in channel["samples"]
-            ],
-        }
-        for channel in spec["channels"]
-        if kept[channel["name"]].any()
-    ]
-    observations = [
-        {**one, "data": cut(one["data"], kept[one["name"]])}
-        for one in spec["observations"]
-        if kept[one["name"]].any()
-    ]
-    return {**spec, "channels": channels, "observations": observations}
+    left = copy.deepcopy(spec)
+    for key in ("channels", "observations"):
+        left[key] = [one for one in left[key] if kept[one["name"]].any()]
+    for channel in left["channels"]:
+        keep = kept[channel["name"]]
+        for sample in channel["samples"]:
+            for part in (sample, *sample["modifiers"]):
+                part["data"] = cut(part["data"], keep)
+    for one in left["observations"]:
+        one["data"] = cut(one["data"], kept[one["name"]])
+    return left
 
 
 def _kept(sizes: Mapping[str, int], entries: Sequence[str]) -> dict[str, BoolArray]:

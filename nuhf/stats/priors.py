@@ -19,51 +19,36 @@ from scipy.special import ndtr, ndtri
 from nuhf import tables
 from nuhf.arrays import FloatArray
 from nuhf.errors import InputError
+from nuhf.histfactory.describe import Coupling
 from nuhf.likelihood.tables import Array
 
 _NEAREST: Final = 1e-12
-"""Smallest square, as a fraction of its range, at which a density in |x| is evaluated: at zero
-itself it is infinite (and integrable)."""
+"""Smallest square of |x|, as a fraction of its range, at which a density in |x| is evaluated: at
+zero itself it is infinite (and integrable)."""
 
 
 @dataclass(frozen=True)
-class CouplingAxis:
-    """A coupling of a density and how its fit parameter stands for it.
+class CouplingAxis(Coupling):
+    """A coupling of a density, and its position among the parameters of the model."""
 
-    Attributes
-    ----------
-    name, fit_name, unit : str
-        The coupling, its fit parameter, and the base unit.
-    index : int
-        Position among the parameters of the model.
-    low, high, initial : float
-        Range of the fit parameter, and where fits start.
-    scale, offset : float
-        value = scale * theta + offset, or with ``squared`` |value| = sqrt(scale * theta).
-    squared : bool
-        Whether the fit parameter is the square of the coupling.
-    """
-
-    name: str
-    fit_name: str
-    unit: str
     index: int
-    low: float
-    high: float
-    initial: float
-    scale: float = 1.0
-    offset: float = 0.0
-    squared: bool = False
+
+    @property
+    def name(self) -> str:
+        """Name of the coupling."""
+        return self.parameter.name
 
     def from_fit(self, theta: FloatArray | float) -> FloatArray:
-        """Convert fit parameters to the base unit; the magnitude for a squared one."""
-        scaled = np.asarray(theta) * self.scale
-        return np.sqrt(np.maximum(scaled, 0.0)) if self.squared else scaled + self.offset
+        """Convert fit parameters to the base unit; the magnitude for an even power."""
+        scaled = np.asarray(theta) * self.parameter.scale
+        if not self.parameter.squared:
+            return scaled + self.parameter.offset
+        return np.sqrt(np.maximum(scaled, 0.0)) ** (2.0 / self.parameter.power)
 
     def to_fit(self, value: FloatArray | float) -> FloatArray:
         """Convert values in the base unit to fit parameters."""
-        shifted = np.asarray(value) - self.offset
-        return (np.square(shifted) if self.squared else shifted) / self.scale
+        shifted = np.asarray(value, dtype=float) - self.parameter.offset
+        return np.asarray(shifted**self.parameter.power / self.parameter.scale)
 
     @property
     def ends(self) -> tuple[float, float]:
@@ -100,10 +85,7 @@ class Prior(Protocol):
 class Flat:
     """Flat in the fit parameter, within its range."""
 
-    @property
-    def in_root(self) -> bool:
-        """False: flat in the square."""
-        return False
+    in_root = False
 
     def log(self, axis: CouplingAxis, theta: Array, xp: ModuleType) -> Array:
         """Log density in the fit parameter."""
@@ -128,35 +110,34 @@ class _InBaseUnit(ABC):
     They need not be normalised, but belong together.
     """
 
-    @property
-    def in_root(self) -> bool:
-        """True: the density is one in |x|."""
-        return True
+    in_root = True
 
     def log(self, axis: CouplingAxis, theta: Array, xp: ModuleType) -> Array:
         """Log density in the fit parameter, Jacobian included."""
-        low, high = axis.ends
+        (low, high), scale, power = axis.ends, axis.parameter.scale, axis.parameter.power
         size = float(np.diff(self._cdf(np.array([low, high])))[0])
         if not size > 0.0:
             raise InputError(
                 f"the prior of {axis.name} ({self}) has no probability in its range, "
-                f"{low:g} to {high:g} {axis.unit}"
+                f"{low:g} to {high:g} {axis.parameter.unit}"
             )
-        if not axis.squared:
-            plain: Array = self._log(theta * axis.scale + axis.offset, xp)
-            return plain + float(np.log(axis.scale / size))
-        inside = xp.maximum(theta, _NEAREST * axis.high)
-        squared: Array = self._log(xp.sqrt(axis.scale * inside), xp) - 0.5 * xp.log(inside)
-        return squared + float(np.log(0.5 * np.sqrt(axis.scale) / size))
+        if not axis.parameter.squared:
+            plain: Array = self._log(theta * scale + axis.parameter.offset, xp)
+            return plain + float(np.log(scale / size))
+        inside = xp.maximum(theta, _NEAREST ** (power / 2) * axis.high)
+        root = xp.sqrt(scale * inside) ** (2.0 / power)
+        squared: Array = self._log(root, xp) + (1.0 / power - 1.0) * xp.log(inside)
+        return squared + float(np.log(np.sqrt(scale) ** (2.0 / power) / power / size))
 
     def slope(self, axis: CouplingAxis, theta: FloatArray) -> FloatArray:
         """Derivative of the log density by the fit parameter."""
-        if not axis.squared:
-            return axis.scale * self._slope(theta * axis.scale + axis.offset)
-        inside = np.maximum(theta, _NEAREST * axis.high)
-        root = np.sqrt(axis.scale * inside)
-        slope = self._slope(root) * axis.scale / (2.0 * root) - 0.5 / inside
-        return np.where(theta < inside, 0.0, slope)
+        scale, power = axis.parameter.scale, axis.parameter.power
+        if not axis.parameter.squared:
+            return scale * self._slope(theta * scale + axis.parameter.offset)
+        inside = np.maximum(theta, _NEAREST ** (power / 2) * axis.high)
+        root = axis.from_fit(inside)
+        slope = self._slope(root) * scale / (power * root ** (power - 1))
+        return np.where(theta < inside, 0.0, slope - (1.0 - 1.0 / power) / inside)
 
     def quantile(self, axis: CouplingAxis, u: FloatArray) -> FloatArray:
         """Fit parameters at cumulative probabilities."""
@@ -302,11 +283,7 @@ def parse(text: str) -> Prior:
     """Read ``flat``, ``flat-magnitude``, ``normal:MEAN,SD`` or ``table:FILE``.
 
     A file is a CSV table with the columns ``value`` and ``density`` and a line ``# source:``.
-
-    Raises
-    ------
-    InputError
-        If the text is none of them, or the file no such table.
+    `InputError` if the text is none of them, or the file no such table.
     """
     kind, _, rest = text.partition(":")
     if kind == "flat" and not rest:
@@ -333,10 +310,7 @@ def priors_of(
 ) -> tuple[Prior, ...]:
     """Return the prior of every coupling, flat where none is named.
 
-    Raises
-    ------
-    InputError
-        If a prior is for something that is not free, or has no probability in the range.
+    `InputError` if one is for something that is not free, or has no probability in the range.
     """
     names = [axis.name for axis in axes]
     chosen = dict(given or {})
@@ -347,5 +321,5 @@ def priors_of(
     for axis in axes:
         prior = chosen.get(axis.name, Flat())
         found.append(parse(prior) if isinstance(prior, str) else prior)
-        found[-1].log(axis, np.array([axis.initial]), np)
+        found[-1].log(axis, np.array([axis.init]), np)
     return tuple(found)

@@ -66,43 +66,29 @@ def _radius_note(radius: Parameter, scheme: str) -> str:
 
 @dataclass(frozen=True)
 class Options:
-    """What a user may choose for a fit.
-
-    Attributes
-    ----------
-    anapole : str
-        Convention of the anapole moment.
-    fixed : mapping
-        Parameters set to values in base units.
-    profiled : tuple of str
-        Other couplings left free: names, or ``charges``, ``radii``, ``moments``.
-    fixed_nuisances : tuple of str
-        Nuisance parameters held: ``NAME`` at its nominal value, ``NAME=VALUE``; the name may
-        have wildcards.
-    engine : str
-        ``compiled`` or ``pyhf``.
-    asimov : bool
-        Replace the data by the expectation at the SM.
-    bracket : (float, float) or None
-        Range of the parameter of interest in base units.
-    settings : mapping
-        Numbers of the models of couplings, such as ``mediator_mass_mev``.
-    inject : mapping
-        Truth of Asimov data: couplings in base units, nuisances.
-    mask : tuple of str
-        What is left out: ``CHANNEL`` or ``CHANNEL:BINS``; the name may have wildcards.
-    """
+    """What a user may choose for a fit."""
 
     anapole: str = "standard"
+    """Convention of the anapole moment."""
     fixed: Mapping[str, float] = field(default_factory=dict)
+    """Parameters set to values in base units."""
     profiled: tuple[str, ...] = ()
+    """Other couplings left free: names, or ``charges``, ``radii``, ``moments``."""
     fixed_nuisances: tuple[str, ...] = ()
+    """Nuisance parameters held: ``NAME`` at its nominal value, ``NAME=VALUE``; the name may have
+    wildcards."""
     engine: str = "compiled"
+    """``compiled`` or ``pyhf``."""
     asimov: bool = False
+    """Replace the data by the expectation at the SM."""
     bracket: tuple[float, float] | None = None
+    """Range of the parameter of interest in base units."""
     settings: Mapping[str, float] = field(default_factory=dict)
+    """Numbers of the models of couplings, such as ``mediator_mass_mev``."""
     inject: Mapping[str, float] = field(default_factory=dict)
+    """Truth of Asimov data: couplings in base units, nuisances."""
     mask: tuple[str, ...] = ()
+    """What is left out: ``CHANNEL`` or ``CHANNEL:BINS``; the name may have wildcards."""
 
     def summary(self) -> OptionsRecord:
         """Return the options as plain data for the provenance."""
@@ -126,39 +112,26 @@ class Options:
 
 @dataclass(frozen=True)
 class Problem:
-    """A model with its data, ready to be fitted.
-
-    Attributes
-    ----------
-    experiments : tuple of Prepared
-        What is analysed.
-    parameter : Parameter
-        Parameter of interest.
-    profiled : tuple of str
-        Other couplings that float.
-    options : Options
-        What was asked.
-    spec : dict
-        The native workspace.
-    description : Description
-        Where it came from.
-    engine : Engine
-        What fits.
-    data : ndarray
-        Counts and auxiliary data.
-    seeds : ndarray or None
-        Further starting points (n, P) of all fits.
-    """
+    """A model with its data, ready to be fitted."""
 
     experiments: tuple[Prepared, ...]
+    """What is analysed."""
     parameter: Parameter
+    """Parameter of interest."""
     profiled: tuple[str, ...]
+    """Other couplings that float."""
     options: Options
+    """What was asked."""
     spec: Mapping[str, Any]
+    """The native workspace."""
     description: Description
+    """Where it came from."""
     engine: Engine
+    """What fits."""
     data: FloatArray
+    """Counts and auxiliary data."""
     seeds: FloatArray | None = None
+    """Further starting points (n, P) of all fits."""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -255,18 +228,13 @@ class Problem:
     def span(self) -> ScanRange:
         """Range to search, in the fit parameter.
 
-        Raises
-        ------
-        InputError
-            If the range asked for is empty or below a physical bound.
+        `InputError` if the range asked for is below a physical bound, or beyond the model.
         """
         coupling = self.description.couplings[0]
-        bounded = coupling.low == 0.0
+        bounded = coupling.bounded
         if self.options.bracket is None:
             return ScanRange(coupling.low, coupling.high, bounded, self.parameter.show)
         low, high = self.options.bracket
-        if not (np.isfinite([low, high]).all() and low < high):
-            raise InputError(f"bracket = {low}, {high}: give two numbers, the lower one first")
         if bounded and low < 0:
             raise InputError(f"bracket: {self.parameter.name} is not below 0, given: {low}")
         widest = [self.parameter.from_fit(end) for end in (coupling.low, coupling.high)]
@@ -279,6 +247,15 @@ class Problem:
         ends = [self.parameter.to_fit(end) for end in (low, high)]
         first, last = (min(max(end, coupling.low), coupling.high) for end in ends)
         return ScanRange(first, last, bounded and low == 0.0, self.parameter.show)
+
+    @property
+    def widths(self) -> FloatArray:
+        """Standard deviations of all constraint terms, (P,); 0 without one."""
+        compiled = self.engine.compiled
+        constraints, found = compiled.constraints, np.zeros(len(compiled.names))
+        found[constraints.normal_param] = constraints.normal_sigma
+        found[constraints.poisson_param] = constraints.poisson_factor**-0.5
+        return found
 
     def profiler(self, data: FloatArray | None = None) -> ModelProfiler:
         """Return the profile of the parameter of interest, for these or other data."""
@@ -325,13 +302,8 @@ def profile_group(
 ) -> tuple[str, ...]:
     """Resolve what is profiled: names stay, groups become their members.
 
-    Which ones is what the analysis says for the parameter of interest, else every other
-    parameter of the group that it has.
-
-    Raises
-    ------
-    InputError
-        If a name is unknown or a group has no other member here.
+    Which ones is what the analysis says for the parameter of interest, else every other parameter
+    of the group that it has. `InputError` if a name is unknown or a group has no other member here.
     """
     if interest in requested:
         raise InputError(f"profiled = {interest}: it is the parameter of interest; name another")
@@ -387,21 +359,9 @@ def _pyhf_model(spec: Mapping[str, Any]) -> "pyhf.Model":
 
 
 def pose(experiments: Sequence[Prepared], interest: str, options: Options) -> Problem:
-    """Build model and data for one parameter of interest.
+    """Build model and data of experiments for one parameter of interest.
 
-    Parameters
-    ----------
-    experiments : sequence of Prepared
-        Experiments with their analyses.
-    interest : str
-        Name of the parameter of interest.
-    options : Options
-        Choices.
-
-    Raises
-    ------
-    InputError
-        For unknown or ineffective parameters, nuisances, conventions or engines.
+    `InputError` for unknown or ineffective parameters, nuisances, conventions or engines.
     """
     parameter = parameters.get(interest)
     profiled = profile_group(options.profiled, interest, experiments)

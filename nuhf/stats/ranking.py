@@ -5,7 +5,8 @@ import io
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypedDict
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from iminuit import Minuit
@@ -13,13 +14,12 @@ from numpy.typing import NDArray
 
 from nuhf.arrays import FloatArray
 from nuhf.errors import FitError, InputError
-from nuhf.likelihood.layout import Layout
 from nuhf.stats.explore import explored
-from nuhf.stats.impacts import breakdown, impacts, widths
+from nuhf.stats.impacts import Impacts, impacts
 from nuhf.stats.intervals import threshold
 from nuhf.stats.problem import Problem
 from nuhf.stats.result_base import Provenance, Result, choices, heading, title_of, unit_text
-from nuhf.stats.uncertainties import at_bounds, correlation, covariance
+from nuhf.stats.uncertainties import at_bounds, covariance
 from nuhf.units import percent
 
 if TYPE_CHECKING:
@@ -213,135 +213,82 @@ def ranking(problem: Problem, cl: float = 0.9) -> RankingResult:
     """Rank the nuisances of a problem by their impact on its parameter of interest.
 
     The fits are those of the compiled likelihood, or with the engine ``pyhf`` cabinetry's. They
-    start near the deepest minimum, so that a second minimum cannot mislead them.
-
-    Parameters
-    ----------
-    problem : Problem
-        Model and data; other couplings that float are ranked like nuisances.
-    cl : float
-        Confidence level of the interval whose ends are moved, too.
-
-    Raises
-    ------
-    InputError
-        If nothing floats but the parameter of interest.
-    FitError
-        If a fit fails.
+    start near the deepest minimum, so that a second minimum cannot mislead them. Other couplings
+    that float are ranked like nuisances; ``cl`` is the confidence level of the interval whose ends
+    are moved, too. `InputError` if nothing else floats, `FitError` if a fit fails.
     """
     threshold(cl)
     problem = explored(problem)
-    return _cabinetry_s(problem) if problem.options.engine == "pyhf" else _ours(problem, cl)
-
-
-def _ours(problem: Problem, cl: float) -> RankingResult:
-    """Rank by fits of the compiled likelihood."""
-    found = impacts(problem, _best(problem), cl)
-    parts = breakdown(problem, found.best)
-    compiled, parameter, index = problem.engine.compiled, problem.parameter, found.index
-    poi = problem.profiler().index
-    errors = np.sqrt(np.clip(np.diag(found.matrix), 0.0, None))
-    value, error = float(found.best[poi]), float(errors[poi])
+    profiler, compiled, parameter = problem.profiler(), problem.engine.compiled, problem.parameter
+    if profiler.free.sum() < 2:
+        raise InputError("a ranking needs at least one nuisance that is not fixed")
+    at_end: tuple[str, ...] = ()
+    optimizer = problem.engine.optimizer
+    if problem.options.engine == "pyhf":
+        found, at_end = _cabinetry_s(problem, _best(problem))
+        optimizer = f"cabinetry {version('cabinetry')}, minuit"
+    else:
+        found = impacts(problem, _best(problem), cl)
+    value, error = (float(of[profiler.index]) for of in (found.best, found.errors))
     order = np.argsort(-np.round(np.abs(found.postfit).max(axis=1) / error, _DIGITS), kind="stable")
-    index, size = index[order], parameter.scale
-    observables = np.zeros(index.size) if parts is None else size * parts.observables[index]
-    linear = not parameter.squared
-    matrix = correlation(compiled.names, found.matrix)["matrix"]
-    ends = found.ends * size + (parameter.offset if linear else 0.0)
+    known = order[: len(found.observables)]  # none by cabinetry
+    index, size, linear = found.index[order], parameter.scale, not parameter.squared
+    factors = {factor.name for factor in problem.description.free}
     return RankingResult(
-        **_head(problem),
+        experiments=problem.names,
+        analysis=problem.analysis,
+        parameter=parameter.name,
+        quantity=parameter.name if linear else parameter.fit_stem,
+        unit=parameter.unit if linear or parameter.unit == "1" else f"{parameter.unit}^2",
         best_fit=parameter.from_fit(value) if linear else value * size,
         error=error * size,
         nuisances=tuple(compiled.names[i] for i in index),
-        kinds=_kinds(problem, {compiled.names[i]: bool(widths(problem)[i]) for i in index}),
+        kinds=tuple(
+            "free" if not bound else "factor" if compiled.names[i] in factors else "constrained"
+            for i, bound in zip(index, problem.widths[index], strict=True)
+        ),
         pulls=found.best[index],
-        constraints=errors[index],
+        constraints=found.errors[index],
         prefit_up=size * found.prefit[order, 0],
         prefit_down=size * found.prefit[order, 1],
         postfit_up=size * found.postfit[order, 0],
         postfit_down=size * found.postfit[order, 1],
         names=compiled.names,
-        correlation=np.asarray(matrix, dtype=float),
+        correlation=found.correlation,
         twice_nll=found.twice_nll,
-        optimizer=problem.engine.optimizer,
-        notes=_notes(problem, value, error, ()),
-        provenance=problem.provenance(),
-        observables=observables,
-        cl=cl,
-        ends=tuple(float(end) for end in ends),
-        end_shifts=size * found.end_shifts[order],
-        breakdown={} if parts is None else {
-            "total": size * parts.total,
-            "statistical": size * parts.statistical,
-            "systematic": size * parts.systematic,
-        },
-        groups={} if parts is None else {n: size * part for n, part in parts.groups.items()},
-    )  # fmt: skip
-
-
-class _Head(TypedDict):
-    experiments: tuple[str, ...]
-    analysis: str
-    parameter: str
-    quantity: str
-    unit: str
-
-
-def _head(problem: Problem) -> _Head:
-    """Name what the impacts are on."""
-    parameter = problem.parameter
-    linear = not parameter.squared
-    return {
-        "experiments": problem.names,
-        "analysis": problem.analysis,
-        "parameter": parameter.name,
-        "quantity": parameter.name if linear else parameter.fit_stem,
-        "unit": parameter.unit if linear or parameter.unit == "1" else f"{parameter.unit}^2",
-    }
-
-
-def _cabinetry_s(problem: Problem) -> RankingResult:
-    """Rank by cabinetry's fits, on the workspace of the problem."""
-    reference, parameter = problem.engine.reference, problem.parameter
-    profiler = problem.profiler()
-    if profiler.free.sum() < 2:
-        raise InputError("a ranking needs at least one nuisance that is not fixed")
-    best = _best(problem)
-    at_end = _at_end(problem, best)
-    fixed = ~profiler.free
-    for name in at_end:
-        fixed[problem.engine.compiled.index(name)] = True
-    constrained = _constrained(reference.layout)
-    start = best + _STEP * constrained * ~fixed
-    fit, moved = _cabinetry(reference.model, problem.data, parameter.fit_name, start, fixed)
-    index = list(fit.labels).index(parameter.fit_name)
-    value, error = float(fit.bestfit[index]), float(fit.uncertainty[index])
-    largest = np.abs([moved.postfit_up, moved.postfit_down]).max(axis=0)
-    order = np.argsort(-np.round(largest / error, _DIGITS), kind="stable")
-    held = {n for n, out in zip(fit.labels, fixed, strict=True) if out}
-    order = order[[moved.labels[i] not in held for i in order]]
-    bound = dict(zip(fit.labels, constrained, strict=True))
-    linear = not parameter.squared
-    scaled = {
-        key: parameter.scale * getattr(moved, key)[order]
-        for key in ("prefit_up", "prefit_down", "postfit_up", "postfit_down")
-    }
-    return RankingResult(
-        **_head(problem),
-        best_fit=parameter.from_fit(value) if linear else value * parameter.scale,
-        error=error * parameter.scale,
-        nuisances=tuple(moved.labels[i] for i in order),
-        kinds=_kinds(problem, {moved.labels[i]: bool(bound[moved.labels[i]]) for i in order}),
-        pulls=moved.bestfit[order],
-        constraints=moved.uncertainty[order],
-        **scaled,
-        names=tuple(fit.labels),
-        correlation=np.asarray(fit.corr_mat, dtype=float),
-        twice_nll=float(fit.best_twice_nll),
-        optimizer=f"cabinetry {_version()}, minuit",
+        optimizer=optimizer,
         notes=_notes(problem, value, error, at_end),
         provenance=problem.provenance(),
+        observables=size * found.observables[known],
+        cl=cl,
+        ends=tuple((found.ends * size + (parameter.offset if linear else 0.0)).tolist()),
+        end_shifts=size * found.end_shifts[known],
+        breakdown={name: size * part for name, part in found.parts.items()},
+        groups={name: size * part for name, part in found.groups.items()},
     )
+
+
+def _cabinetry_s(problem: Problem, best: FloatArray) -> tuple[Impacts, tuple[str, ...]]:
+    """Impacts by cabinetry's fits, on the workspace of the problem, and the factors it holds."""
+    reference, index = problem.engine.reference, problem.profiler().index
+    at_end, fixed = _at_end(problem, best), ~problem.profiler().free
+    for name in at_end:
+        fixed[problem.engine.compiled.index(name)] = True
+    start = best + _STEP * (problem.widths > 0.0) * ~fixed
+    poi = problem.parameter.fit_name
+    fit, moved = _cabinetry(reference.model, problem.data, poi, start, fixed)
+    # it ranks all but the parameter of interest, in the order of the model
+    floats = np.delete(~fixed, index)
+    pre, post = (
+        np.array([getattr(moved, f"{when}fit_{side}") for side in ("up", "down")]).T[floats]
+        for when in ("pre", "post")
+    )
+    none = np.zeros(0)
+    return Impacts(
+        fit.bestfit, fit.uncertainty, np.asarray(fit.corr_mat, dtype=float),
+        float(fit.best_twice_nll), np.delete(np.arange(best.size), index)[floats], pre, post,
+        none, np.zeros((0, 2, 0)), none, {}, {},
+    ), at_end  # fmt: skip
 
 
 def _best(problem: Problem) -> FloatArray:
@@ -365,20 +312,6 @@ def _at_end(problem: Problem, best: FloatArray) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _constrained(layout: Layout) -> NDArray[np.bool_]:
-    """Whether a parameter has a constraint term, (P,)."""
-    bound = [one.constraint != "none" for one in layout.sets]
-    return np.repeat(bound, [one.size for one in layout.sets])
-
-
-def _kinds(problem: Problem, constrained: Mapping[str, bool]) -> tuple[str, ...]:
-    factors = {factor.name for factor in problem.description.free}
-    return tuple(
-        "free" if not bound else "factor" if name in factors else "constrained"
-        for name, bound in constrained.items()
-    )
-
-
 def _notes(problem: Problem, value: float, error: float, at_end: Sequence[str]) -> tuple[str, ...]:
     """Caveats, and whether the fit parameter or a factor is at an end of its range."""
     notes = problem.notes
@@ -391,12 +324,6 @@ def _notes(problem: Problem, value: float, error: float, at_end: Sequence[str]) 
         return notes
     name = problem.parameter.name
     return (*notes, f"the best fit of {name} is at its bound: impacts are cut off there")
-
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return version("cabinetry")
 
 
 def _cabinetry(

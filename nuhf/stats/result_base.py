@@ -95,12 +95,8 @@ class _Known(Protocol):
 def choices(found: _Known, axes: Sequence[str] = ()) -> str:
     """Return what was chosen besides the defaults, for the end of a heading; "" if nothing.
 
-    Parameters
-    ----------
-    found : result
-        Its provenance has the options; ``profiled``, if it has that, the names behind a group.
-    axes : sequence of str
-        Free parameters that are the question itself.
+    The provenance has the options; ``profiled``, if the result has that, the names behind a group.
+    ``axes`` are free parameters that are the question itself.
     """
     options = found.provenance["options"]
     free = [name for name in getattr(found, "profiled", options["profile"]) if name not in axes]
@@ -172,7 +168,7 @@ class Result(ABC):
         return format_latex(self.columns())
 
     def __str__(self) -> str:
-        return "\n".join([*self.lines(), *_noted(self.caveats, self.notes, ".notes")])
+        return "\n".join([*self.lines(), *note_lines(self.notes, False, ".notes")])
 
     def _repr_html_(self) -> str:
         shown = html.escape("\n".join([*self.lines(), *(f"note: {n}" for n in self.caveats)]))
@@ -224,16 +220,11 @@ def _number(notes: int) -> str:
     return f"{notes} {'note' if notes == 1 else 'notes'}"
 
 
-def _noted(caveats: Sequence[str], notes: Sequence[str], where: str) -> list[str]:
-    rest = len(notes) - len(caveats)
-    return [*(f"note: {note}" for note in caveats), *([f"{_number(rest)} ({where})"] * bool(rest))]
-
-
 def note_lines(notes: Sequence[str], shown: bool, where: str) -> list[str]:
     """Return notes as lines: all of them, or those that are never folded and a count."""
-    if shown:
-        return [f"note: {note}" for note in notes]
-    return _noted([note for note in notes if isinstance(note, Caveat)], notes, where)
+    told = [note for note in notes if shown or isinstance(note, Caveat)]
+    rest = len(notes) - len(told)
+    return [*(f"note: {note}" for note in told), *([f"{_number(rest)} ({where})"] * bool(rest))]
 
 
 def plain(value: object) -> JsonValue:

@@ -29,25 +29,17 @@ _SHALLOW: Final = 60.0
 
 @dataclass(frozen=True)
 class Space:
-    """A density in the coordinates z, and what the fits need.
-
-    Attributes
-    ----------
-    density : LogDensity
-        The target.
-    axis : int
-        Position of the axis among the N free parameters.
-    root : ndarray of bool
-        Free parameters whose coordinate is the root, (N,).
-    compiled, data
-        The likelihood with normal priors of interfering couplings as constraints.
-    """
+    """A density in the coordinates z, and what the fits need."""
 
     density: LogDensity
+    """The target."""
     axis: int
+    """Position of the axis among the N free parameters."""
     root: BoolArray
+    """Free parameters whose coordinate is the root, (N,)."""
     compiled: CompiledModel
     data: FloatArray
+    """The likelihood with normal priors of interfering couplings as constraints."""
 
     @property
     def rest(self) -> IntArray:
@@ -81,11 +73,11 @@ def space_of(density: LogDensity, axis: CouplingAxis) -> Space:
     c, aux = density.compiled.constraints, []
     index, sigma = [], []
     for column, one, prior in zip(columns, density.axes, density.priors, strict=True):
-        root[column] = one.squared and prior.in_root
-        if isinstance(prior, Normal) and not one.squared:
+        root[column] = one.parameter.squared and prior.in_root
+        if isinstance(prior, Normal) and not one.parameter.squared:
             index.append(one.index)
             aux.append(float(one.to_fit(prior.mean)))
-            sigma.append(prior.sd / one.scale)
+            sigma.append(prior.sd / one.parameter.scale)
     n_aux, more = density.compiled.n_aux, len(index)
     constraints = replace(
         c,
@@ -149,24 +141,16 @@ def positive(space: Space, precision: FloatArray, which: IntArray) -> FloatArray
 
 @dataclass(frozen=True)
 class JointMinimum:
-    """A minimum in all free parameters.
-
-    Attributes
-    ----------
-    point : ndarray
-        Parameters of the model, (P,).
-    z : ndarray
-        Coordinates of the free ones, (N,).
-    covariance : ndarray
-        Inverse of the curvature there, (N, N).
-    rise : float
-        2NLL above the deepest minimum.
-    """
+    """A minimum in all free parameters."""
 
     point: FloatArray
+    """Parameters of the model, (P,)."""
     z: FloatArray
+    """Coordinates of the free ones, (N,)."""
     covariance: FloatArray
+    """Inverse of the curvature there, (N, N)."""
     rise: float
+    """2NLL above the deepest minimum."""
 
 
 def minima(space: Space, starts: FloatArray) -> tuple[JointMinimum, ...]:

@@ -32,13 +32,9 @@ def at_bounds(problem: Problem, best: FloatArray) -> tuple[int, ...]:
 def covariance(problem: Problem, best: FloatArray) -> FloatArray:
     """Return the inverse of half the Hessian of 2NLL, (P, P).
 
-    Zero for what does not float and for what is at a bound: 2NLL has a slope there, and no
-    parabola describes it. The other entries are those of a fit that holds it.
-
-    Raises
-    ------
-    FitError
-        If 2NLL has no curvature in some direction.
+    Zero for what does not float and for what is at a bound: 2NLL has a slope there, and no parabola
+    describes it. The other entries are those of a fit that holds it. `FitError` if 2NLL has no
+    curvature in some direction.
     """
     compiled, free = problem.engine.compiled, problem.profiler().free.copy()
     free[list(at_bounds(problem, best))] = False

@@ -28,15 +28,7 @@ def task_digest(task: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """An open file of finished blocks.
-
-    Attributes
-    ----------
-    path : Path
-        The file; it has its first line.
-    done : dict
-        Results by `task_digest`.
-    """
+    """An open file of finished blocks, whose first line is written; ``done`` by `task_digest`."""
 
     path: Path
     done: dict[str, Any]
@@ -64,17 +56,8 @@ class Checkpoint:
 def open_checkpoint(path: Path, digest: str) -> Checkpoint:
     """Read a checkpoint, or start one; damaged lines are dropped with a warning.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-    digest : str
-        Of problem and options.
-
-    Raises
-    ------
-    InputError
-        If the file is no checkpoint, or belongs to other data, another model or other options.
+    ``digest`` is that of problem and options. `InputError` if the file is no checkpoint, or belongs
+    to other data, another model or other options.
     """
     head = json.dumps({"format": _FORMAT, "digest": digest}) + "\n"
     text = resources.read_bytes(path).decode("utf-8", "replace") if path.exists() else ""

@@ -13,9 +13,9 @@ import numpy as np
 from nuhf.arrays import FloatArray
 from nuhf.errors import FitError
 from nuhf.stats.problem import Problem
-from nuhf.toys.executors import Session, session
 from nuhf.toys.problem import asked, conditional, toy_setup
 from nuhf.toys.sample import TIE, ToyOptions, blocks, converged_only
+from nuhf.toys.session import Session, session
 
 #: Tested values in units of the asymptotic limit, and around the first crossing.
 _FIRST: Final = (0.4, 0.6, 0.8, 1.0, 1.2, 1.5, 2.0)
@@ -25,18 +25,10 @@ _NEAR: Final = 1.35
 
 @dataclass(frozen=True)
 class ToyCls:
-    """An upper limit in the fit parameter.
+    """An upper limit in the fit parameter and its statistical error.
 
-    Attributes
-    ----------
-    limit, error : float
-        The limit and its statistical error.
-    values, cls, errors : ndarray
-        Tested values, CLs and its statistical errors, (n,) each.
-    unconverged, toys : int
-        Toys left out, and toys altogether.
-    backend : str
-        pyhf backend and optimizer of the workers.
+    At the tested ``values`` (n,) there are CLs and its statistical errors; ``unconverged`` of the
+    toys are left out.
     """
 
     limit: float
@@ -46,31 +38,16 @@ class ToyCls:
     errors: FloatArray
     unconverged: int
     toys: int
-    backend: str
 
 
 def toy_cls(
     problem: Problem, cl: float, options: ToyOptions, best: tuple[float, float], guess: float
 ) -> ToyCls:
-    """Find where CLs of toys falls to 1 - ``cl``.
+    """Find where CLs of toys falls to 1 - ``cl``, for a parameter bounded at 0.
 
-    Parameters
-    ----------
-    problem : Problem
-        Its parameter is bounded at 0.
-    cl : float
-        Confidence level.
-    options : ToyOptions
-        Toys per hypothesis and value, seed, who works.
-    best : (float, float)
-        Best value (not below 0) and 2NLL of the data.
-    guess : float
-        The asymptotic limit; values from 0.4 to 2 times it are tested.
-
-    Raises
-    ------
-    FitError
-        If the crossing is not among them, or more than 1 % of the toys do not converge.
+    ``best`` is the best value and 2NLL of the data, ``guess`` the asymptotic limit: values from 0.4
+    to 2 times it are tested. `FitError` if the crossing is not among them, or more than 1 % of the
+    toys do not converge.
     """
     setup = toy_setup(problem, [best[0]])
     with session(setup, options, asked(problem, cl, "cls")) as opened:
@@ -79,7 +56,6 @@ def toy_cls(
         middle, _ = _crossing(values, ratio, error, 1.0 - cl)
         more = middle * np.array(_SECOND)
         ratio2, error2, lost2 = _tested(problem, opened, options, best, more, len(values))
-        backend = opened.backend
     order = np.argsort(np.concatenate([values, more]))
     values = np.concatenate([values, more])[order]
     ratio, error = np.concatenate([ratio, ratio2])[order], np.concatenate([error, error2])[order]
@@ -88,7 +64,7 @@ def toy_cls(
     number = 2 * options.toys * len(values)
     if lost + lost2 > 0.01 * number:
         raise FitError(f"{lost + lost2} of {number} toys did not converge")
-    return ToyCls(limit, spread, values, ratio, error, lost + lost2, number, backend)
+    return ToyCls(limit, spread, values, ratio, error, lost + lost2, number)
 
 
 def _tested(

@@ -11,9 +11,9 @@ from nuhf.stats.explore import explored
 from nuhf.stats.intervals import intervals, threshold
 from nuhf.stats.problem import Problem
 from nuhf.stats.results import CoverageResult
-from nuhf.toys.executors import session
 from nuhf.toys.problem import asked, check_engine, conditional, start_values, toy_setup
 from nuhf.toys.sample import BLOCK, ToyOptions, binomial_error, blocks, converged_only
+from nuhf.toys.session import session
 
 COVERAGE_METHODS: Final = ("delta-chi2", "feldman-cousins")
 #: Toys of a block whose every toy has an ensemble of its own.
@@ -29,27 +29,12 @@ def coverage(
     inner: int = 1000,
     nuisances: Mapping[str, float] | None = None,
 ) -> CoverageResult:
-    """Measure the coverage of a method with toys.
+    """Measure the coverage of a method, ``delta-chi2`` or ``feldman-cousins``, with toys.
 
-    Parameters
-    ----------
-    problem : Problem
-        Model and data; the data only give the true nuisances that are not set.
-    true, cl : float
-        True value in the base unit; confidence level of the intervals.
-    method : str
-        ``delta-chi2`` or ``feldman-cousins``.
-    options, inner : ToyOptions, int
-        Toys; for ``feldman-cousins`` those at most for the critical value of each.
-    nuisances : mapping, optional
-        True values of nuisances, in standard deviations for constrained ones.
-
-    Raises
-    ------
-    InputError
-        For an unknown method or nuisance, or a value out of bounds.
-    FitError
-        If fits to the data fail, or no toy converges.
+    The true value is in the base unit; the data only give the true nuisances that are not among
+    ``nuisances`` (in standard deviations for constrained ones). ``inner`` are the toys, at most,
+    for each critical value of ``feldman-cousins``. `InputError` for an unknown method or nuisance,
+    or a value out of bounds; `FitError` if fits to the data fail, or no toy converges.
     """
     if method not in COVERAGE_METHODS:
         raise InputError(f"no coverage of '{method}'; {suggest(method, COVERAGE_METHODS)}")

@@ -42,20 +42,9 @@ _WIDENINGS: Final = 6
 class Ensemble:
     """All data sets that matter, with what the free fit of each gives.
 
-    Attributes
-    ----------
-    compiled : CompiledModel
-        The model.
-    start : ndarray
-        Parameters (P,) of the others, which are held.
-    index : int
-        The parameter of interest.
-    data : ndarray
-        Data sets (n, n_main + n_aux); the first are the data themselves, which may be no counts.
-    lowest : ndarray
-        2NLL (n,) of the best fit of each.
-    best : ndarray
-        Value (n,) of the parameter there.
+    ``data`` are (n, n_main + n_aux), the first the data themselves, which may be no counts;
+    ``lowest`` and ``best`` (n,) are 2NLL and the value of the parameter ``index`` in the best fit
+    of each. The other parameters of ``start`` (P,) are held.
     """
 
     compiled: CompiledModel
@@ -113,25 +102,10 @@ def ensemble(
     high: float,
     low: float,
 ) -> Ensemble | None:
-    """Enumerate the data sets that values from ``low`` to ``high`` can give.
+    """Enumerate the data sets that values from ``low`` to ``high`` of a parameter can give.
 
-    Parameters
-    ----------
-    compiled : CompiledModel
-        The model.
-    data : ndarray
-        Counts and auxiliary data; the latter belong to every data set.
-    index, start, free
-        Parameter of interest; parameters (P,); which of them float.
-    span : ScanRange
-        Range of the parameter.
-    high, low : float
-        Values that are going to be tested.
-
-    Returns
-    -------
-    Ensemble or None
-        None if other parameters float, or there are too many data sets.
+    Auxiliary data are those of ``data`` in every data set. None if parameters other than ``index``
+    float, or there are too many data sets.
     """
     if free.sum() != 1 or not free[index] or compiled.n_main > _MOST_BINS:
         return None
@@ -193,24 +167,8 @@ def exact_region(
 ) -> tuple[tuple[tuple[float, float], ...], Ensemble] | None:
     """Find the Feldman-Cousins region of a model without nuisances, by summing over counts.
 
-    Parameters
-    ----------
-    compiled, data, index, start, free, span
-        As in `ensemble`.
-    cl : float
-        Confidence level.
-
-    Returns
-    -------
-    pieces : tuple of (float, float)
-        Accepted intervals, each end within 1e-15 of its width.
-    Ensemble
-        What was summed.
-
-    Raises
-    ------
-    FitError
-        If the region reaches an end of the range that is no physical boundary.
+    Return accepted intervals, each end within 1e-15 of its width, and what was summed; None as
+    `ensemble`. `FitError` if the region reaches an end of the range that is no physical boundary.
     """
     reach = _REACH * threshold(cl) + _REACH
     for _ in range(_WIDENINGS):

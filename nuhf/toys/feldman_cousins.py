@@ -27,7 +27,6 @@ from nuhf.stats.intervals import ProfileIntervals, ScanRange, intervals, thresho
 from nuhf.stats.problem import Problem
 from nuhf.toys.ends import end_with_error
 from nuhf.toys.exact import exact_region
-from nuhf.toys.executors import Session, session
 from nuhf.toys.problem import asked, check_engine, conditional, start_values, toy_setup
 from nuhf.toys.sample import (
     TIE,
@@ -38,6 +37,7 @@ from nuhf.toys.sample import (
     critical_value,
     probability_below,
 )
+from nuhf.toys.session import BACKEND, Session, session
 from nuhf.toys.strata import part_below, strata
 
 #: The first grid covers t up to this many times the asymptotic threshold, plus 2.
@@ -60,18 +60,9 @@ _NOISE: Final = 2.0
 class ScannedValues:
     """Tested values in the fit parameter, in increasing order, (n,) each.
 
-    Attributes
-    ----------
-    values : ndarray
-        The values.
-    statistic : ndarray
-        t of the data.
-    critical, error : ndarray
-        Critical value of the toys and its statistical error.
-    below, below_error : ndarray
-        Part of the toys with a smaller t than the data, and its binomial error.
-    inside : ndarray of bool
-        Whether t is not above the critical value.
+    ``statistic`` is t of the data, ``critical`` the critical value of the toys with its statistical
+    ``error``; ``below`` the part of the toys with a smaller t than the data, with its binomial
+    error; ``inside`` tells whether t is not above the critical value.
     """
 
     values: FloatArray
@@ -87,22 +78,10 @@ class ScannedValues:
 class Construction:
     """A one-dimensional region, in the fit parameter.
 
-    Attributes
-    ----------
-    found : ProfileIntervals
-        Minima and asymptotic intervals of the data.
-    pieces : tuple of (float, float)
-        Accepted intervals.
-    errors : tuple of (float, float)
-        Statistical errors of their ends (0 at a physical boundary).
-    tested : ScannedValues
-        The critical values behind them.
-    unconverged : int
-        Toys without a converged fit, left out.
-    toys : int
-        Toys altogether.
-    merged : int
-        Tested values counted with their neighbours, since their verdict was within noise.
+    ``found`` are minima and asymptotic intervals of the data, ``pieces`` the accepted intervals
+    with the statistical ``errors`` of their ends (0 at a physical boundary), ``tested`` the
+    critical values behind them. ``unconverged`` of the toys are left out; ``merged`` values were
+    counted with their neighbours, since their verdict was within noise.
     """
 
     found: ProfileIntervals
@@ -192,31 +171,10 @@ class _Tester:
         return found, lost
 
 
-def construct(problem: Problem, cl: float, options: ToyOptions) -> tuple[Construction, str]:
-    """Find the Feldman-Cousins region of the parameter of interest.
+def construct(problem: Problem, cl: float, options: ToyOptions) -> Construction:
+    """Find the Feldman-Cousins region of the parameter of interest with toys.
 
-    Parameters
-    ----------
-    problem : Problem
-        Model, data, parameter.
-    cl : float
-        Confidence level.
-    options : ToyOptions
-        Toys per value, values, seed, and who works.
-
-    Returns
-    -------
-    Construction
-        In the fit parameter.
-    str
-        pyhf backend and optimizer of the workers.
-
-    Raises
-    ------
-    InputError
-        If an option is not allowed.
-    FitError
-        If fits fail, or the region is not closed.
+    `InputError` if an option is not allowed; `FitError` if fits fail, or the region is not closed.
     """
     check_engine(problem)
     problem = explored(problem)
@@ -233,21 +191,17 @@ def construct(problem: Problem, cl: float, options: ToyOptions) -> tuple[Constru
         _closed(problem, span, grid, inside)
         cells = np.flatnonzero(inside[1:] != inside[:-1])
         ends, more, also_lost = _ends(tester, grid, cells, inside[cells])
-        backend = open_session.backend
     if inside[0]:
         ends.insert(0, (span.low, 0.0))
     pairs = list(zip(ends[::2], ends[1::2], strict=True))
-    return (
-        Construction(
-            found=found,
-            pieces=tuple((low[0], high[0]) for low, high in pairs),
-            errors=tuple((low[1], high[1]) for low, high in pairs),
-            tested=tested,
-            unconverged=lost + also_lost,
-            toys=(len(grid) + _MORE * more) * options.toys,
-            merged=merged,
-        ),
-        backend,
+    return Construction(
+        found=found,
+        pieces=tuple((low[0], high[0]) for low, high in pairs),
+        errors=tuple((low[1], high[1]) for low, high in pairs),
+        tested=tested,
+        unconverged=lost + also_lost,
+        toys=(len(grid) + _MORE * more) * options.toys,
+        merged=merged,
     )
 
 
@@ -315,7 +269,7 @@ def feldman_cousins(
 ) -> tuple[Construction, dict[str, Any], tuple[str, ...]]:
     """Return the construction, its plain record in base units, and notes for people."""
     summed = _summed(problem, cl)
-    made, backend = summed or construct(problem, cl, options)
+    made = summed or construct(problem, cl, options)
     convert = problem.parameter.from_fit
     ends = [
         [float(abs(_slope(problem, end) * error)) for end, error in zip(piece, errors, strict=True)]
@@ -329,7 +283,7 @@ def feldman_cousins(
         "toys_in_all": made.toys,
         "unconverged": made.unconverged,
         "end_errors": ends,
-        "backend": backend,
+        "backend": "none" if summed else BACKEND,
         "curve": {
             "values": [convert(float(v)) for v in made.tested.values],
             "statistic": made.tested.statistic,
@@ -357,7 +311,7 @@ def feldman_cousins(
     return made, record, tuple(notes)
 
 
-def _summed(problem: Problem, cl: float) -> tuple[Construction, str] | None:
+def _summed(problem: Problem, cl: float) -> Construction | None:
     """The construction by summing over counts; None where that is not possible."""
     profiler, compiled = problem.profiler(), problem.engine.compiled
     span, index = problem.span(), profiler.index
@@ -370,17 +324,14 @@ def _summed(problem: Problem, cl: float) -> tuple[Construction, str] | None:
     t, below, critical = made.statistic(values)[:, 0], made.below(values), made.critical(values, cl)
     zero = np.zeros_like(values)
     tested = ScannedValues(values, t, critical, zero, below, zero, t <= critical + TIE)
-    return (
-        Construction(
-            found=intervals(profiler, span, cl),
-            pieces=pieces,
-            errors=tuple((0.0, 0.0) for _ in pieces),
-            tested=tested,
-            unconverged=0,
-            toys=0,
-            merged=0,
-        ),
-        "none",
+    return Construction(
+        found=intervals(profiler, span, cl),
+        pieces=pieces,
+        errors=tuple((0.0, 0.0) for _ in pieces),
+        tested=tested,
+        unconverged=0,
+        toys=0,
+        merged=0,
     )
 
 

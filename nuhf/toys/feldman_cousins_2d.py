@@ -20,7 +20,6 @@ from nuhf.stats.contour import ContourResult, contour
 from nuhf.stats.explore import explored
 from nuhf.stats.intervals import intervals, threshold
 from nuhf.stats.problem import Problem
-from nuhf.toys.executors import session
 from nuhf.toys.problem import (
     asked,
     check_engine,
@@ -36,6 +35,7 @@ from nuhf.toys.sample import (
     critical_value,
     probability_below,
 )
+from nuhf.toys.session import session
 
 BoolArray = NDArray[np.bool_]
 
@@ -58,12 +58,8 @@ def region(
 ) -> ContourResult:
     """Find the regions of two parameters, by ``delta-chi2`` or ``feldman-cousins``.
 
-    Raises
-    ------
-    InputError
-        If the method is unknown, or toys do not go with it.
-    FitError
-        If fits fail or the region is not closed.
+    `InputError` if the method is unknown, or toys do not go with it; `FitError` if fits fail or the
+    region is not closed.
     """
     if method not in ("delta-chi2", "feldman-cousins"):
         raise InputError(f"no contour by '{method}'; allowed: delta-chi2, feldman-cousins")
@@ -79,25 +75,11 @@ def region(
 def feldman_cousins_contour(
     problem: Problem, levels: Sequence[float], points: int, options: ToyOptions
 ) -> ContourResult:
-    """Find the regions of the first two free parameters with toys.
+    """Find the regions of the parameter of interest (x) and the first profiled one (y) with toys.
 
-    Parameters
-    ----------
-    problem : Problem
-        Its parameter of interest is x, the first profiled one y.
-    levels : sequence of float
-        Confidence levels; all use the same toys.
-    points : int
-        Grid points along each axis.
-    options : ToyOptions
-        Toys per grid point, seed, who works.
-
-    Raises
-    ------
-    InputError
-        If a level, the number of points or an option is not allowed.
-    FitError
-        If fits fail or the region is not closed.
+    All ``levels`` use the same toys, on ``points`` grid points along each axis. `InputError` if a
+    level, the number of points or an option is not allowed; `FitError` if fits fail or the region
+    is not closed.
     """
     check_engine(problem)
     levels = sorted(set(levels))

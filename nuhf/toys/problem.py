@@ -33,15 +33,8 @@ def start_values(problem: Problem, found: ProfileIntervals) -> list[float]:
 def toy_setup(problem: Problem, values: Sequence[float], pair: bool = False) -> ToySetup:
     """Return what workers need.
 
-    Parameters
-    ----------
-    problem : Problem
-        Model and data.
-    values : sequence of float
-        Where free fits of the parameter of interest start (`start_values`).
-    pair : bool
-        Whether the first profiled coupling is of interest, too.
-
+    Free fits start at ``values`` of the parameter of interest (`start_values`); with ``pair`` the
+    first profiled coupling is of interest, too.
     """
     profiler, compiled = problem.profiler(), problem.engine.compiled
     couplings = [compiled.index(c.parameter.fit_name) for c in problem.description.couplings]
@@ -63,26 +56,9 @@ def toy_setup(problem: Problem, values: Sequence[float], pair: bool = False) -> 
 def conditional(
     problem: Problem, indices: Sequence[int], points: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Fit everything else to the data at fixed points.
+    """Fit everything else to the data with k parameters held at points (n, k).
 
-    Parameters
-    ----------
-    problem : Problem
-        Model and data.
-    indices : sequence of int
-        The k parameters held.
-    points : ndarray, shape (n, k)
-        Their values.
-
-    Returns
-    -------
-    parameters : ndarray, shape (n, P)
-    twice_nll : ndarray, shape (n,)
-
-    Raises
-    ------
-    FitError
-        If a fit does not converge.
+    Return parameters (n, P) and 2NLL (n,); `FitError` if a fit does not converge.
     """
     parameters, lowest = problem.profiler().fits_at(indices, points)
     if not np.isfinite(lowest).all():

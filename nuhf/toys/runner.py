@@ -31,18 +31,9 @@ _HEAVIEST: Final = 50.0
 class Runner:
     """A model that works on tasks.
 
-    Attributes
-    ----------
-    reference : Reference
-        The model; that of pyhf is for fits that do not converge.
-    compiled : CompiledModel
-        The same, compiled.
-    free : ndarray of bool, shape (P,)
-        Parameters that float in a free fit.
-    indices, started : list of int
-        Parameters of interest, and what further starts have values of.
-    seeds : ndarray, shape (S, len(started))
-        Further starts of free fits.
+    ``free`` (P,) are the parameters that float in a free fit, ``indices`` those of interest. Free
+    fits have further starts, ``seeds`` (S, len(started)): values of the parameters ``started``. The
+    model of pyhf is for fits that do not converge.
     """
 
     reference: Reference
@@ -75,27 +66,11 @@ class Runner:
     def statistic(
         self, data: FloatArray, truth: FloatArray, values: FloatArray, one_sided: bool = False
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Test statistic of data sets at values of the parameters of interest.
+        """Test statistic of data sets (B, n_main + n_aux) at values of the parameters of interest.
 
-        Parameters
-        ----------
-        data : ndarray, shape (B, n_main + n_aux)
-            Data sets.
-        truth : ndarray, shape (P,)
-            Where fits start.
-        values : ndarray, shape (len(indices),)
-            Tested values.
-        one_sided : bool
-            0 where the best value of the (only) parameter is above the tested one.
-
-        Returns
-        -------
-        t : ndarray, shape (B,)
-            NaN where a fit converged neither here nor with minuit.
-        parameters : ndarray, shape (B, P)
-            Best fits at the tested values.
-        best : ndarray, shape (B, P)
-            Best free fits.
+        Fits start at ``truth`` (P,). ``one_sided``: 0 where the best value of the (only) parameter
+        is above the tested one. Return t (B,), NaN where a fit converged neither here nor with
+        minuit, and the best fits (B, P) at the tested values and free.
         """
         held = self.free.copy()
         held[self.indices] = False

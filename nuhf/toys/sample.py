@@ -34,33 +34,22 @@ _NEGATIVE: Final = 0.01
 
 @dataclass(frozen=True)
 class ToyOptions:
-    """How many toys, which, and where they are made.
-
-    Attributes
-    ----------
-    toys : int
-        Number of toys per tested value.
-    seed : int
-        Seed of everything random; with it and the options the result is fixed.
-    points : int
-        Tested values of a construction before its ends are refined.
-    jobs : int or None
-        Worker processes; all cores if None. No influence on the result.
-    checkpoint : Path or None
-        File of finished blocks, continued if it exists.
-    progress : text stream or None
-        Where to show progress, if it is a terminal.
-    scheduler : str or None
-        Address of a dask scheduler whose workers make the toys. No influence on the result.
-    """
+    """How many toys, which, and where they are made."""
 
     toys: int
+    """Number of toys per tested value."""
     seed: int = 1
+    """Seed of everything random; with it and the options the result is fixed."""
     points: int = 40
+    """Tested values of a construction before its ends are refined."""
     jobs: int | None = None
+    """Worker processes; all cores if None. No influence on the result."""
     checkpoint: Path | None = None
+    """File of finished blocks, continued if it exists."""
     progress: TextIO | None = None
+    """Where to show progress, if it is a terminal."""
     scheduler: str | None = None
+    """Address of a dask scheduler whose workers make the toys. No influence on the result."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that mean nothing."""
@@ -81,21 +70,12 @@ class ToyOptions:
 
 @dataclass(frozen=True)
 class ToySetup:
-    """All that a worker needs of a problem, as plain data.
+    """All that a worker needs of a problem, as plain data: a native workspace, and what floats.
 
-    Attributes
-    ----------
-    spec : mapping
-        Native workspace.
-    free : tuple of bool
-        Parameters that float in a free fit, (P,).
-    indices : tuple of int
-        Parameters of interest.
-    seeds : tuple of tuple of float
-        Further starts of free fits: values of ``started``; every minimum of the data's
-        likelihood is one, since toys have them all.
-    started : tuple of int
-        The couplings, parameters of interest and profiled ones, and nuisances with several minima.
+    ``free`` (P,) are the parameters that float in a free fit, ``indices`` those of interest. Free
+    fits have further starts, ``seeds``: values of the parameters ``started``, which are the
+    couplings and nuisances with several minima. Every minimum of the data's likelihood is one,
+    since toys have them all.
     """
 
     spec: Mapping[str, Any]
@@ -122,30 +102,11 @@ def generator(key: Sequence[int]) -> np.random.Generator:
 def sample(
     compiled: CompiledModel, truth: FloatArray, number: int, rng: np.random.Generator
 ) -> FloatArray:
-    """Toy data: Poisson counts, auxiliary data around the true nuisances.
+    """Toy data (number, n_main + n_aux): Poisson counts, auxiliary data around the true nuisances.
 
     A fit may end a little below zero in a bin without counts, where the likelihood has a steep
-    wall; such a bin stays empty.
-
-    Parameters
-    ----------
-    compiled : CompiledModel
-        The model.
-    truth : ndarray, shape (P,)
-        True parameters.
-    number : int
-        Number of data sets.
-    rng : Generator
-        Random numbers.
-
-    Returns
-    -------
-    ndarray, shape (number, n_main + n_aux)
-
-    Raises
-    ------
-    FitError
-        If the bins expect less than -0.01 in all where they are negative, or what is no number.
+    wall; such a bin stays empty. `FitError` if the bins expect less than -0.01 in all where they
+    are negative at ``truth`` (P,), or what is no number.
     """
     expected, c = compiled.expected(truth), compiled.constraints
     if not (np.isfinite(expected).all() and expected[expected < 0].sum() >= -_NEGATIVE):
@@ -163,15 +124,11 @@ def critical_value(toys: FloatArray, cl: float) -> tuple[float, float]:
     """Critical value of the toys' statistics and its statistical error.
 
     It is the k-th smallest, ``k = ceil((n + 1) cl)``: data from the same distribution are at or
-    below it with a probability of at least ``cl``, for any n. The error is half the distance of
-    the order statistics one binomial standard deviation to both sides; of counts it may be 0, and
-    the uncertainty of an end is that of `probability_below`. Statistics that are not a number
-    (fits that did not converge) do not take part: count them.
-
-    Raises
-    ------
-    FitError
-        If fewer than ``cl / (1 - cl)`` are left.
+    below it with a probability of at least ``cl``, for any n. The error is half the distance of the
+    order statistics one binomial standard deviation to both sides; of counts it may be 0, and the
+    uncertainty of an end is that of `probability_below`. Statistics that are not a number (fits
+    that did not converge) do not take part: count them. `FitError` if fewer than ``cl / (1 - cl)``
+    are left.
     """
     ordered = np.sort(toys[np.isfinite(toys)])
     n = len(ordered)

@@ -46,14 +46,8 @@ def sums(
 ) -> dict[str, list[list[float]]]:
     """Sums over toys in every stratum, plain data.
 
-    Parameters
-    ----------
-    events : ndarray, shape (n,)
-        Number of events of each toy.
-    edges : sequence of int
-        From `strata`.
-    weights, below : ndarray, shape (m, n)
-        Weight of each toy at m values, and whether it counts there.
+    Toys (n,) have numbers of events, and at m values weights (m, n) and whether they count as
+    below; ``edges`` are those of `strata`.
     """
     place = np.searchsorted(np.asarray(edges), events, side="right")
     member = (place[:, np.newaxis] == np.arange(len(edges) + 1)).astype(float)

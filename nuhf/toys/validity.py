@@ -34,20 +34,9 @@ def few_counts_note(
 ) -> tuple[str, ...]:
     """Return a note if few events decide where an interval ends.
 
-    Parameters
-    ----------
-    problem : Problem
-        Model and data.
-    cl : float
-        Confidence level that was asked for.
-    best : float
-        Best value of the fit parameter.
-    ends, starts : sequence of float
-        Ends of the interval that are no physical boundary; starts of free fits of toys.
-    covered : callable
-        Tells for a value and test statistics there (n,) which intervals contain the value.
-    one_sided : bool
-        Whether the statistic is 0 where the best value is above the tested one.
+    ``ends`` are those that are no physical boundary, ``starts`` those of free fits of toys.
+    ``covered`` tells for a value and test statistics there (n,) which intervals contain the value;
+    ``one_sided``, whether the statistic is 0 where the best value is above the tested one.
     """
     if not ends:
         return ()

@@ -3,7 +3,7 @@
 Archives come from anywhere, so the reader trusts nothing: the whole archive is decompressed in
 memory under limits, names and types are checked member by member, and the digests of its patch
 sets are compared, before a caller sees (and writes) anything. What a file is, is told by its
-content. The tar reader is our own: it knows plain files and folders and refuses everything else.
+content. Of tar archives plain files and folders are read, and everything else is refused.
 """
 
 import bz2
@@ -13,18 +13,16 @@ import lzma
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
-
-import pyhf
+from typing import Any, Final, Self
 
 from nuhf import resources
-from nuhf.errors import InputError, ModelError, NuhfError
+from nuhf.errors import InputError, NuhfError
 from nuhf.filekind import ARCHIVE_ENDINGS, Kind, json_kind, kind_of
 from nuhf.workspaces.native import load_workspace
-from nuhf.workspaces.patches import parsed
+from nuhf.workspaces.patches import owner
 
 Json = dict[str, Any]
 
@@ -37,17 +35,27 @@ MAX_RATIO: Final = 200
 MAX_MEMBERS: Final = 1000
 
 _RATIO_FROM: Final = 1024 * 1024
-_BLOCK: Final = 512
 _XZ_MEMORY: Final = 128 * 1024 * 1024
 _LONGEST_NAME: Final = 240
 _PAX_KEYS: Final = {
     "path", "mtime", "atime", "ctime", "uid", "gid", "uname", "gname", "comment", "charset",
     "hdrcharset",
 }  # fmt: skip
+"""Other keys change how a tar is read."""
 _KINDS: Final = {
-    b"1": "a hard link", b"2": "a symbolic link", b"3": "a device", b"4": "a device",
-    b"6": "a pipe", b"S": "a sparse file",
+    tarfile.LNKTYPE: "a hard link", tarfile.SYMTYPE: "a symbolic link",
+    tarfile.CHRTYPE: "a device", tarfile.BLKTYPE: "a device", tarfile.FIFOTYPE: "a pipe",
+    tarfile.GNUTYPE_SPARSE: "a sparse file",
 }  # fmt: skip
+_PLAIN: Final = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE)
+_EXTENDS: Final = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME)
+_LONGEST_HEADER: Final = 16 * 1024
+"""Of what extends the next header: old Pythons (CVE-2024-6232) take for ever on longer ones."""
+_DECOMPRESSORS: Final[Mapping[Kind, Callable[[], Any]]] = {
+    Kind.GZIP: lambda: zlib.decompressobj(wbits=31),
+    Kind.BZIP2: bz2.BZ2Decompressor,
+    Kind.XZ: lambda: lzma.LZMADecompressor(memlimit=_XZ_MEMORY),
+}
 _SUFFIXES: Final = (".gz", ".bz2", ".xz", ".GZ", ".BZ2", ".XZ")
 _PYHF: Final = (Kind.WORKSPACE, Kind.PATCH_SET, Kind.PATCH)
 _LEFTOVERS: Final = ("._", "__MACOSX")
@@ -58,18 +66,10 @@ _PROMISED: Final = {"BkgOnly.json": Kind.WORKSPACE, "patchset.json": Kind.PATCH_
 
 @dataclass(frozen=True)
 class Document:
-    """A pyhf file in an archive.
+    """A pyhf file in an archive: workspace, patch set or patch, as parsed JSON.
 
-    Attributes
-    ----------
-    name : str
-        Its name inside the archive; of an archive in it, that of both with ``/``.
-    kind : Kind
-        Workspace, patch set or patch.
-    content : dict or list
-        Parsed JSON.
-    workspace : str or None
-        Name of the workspace that a patch set (by digest) or patch (by folder) belongs to.
+    Its name is that inside the archive; of an archive in it, that of both with ``/``. ``workspace``
+    is the name of the one that a patch set (by digest) or patch (by folder) belongs to.
     """
 
     name: str
@@ -80,15 +80,7 @@ class Document:
 
 @dataclass(frozen=True)
 class Archive:
-    """A checked archive.
-
-    Attributes
-    ----------
-    files : mapping
-        Content of every file by its name inside the archive, folders with ``/``.
-    documents : mapping
-        Its pyhf files by name, each patch set and patch with its workspace.
-    """
+    """A checked archive: all its files and its pyhf files, by name, folders with ``/``."""
 
     files: Mapping[str, bytes]
     documents: Mapping[str, Document]
@@ -112,19 +104,11 @@ def pack(files: Mapping[str, bytes]) -> bytes:
 
 
 def read_archive(path: Path) -> Archive:
-    """Read and check an archive; nothing is written.
+    """Read and check a tar or zip, compressed or not, or a file that is only compressed.
 
-    Parameters
-    ----------
-    path : Path
-        A tar or zip, compressed or not, or a single compressed file.
-
-    Raises
-    ------
-    InputError
-        If the archive is broken or too large, holds anything but files and folders, or a name
-        that would leave the folder it is unpacked to; if a workspace or patch set in it is
-        broken, or a patch set has another digest.
+    `InputError` if it is broken or too large, holds anything but files and folders, or a name that
+    would leave the folder it is unpacked to; if a workspace or patch set in it is broken, or a
+    patch set has another digest.
     """
     return parse_archive(resources.read_bytes(path), str(path))
 
@@ -149,13 +133,7 @@ def _stem(name: str) -> str:
 
 
 def unpack(path: Path, folder: Path) -> Archive:
-    """Check an archive as `read_archive` does, then write its files into a new folder.
-
-    Raises
-    ------
-    InputError
-        As `read_archive`; also if the folder exists and is not empty.
-    """
+    """Check an archive as `read_archive` does, then write its files into a new or empty folder."""
     archive = read_archive(path)
     resources.write_folder(folder, archive.files)
     return archive
@@ -166,8 +144,10 @@ def _collect(content: bytes, most: int, stem: str = "content") -> dict[str, byte
     if kind_of(content) is Kind.ZIP:
         return _checked(_zip_members(content, most))
     body = _decompress(content, most)
-    if kind_of(body) is Kind.TAR or not body.strip(b"\0"):
-        return _checked(_members(body))
+    if not body.strip(b"\0"):
+        raise InputError("is empty")
+    if kind_of(body) is Kind.TAR:
+        return _checked(_tar_members(body))
     if body is content:
         what = kind_of(content).words
         raise InputError(f"is no archive (tar, tar.gz, tar.bz2, tar.xz, zip) but {what}")
@@ -176,18 +156,11 @@ def _collect(content: bytes, most: int, stem: str = "content") -> dict[str, byte
 
 def _decompress(content: bytes, most: int) -> bytes:
     kind = kind_of(content)
-    if kind not in (Kind.GZIP, Kind.BZIP2, Kind.XZ):
+    if kind not in _DECOMPRESSORS:
         return content
     limit = min(most, max(_RATIO_FROM, MAX_RATIO * len(content)))
-    name = kind.words.split()[1]
+    name, stream = kind.words.split()[1], _DECOMPRESSORS[kind]()
     try:
-        stream: Any
-        if kind is Kind.GZIP:
-            stream = zlib.decompressobj(wbits=31)
-        elif kind is Kind.BZIP2:
-            stream = bz2.BZ2Decompressor()
-        else:
-            stream = lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
         body: bytes = stream.decompress(content, limit + 1)
     except (zlib.error, OSError, lzma.LZMAError, ValueError) as error:
         raise InputError(f"is no {name} file: {error}") from None
@@ -203,8 +176,8 @@ def _decompress(content: bytes, most: int) -> bytes:
     return body
 
 
-def _zip_members(content: bytes, most: int) -> Iterator[tuple[str, bytes, bytes]]:
-    """Yield name, type (as in a tar) and content of every member of a zip."""
+def _zip_members(content: bytes, most: int) -> Iterator[tuple[str, bytes | None]]:
+    """Yield name and content of every member of a zip, None for a folder."""
     limit = min(most, max(_RATIO_FROM, MAX_RATIO * len(content)))
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -220,7 +193,7 @@ def _zip_members(content: bytes, most: int) -> Iterator[tuple[str, bytes, bytes]
                         "allowed"
                     )
                 if member.is_dir():
-                    yield member.filename, b"5", b""
+                    yield member.filename, None
                     continue
                 with archive.open(member) as file:
                     body = file.read(limit + 1)
@@ -230,7 +203,7 @@ def _zip_members(content: bytes, most: int) -> Iterator[tuple[str, bytes, bytes]
                         f"decompresses to more than {MAX_BYTES >> 20} MiB, or {MAX_RATIO} times "
                         "its size: refused"
                     )
-                yield member.filename, b"0", body
+                yield member.filename, body
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, EOFError,
             ValueError, OSError, LookupError) as error:  # fmt: skip
         raise InputError(f"is a broken zip archive: {error}") from None
@@ -255,20 +228,56 @@ def _inner(files: Mapping[str, bytes]) -> dict[str, bytes]:
     return found
 
 
-def _number(field: bytes, what: str) -> int:
-    text = field.strip(b" \0")
-    if not text or any(byte not in b"01234567" for byte in text):
-        raise InputError(f"is a broken tar archive: {what} {field!r} is no octal number")
-    return int(text, 8)
+class _Header(tarfile.TarInfo):
+    """A header in a tar: of a plain file or folder, or short and extending the next one."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """Read a header, and refuse any other before tarfile looks at what follows."""
+        made = super().frombuf(buf, encoding, errors)
+        if made.type not in (*_PLAIN, *_EXTENDS):
+            what = _KINDS.get(made.type, f"a member of type {made.type!r}")
+            raise InputError(f"holds {what} ('{made.name}'); only plain files are allowed")
+        if made.size < 0 or (made.type in _EXTENDS and made.size > _LONGEST_HEADER):
+            raise InputError(f"is a broken tar archive: '{made.name}' has {made.size} bytes")
+        if made.isdir() and made.size:
+            raise InputError(f"holds a folder with content ('{made.name}')")
+        return made
 
 
-def _checked(members: Iterator[tuple[str, bytes, bytes]]) -> dict[str, bytes]:
+def _tar_members(content: bytes) -> Iterator[tuple[str, bytes | None]]:
+    """Yield name and content of every member of a tar, None for a folder."""
+    try:
+        with tarfile.open(
+            fileobj=io.BytesIO(content), mode="r:", tarinfo=_Header, encoding="utf-8",
+            errors="strict",
+        ) as archive:  # fmt: skip
+            for count, member in enumerate(archive):
+                if count == MAX_MEMBERS:
+                    raise InputError(f"holds more than {MAX_MEMBERS} members")
+                for key in member.pax_headers:
+                    if key not in _PAX_KEYS and not key.startswith(("SCHILY.", "LIBARCHIVE.")):
+                        raise InputError(
+                            f"is a tar archive with the pax key '{key}', which is not allowed"
+                        )
+                file = archive.extractfile(member)
+                yield member.name, None if file is None else file.read()
+            end = content[archive.offset : archive.offset + tarfile.BLOCKSIZE]
+    except UnicodeDecodeError as error:
+        raise InputError(f"holds a name that is not UTF-8: {error.object[:60]!r}") from None
+    except (tarfile.TarError, ValueError, LookupError, OverflowError, RecursionError) as error:
+        raise InputError(f"is a broken tar archive: {error}") from None
+    if end.strip(b"\0"):
+        raise InputError("is a broken tar archive: wrong checksum of a header")
+
+
+def _checked(members: Iterator[tuple[str, bytes | None]]) -> dict[str, bytes]:
     """Return the files among members by checked name."""
     files: dict[str, bytes] = {}
     folders: set[str] = set()
     seen: set[str] = set()
-    for name, kind, body in members:
-        if kind == b"5":
+    for name, body in members:
+        if body is None:
             if name not in (".", "./"):
                 folders.add(_safe(name))
             continue
@@ -284,76 +293,6 @@ def _checked(members: Iterator[tuple[str, bytes, bytes]]) -> dict[str, bytes]:
     if not files:
         raise InputError("is empty")
     return files
-
-
-def _members(content: bytes) -> Iterator[tuple[str, bytes, bytes]]:
-    """Yield name, type and content of every member, long names resolved."""
-    offset = count = 0
-    long_name: str | None = None
-    while offset + _BLOCK <= len(content):
-        block = content[offset : offset + _BLOCK]
-        if not block.strip(b"\0"):
-            return
-        count += 1
-        if count > MAX_MEMBERS:
-            raise InputError(f"holds more than {MAX_MEMBERS} members")
-        checksum = sum(block[:148]) + 8 * 32 + sum(block[156:])
-        if _number(block[148:156], "checksum") != checksum:
-            raise InputError("is a broken tar archive: wrong checksum of a header")
-        size, kind = _number(block[124:136], "size"), block[156:157]
-        body = content[offset + _BLOCK : offset + _BLOCK + size]
-        if len(body) != size:
-            raise InputError("is cut off: a member is longer than the archive")
-        offset += _BLOCK * (1 + -(-size // _BLOCK))
-        if kind in (b"x", b"g"):
-            given = _pax_path(body)
-            if kind == b"x":
-                long_name = given or long_name
-            elif given:
-                raise InputError("is a tar archive with a global path, which is not allowed")
-            continue
-        if kind == b"L":
-            long_name = _decode(body.rstrip(b"\0"))
-            continue
-        name = long_name or _header_name(block)
-        long_name = None
-        if kind not in (b"0", b"\0", b"5"):
-            what = _KINDS.get(kind, f"a member of type {kind!r}")
-            raise InputError(f"holds {what} ('{name}'); only plain files are allowed")
-        if kind == b"5" and size:
-            raise InputError(f"holds a folder with content ('{name}')")
-        yield name, (b"5" if name.endswith("/") else kind), body
-
-
-def _header_name(block: bytes) -> str:
-    name = _decode(block[:100].split(b"\0")[0])
-    prefix = block[345:500].split(b"\0")[0] if block[257:263] == b"ustar\0" else b""
-    return f"{_decode(prefix)}/{name}" if prefix else name
-
-
-def _decode(text: bytes) -> str:
-    try:
-        return text.decode("utf-8")
-    except UnicodeDecodeError:
-        raise InputError(f"holds a name that is not UTF-8: {text[:60]!r}") from None
-
-
-def _pax_path(body: bytes) -> str | None:
-    """Return the path in a pax header; keys that change how the tar is read are refused."""
-    found = None
-    while body:
-        digits, _, _ = body[:20].partition(b" ")
-        length = int(digits) if digits.isdigit() else 0
-        record, body = body[len(digits) + 1 : length], body[length:]
-        key, equals, value = record.partition(b"=")
-        if length < 5 or not equals or not value.endswith(b"\n"):
-            raise InputError("is a broken tar archive: a pax header cannot be read")
-        name = _decode(key)
-        if name == "path":
-            found = _decode(value[:-1])
-        elif name not in _PAX_KEYS and not name.startswith(("SCHILY.", "LIBARCHIVE.")):
-            raise InputError(f"is a tar archive with the pax key '{name}', which is not allowed")
-    return found
 
 
 def _safe(name: str) -> str:
@@ -392,22 +331,20 @@ def _documents(files: Mapping[str, bytes]) -> dict[str, Document]:
                 found[name] = Document(name, kind, content)
     # the parsed content is trusted from here on: it follows the schema of pyhf
     spaces = {name: _workspace(one) for name, one in found.items() if one.kind is Kind.WORKSPACE}
-    paired = {}
     for name, one in found.items():
-        partner = None
         if one.kind is Kind.PATCH_SET:
-            partner = _verified(one, spaces)
+            found[name] = replace(one, workspace=_verified(one, spaces))
         elif one.kind is Kind.PATCH:
-            partner = _nearest(name, spaces)
-        paired[name] = Document(name, one.kind, one.content, partner)
-    return paired
+            found[name] = replace(one, workspace=_nearest(name, spaces))
+    return found
 
 
-def _workspace(one: Document) -> pyhf.Workspace:
+def _workspace(one: Document) -> Json:
     try:
-        return load_workspace(one.content)
+        loaded: Json = load_workspace(one.content)
     except NuhfError as error:
         raise InputError(f"{one.name}: {error}") from None
+    return loaded
 
 
 def _nearest(name: str, spaces: Mapping[str, Json]) -> str | None:
@@ -420,19 +357,11 @@ def _nearest(name: str, spaces: Mapping[str, Json]) -> str | None:
     return None
 
 
-def _verified(one: Document, spaces: Mapping[str, pyhf.Workspace]) -> str:
+def _verified(one: Document, spaces: Mapping[str, Json]) -> str:
     """Return the workspace that a patch set was made for."""
-    try:
-        patches = parsed(one.content)
-    except ModelError as error:
-        raise InputError(f"{one.name}: no valid patch set: {error}") from None
     if not spaces:
         raise InputError(f"holds {one.name} without a workspace")
     nearest = _nearest(one.name, spaces) or next(iter(spaces))
-    for name in dict.fromkeys([nearest, *spaces]):
-        try:
-            patches.verify(spaces[name])
-        except pyhf.exceptions.PatchSetVerificationError:
-            continue
-        return name
-    raise InputError(f"{one.name}: made for another {PurePosixPath(nearest).name}: wrong digest")
+    order = list(dict.fromkeys([nearest, *spaces]))
+    others = PurePosixPath(nearest).name
+    return order[owner(one.content, [spaces[name] for name in order], one.name, others)]

@@ -1,7 +1,6 @@
 """What can be wrong or strange in a pyhf workspace; see `nuhf.workspaces.validate`."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -36,17 +35,9 @@ _STRENGTH: Final = "strength"
 
 
 def workspace_findings(spec: Json) -> list[Finding]:
-    """Check a workspace: schema, models, totals, names, uncertainties, bins.
+    """Check schema, models, totals, names, uncertainties, bins of a workspace, parsed JSON.
 
-    Parameters
-    ----------
-    spec : mapping
-        Parsed JSON.
-
-    Returns
-    -------
-    list of Finding
-        Errors first found first; only the schema if that is broken.
+    Only the schema if that is broken.
     """
     broken = number_findings(spec)
     if broken:
@@ -78,10 +69,11 @@ def workspace_findings(spec: Json) -> list[Finding]:
             seen.add(key)
             found += _negative_totals(spec, model, points)
             found += _without_background(spec, model.config.poi_name)
-    if needs_minuit(spec):
+    if noisy_slopes(spec):
         message = (
             "so many counts that the rounding of 2NLL spoils the slopes of pyhf's default "
-            "optimizer, scipy with numpy, which stops too high: use --optimizer minuit"
+            "optimizer, scipy with numpy, which stops too high: give pyhf "
+            "--optconf 'solver_options={eps: 1.0e-5}' or --optimizer minuit"
         )
         found.append(Finding("info", "optimizer", "workspace", message))
     found += _forbidden(spec)
@@ -104,8 +96,8 @@ def fit_findings(
         yield from bin_errors(channel)
 
 
-def needs_minuit(spec: Json) -> bool:
-    """Whether the counts are too many for pyhf's default optimizer.
+def noisy_slopes(spec: Json) -> bool:
+    """Whether the counts are too many for the steps of pyhf's default optimizer.
 
     It takes slopes from steps of 1.5e-8. 2NLL of n counts is rounded at 2 n log(n) times the
     precision of a float, so that such a slope has an error of that over the step.
@@ -178,23 +170,18 @@ def _negative_totals(spec: Json, model: pyhf.pdf.Model, points: FloatArray) -> I
             process = names.process(channel, sample["name"])
             groups.setdefault(process, []).append(index[sample["name"]])
         everything = [i for rows in groups.values() for i in rows]
-        region = counts[:, :, bins]
-        total = _lowest("sum of all samples", region[:, everything], model, points)
+        region, where = counts[:, :, bins], f"channel {channel['name']}"
+        total = _lowest(f"{where}, sum of all samples", region[:, everything], model, points)
         if total is not None:
-            yield _in_channel(channel, total)
+            yield total
             continue
         if mine and PEDESTAL in groups:
             continue  # parts of a measured number, such as a weak charge, have any sign
         for process, rows in groups.items():
-            what = f"{'process' if mine else 'sample'} {process}"
+            what = f"{where}, {'process' if mine else 'sample'} {process}"
             found = _lowest(what, region[:, rows], model, points)
             if found is not None:
-                yield _in_channel(channel, found)
-
-
-def _in_channel(channel: Json, found: Finding) -> Finding:
-    where = f"channel {channel['name']}, {found.where}"
-    return Finding(found.severity, found.check, where, found.message)
+                yield found
 
 
 def _lowest(
@@ -254,17 +241,8 @@ def _units(spec: Json) -> Iterator[Finding]:
             yield Finding("error", "unit", where, message)
 
 
-@dataclass(frozen=True)
-class _Effect:
-    """One nuisance on one process: bin contents nominal, up and down, (n_bins,) each."""
-
-    nominal: FloatArray
-    up: FloatArray
-    down: FloatArray
-
-
-def _effects(channel: Json) -> dict[tuple[str, str], _Effect]:
-    """Effects of normsys and histosys on every process, by (process, nuisance).
+def _effects(channel: Json) -> Iterator[tuple[str, str, FloatArray, FloatArray, FloatArray]]:
+    """Yield process, nuisance, and bin contents nominal, up and down of normsys and histosys.
 
     Couplings are at the SM: our monomials count nothing, and the normsys of a coupling in the
     stock encoding are no uncertainty.
@@ -272,15 +250,15 @@ def _effects(channel: Json) -> dict[tuple[str, str], _Effect]:
     mine = names.ours(channel)
     parts: dict[str, list[tuple[FloatArray, dict[str, tuple[FloatArray, FloatArray]]]]] = {}
     for sample in channel["samples"]:
-        known = [names.coupling(m["name"]) if mine else None for m in sample["modifiers"]]
+        known = [(m, names.coupling(m["name"]) if mine else None) for m in sample["modifiers"]]
         if any(
             p is not None and not p.strength_of and m["type"] in ("normfactor", "powerfactor")
-            for p, m in zip(known, sample["modifiers"], strict=True)
+            for m, p in known
         ):
             continue
         data = np.asarray(sample["data"], dtype=float)
         varied: dict[str, tuple[FloatArray, FloatArray]] = {}
-        others = [m for p, m in zip(known, sample["modifiers"], strict=True) if p is None]
+        others = [m for m, p in known if p is None]
         for modifier in sorted(others, key=lambda m: str(m["type"])):
             up, down = varied.get(modifier["name"], (data, data))
             if modifier["type"] == "histosys":
@@ -292,7 +270,6 @@ def _effects(channel: Json) -> dict[tuple[str, str], _Effect]:
             varied[modifier["name"]] = (up, down)
         process = names.process(channel, sample["name"])
         parts.setdefault(process, []).append((data, varied))
-    found = {}
     for process, samples in parts.items():
         nominal = np.sum([data for data, _ in samples], axis=0)
         for nuisance in dict.fromkeys(n for _, varied in samples for n in varied):
@@ -300,25 +277,24 @@ def _effects(channel: Json) -> dict[tuple[str, str], _Effect]:
                 np.sum([v[nuisance][i] if nuisance in v else data for data, v in samples], axis=0)
                 for i in (0, 1)
             )
-            found[process, nuisance] = _Effect(nominal, up, down)
-    return found
+            yield process, nuisance, nominal, up, down
 
 
 def _uncertainties(channel: Json) -> Iterator[Finding]:
     """Uncertainties that are large, or whose up and down are equal or on one side."""
-    for (process, nuisance), effect in _effects(channel).items():
+    for process, nuisance, nominal, upper, lower in _effects(channel):
         where = f"channel {channel['name']}, process {process}, {nuisance}"
-        total = float(effect.nominal.sum())
-        size = float(np.abs(effect.nominal).max())
-        up, down = effect.up - effect.nominal, effect.down - effect.nominal
+        total = float(nominal.sum())
+        size = float(np.abs(nominal).max())
+        up, down = upper - nominal, lower - nominal
         moved = max(float(np.abs(up).max()), float(np.abs(down).max()))
         if moved <= 1e-9 * size:
             yield Finding("info", "no-effect", where, "changes nothing")
             continue
-        if np.allclose(effect.up, effect.down, rtol=1e-9, atol=1e-9 * size):
+        if np.allclose(upper, lower, rtol=1e-9, atol=1e-9 * size):
             yield Finding("warning", "identical", where, "up and down are identical")
         else:
-            yield from _one_sided(where, effect.nominal, up, down)
+            yield from _one_sided(where, nominal, up, down)
         largest = max(up.sum(), down.sum(), key=abs)
         if total > 0 and abs(largest) > _LARGE * total * (1 + 1e-9):
             message = f"changes the normalisation by {100 * largest / total:+.3g} %"

@@ -36,15 +36,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Combined:
-    """A combination.
-
-    Attributes
-    ----------
-    spec : dict
-        The workspace, with one measurement.
-    notes : tuple of str
-        What was renamed, rescaled or looks suspicious.
-    """
+    """A workspace with one measurement, and what was renamed, rescaled or looks suspicious."""
 
     spec: Json
     notes: tuple[str, ...]
@@ -52,23 +44,15 @@ class Combined:
 
 @dataclass(frozen=True)
 class Choices:
-    """What a user may choose for a combination.
+    """What a user may choose for a combination."""
 
-    Attributes
-    ----------
-    measurement : str, optional
-        Which measurement to take of a workspace that has several, and the name of the result's.
-    poi : str, optional
-        Parameter of interest of the result; needed if the workspaces have different ones.
-    decorrelate : tuple of str
-        Parameters of equal name that are not the same.
-    correlate : tuple of (str, str, float)
-        Pairs of constrained parameters of the result with their correlation.
-    """
-
+    #: Which measurement to take of a workspace that has several, and the name of the result's.
     measurement: str | None = None
+    #: Parameter of interest of the result; needed if the workspaces have different ones.
     poi: str | None = None
+    #: Parameters of equal name that are not the same.
     decorrelate: tuple[str, ...] = ()
+    #: Pairs of constrained parameters of the result with their correlation.
     correlate: tuple[tuple[str, str, float], ...] = ()
 
 
@@ -81,25 +65,10 @@ def combine_files(
     patches: Sequence[str | Path] = (),
     points: Sequence[tuple[str | Path, str]] = (),
 ) -> Combined:
-    """Combine workspaces given as files or as parsed JSON; see `combine`.
+    """Combine workspaces given as files or as parsed JSON, a single one if it is patched.
 
-    Parameters
-    ----------
-    files : sequence of path or mapping
-        Workspaces; a single one if it is patched.
-    choices : Choices
-        As for `combine`.
-    patches : sequence of path
-        JSON patches, each for the one workspace that is background only.
-    points : sequence of (path, str)
-        Patch sets, each with the name of a point; the digest tells the workspace.
-
-    Raises
-    ------
-    InputError
-        If a file cannot be read, a patch does not fit, or for what `combine` refuses.
-    ModelError
-        If a file is no valid workspace.
+    A patch is for the one workspace that is background only, a point of a patch set for the one
+    that its digest tells. See `combine`.
     """
     sources: list[NamedWorkspace] = []
     for i, given in enumerate(files):
@@ -156,24 +125,11 @@ def _pointed(sources: Sequence[NamedWorkspace], path: Path, point: str) -> list[
 def combine(
     sources: Sequence[NamedWorkspace], choices: Choices = _DEFAULT, least: int = 2
 ) -> Combined:
-    """Combine workspaces into one with a single, complete measurement.
+    """Combine workspaces, at least as many, into one with a single, complete measurement.
 
-    Parameters
-    ----------
-    sources : sequence of NamedWorkspace
-        Two or more workspaces, native or stock, ours or not; they are not changed.
-    choices : Choices
-        Measurement, parameter of interest, correlations.
-    least : int
-        How many there must be.
-
-    Raises
-    ------
-    InputError
-        For too few workspaces, data given twice, and measurements, parameters of
-        interest or parameters of equal name that cannot be reconciled; says what to do.
-    ModelError
-        If a workspace, or the result, does not make a model.
+    They are native or stock, ours or not, and are not changed. `InputError` for data given twice,
+    and measurements, parameters of interest or parameters of equal name that cannot be reconciled
+    (it says what to do); `ModelError` if a workspace, or the result, does not make a model.
     """
     measurement, poi = choices.measurement, choices.poi
     if len(sources) < least:

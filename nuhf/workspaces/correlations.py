@@ -1,16 +1,17 @@
 """Which parameters of a combination are one, apart, or correlated in part."""
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
-from nuhf.arrays import FloatArray
 from nuhf.couplings.parameters import suggest
 from nuhf.errors import InputError
-from nuhf.histfactory.correlate import lower_factor
+from nuhf.histfactory.correlate import Mixture, mixed, mixture
+from nuhf.histfactory.describe import Norm, Sample, Shape
+from nuhf.workspaces.encode import nuisances
 from nuhf.workspaces.parts import LUMI, PER_BIN, ReducedWorkspace, free_name, renamed, scale_sample
 
 Json = dict[str, Any]
@@ -58,13 +59,7 @@ def luminosities_apart(
 def apart(
     parts: Sequence[ReducedWorkspace], wanted: Sequence[str], notes: list[str]
 ) -> list[ReducedWorkspace]:
-    """Keep parameters of equal name apart: all files but the first get an own one.
-
-    Raises
-    ------
-    InputError
-        If a name is not in several files.
-    """
+    """Keep parameters of equal name in several files apart: all but the first get an own one."""
     done = list(parts)
     taken = {name for part in parts for name in part.kinds}
     for name in wanted:
@@ -123,15 +118,9 @@ def correlated(
 ) -> list[ReducedWorkspace]:
     """Correlate constrained parameters by mixing independent ones.
 
-    With the Cholesky factor L of the correlation matrix a parameter i becomes the sum of L_ij u_j
-    of independent parameters u_j: the first keeps its meaning, u_j has the name of parameter j.
-    A histosys moves by L_ij times its shift, a normsys by its factors to the power of L_ij.
-
-    Raises
-    ------
-    InputError
-        If a name is no parameter with a Gaussian constraint around 0, a coefficient is not
-        between -1 and 1, or all together are no correlation matrix.
+    See `nuhf.histfactory.correlate`. `InputError` if a name is no parameter with a Gaussian
+    constraint around 0, a coefficient is not between -1 and 1, or all together are no correlation
+    matrix.
     """
     if not wanted:
         return list(parts)
@@ -146,16 +135,16 @@ def correlated(
             )
         i, j = involved.index(a), involved.index(b)
         matrix[i, j] = matrix[j, i] = value
-    factor = lower_factor(matrix)
-    if factor is None:
+    weights = mixture(involved, matrix)
+    if weights is None:
         text = ", ".join(f"{a} {b} {value:g}" for a, b, value in wanted)
         raise InputError(f"correlate: no such correlations are possible together: {text}")
     notes += [f"{a} and {b} are correlated with {value:g}" for a, b, value in wanted]
-    mixed = [_mixed(part, involved, factor) for part in parts]
-    present = {name for part in mixed for name in part.kinds}
+    made = [_mixed(part, weights) for part in parts]
+    present = {name for part in made for name in part.kinds}
     return [
         replace(part, configs={n: c for n, c in part.configs.items() if n in present})
-        for part in mixed
+        for part in made
     ]
 
 
@@ -179,38 +168,27 @@ def _constrained(parts: Sequence[ReducedWorkspace], name: str) -> None:
             )
 
 
-def _mixed(part: ReducedWorkspace, involved: Sequence[str], factor: FloatArray) -> ReducedWorkspace:
+def _mixed(part: ReducedWorkspace, weights: Mixture) -> ReducedWorkspace:
     content = copy.deepcopy(part.channels)
     for channel in content:
         for sample in channel["samples"]:
-            kept: list[Json] = []
-            added: dict[tuple[str, str], Json] = {}
-            for modifier in sample["modifiers"]:
-                if modifier["name"] not in involved:
-                    kept.append(modifier)
-                    continue
-                row = factor[involved.index(modifier["name"])]
-                for name, weight in zip(involved, row, strict=True):
-                    if abs(weight) > 1e-12:
-                        key = (modifier["type"], name)
-                        added[key] = _added(added.get(key), modifier, float(weight), sample["data"])
-            rows = [{"name": n, "type": kind, "data": data} for (kind, n), data in added.items()]
-            sample["modifiers"] = kept + rows
+            own = [m for m in sample["modifiers"] if m["name"] in weights]
+            kept = [m for m in sample["modifiers"] if m["name"] not in weights]
+            made = nuisances(mixed(_pulled(sample["data"], own), weights))
+            rows = {(modifier["type"], modifier["name"]): modifier for modifier in made}
+            order = dict.fromkeys((m["type"], name) for m in own for name in weights[m["name"]])
+            sample["modifiers"] = kept + [rows[key] for key in order]
     return replace(part, channels=content)
 
 
-def _added(before: Json | None, modifier: Mapping[str, Any], weight: float, data: Any) -> Json:
-    """Return the data of ``before`` and of ``weight`` times another modifier together."""
-    given = modifier["data"]
-    if modifier["type"] == "normsys":
-        up, down = (given["hi"], given["lo"]) if weight > 0 else (given["lo"], given["hi"])
-        old = before or {"hi": 1.0, "lo": 1.0}
-        return {"hi": old["hi"] * up ** abs(weight), "lo": old["lo"] * down ** abs(weight)}
-    up, down = ("hi_data", "lo_data") if weight > 0 else ("lo_data", "hi_data")
-    nominal = np.asarray(data, dtype=float)
-    old = before or {"hi_data": nominal, "lo_data": nominal}
-    moved = {
-        key: np.asarray(old[key]) + abs(weight) * (np.asarray(given[source]) - nominal)
-        for key, source in (("hi_data", up), ("lo_data", down))
-    }
-    return {key: row.tolist() for key, row in moved.items()}
+def _pulled(data: Sequence[float], modifiers: Sequence[Json]) -> Sample:
+    """Return a sample that has normsys and histosys only."""
+    norms, shapes = {}, {}
+    for modifier in modifiers:
+        given = modifier["data"]
+        if modifier["type"] == "normsys":
+            norms[modifier["name"]] = Norm(given["hi"], given["lo"])
+        else:
+            rows = (np.asarray(given[key], dtype=float) for key in ("hi_data", "lo_data"))
+            shapes[modifier["name"]] = Shape(*rows)
+    return Sample("", "", np.asarray(data, dtype=float), norms=norms, shapes=shapes)

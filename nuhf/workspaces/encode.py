@@ -19,7 +19,15 @@ import numpy as np
 from nuhf.arrays import FloatArray
 from nuhf.couplings.parameters import suggest, unit_suffix
 from nuhf.errors import InputError
-from nuhf.histfactory.describe import Channel, Coupling, Description, Norm, Sample, Shape
+from nuhf.histfactory.describe import (
+    Channel,
+    Coupling,
+    Description,
+    Norm,
+    Sample,
+    Shape,
+    rounded_up,
+)
 from nuhf.workspaces import names
 from nuhf.workspaces.hs3 import hs3
 from nuhf.workspaces.interference import (
@@ -64,7 +72,8 @@ def _numbers(values: FloatArray) -> list[float]:
     return [float(x) for x in values]
 
 
-def _nuisances(sample: Sample) -> list[Json]:
+def nuisances(sample: Sample) -> list[Json]:
+    """Return the normsys and histosys of a sample."""
     modifiers: list[Json] = [
         {"name": name, "type": "normsys", "data": {"hi": norm.up, "lo": norm.down}}
         for name, norm in sample.norms.items()
@@ -86,12 +95,13 @@ def _factor(name: str, exponent: int) -> Json:
     return {"name": name, "type": "powerfactor", "data": {"exponent": exponent}}
 
 
-def _native_sample(sample: Sample) -> Json:
+def native_sample(sample: Sample) -> Json:
+    """Return the JSON of a sample in the native encoding."""
     factors = [_factor(name, power) for name, power in sample.powers.items()]
     return {
         "name": sample.name,
         "data": _numbers(sample.counts),
-        "modifiers": [*factors, *_nuisances(sample)],
+        "modifiers": [*factors, *nuisances(sample)],
     }
 
 
@@ -128,7 +138,7 @@ def native(description: Description) -> Json:
     """Encode with ``powerfactor`` where a power above 1 occurs; exact for all couplings."""
     return _workspace(
         description,
-        ((c, [_native_sample(s) for s in c.samples]) for c in description.channels),
+        ((c, [native_sample(s) for s in c.samples]) for c in description.channels),
         [_parameter(coupling, coupling.parameter.fit_name) for coupling in description.couplings],
     )
 
@@ -140,13 +150,7 @@ def check_encoding(encoding: str) -> None:
 
 
 def narrowed(description: Description, low: float, high: float) -> Description:
-    """Return the same model with a narrower range of its first coupling, in base units.
-
-    Raises
-    ------
-    InputError
-        If the range is empty, or not inside the range of the model.
-    """
+    """Return the same model with a narrower range of its first coupling, in base units."""
     coupling = description.couplings[0]
     parameter = coupling.parameter
     ends = [parameter.to_fit(end) for end in (low, high)] if np.isfinite([low, high]).all() else []
@@ -234,12 +238,8 @@ def stock(description: Description, *, positive: bool = False, keep_range: bool 
 
     With ``positive`` no sample is anywhere negative, for readers that clip such bins. Unless
     ``keep_range``, a coupling without interference ends where readers can work with it.
-
-    Raises
-    ------
-    InputError
-        If a coupling occurs with a power above 2, or samples that are small or positive do not
-        exist.
+    `InputError` if a coupling occurs with a power above 2, or samples that are small or positive
+    do not exist.
     """
     for reach in (STOCK_REACH, *(_WIDER_REACHES if positive else ())):
         try:
@@ -260,19 +260,13 @@ def _stock(description: Description, positive: bool, keep_range: bool, reach: fl
         alias = aliases.get(name, _Alias(name, 1.0, interferes=False))
         plain = not (alias.interferes or coupling.parameter.strength_of)
         if plain and coupling.low == 0.0 and not keep_range:
-            bound = _rounded_up(_BOUND * _statistical_error(description, name) / alias.unit)
+            bound = rounded_up(_BOUND * _statistical_error(description, name) / alias.unit)
             coupling = replace(coupling, high=min(coupling.high, alias.unit * bound))
         if plain and coupling.low == 0.0:
             coupling = replace(coupling, init=max(coupling.init, _OFF_BOUND * coupling.high))
         parameters.append(_parameter(coupling, alias.name, alias.unit))
     pairs = [(c, _stock_samples(c, aliases, positive)) for c in description.channels]
     return _workspace(description, pairs, parameters)
-
-
-def _rounded_up(value: float) -> float:
-    """Round up to 1, 2 or 5 times a power of ten."""
-    power = 10.0 ** np.floor(np.log10(value))
-    return float(next(power * digit for digit in (1.0, 2.0, 5.0, 10.0) if power * digit >= value))
 
 
 def _stock_samples(region: Channel, aliases: Mapping[str, _Alias], positive: bool) -> list[Json]:
@@ -288,7 +282,7 @@ def _stock_samples(region: Channel, aliases: Mapping[str, _Alias], positive: boo
         names_of = [n for n, _ in rest if n in members[0].name]
         base = "_".join([stem, *names_of])
         parts = _polynomial_samples(base, own, members, aliases, positive) if own else members
-        made += [_native_sample(_renamed(part, dict(rest), aliases)) for part in parts]
+        made += [native_sample(_renamed(part, dict(rest), aliases)) for part in parts]
     return made
 
 

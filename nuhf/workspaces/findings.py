@@ -10,18 +10,9 @@ Severity = Literal["error", "warning", "info"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing found in a file.
+    """One thing found in a file: wrong, legal but suspicious, or worth knowing.
 
-    Attributes
-    ----------
-    severity : str
-        ``error`` (wrong), ``warning`` (legal but suspicious) or ``info``.
-    check : str
-        Short name of the check.
-    where : str
-        Place in the file, in words.
-    message : str
-        What is there, and what it should be.
+    It has the short name of the check, the place in words, and what is there and should be.
     """
 
     severity: Severity

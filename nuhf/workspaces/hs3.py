@@ -5,36 +5,26 @@ sample of theta^2 has a normfactor whose parameter is the generic function ``the
 is HistFactory's as in pyhf.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
-from nuhf.errors import InputError
+from nuhf.likelihood.layout import native_layout
 from nuhf.workspaces import names
 
 Json = dict[str, Any]
 
 HS3_VERSION: Final = "0.2"
 
-_CONSTRAINED: Final = (-5.0, 5.0)
-"""Bounds of nuisances, pyhf's."""
-_FREE: Final = (0.0, 10.0)
-_SUPPORTED: Final = ("normfactor", "powerfactor", "normsys", "histosys")
-
 
 def hs3(spec: Mapping[str, Any]) -> Json:
     """Turn a native workspace (`nuhf.workspaces.encode.native`) into HS3.
 
-    Parameters
-    ----------
-    spec : mapping
-        Workspace with normfactor, powerfactor, normsys and histosys, which are all that nuhf
-        writes.
-
-    Raises
-    ------
-    InputError
-        For any other modifier.
+    `ModelError` for modifiers that nuhf does not write, as `native_layout`.
     """
+    from importlib.metadata import version
+
+    sets = native_layout(spec).by_name
+    parameters = [(n, *sets[n].inits, *sets[n].bounds[0]) for n in names.kinds(spec["channels"])]
     functions: dict[str, str] = {}
     observed = {entry["name"]: entry["data"] for entry in spec["observations"]}
     (measurement,) = spec["measurements"]
@@ -50,10 +40,9 @@ def hs3(spec: Mapping[str, Any]) -> Json:
         )
         data.append({"name": f"{name}_data", "type": "binned", "axes": axes,
                      "contents": observed[name]})  # fmt: skip
-    parameters = list(_parameters(spec, {p["name"]: p for p in config["parameters"]}))
-    title = measurement["name"]
+    title, package = measurement["name"], {"name": "nuhf", "version": version("nuhf")}
     return {
-        "metadata": {"hs3_version": HS3_VERSION, "packages": [_package()]},
+        "metadata": {"hs3_version": HS3_VERSION, "packages": [package]},
         "distributions": distributions,
         "functions": [
             {"name": name, "type": "generic_function", "expression": expression}
@@ -94,21 +83,10 @@ def hs3(spec: Mapping[str, Any]) -> Json:
     }
 
 
-def _package() -> Json:
-    from importlib.metadata import version
-
-    return {"name": "nuhf", "version": version("nuhf")}
-
-
 def _sample(sample: Mapping[str, Any], functions: dict[str, str]) -> Json:
     found: list[Json] = []
     for modifier in sample["modifiers"]:
         name, kind, data = modifier["name"], modifier["type"], modifier["data"]
-        if kind not in _SUPPORTED:
-            raise InputError(
-                f"hs3 is for the models that nuhf builds: '{name}' on sample '{sample['name']}' "
-                f"has the type {kind}, and {', '.join(_SUPPORTED)} are known"
-            )
         if kind == "powerfactor":
             power = f"{name}_pow{data['exponent']}"
             functions[power] = f"{name}**{data['exponent']}"
@@ -130,18 +108,3 @@ def _sample(sample: Mapping[str, Any], functions: dict[str, str]) -> Json:
                 }
             )
     return {"name": sample["name"], "data": {"contents": sample["data"]}, "modifiers": found}
-
-
-def _parameters(
-    spec: Mapping[str, Any], settings: Mapping[str, Json]
-) -> Iterator[tuple[str, float, float, float]]:
-    """Yield name, initial value and bounds of every parameter, in the order of the file."""
-    free: dict[str, bool] = {}
-    for _, _, modifier in names.modifiers(spec["channels"]):
-        factor = modifier["type"] in ("normfactor", "powerfactor")
-        free[modifier["name"]] = free.get(modifier["name"], False) or factor
-    for name, is_free in free.items():
-        own = settings.get(name, {})
-        (low, high), *_ = own.get("bounds", [_FREE if is_free else _CONSTRAINED])
-        (value,) = own.get("inits", [1.0 if is_free else 0.0])
-        yield name, float(value), float(low), float(high)

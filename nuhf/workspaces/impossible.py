@@ -2,10 +2,12 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from nuhf.errors import ModelError
+from nuhf.workspaces.names import modifiers
 
 MAX_BINS: Final = 100_000
 """Of a channel."""
@@ -39,14 +41,7 @@ def refuse_version(content: Mapping[str, Any]) -> None:
 
 
 def refuse_shape(spec: Mapping[str, Any]) -> None:
-    """Refuse what pyhf's own validation would break at, or take for ever on.
-
-    Raises
-    ------
-    ModelError
-        For a model specification, a version without a schema, a channel of more than 100 000
-        bins, or more numbers than a hundred samples of that many bins.
-    """
+    """Refuse what pyhf's own validation would break at, or take for ever on (`ModelError`)."""
     missing = [key for key in ("observations", "measurements", "version") if key not in spec]
     if "channels" in spec and len(missing) == 3:
         raise ModelError(f"a model specification, no workspace: it has no {', '.join(missing)}")
@@ -70,12 +65,9 @@ def refuse_shape(spec: Mapping[str, Any]) -> None:
 def refuse_content(spec: Mapping[str, Any]) -> None:
     """Refuse what the schema allows and the model does not, in a workspace that follows it.
 
-    Raises
-    ------
-    ModelError
-        For equal names of channels, samples, modifiers, observations, measurements or settings,
-        factors of a normsys that are not positive or overflow, bounds that are no pair, and a
-        luminosity without settings.
+    `ModelError` for equal names of channels, samples, modifiers, observations, measurements or
+    settings, factors of a normsys that are not positive or overflow, bounds that are no pair, and
+    a luminosity without settings.
     """
     _refuse_duplicates(spec)
     _refuse_lumi(spec)
@@ -86,47 +78,42 @@ def refuse_content(spec: Mapping[str, Any]) -> None:
 def _refuse_duplicates(spec: Mapping[str, Any]) -> None:
     # pyhf keeps the last of equal names and drops the others without a word.
     for kind in ("channels", "observations", "measurements"):
-        found = [entry["name"] for entry in spec[kind]]
-        for name in sorted({n for n in found if found.count(n) > 1}):
+        for name, n in _repeated(entry["name"] for entry in spec[kind]):
             raise ModelError(
-                f"the workspace has {found.count(name)} {kind} named '{name}'; "
+                f"the workspace has {n} {kind} named '{name}'; "
                 f"each {kind[:-1]} name is allowed once"
             )
     for measurement in spec["measurements"]:
-        found = [entry["name"] for entry in measurement["config"]["parameters"]]
-        for name in sorted({n for n in found if found.count(n) > 1}):
+        for name, n in _repeated(entry["name"] for entry in measurement["config"]["parameters"]):
             raise ModelError(
-                f"measurement '{measurement['name']}' has {found.count(name)} settings of "
-                f"parameter '{name}'; they are allowed once"
+                f"measurement '{measurement['name']}' has {n} settings of parameter '{name}'; they "
+                "are allowed once"
             )
     for channel in spec["channels"]:
-        names = [sample["name"] for sample in channel["samples"]]
-        for name in sorted({n for n in names if names.count(n) > 1}):
+        for name, n in _repeated(sample["name"] for sample in channel["samples"]):
             raise ModelError(
-                f"channel '{channel['name']}' has {names.count(name)} samples named '{name}'; "
-                "each sample name is allowed once per channel"
+                f"channel '{channel['name']}' has {n} samples named '{name}'; each sample name is "
+                "allowed once per channel"
             )
     for where, sample in places(spec):
-        keys = [(modifier["type"], modifier["name"]) for modifier in sample["modifiers"]]
-        for kind, name in sorted({k for k in keys if keys.count(k) > 1}):
+        for (kind, name), n in _repeated((m["type"], m["name"]) for m in sample["modifiers"]):
             raise ModelError(
-                f"{where} has {keys.count((kind, name))} modifiers of type '{kind}' and name "
-                f"'{name}'; pyhf would apply only one of them, so each is allowed once per sample"
+                f"{where} has {n} modifiers of type '{kind}' and name '{name}'; pyhf would apply "
+                "only one of them, so each is allowed once per sample"
                 + (" (use a higher exponent)" if kind == "powerfactor" else "")
             )
+
+
+def _repeated(entries: Iterable[Any]) -> list[tuple[Any, int]]:
+    """Return what is there more than once, and how often, in the order of the alphabet."""
+    return sorted((entry, n) for entry, n in Counter(entries).items() if n > 1)
 
 
 def _refuse_lumi(spec: Mapping[str, Any]) -> None:
     # of all parameters the luminosity alone has no values of pyhf's own
     wanted = ("auxdata", "sigmas", "inits", "bounds")
-    uses = (
-        channel["name"]
-        for channel in spec["channels"]
-        for sample in channel["samples"]
-        if any(modifier["type"] == "lumi" for modifier in sample["modifiers"])
-    )
-    channel = next(uses, None)
-    if channel is None:
+    users = [c["name"] for c, _, m in modifiers(spec["channels"]) if m["type"] == "lumi"]
+    if not users:
         return
     for measurement in spec["measurements"]:
         settings = {entry["name"]: entry for entry in measurement["config"]["parameters"]}
@@ -138,7 +125,7 @@ def _refuse_lumi(spec: Mapping[str, Any]) -> None:
                 f"{len(given[wrong[0]])} values of {wrong[0]}")  # fmt: skip
             some = some if given else "no settings"
             raise ModelError(
-                f"channel '{channel}' uses the luminosity, and measurement "
+                f"channel '{users[0]}' uses the luminosity, and measurement "
                 f"'{measurement['name']}' has {some} for the parameter 'lumi': needs "
                 f"{', '.join(wanted)}, one of each"
             )
@@ -173,15 +160,12 @@ def _refuse_factors(spec: Mapping[str, Any]) -> None:
 def _refuse_bounds(spec: Mapping[str, Any]) -> None:
     for measurement in spec["measurements"]:
         for parameter in measurement["config"]["parameters"]:
+            where = f"measurement '{measurement['name']}', parameter '{parameter['name']}'"
             pairs, inits = parameter.get("bounds"), parameter.get("inits")
             if pairs is not None and inits is not None and len(pairs) != len(inits):
-                raise ModelError(
-                    f"measurement '{measurement['name']}', parameter '{parameter['name']}': "
-                    f"{len(inits)} initial values and {len(pairs)} bounds"
-                )
+                raise ModelError(f"{where}: {len(inits)} initial values and {len(pairs)} bounds")
             for pair in pairs or ():
                 if len(pair) != 2 or not pair[0] <= pair[1]:
                     raise ModelError(
-                        f"measurement '{measurement['name']}', parameter '{parameter['name']}': "
-                        f"the bounds {repr(pair)[:60]} are no pair [low, high]"
+                        f"{where}: the bounds {repr(pair)[:60]} are no pair [low, high]"
                     )

@@ -70,12 +70,8 @@ def code4_coefficients(hi: float, lo: float) -> FloatArray:
 class Factor:
     """A function of one parameter that multiplies a sample.
 
-    Attributes
-    ----------
-    label : str
-        Ending of the sample's name, empty for the constant.
-    pair : (float, float) or None
-        ``hi`` and ``lo`` of its normsys; None for the constant.
+    ``label`` ends the sample's name, ``pair`` are ``hi`` and ``lo`` of its normsys; the constant
+    has neither.
     """
 
     label: str
@@ -85,24 +81,10 @@ class Factor:
 def steep_factors(terms: FloatArray, unit: float) -> tuple[tuple[Factor, ...], FloatArray]:
     """Return the gentlest factors with which the linear and the square sample are small.
 
-    Parameters
-    ----------
-    terms : ndarray, (3, n_bins)
-        T0, T1, T2 of all bins that share the factors.
-    unit : float
-        Q, in the unit of theta.
-
-    Returns
-    -------
-    factors : tuple of Factor
-        The constant, the linear and the square one; ``hi`` and ``lo`` are powers of two.
-    matrix : ndarray, (3, 3)
-        Weights of the factors (rows) for 1, theta and theta^2.
-
-    Raises
-    ------
-    InputError
-        If a bin without constant term has another one: no factor makes that small.
+    ``terms`` (3, n_bins) are T0, T1, T2 of all bins that share the factors, ``unit`` is Q, in the
+    unit of theta. The factors are the constant, the linear and the square one, with powers of two
+    as ``hi`` and ``lo``; their weights (3, 3), in rows, are for 1, theta and theta^2. `InputError`
+    if a bin without constant term has another one: no factor makes that small.
     """
     constant, linear, square = terms
     used = (linear != 0) | (square != 0)
@@ -168,31 +150,13 @@ def positive_factors(terms: FloatArray, unit: float) -> tuple[tuple[Factor, ...]
     """Write polynomials as sums of squares with weights that are nowhere negative.
 
     The factors are 1, 1 + (10 theta/c)^2 and squares (1 - theta/c_k)^2 with as few nodes c_k as
-    possible. A polynomial that touches zero in a bin is such a square itself, so nodes lie
-    where the bins' interference
-    cancels most, sqrt(T0/T2). Weights are the analytic centre of what is
-    possible (no bin of a sample is close to zero), and variations change them by as little as
-    possible, relatively.
-
-    Parameters
-    ----------
-    terms : ndarray, (n_variations, 3, n_bins)
-        T0, T1, T2: nominal first, then those of each shape variation.
-    unit : float
-        Q, in the unit of theta.
-
-    Returns
-    -------
-    factors : tuple of Factor
-        Constant, square and nodes.
-    weights : ndarray, (n_variations, n_factors, n_bins)
-        Weights, none negative.
-
-    Raises
-    ------
-    InputError
-        If a bin's rate is negative for some theta, or touches zero so closely that more than
-        24 nodes were needed: there is no such sum.
+    possible. A polynomial that touches zero in a bin is such a square itself, so nodes lie where
+    the bins' interference cancels most, sqrt(T0/T2). Weights (n_variations, n_factors, n_bins) are
+    the analytic centre of what is possible (no bin of a sample is close to zero), and variations
+    change them by as little as possible, relatively. ``terms`` (n_variations, 3, n_bins) are
+    T0, T1, T2, nominal first, then those of each shape variation; ``unit`` is Q, in the unit of
+    theta. `InputError` if a bin's rate is negative for some theta, or touches zero so closely that
+    more than 24 nodes were needed: there is no such sum.
     """
     constant, linear, square = terms[0]
     used = (constant > 0) & (square > 0)

@@ -11,19 +11,15 @@ this modifier. Files without the modifier load through the same functions.
 """
 
 import contextlib
-import json
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyhf
-from pyhf import events
 from pyhf.modifiers import histfactory_set
-from pyhf.modifiers.normfactor import required_parset
-from pyhf.parameters import ParamViewer
+from pyhf.modifiers.normfactor import normfactor_builder, normfactor_combined
 
 from nuhf.arrays import FloatArray
 from nuhf.errors import ModelError
@@ -43,88 +39,27 @@ INTERPOLATION: Mapping[str, Mapping[str, str]] = {
 }
 
 
-class PowerfactorBuilder:
-    """Collect the exponents of all powerfactors (pyhf's builder protocol).
+class PowerfactorBuilder(normfactor_builder):  # type: ignore[misc]
+    """Collect the exponents of all powerfactors, as pyhf collects the masks of normfactors."""
 
-    Parameters
-    ----------
-    config : pyhf model configuration
-        Gives the number of bins of each channel.
-    """
-
-    is_shared = True
-
-    def __init__(self, config: Any) -> None:
-        self.builder_data: dict[str, Any] = {}
-        self.config = config
-        self.required_parsets: dict[str, Any] = {}
-
-    def append(
-        self,
-        key: str,
-        channel: str,
-        sample: str,
-        thismod: Mapping[str, Any] | None,
-        defined_samp: Mapping[str, Any] | None,
-    ) -> None:
-        """Add one (modifier, channel, sample); exponent 0 where the modifier is absent."""
-        exponent = int(thismod["data"]["exponent"]) if thismod else 0
-        entry = self.builder_data.setdefault(key, {}).setdefault(sample, {"data": {"exponent": []}})
-        n_bins = len(defined_samp["data"]) if defined_samp else self.config.channel_nbins[channel]
-        entry["data"]["exponent"] += [exponent] * n_bins
-        if thismod and defined_samp:
-            self.required_parsets.setdefault(
-                thismod["name"], [required_parset(defined_samp["data"], None)]
-            )
-
-    def finalize(self) -> dict[str, Any]:
-        """Return what was collected."""
-        return self.builder_data
+    def collect(
+        self, thismod: Mapping[str, Any] | None, nom: Sequence[float]
+    ) -> dict[str, list[int]]:
+        """Return the exponent for every bin of a sample; 0 where the modifier is absent."""
+        return {"mask": [int(thismod["data"]["exponent"]) if thismod else 0] * len(nom)}
 
 
-class PowerfactorCombined:
-    """Apply all powerfactors of a model at once (pyhf's applier protocol).
-
-    Parameters
-    ----------
-    modifiers : list of (str, str)
-        Names and types of the modifiers.
-    pdfconfig : pyhf model configuration
-        Parameter map and sample names.
-    builder_data : dict
-        Result of :meth:`PowerfactorBuilder.finalize`.
-    batch_size : int, optional
-        Number of parameter sets evaluated together.
-    """
+class PowerfactorCombined(normfactor_combined):  # type: ignore[misc]
+    """Apply all powerfactors of a model at once."""
 
     name = "powerfactor"
-    op_code = "multiplication"
-
-    def __init__(
-        self,
-        modifiers: list[tuple[str, str]],
-        pdfconfig: Any,
-        builder_data: Mapping[str, Any],
-        batch_size: int | None = None,
-    ) -> None:
-        self.batch_size = batch_size
-        shape = (batch_size, pdfconfig.npars) if batch_size else (pdfconfig.npars,)
-        self.param_viewer: Any = ParamViewer(
-            shape, pdfconfig.par_map, [name for name, _ in modifiers]
-        )
-        self._exponents = [
-            [[builder_data[f"{kind}/{name}"][s]["data"]["exponent"]] for s in pdfconfig.samples]
-            for name, kind in modifiers
-        ]
-        self._precompute()
-        events.subscribe("tensorlib_changed")(self._precompute)
 
     def _precompute(self) -> None:
+        super()._precompute()
         if not self.param_viewer.index_selection:
             return
         tensorlib, _ = pyhf.get_backend()
-        exponents = np.tile(np.asarray(self._exponents), (1, 1, self.batch_size or 1, 1))
-        self.ones: Any = tensorlib.ones(exponents.shape)
+        exponents = np.tile(np.asarray(self._normfactor_mask), (1, 1, self.batch_size or 1, 1))
         # One mask per multiplication: bin b is multiplied in step n if its exponent is >= n.
         self.steps: list[Any] = [
             tensorlib.astensor(exponents >= n, dtype="bool")
@@ -132,116 +67,65 @@ class PowerfactorCombined:
         ]
 
     def apply(self, pars: Any) -> Any:
-        """Return the factors.
+        """Return factors ``[modifier, sample, batch, bin]`` of ``[npars]`` or ``[batch, npars]``.
 
-        Parameters
-        ----------
-        pars : tensor
-            Parameters, ``[npars]`` or ``[batch, npars]``.
-
-        Returns
-        -------
-        tensor or None
-            Factors ``[modifier, sample, batch, bin]``; None if the model has no powerfactor.
+        None if the model has no powerfactor.
         """
         if not self.param_viewer.index_selection:
             return None
         tensorlib, _ = pyhf.get_backend()
-        theta = self.param_viewer.get(pars)
+        theta, ones = self.param_viewer.get(pars), self.normfactor_default
         pattern = "msab,m->msab" if self.batch_size is None else "msab,ma->msab"
-        theta = tensorlib.einsum(pattern, self.ones, theta)
+        theta = tensorlib.einsum(pattern, ones, theta)
         # Multiplied out, because the gradient of power() at theta = 0 is NaN on jax.
-        result = self.ones
+        result = ones
         for step in self.steps:
-            result = result * tensorlib.where(step, theta, self.ones)
+            result = result * tensorlib.where(step, theta, ones)
         return result
 
 
 def modifier_set() -> dict[str, tuple[Any, Any]]:
-    """Return pyhf's modifiers plus ``powerfactor``, for ``pyhf.Model(modifier_set=...)``.
-
-    Returns
-    -------
-    dict
-        Type name to (builder class, applier class).
-    """
+    """Return pyhf's modifiers plus ``powerfactor``, for ``pyhf.Model(modifier_set=...)``."""
     return {**histfactory_set, "powerfactor": (PowerfactorBuilder, PowerfactorCombined)}
 
 
-def _powerfactor_schema() -> dict[str, Any]:
-    exponent = {"type": "integer", "minimum": 1, "maximum": MAX_EXPONENT}
-    return {
-        "type": "object",
-        "properties": {
-            "name": {"type": "string"},
-            "type": {"const": "powerfactor"},
-            "data": {
-                "type": "object",
-                "properties": {"exponent": exponent},
-                "required": ["exponent"],
-                "additionalProperties": False,
-            },
+_POWERFACTOR: Final[Mapping[str, Any]] = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string"},
+        "type": {"const": "powerfactor"},
+        "data": {
+            "type": "object",
+            "properties": {"exponent": {"type": "integer", "minimum": 1, "maximum": MAX_EXPONENT}},
+            "required": ["exponent"],
+            "additionalProperties": False,
         },
-        "required": ["name", "type", "data"],
-        "additionalProperties": False,
-    }
-
-
-def _write_schemas(target: Path) -> None:
-    """Copy the installed pyhf schemas to ``target``, ``powerfactor`` added to each defs.json."""
-    version = pyhf.schema.version
-    (target / version).mkdir()
-    for source in pyhf.schema.path.iterdir():
-        if source.is_file():  # the DTD that json2xml copies
-            (target / source.name).write_bytes(source.read_bytes())
-    # The folder is asked for by attribute so that another package's extension is kept.
-    for source in pyhf.schema.path.joinpath(version).iterdir():
-        if not source.name.endswith(".json"):
-            continue
-        text = source.read_text(encoding="utf-8")
-        if source.name == "defs.json":
-            schema = json.loads(text)
-            definitions = schema["definitions"]
-            allowed = definitions["sample"]["properties"]["modifiers"]["items"]["anyOf"]
-            reference = {"$ref": "#/definitions/modifier/powerfactor"}
-            if reference not in allowed:
-                allowed.append(reference)
-            definitions["modifier"]["powerfactor"] = _powerfactor_schema()
-            text = json.dumps(schema)
-        (target / version / source.name).write_text(text, encoding="utf-8")
+    },
+    "required": ["name", "type", "data"],
+    "additionalProperties": False,
+}
 
 
 @contextmanager
 def extended_schema() -> Iterator[None]:
     """Let pyhf validate against its installed schema plus ``powerfactor`` inside the block.
 
-    pyhf keeps its schema folder per process, so the block is not safe against other threads
-    that validate at the same time. Nested blocks are fine.
-
-    Raises
-    ------
-    ModelError
-        If no temporary folder can be written.
+    pyhf keeps its schemas per process, so the block is not safe against other threads that
+    validate at the same time. Nested blocks are fine.
     """
-    with contextlib.ExitStack() as stack:
-        try:
-            name = tempfile.TemporaryDirectory(prefix="nuhf-schema-", ignore_cleanup_errors=True)
-            folder = stack.enter_context(name)
-            _write_schemas(Path(folder))
-        except OSError as error:
-            raise ModelError(
-                f"no temporary folder can be written: {error.strerror or error}; make room, or "
-                "name another folder with TMPDIR"
-            ) from None
-        # pyhf remembers only one folder and cache to return to; these survive nesting.
-        outer = (getattr(pyhf.schema, "orig_path", None), getattr(pyhf.schema, "orig_cache", None))
-        try:
-            with pyhf.schema(Path(folder)):
-                # Loaded first: otherwise the reference to defs.json goes to the network.
-                pyhf.schema.load_schema(f"{pyhf.schema.version}/defs.json")
-                yield
-        finally:
-            pyhf.schema.orig_path, pyhf.schema.orig_cache = outer
+    variables, file = pyhf.schema.variables, f"{pyhf.schema.version}/defs.json"
+    outer, variables.SCHEMA_CACHE = variables.SCHEMA_CACHE, {}
+    try:
+        schema = pyhf.schema.load_schema(file)
+        definitions = schema["definitions"]
+        allowed = definitions["sample"]["properties"]["modifiers"]["items"]["anyOf"]
+        allowed.append({"$ref": "#/definitions/modifier/powerfactor"})
+        definitions["modifier"]["powerfactor"] = _POWERFACTOR
+        # jsonschema asks for it by its address in the web or on the disk, as its version is
+        variables.SCHEMA_CACHE[Path(pyhf.schema.path).joinpath(file).as_uri()] = schema
+        yield
+    finally:
+        variables.SCHEMA_CACHE = outer
 
 
 def _explain(spec: Mapping[str, Any], error: Exception) -> str:
@@ -332,13 +216,13 @@ def load_model(
         )
     settings = {kind: dict(setting) for kind, setting in INTERPOLATION.items()}
     # pyhf squares and divides the uncertainties of shapesys and staterror
-    with extended_schema(), np.errstate(over="raise"):
+    with np.errstate(over="raise"):
         try:
             model = workspace.model(
                 measurement_name=measurement,
                 modifier_set=modifier_set(),
                 modifier_settings=settings,
-                validate=validate,
+                validate=False,  # what it consists of was validated
             )
             model.config.suggested_bounds()
         except TypeError as error:

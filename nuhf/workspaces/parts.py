@@ -3,7 +3,7 @@
 import copy
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -75,13 +75,8 @@ class ReducedWorkspace:
 def take(source: NamedWorkspace, measurement: str | None) -> ReducedWorkspace:
     """Validate a workspace and take one measurement of it.
 
-    Raises
-    ------
-    InputError
-        If it has several measurements and none is chosen, a channel without observations, or a
-        parameter of interest that acts on no sample.
-    ModelError
-        If it is no valid workspace.
+    `InputError` if it has several measurements and none is chosen, a channel without observations,
+    or a parameter of interest that acts on no sample; `ModelError` if it is no valid workspace.
     """
     try:
         spec = copy.deepcopy(dict(load_workspace(source.spec)))
@@ -126,9 +121,8 @@ def renamed(
     configs = {parameters.get(n, n): {**c, "name": parameters.get(n, n)}
                for n, c in part.configs.items()}  # fmt: skip
     data = {channels.get(name, name): counts for name, counts in part.observations.items()}
-    return ReducedWorkspace(
-        part.label, content, data, part.title, parameters.get(part.poi, part.poi), configs
-    )
+    poi = parameters.get(part.poi, part.poi)
+    return replace(part, channels=content, observations=data, poi=poi, configs=configs)
 
 
 def rescaled(part: ReducedWorkspace, name: str, target: str) -> ReducedWorkspace:
@@ -150,8 +144,7 @@ def rescaled(part: ReducedWorkspace, name: str, target: str) -> ReducedWorkspace
     config["inits"] = [value / size for value in config["inits"]]
     config["bounds"] = [[value / size for value in pair] for pair in config["bounds"]]
     configs = {n: config if n == name else c for n, c in {name: {}, **part.configs}.items()}
-    scaled = ReducedWorkspace(part.label, content, part.observations, part.title, part.poi, configs)
-    return renamed(scaled, {}, {name: target})
+    return renamed(replace(part, channels=content, configs=configs), {}, {name: target})
 
 
 def scale_sample(sample: Json, factor: float) -> None:

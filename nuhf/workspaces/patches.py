@@ -16,13 +16,7 @@ Json = dict[str, Any]
 
 
 def patched_by(workspace: Mapping[str, Any], patch: Sequence[Mapping[str, Any]]) -> Json:
-    """Return a copy of a workspace with a JSON patch (RFC 6902) applied.
-
-    Raises
-    ------
-    InputError
-        If the patch does not fit the workspace.
-    """
+    """Return a copy of a workspace with a JSON patch (RFC 6902) applied (`InputError`)."""
     try:
         found = jsonpatch.apply_patch(copy.deepcopy(dict(workspace)), list(patch))
     except Exception as error:  # besides its own, jsonpatch lets through what the values raise
@@ -32,13 +26,15 @@ def patched_by(workspace: Mapping[str, Any], patch: Sequence[Mapping[str, Any]])
     return found
 
 
-def owner(patchset: Mapping[str, Any], workspaces: Sequence[Mapping[str, Any]], where: str) -> int:
+def owner(
+    patchset: Mapping[str, Any],
+    workspaces: Sequence[Mapping[str, Any]],
+    where: str,
+    wanted: str = "workspace",
+) -> int:
     """Return which of several workspaces a patch set was made for, by its digest.
 
-    Raises
-    ------
-    InputError
-        If the patch set is none, or none of them is meant.
+    `InputError` if the patch set is none, or none of them is meant: it is for another ``wanted``.
     """
     patches = _patchset(patchset, where)
     for i, workspace in enumerate(workspaces):
@@ -47,17 +43,11 @@ def owner(patchset: Mapping[str, Any], workspaces: Sequence[Mapping[str, Any]], 
         except pyhf.exceptions.PatchSetVerificationError:
             continue
         return i
-    raise InputError(f"{where}: made for another workspace: wrong digest")
+    raise InputError(f"{where}: made for another {wanted}: wrong digest")
 
 
 def parsed(content: Mapping[str, Any]) -> pyhf.PatchSet:
-    """Validate a patch set and wrap it.
-
-    Raises
-    ------
-    ModelError
-        If it does not follow the schema.
-    """
+    """Validate a patch set and wrap it; `ModelError` if it does not follow the schema."""
     refuse_version(content)
     try:
         with extended_schema():
@@ -82,13 +72,7 @@ def _patchset(content: Mapping[str, Any], where: str) -> pyhf.PatchSet:
 def point_of(
     workspace: Mapping[str, Any], patchset: Mapping[str, Any], point: str, where: str
 ) -> Json:
-    """Return a workspace with one patch of a patch set applied.
-
-    Raises
-    ------
-    InputError
-        If the patch set is none or has no such point, or the patch does not fit.
-    """
+    """Return a workspace with one patch of a patch set applied (`InputError`)."""
     patches = _patchset(patchset, where)
     names = [patch.name for patch in patches.patches]
     if point not in names:

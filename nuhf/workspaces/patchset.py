@@ -82,13 +82,7 @@ _Parts = Sequence[tuple[float, Sample]]
 
 
 def check_hepdata(record: str) -> str:
-    """Return the INSPIRE record, if it has the form that patch sets need.
-
-    Raises
-    ------
-    InputError
-        If it is not ``ins`` and 7 digits.
-    """
+    """Return the INSPIRE record; `InputError` if it is not ``ins`` and 7 digits."""
     if not re.fullmatch(r"ins[0-9]{7}", record):
         raise InputError(
             f"hepdata = {record}: the INSPIRE record is 'ins' and 7 digits, such as ins1234567; "
@@ -176,15 +170,6 @@ def _room(fixed: Sequence[list[Sample]], signals: Sequence[Sequence[list[Sample]
     return float(np.floor(1000.0 * high) / 1000.0)
 
 
-def _encode(description: Description, samples: Sequence[Sequence[Sample]], high: float) -> Json:
-    regions = tuple(
-        replace(region, samples=tuple(content))
-        for region, content in zip(description.channels, samples, strict=True)
-    )
-    strength = Coupling(STRENGTH, 0.0, high, 1.0)
-    return encode.native(replace(description, channels=regions, couplings=(strength,)))
-
-
 def _text(value: float) -> str:
     """Write a number with letters, digits and underscores only: -1.5e-7 is ``m1p5em07``."""
     return f"{value:.12g}".replace("-", "m").replace("+", "").replace(".", "p")
@@ -225,31 +210,11 @@ def patch_grid(
     notes: Sequence[str] = (),
     extra: Mapping[str, Any] | None = None,
 ) -> PatchGrid:
-    """Evaluate a model on a grid of its couplings.
+    """Evaluate a model on a grid of all its couplings, for plain pyhf.
 
-    Parameters
-    ----------
-    description : Description
-        The model; all its couplings are axes of the grid.
-    axes : sequence of ndarray
-        For every coupling, values (n,) in its base unit (e, mu_B, cm2, 1); any order, all
-        different.
-    hepdata : str
-        INSPIRE record, ``ins`` and 7 digits.
-    notes : sequence of str
-        Caveats of the experiments.
-    extra : mapping, optional
-        More metadata, such as the provenance.
-
-    Returns
-    -------
-    PatchGrid
-        Valid for plain pyhf; the values of a patch are in the unit that its label ends in.
-
-    Raises
-    ------
-    InputError
-        For a bad record or bad values.
+    ``axes`` has values (n,) of every coupling in its base unit (e, mu_B, cm2, 1), in any order,
+    all different; those of a patch are in the unit that its label ends in. ``extra`` are more
+    metadata, such as the provenance. `InputError` for a bad record or bad values.
     """
     check_hepdata(hepdata)
     points = _points(description.couplings, axes)
@@ -296,17 +261,23 @@ def _evaluate(description: Description, points: FloatArray) -> tuple[Json, list[
         [replace(s, counts=np.zeros_like(s.counts), shapes={}) for s in region]
         for region in signals[0]
     ]
-    high = _room(fixed, signals)
-    together = [[*a, *b] for a, b in zip(fixed, zeros, strict=True)]
-    patches = [list(_operations(_encode(description, row, high), fixed)) for row in signals]
-    return _encode(description, together, high), patches
+    regions = tuple(
+        replace(region, samples=(*a, *b))
+        for region, a, b in zip(description.channels, fixed, zeros, strict=True)
+    )
+    strength = Coupling(STRENGTH, 0.0, _room(fixed, signals), 1.0)
+    background = replace(description, channels=regions, couplings=(strength,))
+    return encode.native(background), [list(_operations(row, fixed)) for row in signals]
 
 
-def _operations(spec: Json, fixed: Sequence[Sequence[Sample]]) -> Iterator[Json]:
-    for i, channel in enumerate(spec["channels"]):
-        for j, sample in enumerate(channel["samples"]):
-            place = f"/channels/{i}/samples/{len(fixed[i]) + j}"
-            yield {"op": "replace", "path": place, "value": sample}
+def _operations(
+    signals: Sequence[Sequence[Sample]], fixed: Sequence[Sequence[Sample]]
+) -> Iterator[Json]:
+    """Yield what replaces the samples of zeros, which stand behind those that are fixed."""
+    for i, (samples, steady) in enumerate(zip(signals, fixed, strict=True)):
+        for j, sample in enumerate(samples, start=len(steady)):
+            value = encode.native_sample(sample)
+            yield {"op": "replace", "path": f"/channels/{i}/samples/{j}", "value": value}
 
 
 def _description(description: Description, labels: Sequence[str], notes: Sequence[str]) -> str:

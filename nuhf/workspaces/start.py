@@ -55,17 +55,7 @@ def patched_later(spec: Json) -> tuple[list[Finding], Json]:
 def start_findings(
     entry: Json, spec: Json, model: pyhf.pdf.Model, data: FloatArray
 ) -> Iterator[Finding]:
-    """Try the likelihood of one measurement at its initial values.
-
-    Parameters
-    ----------
-    entry, spec : mapping
-        Measurement and workspace.
-    model : pyhf.pdf.Model
-        The model of the measurement.
-    data : ndarray
-        Counts and auxiliary data in pyhf's order.
-    """
+    """Try the likelihood of one measurement of a workspace at its initial values."""
     where = f"measurement {entry['name']}"
     yield from _settings(where, entry, spec, model)
     yield from _auxiliary(where, model)

@@ -1,8 +1,8 @@
 """Validate workspaces and patch sets, ours and other people's."""
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,18 +29,10 @@ _MODELS: Final = 50
 
 @dataclass(frozen=True)
 class Report:
-    """What was found in one file.
+    """What was found in one file: errors before warnings before infos.
 
-    Attributes
-    ----------
-    file : str
-        Its name.
-    kind : str
-        ``workspace``, ``patchset``, ``patch``, ``archive`` or ``unknown``.
-    findings : tuple of Finding
-        All findings, errors before warnings before infos.
-    facts : mapping
-        Counts, and the encoding of a workspace.
+    Its kind is ``workspace``, ``patchset``, ``patch``, ``archive`` or ``unknown``; ``facts`` has
+    counts, and the encoding of a workspace.
     """
 
     file: str
@@ -77,25 +69,11 @@ def _report(file: str, kind: str, found: list[Finding], counted: Json | None = N
 
 
 def validate_file(path: Path, workspace: Json | None = None) -> list[Report]:
-    """Validate a file; what is broken in it becomes a finding, not an exception.
+    """Validate a file; what is broken in it becomes a finding, and is no exception if it is read.
 
-    Parameters
-    ----------
-    path : Path
-        Workspace, patch set, patch, or archive of them; ``-`` is standard input. What it is, is
-        told by its content.
-    workspace : mapping, optional
-        The background-only workspace that a patch set or patch has to belong to.
-
-    Returns
-    -------
-    list of Report
-        One report, but for an archive one for each workspace, patch set and patch in it.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read at all.
+    It is a workspace, patch set, patch, or archive of them, with a report for each in it; what it
+    is, is told by its content. ``-`` is standard input. ``workspace`` is the background-only one
+    that a patch set or patch has to belong to.
     """
     content, where = resources.read_bytes(path), str(path)
     kind = kind_of(content)
@@ -136,17 +114,7 @@ def _archive(content: bytes, where: str) -> list[Report]:
 
 
 def validate(content: Any, file: str = "", workspace: Json | None = None) -> Report:
-    """Validate the parsed JSON of a workspace, a patch set or a patch.
-
-    Parameters
-    ----------
-    content : parsed JSON
-        What to check.
-    file : str
-        Name for the report.
-    workspace : mapping, optional
-        The background-only workspace that a patch set or patch has to belong to.
-    """
+    """Validate the parsed JSON of a workspace, a patch set or a patch, as `validate_file` does."""
     kind = json_kind(content)
     if kind is Kind.PATCH_SET:
         return _patchset(content, file, workspace)
@@ -182,13 +150,17 @@ def _patch(content: Any, file: str, workspace: Json | None) -> Report:
         patched = patched_by(workspace, content)
     except InputError as error:
         return _report(file, "patch", [Finding("error", "patch", "patch", str(error))], counted)
-    for finding in workspace_findings(patched):
-        if finding.severity != "info":
-            place = f"patched workspace, {finding.where}"
-            found.append(Finding(finding.severity, finding.check, place, finding.message))
+    found += _inside(patched, "patched workspace", ("error", "warning"))
     message = f"{len(content)} operations, applied to the workspace"
     found.append(Finding("info", "patch", "patch", message))
     return _report(file, "patch", found, counted)
+
+
+def _inside(patched: Json, where: str, severities: Sequence[Severity]) -> Iterator[Finding]:
+    """Yield the findings of some severities in a patched workspace."""
+    for finding in workspace_findings(patched):
+        if finding.severity in severities:
+            yield replace(finding, where=f"{where}, {finding.where}")
 
 
 def _patchset(content: Json, file: str, workspace: Json | None) -> Report:
@@ -230,12 +202,8 @@ def _against(patches: pyhf.PatchSet, workspace: Json) -> Iterator[Finding]:
         except InputError as error:
             yield Finding("error", "patch", where, str(error))
             continue
-        if i % step:
-            continue
-        for finding in workspace_findings(patched):
-            if finding.severity == "error":
-                place = f"{where}, {finding.where}"
-                yield Finding("error", finding.check, place, finding.message)
+        if not i % step:
+            yield from _inside(patched, where, ("error",))
     if step > 1:
         message = f"all patches applied, one model of {step} checked"
         yield Finding("info", "patch", "patch set", message)

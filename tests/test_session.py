@@ -7,18 +7,21 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pyhf
 import pytest
 from conftest import NUCLEI
 
-from nuhf.errors import FitError, InputError
-from nuhf.parallel import cores
+from nuhf.errors import InputError
+from nuhf.parallel import Processes, cores
 from nuhf.toys.checkpoint import open_checkpoint, task_digest
-from nuhf.toys.executors import Processes, Progress, Serial, Session, session
 from nuhf.toys.problem import toy_setup
+from nuhf.toys.runner import runner
 from nuhf.toys.sample import ToyOptions, blocks
+from nuhf.toys.session import Here, Progress, Session, session, work
 
 
 @pytest.fixture(scope="module")
@@ -35,69 +38,79 @@ def tasks(nuclei_problem_of):
 
 @pytest.fixture(scope="module")
 def expected(setup, tasks):
-    return Session(Serial(setup)).map(tasks)
+    return Session(setup, Here()).map(tasks)
+
+
+def pid(task):
+    return {"pid": os.getpid()}
+
+
+def fragile(folder, setup, task):
+    """Work on a block, but die on blocks 1 and 3 the first time."""
+    mark = Path(folder) / str(task["key"][-1])
+    if mark.name in ("1", "3") and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return work(setup, task)
+
+
+def pids(processes):
+    """Process numbers of the workers, asked until each has answered."""
+    return {found["pid"] for _ in range(20) for _, found in processes.run(pid, [{}] * 4)}
 
 
 def test_two_processes_give_the_same_bits(setup, tasks, expected):
-    executor = Processes(setup, 2)
-    with Session(executor) as opened:
+    processes = Processes(2)
+    with Session(setup, processes) as opened:
         assert opened.map(tasks) == expected
-        first = [process.pid for process in executor.pids.values()]
+        first = pids(processes)
         assert len(first) == 2
         # the processes stay for the next tasks
         assert opened.map(tasks[:2]) == expected[:2]
-        assert {p.pid for p in executor.pids.values()} == set(first)
-        processes = list(executor.pids.values())
-    assert executor.pids == {}
-    assert all(process.poll() is not None for process in processes)
+        assert pids(processes) == first
+    for number in first:
+        with pytest.raises(ProcessLookupError):
+            os.kill(number, 0)
 
 
-def test_a_killed_worker_s_block_is_redone(setup, tasks, expected):
-    executor = Processes(setup, 1)
-    with Session(executor) as opened:
-        found = {}
-        for position, result in executor.run(tasks):
-            found[position] = result
-            if len(found) in (1, 3):
-                os.kill(executor.pids[0].pid, signal.SIGKILL)
+def test_a_killed_worker_s_block_is_redone(setup, tasks, expected, tmp_path):
+    processes = Processes(1)
+    one = partial(fragile, str(tmp_path), json.dumps(setup.to_json()))
+    with Session(setup, processes) as opened:
+        found = dict(processes.run(one, tasks))
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "3"]
         assert [found[i] for i in range(len(tasks))] == expected
         assert opened.map(tasks[-1:]) == expected[-1:]
 
 
-def test_a_block_that_kills_its_workers_is_an_error(setup, tasks, monkeypatch):
-    monkeypatch.setattr("nuhf.toys.executors._ask", lambda process, content: (
-        {"backend": "pyhf numpy 64b, minuit"} if "spec" in content else None
-    ))  # fmt: skip
-    executor = Processes(setup, 1)
-    with Session(executor) as opened, pytest.raises(FitError, match=r"died 3 times .* \[3, 0, 0\]"):
-        opened.map(tasks)
-
-
-def test_another_backend_is_refused(setup, tasks, monkeypatch):
-    monkeypatch.setattr(
-        "nuhf.toys.executors._ask", lambda process, content: {"backend": "pyhf jax 64b, scipy"}
-    )
-    with Session(Processes(setup, 1)) as opened, pytest.raises(FitError, match="pyhf jax 64b"):
-        opened.map(tasks)
-
-
-def test_errors_of_workers_come_back_in_words(setup, tasks):
-    with Session(Processes(setup, 1)) as opened:
+def test_errors_of_workers_come_back_in_words(setup, tasks, expected):
+    with Session(setup, Processes(1)) as opened:
         with pytest.raises(InputError, match="unknown kind of toys 'nonsense'"):
-            opened.map([{"kind": "nonsense"}])
-        assert len(opened.executor.pids) == 0
+            opened.map([{"kind": "nonsense"}, *tasks])
+        assert opened.map(tasks[:1]) == expected[:1]
 
 
-def test_the_choice_of_the_executor(setup, monkeypatch):
+@pytest.mark.parametrize("backend", ["numpy", "jax"])
+def test_pyhf_s_backend_does_not_matter(setup, tasks, expected, backend):
+    pytest.importorskip(backend)
+    pyhf.set_backend(backend, precision="64b")
+    try:
+        assert Session(setup, Here()).map(tasks[:1]) == expected[:1]
+        assert runner(setup.to_json())(tasks[0]) == expected[0]
+    finally:
+        pyhf.set_backend("numpy")
+
+
+def test_the_choice_of_the_workers(setup, monkeypatch):
     options = ToyOptions(10, jobs=1)
-    assert isinstance(session(setup, options, {}).executor, Serial)
+    assert isinstance(session(setup, options, {}).workers, Here)
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    executor = session(setup, options, {}).executor
-    assert isinstance(executor, Processes)
-    assert executor.jobs == 1
-    executor = session(setup, ToyOptions(10), {}).executor
-    assert isinstance(executor, Processes)
-    assert executor.jobs == cores()
+    workers = session(setup, options, {}).workers
+    assert isinstance(workers, Processes)
+    assert workers.jobs == 1
+    workers = session(setup, ToyOptions(10), {}).workers
+    assert isinstance(workers, Processes)
+    assert workers.jobs == cores()
 
 
 # ---------------------------------------------------------------------------- checkpoint
@@ -105,7 +118,7 @@ def test_the_choice_of_the_executor(setup, monkeypatch):
 
 def test_a_checkpoint_saves_the_work(setup, tasks, expected, tmp_path, monkeypatch):
     path = tmp_path / "toys.jsonl"
-    opened = Session(Serial(setup), open_checkpoint(path, "d"))
+    opened = Session(setup, Here(), open_checkpoint(path, "d"))
     assert opened.map(tasks[:4]) == expected[:4]
     lines = path.read_text().splitlines()
     assert len(lines) == 5
@@ -115,10 +128,10 @@ def test_a_checkpoint_saves_the_work(setup, tasks, expected, tmp_path, monkeypat
     assert len(again.done) == 3
     ran = []
     monkeypatch.setattr(
-        Serial, "run", lambda self, todo: (ran.append((i, t)) or (i, expected[3 + i])
-                                           for i, t in enumerate(todo))
+        Here, "run", lambda self, one, todo: (ran.append((i, t)) or (i, expected[3 + i])
+                                              for i, t in enumerate(todo))
     )  # fmt: skip
-    assert Session(Serial(setup), again).map(tasks) == expected
+    assert Session(setup, Here(), again).map(tasks) == expected
     assert [task["key"] for _, task in ran] == [[3, 0, 3], [3, 0, 4], [3, 0, 5]]
     assert len(path.read_text().splitlines()) == 7
     assert set(open_checkpoint(path, "d").done) == {task_digest(task) for task in tasks}
@@ -155,7 +168,7 @@ def test_other_files_are_refused_and_kept(tmp_path, text, message):
 )
 def test_a_damaged_line_is_found_and_made_again(setup, tasks, expected, tmp_path, damage):
     path = tmp_path / "toys.jsonl"
-    assert Session(Serial(setup), open_checkpoint(path, "d")).map(tasks) == expected
+    assert Session(setup, Here(), open_checkpoint(path, "d")).map(tasks) == expected
     whole = path.read_text().splitlines()
     path.write_text("\n".join([*whole[:2], damage(whole[2]), *whole[3:]]) + "\n")
     assert path.read_text().splitlines() != whole
@@ -163,7 +176,7 @@ def test_a_damaged_line_is_found_and_made_again(setup, tasks, expected, tmp_path
         again = open_checkpoint(path, "d")
     assert len(again.done) == len(tasks) - 1
     assert path.read_text().splitlines() == [*whole[:2], *whole[3:]]
-    assert Session(Serial(setup), again).map(tasks) == expected
+    assert Session(setup, Here(), again).map(tasks) == expected
     assert sorted(path.read_text().splitlines()) == sorted(whole)
 
 
