@@ -33,8 +33,6 @@ FUNCTIONS: Final[Mapping[str, str]] = {
 
 Each takes the title and returns the Figure and its CSV.
 """
-_PROFILE_LEVELS: Final = (0.9,)
-"""Confidence levels of the profiles beside regions."""
 
 
 def list_figures(paper: str) -> dict[str, FigureSpec]:
@@ -82,11 +80,11 @@ def _head(heading: str, notes: list[str]) -> list[str]:
 
 def _regions(spec: Regions, bench: arrays.Bench, where: str, heading: str) -> tuple[Figure, str]:
     found, notes = arrays.region_panels(spec, bench, where)
-    profiles = _profiles_of(spec) if spec.profiles else None
-    beside, more = arrays.profile_panels(profiles, bench, where) if profiles else ({}, [])
+    profiles = _profiles_of(spec)
+    beside, more = arrays.profile_panels(profiles, bench, where) if spec.profiles else ({}, [])
     comments = _head(heading, list(dict.fromkeys([*notes, *more])))
     text = points_csv({k: group for k, (_, group) in beside.items()}, found, comments)
-    return draw_regions(found, spec.title, beside, _PROFILE_LEVELS), text
+    return draw_regions(found, spec.title, beside, profiles.cl), text
 
 
 def _profiles_of(spec: Regions) -> Profiles:
@@ -98,8 +96,7 @@ def _profiles_of(spec: Regions) -> Profiles:
         return own | {"parameter": tuple(names) or None}
 
     return Profiles(
-        **single(spec), kind="profiles", title=spec.title, cl=_PROFILE_LEVELS,
-        published=spec.published,
+        **single(spec), kind="profiles", title=spec.title, published=spec.published,
         curves=tuple(ProfileCurve(**single(curve), label=curve.label) for curve in spec.curves),
     )  # fmt: skip
 

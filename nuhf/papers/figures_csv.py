@@ -7,16 +7,13 @@ from nuhf.couplings.parameters import get
 from nuhf.papers.figures_draw import Profile, RegionSet, SpectrumPanel
 from nuhf.rates.templates import Axis
 from nuhf.stats.intervals import threshold
+from nuhf.stats.result_base import column_suffix
 from nuhf.tables import columns_of, format_csv
 
 _POINT: Final = ("panel", "curve", "item", "cl", "piece", "x_quantity", "x", "y_quantity", "y")
 _BIN: Final = ("panel", "curve", "item", "axis", "low", "high", "events", "error")
 
 Rows = list[tuple[Any, ...]]
-
-
-def _quantity(name: str, unit: str) -> str:
-    return name if unit == "1" else f"{name}_{unit}"
 
 
 def points_csv(
@@ -44,7 +41,7 @@ def points_csv(
 
 
 def _profile_rows(panel: str, one: Profile) -> Rows:
-    name = _quantity(one.parameter.name, one.parameter.unit)
+    name = f"{one.parameter.name}{column_suffix(one.parameter.unit)}"
 
     def row(item: str, cl: Any, piece: Any, x: float, y: float) -> tuple[Any, ...]:
         return panel, one.label, item, cl, piece, name, float(x), "delta_2nll", float(y)
@@ -65,7 +62,8 @@ def _profile_rows(panel: str, one: Profile) -> Rows:
 
 
 def _region_rows(panel: str, one: RegionSet) -> Rows:
-    x, y = (_quantity(*pair) for pair in zip(one.found.parameters, one.found.units, strict=True))
+    names = zip(one.found.parameters, one.found.units, strict=True)
+    x, y = (f"{name}{column_suffix(unit)}" for name, unit in names)
 
     def row(item: str, cl: Any, piece: Any, point: Sequence[float]) -> tuple[Any, ...]:
         return panel, one.label, item, cl, piece, x, float(point[0]), y, float(point[1])

@@ -1,7 +1,7 @@
 """The global picture: every coupling by every experiment, by all together, and the literature's."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from matplotlib.figure import Figure
@@ -42,9 +42,6 @@ COUPLINGS: Final = tuple(
     )
 )
 """Moments, charges, radii; of each kind those of one flavour before those of two."""
-
-_Task = tuple[str, str, str, tuple[str, ...]]
-"""Parameter, label, role and experiments of a fit."""
 
 
 @dataclass(frozen=True)
@@ -167,8 +164,8 @@ def overview(
     step("templates")
     experiments = [prepared(name) for name in list_experiments()]
     quoted = read_literature()
-    tasks = [task for parameter in chosen for task in _tasks(parameter, experiments)]
-    fitted = on_cores(_fit, tasks, step, lambda task: f"{task[0]}, {task[1]}", jobs)
+    wanted = [entry for parameter in chosen for entry in _wanted(parameter, experiments)]
+    fitted = on_cores(_fitted, wanted, step, lambda one: f"{one.parameter}, {one.label}", jobs)
     every = [*fitted, *quoted]
     entries = [e for parameter in chosen for e in every if e.parameter == parameter.name]
     return Overview(tuple(entries), _notes(experiments, quoted))
@@ -186,7 +183,8 @@ def _shares_events(one: Prepared) -> bool:
     return bool(one.loaded.experiment.contained_in or one.loaded.experiment.may_share)
 
 
-def _tasks(parameter: Parameter, experiments: Sequence[Prepared]) -> list[_Task]:
+def _wanted(parameter: Parameter, experiments: Sequence[Prepared]) -> list[PictureEntry]:
+    """Return the bounds on a coupling that are to be found, without intervals."""
     seen = [e for e in experiments if any(acts_on(parameter, t) for t in e.templates)]
     if parameter.group.name != "radii":
         # moments and charges grow towards small recoils: from one number, their bounds would
@@ -194,23 +192,24 @@ def _tasks(parameter: Parameter, experiments: Sequence[Prepared]) -> list[_Task]
         seen = [e for e in seen if not _is_one_number(e)]
     real = [e for e in seen if not _is_future(e)]
     together = [e for e in real if not _shares_events(e)]
-    name = parameter.name
-    found: list[_Task] = [(name, one.name, "ours", (one.name,)) for one in real]
+
+    def entry(role: str, label: str, members: Sequence[Prepared]) -> PictureEntry:
+        names = tuple(one.name for one in members)
+        return PictureEntry(parameter.name, parameter.unit, role, label, names, _CL, ())
+
+    found = [entry("ours", one.name, [one]) for one in real]
     if len(together) > 1:
-        found.append((name, COMBINED, "combined", tuple(one.name for one in together)))
-    return [*found, *((name, e.name, "future", (e.name,)) for e in seen if _is_future(e))]
+        found.append(entry("combined", COMBINED, together))
+    return [*found, *(entry("future", one.name, [one]) for one in seen if _is_future(one))]
 
 
-def _fit(task: _Task) -> PictureEntry:
-    name, label, role, names = task
-    parameter, failure = parameters.get(name), ""
-    intervals: tuple[tuple[float, float], ...] = ()
+def _fitted(wanted: PictureEntry) -> PictureEntry:
     try:
-        problem = pose([prepared(one) for one in names], name, Options())
-        intervals = questions.limit(problem, _CL, "delta-chi2").intervals
+        experiments = [prepared(one) for one in wanted.experiments]
+        problem = pose(experiments, wanted.parameter, Options())
+        return replace(wanted, intervals=questions.limit(problem, _CL, "delta-chi2").intervals)
     except FitError as error:
-        failure = str(error)
-    return PictureEntry(parameter.name, parameter.unit, role, label, names, _CL, intervals, failure)
+        return replace(wanted, source=str(error))
 
 
 def _notes(experiments: Sequence[Prepared], quoted: Sequence[PictureEntry]) -> tuple[str, ...]:
