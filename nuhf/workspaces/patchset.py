@@ -46,6 +46,7 @@ MAX_POINTS: Final = 10_000
 
 _SIGNAL: Final = "signal"
 _STRENGTH_MAX: Final = 10.0
+_MOST: Final = 1e100
 
 
 @dataclass(frozen=True)
@@ -252,10 +253,15 @@ def _evaluate(description: Description, points: FloatArray) -> tuple[Json, list[
     labels = [c.parameter.fit_name for c in description.couplings]
     start = {c.parameter.fit_name: c.init for c in description.couplings}
     groups = [_groups(region, start) for region in description.channels]
-    signals = [
-        [_signals(region, dict(zip(labels, row, strict=True)), start) for region in groups]
-        for row in points
-    ]
+    with np.errstate(over="ignore", invalid="ignore"):  # told in words
+        signals = [
+            [_signals(region, dict(zip(labels, row, strict=True)), start) for region in groups]
+            for row in points
+        ]
+    for row, made in zip(points, signals, strict=True):
+        if not all(np.abs(s.counts).max() < _MOST for region in made for s in region):
+            at = ", ".join(f"{name} = {x:g}" for name, x in zip(labels, row, strict=True))
+            raise InputError(f"more than {_MOST:g} events at {at}: not to compute with")
     fixed = [_fixed_part(region, start) for region in description.channels]
     zeros = [
         [replace(s, counts=np.zeros_like(s.counts), shapes={}) for s in region]
