@@ -10,7 +10,7 @@ from nuhf.arrays import FloatArray
 from nuhf.errors import Caveat, FitError, InputError, OpenRegionError
 from nuhf.stats.cls import Asymptotic, expected_limits, upper_limit
 from nuhf.stats.cross_check import Agreement, second_optimizer
-from nuhf.stats.explore import deeper_starts, explored, range_notes, region, widened
+from nuhf.stats.explore import best_fit, deeper_starts, explored, range_notes, region, widened
 from nuhf.stats.goodness import degrees_of_freedom, goodness, poor_note, unconstrained
 from nuhf.stats.intervals import Minimum, ProfileIntervals, threshold
 from nuhf.stats.problem import Problem
@@ -324,9 +324,6 @@ def fit(problem: Problem, toys: ToyOptions | None = None) -> FitResult:
         check_engine(problem)
     problem = explored(problem)
     compiled, profiler = problem.engine.compiled, problem.profiler()
-    coupling = problem.description.couplings[0]
-    span = coupling.high - coupling.low
-    seeds = np.clip(coupling.init + np.array([0.0, -0.1, 0.1]) * span, coupling.low, coupling.high)
     if degrees_of_freedom(problem) < 0:
         names = ", ".join(compiled.names[i] for i in np.flatnonzero(unconstrained(problem)))
         raise FitError(
@@ -334,7 +331,7 @@ def fit(problem: Problem, toys: ToyOptions | None = None) -> FitResult:
             f"({compiled.n_main}): the data do not determine them; leave "
             "some out or set them to values"
         )
-    best, lowest = profiler.best(seeds)
+    best, lowest = best_fit(problem)
     matrix, bounded = uncertainties(problem, best, lowest)
     errors = np.sqrt(np.clip(np.diag(matrix), 0.0, None))
     table: dict[str, tuple[float, float]] = {}

@@ -29,6 +29,8 @@ _CLOSE: Final = 1e-5
 if its gradient is below"""
 _FLAT: Final = 1e-2
 """in units of the square root of the curvature."""
+TIE: Final = 1e-8
+"""Minima of 2NLL nearer than this have the same depth: what differs is rounding."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +190,9 @@ class ModelProfiler:
         `FitError` if none converged.
         """
         parameters, heights = self._lowest([self.index], np.reshape(starts, (-1, 1)), self.free)
-        lowest = int(np.argmin(heights))
-        if not np.isfinite(heights[lowest]):
+        if not np.isfinite(heights).any():
             raise FitError(f"no fit converged ({self.engine.optimizer})")
-        return parameters[lowest], float(heights[lowest])
+        # of minima that differ by rounding the one nearest to the SM
+        equal = heights <= heights.min() + TIE
+        chosen = int(np.argmin(np.where(equal, np.abs(parameters[:, self.index]), np.inf)))
+        return parameters[chosen], float(heights[chosen])

@@ -29,6 +29,7 @@ from nuhf.papers.published import PublishedRow
 from nuhf.plots.spectrum import projected
 from nuhf.stats.contour import contour
 from nuhf.stats.expected import RegionSpectrum
+from nuhf.stats.explore import best_fit
 from nuhf.stats.problem import Options, Problem, pose
 from nuhf.stats.spectra import region_spectra
 
@@ -331,9 +332,7 @@ def _spectrum(
         problem = bench.pose(choice, line.fit or one.loaded.experiment.strength)
         point = None
         if line.fit is not None:
-            start = np.array([problem.description.couplings[0].init])
-            found = problem.profiler()
-            point, _ = found.best(start)
+            point, _ = best_fit(problem)
     return region_spectra(problem, point), problem
 
 

@@ -10,6 +10,7 @@ from nuhf.arrays import FloatArray
 from nuhf.errors import InputError
 from nuhf.report.render import render
 from nuhf.stats.expected import RegionSpectrum
+from nuhf.stats.explore import best_fit
 from nuhf.stats.problem import Problem
 from nuhf.stats.result_base import unit_text
 from nuhf.stats.results import Correlation, LimitResult
@@ -135,8 +136,7 @@ def publication(posed: Sequence[Problem], grids: Sequence[PatchGrid], cl: float)
             PublishedParameter(problem, limit, grid, values, heights - limit.twice_nll_min)
         )
     first, compiled = posed[0], posed[0].engine.compiled
-    start = np.array([first.parameter.to_fit(entries[0].limit.best_fit)])
-    best, _ = first.profiler().best(start)
+    best, _ = best_fit(first)
     matrix = covariance(first, best)
     errors = np.sqrt(np.clip(np.diag(matrix), 0.0, None))
     fitted = {n: (float(best[i]), float(errors[i])) for i, n in enumerate(compiled.names)}

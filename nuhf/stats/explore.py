@@ -148,6 +148,15 @@ def explored(problem: Problem, scan: FloatArray | None = None) -> Problem:
     return replace(problem, seeds=deeper_starts(problem, problem.profiler(), scan))
 
 
+def best_fit(problem: Problem) -> tuple[FloatArray, float]:
+    """Return the parameters (P,) and 2NLL of the deepest free fit, from several starts."""
+    coupling = problem.description.couplings[0]
+    steps = np.array([0.0, -0.1, 0.1]) * (coupling.high - coupling.low)
+    far = np.array([-0.2, 0.0, 0.2]) * coupling.high
+    seeds = np.clip([*(coupling.init + steps), *far], coupling.low, coupling.high)
+    return explored(problem).profiler().best(np.unique(seeds))
+
+
 def region(
     profiler: ModelProfiler,
     span: ScanRange,

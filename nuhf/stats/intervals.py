@@ -14,13 +14,12 @@ from scipy.special import gammaincinv
 
 from nuhf.arrays import FloatArray
 from nuhf.errors import FitError, InputError, OpenRegionError
+from nuhf.likelihood.engines import TIE
 from nuhf.roots import roots
 
 _ZOOMS: Final = 3
 _POINTS: Final = 121
 _TOLERANCE: Final = 1e-6
-_TIE: Final = 1e-8
-"""Minima of 2NLL nearer than this have the same depth: what differs is rounding."""
 _NO_FIT: Final = 1e10
 """What 2NLL is taken for where no fit converges: root finding goes on from there, not from inf."""
 _STEP: Final = 0.05
@@ -184,7 +183,7 @@ def _minima(
     if not found:
         raise FitError("no fit converged: no minimum of the likelihood was found")
     # of minima that differ by rounding the one nearest to the SM is the best fit
-    level = found[0].twice_nll + _TIE
+    level = found[0].twice_nll + TIE
     equal = sorted((m for m in found if m.twice_nll <= level), key=lambda m: abs(m.value))
     return (*equal, *found[len(equal) :])
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nuhf.arrays import FloatArray
 from nuhf.errors import FitError, InputError
-from nuhf.stats.explore import explored
+from nuhf.stats.explore import best_fit, explored
 from nuhf.stats.impacts import Impacts, impacts
 from nuhf.stats.intervals import threshold
 from nuhf.stats.problem import Problem
@@ -223,12 +223,13 @@ def ranking(problem: Problem, cl: float = 0.9) -> RankingResult:
     if profiler.free.sum() < 2:
         raise InputError("a ranking needs at least one nuisance that is not fixed")
     at_end: tuple[str, ...] = ()
+    best, _ = best_fit(problem)
     optimizer = problem.engine.optimizer
     if problem.options.engine == "pyhf":
-        found, at_end = _cabinetry_s(problem, _best(problem))
+        found, at_end = _cabinetry_s(problem, best)
         optimizer = f"cabinetry {version('cabinetry')}, minuit"
     else:
-        found = impacts(problem, _best(problem), cl)
+        found = impacts(problem, best, cl)
     value, error = (float(of[profiler.index]) for of in (found.best, found.errors))
     order = np.argsort(-np.round(np.abs(found.postfit).max(axis=1) / error, _DIGITS), kind="stable")
     known = order[: len(found.observables)]  # none by cabinetry
@@ -289,14 +290,6 @@ def _cabinetry_s(problem: Problem, best: FloatArray) -> tuple[Impacts, tuple[str
         float(fit.best_twice_nll), np.delete(np.arange(best.size), index)[floats], pre, post,
         none, np.zeros((0, 2, 0)), none, {}, {},
     ), at_end  # fmt: skip
-
-
-def _best(problem: Problem) -> FloatArray:
-    """Return the parameters at the deepest minimum, (P,)."""
-    profiler, coupling = problem.profiler(), problem.description.couplings[0]
-    seeds = np.clip(np.array([-0.2, 0.0, 0.2]) * coupling.high, coupling.low, coupling.high)
-    best, _ = profiler.best(np.append(seeds, coupling.init))
-    return best
 
 
 def _at_end(problem: Problem, best: FloatArray) -> tuple[str, ...]:

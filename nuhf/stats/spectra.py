@@ -9,6 +9,7 @@ from nuhf.errors import FitError
 from nuhf.histfactory.describe import PEDESTAL
 from nuhf.rates.templates import Axis
 from nuhf.stats.expected import RegionSpectrum
+from nuhf.stats.explore import best_fit
 from nuhf.stats.problem import Problem
 from nuhf.stats.uncertainties import covariance
 
@@ -73,7 +74,7 @@ def after_fit(problem: Problem) -> list[RegionSpectrum]:
 
     Without uncertainty where 2NLL is flat in some direction.
     """
-    best, _ = problem.profiler().best(np.array([problem.description.couplings[0].init]))
+    best, _ = best_fit(problem)
     try:
         return region_spectra(problem, best, covariance(problem, best))
     except FitError:
