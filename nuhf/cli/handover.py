@@ -5,7 +5,6 @@ import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -68,8 +67,6 @@ def _require(command: str) -> None:
     module, extra = _EXTRAS.get(command, ("", ""))
     if module and find_spec(module) is None:
         raise NuhfError(f"{command} needs {module}: pip install 'pyhf[{extra}]'")
-    if command == "json2xml":  # it keeps the schema folder it is imported with: not a temporary one
-        import_module("pyhf.writexml")
 
 
 def _files(arguments: Sequence[str]) -> Iterator[Path]:
