@@ -94,7 +94,7 @@ def damage(rng, content):
     elif what == 6 and isinstance(value, list):
         value.reverse()
     elif what == 6 and isinstance(value, (int, float)):
-        holder[last] = value * rng.choice((1e-6, 1e6, -1.0, 1.5))
+        holder[last] = min(value, 1e300) * rng.choice((1e-6, 1e6, -1.0, 1.5))
     elif what == 7 and isinstance(holder, dict):
         holder[rng.choice(TEXTS)] = holder.pop(last)
     elif isinstance(holder, list):

@@ -77,8 +77,9 @@ def workspace_findings(spec: Json) -> list[Finding]:
         )
         found.append(Finding("info", "optimizer", "workspace", message))
     found += _forbidden(spec)
-    for channel in spec["channels"]:
-        found += _uncertainties(channel)
+    with np.errstate(over="ignore", invalid="ignore"):  # factors may be as large as floats go
+        for channel in spec["channels"]:
+            found += _uncertainties(channel)
     return list(dict.fromkeys(found))
 
 
