@@ -25,22 +25,33 @@ _DEEPEST: Final = 8
 
 @dataclass(frozen=True)
 class Loaded:
-    """An experiment with the file it came from and the analysis chosen."""
+    """An experiment with the file it came from and the analysis chosen.
+
+    Attributes
+    ----------
+    path : Path
+        The TOML file; tables are looked for beside it first.
+    experiment : ExperimentFile
+        Its content, with the changes of the analysis.
+    analysis_name : str
+        Which of the analyses is used.
+    content : mapping
+        The same as plain tables, names included.
+    inputs : Inputs
+        Reads and records the tables, the file itself and those it extends included.
+    variables : tuple of str
+        Variables that its templates are expanded in.
+    settings : mapping
+        Numbers of the models of couplings, such as ``mediator_mass_mev``.
+    """
 
     path: Path
-    """The TOML file; tables are looked for beside it first."""
     experiment: ExperimentFile
-    """Its content, with the changes of the analysis."""
     analysis_name: str
-    """Which of the analyses is used."""
     content: Mapping[str, Any]
-    """The same as plain tables, names included."""
     inputs: Inputs
-    """Reads and records the tables, the file itself and those it extends included."""
     variables: tuple[str, ...] = ELECTROMAGNETIC
-    """Variables that its templates are expanded in."""
     settings: Mapping[str, float] = field(default_factory=dict)
-    """Numbers of the models of couplings, such as ``mediator_mass_mev``."""
 
     @property
     def analysis(self) -> Analysis:

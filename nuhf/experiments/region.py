@@ -12,44 +12,66 @@ from nuhf.rates.templates import Axis, TemplateSet
 
 @dataclass(frozen=True)
 class Region:
-    """Bins of one selection of the data: a channel of the model."""
+    """Bins of one selection of the data: a channel of the model.
+
+    Attributes
+    ----------
+    name : str
+        Unique, and valid as a pyhf channel name.
+    axes : tuple of Axis
+        The last axis runs fastest in all arrays.
+    signals : tuple of TemplateSet
+        One per signal process; none in a control region.
+    observed : ndarray
+        Counts, or with ``sigma`` background-subtracted events, (n_bins,).
+    backgrounds : mapping
+        Expected events (n_bins,) by component.
+    titles : mapping
+        Title for people by process.
+    events : float
+        Events seen before any subtraction: what couplings can reach at most.
+    sigma : ndarray or None
+        Errors of a Gaussian region, (n_bins,); None for counts.
+    variations : mapping
+        ``variations[background][nuisance]``: events at plus and minus one standard deviation.
+    details : mapping
+        Further numbers to show, such as the control counts.
+    pseudo_counts : float or None
+        Of the encoding of a Gaussian region, if its analysis says how many.
+    """
 
     name: str
-    """Unique, and valid as a pyhf channel name."""
     axes: tuple[Axis, ...]
-    """The last axis runs fastest in all arrays."""
     signals: tuple[TemplateSet, ...]
-    """One per signal process; none in a control region."""
     observed: FloatArray
-    """Counts, or with ``sigma`` background-subtracted events, (n_bins,)."""
     backgrounds: Mapping[str, FloatArray]
-    """Expected events (n_bins,) by component."""
     titles: Mapping[str, str]
-    """Title for people by process."""
     events: float
-    """Events seen before any subtraction: what couplings can reach at most."""
     sigma: FloatArray | None = None
-    """Errors of a Gaussian region, (n_bins,); None for counts."""
     variations: Mapping[str, Mapping[str, tuple[FloatArray, FloatArray]]] = field(
         default_factory=dict
     )
-    """``variations[background][nuisance]``: events at plus and minus one standard deviation."""
     details: Mapping[str, float] = field(default_factory=dict)
-    """Further numbers to show, such as the control counts."""
     pseudo_counts: float | None = None
-    """Of the encoding of a Gaussian region, if its analysis says how many."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """An experiment with its regions built, ready for a model."""
+    """An experiment with its regions built, ready for a model.
+
+    Attributes
+    ----------
+    loaded : Loaded
+        File and analysis.
+    regions : tuple of Region
+        All regions.
+    records : tuple of Record
+        Every file that was read, the experiment's own first.
+    """
 
     loaded: Loaded
-    """File and analysis."""
     regions: tuple[Region, ...]
-    """All regions."""
     records: tuple[Record, ...]
-    """Every file that was read, the experiment's own first."""
 
     @property
     def name(self) -> str:

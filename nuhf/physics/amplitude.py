@@ -24,19 +24,26 @@ Forms = Mapping[tuple[str, str], FloatArray]
 
 @dataclass(frozen=True)
 class CrossSection:
-    """dsigma/dT of one neutrino species on one target."""
+    """dsigma/dT of one neutrino species on one target.
+
+    Attributes
+    ----------
+    amplitudes : mapping
+        ``amplitudes[component][variable]``, (n_recoil,) or a polynomial with such coefficients; the
+        SM is the variable "".
+    forms : mapping
+        ``forms[c, d]``: coefficients (3, n_recoil) of 1, 1/E, 1/E^2 that multiply A_c A_d, in
+        cm^2/MeV. Components without a common form do not interfere.
+    inelastic : mapping
+        Components with a threshold of their own.
+    interference : bool
+        Whether to expand only what interferes, without the SM alone: of two flavours of a mixture.
+    """
 
     amplitudes: Amplitudes
-    """``amplitudes[component][variable]``, (n_recoil,) or a polynomial with such coefficients; the
-    SM is the variable ""."""
     forms: Forms
-    """``forms[c, d]``: coefficients (3, n_recoil) of 1, 1/E, 1/E^2 that multiply A_c A_d, in
-    cm^2/MeV. Components without a common form do not interfere."""
     inelastic: Mapping[str, Kinematics] = field(default_factory=dict)
-    """Components with a threshold of their own."""
     interference: bool = False
-    """Whether to expand only what interferes, without the SM alone: of two flavours of a
-    mixture."""
 
     def _sum(self, component: str) -> Polynomial:
         """Return the amplitude of a component as a polynomial in its variables."""

@@ -13,17 +13,24 @@ Exponents = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Polynomial:
-    """N_b(theta) = sum_m prod_i theta_i^(e_mi) t_mb."""
+    """N_b(theta) = sum_m prod_i theta_i^(e_mi) t_mb.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Variables, in the order of the exponents.
+    exponents : tuple of tuple of int
+        One row per term, all different, non-negative.
+    coefficients : ndarray
+        Shape (n_terms, ...): one number per bin, or per recoil energy.
+    """
 
     # numpy leaves ``array * polynomial`` and ``array + polynomial`` to the polynomial
     __array_ufunc__ = None
 
     names: tuple[str, ...]
-    """Variables, in the order of the exponents."""
     exponents: tuple[Exponents, ...]
-    """One row per term, all different, non-negative."""
     coefficients: FloatArray
-    """Shape (n_terms, ...): one number per bin, or per recoil energy."""
 
     @classmethod
     def from_terms(

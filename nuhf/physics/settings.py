@@ -13,18 +13,27 @@ ELECTROMAGNETIC: Final = ("q", "r", "munu")
 
 @dataclass(frozen=True)
 class Physics:
-    """Choices of physics that no fit moves; a scan may run over one of ``settings``."""
+    """Choices of physics that no fit moves; a scan may run over one of ``settings``.
+
+    Attributes
+    ----------
+    couplings : WeakCouplings
+        Weak couplings of the nucleons. Electrons are at tree level.
+    form_factor : str
+        Of nuclei: a name in `nuhf.physics.form_factors.FORM_FACTORS`, or ``klein-nystrand``.
+    neutron_radius : bool
+        Whether rates are expanded in powers of the neutron radii.
+    variables : tuple of str
+        Variables that rates are expanded in, see `nuhf.couplings.parameters.variables`.
+    settings : mapping
+        Numbers of models, such as ``mediator_mass_mev``.
+    """
 
     couplings: WeakCouplings = field(default_factory=tree_level)
-    """Weak couplings of the nucleons. Electrons are at tree level."""
     form_factor: str = "helm"
-    """Of nuclei: a name in `nuhf.physics.form_factors.FORM_FACTORS`, or ``klein-nystrand``."""
     neutron_radius: bool = False
-    """Whether rates are expanded in powers of the neutron radii."""
     variables: tuple[str, ...] = ELECTROMAGNETIC
-    """Variables that rates are expanded in, see `nuhf.couplings.parameters.variables`."""
     settings: Mapping[str, float] = field(default_factory=dict)
-    """Numbers of models, such as ``mediator_mass_mev``."""
 
     @property
     def photoabsorption(self) -> bool:

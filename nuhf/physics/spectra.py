@@ -11,24 +11,35 @@ from nuhf.errors import InputError
 
 @dataclass(frozen=True)
 class Spectrum:
-    """A spectrum of one neutrino species, in neutrinos (any total) per MeV."""
+    """A spectrum of one neutrino species, in neutrinos (any total) per MeV.
+
+    Attributes
+    ----------
+    flavour : str
+        ``e``, ``mu`` or ``tau``; antineutrinos carry the same flavour.
+    edges : ndarray
+        Shape (n_pieces + 1,), MeV, increasing: the density is smooth between neighbours and
+        zero outside. Empty for pure lines.
+    density : callable
+        Density per MeV at energies in MeV, any shape.
+    lines : tuple of (float, float)
+        Energy in MeV and number of neutrinos of each line.
+    order : int
+        Gauss-Legendre nodes per piece that integrate density x E^-n well.
+    antineutrino : bool
+        Whether they are antineutrinos, for which scattering on electrons differs.
+    continuous : bool
+        The density bends, or jumps by little, at inner edges, as at the points of a fine table:
+        rates need not be split there.
+    """
 
     flavour: str
-    """``e``, ``mu`` or ``tau``; antineutrinos carry the same flavour."""
     edges: FloatArray
-    """Shape (n_pieces + 1,), MeV, increasing: the density is smooth between neighbours and zero
-    outside. Empty for pure lines."""
     density: Callable[[FloatArray], FloatArray]
-    """Density per MeV at energies in MeV, any shape."""
     lines: tuple[tuple[float, float], ...] = ()
-    """Energy in MeV and number of neutrinos of each line."""
     order: int = 8
-    """Gauss-Legendre nodes per piece that integrate density x E^-n well."""
     antineutrino: bool = False
-    """Whether they are antineutrinos, for which scattering on electrons differs."""
     continuous: bool = False
-    """The density bends, or jumps by little, at inner edges, as at the points of a fine table:
-    rates need not be split there."""
 
     @property
     def endpoint(self) -> float:

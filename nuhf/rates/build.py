@@ -37,37 +37,56 @@ _RATIO: Final = 1.25
 
 @dataclass(frozen=True)
 class Scatterer:
-    """What is hit: a nuclide, or the electrons of an element."""
+    """What is hit: a nuclide, or the electrons of an element.
+
+    Attributes
+    ----------
+    mass : float
+        In MeV.
+    number : float
+        How many of them are in the detector.
+    kernel : Kernel
+        Cross section.
+    kinks : tuple of float
+        Recoil energies in MeV where the cross section is not smooth.
+    reference : mapping
+        Nominal values of variables that its kernel is expanded in, beside the couplings.
+    lowest : float
+        Recoil energy in MeV below which the cross section is not known; 0 if everywhere.
+    ends : callable, optional
+        Neutrino energies and the mass to the recoils, all in MeV, where inelastic scattering
+        begins and ends.
+    """
 
     mass: float
-    """In MeV."""
     number: float
-    """How many of them are in the detector."""
     kernel: Kernel
-    """Cross section."""
     kinks: tuple[float, ...] = ()
-    """Recoil energies in MeV where the cross section is not smooth."""
     reference: Mapping[str, float] = field(default_factory=dict)
-    """Nominal values of variables that its kernel is expanded in, beside the couplings."""
     lowest: float = 0.0
-    """Recoil energy in MeV below which the cross section is not known; 0 if everywhere."""
     ends: Ends | None = None
-    """Neutrino energies and the mass to the recoils, all in MeV, where inelastic scattering begins
-    and ends."""
 
 
 @dataclass(frozen=True)
 class FluxComponent:
-    """One neutrino species."""
+    """One neutrino species.
+
+    Attributes
+    ----------
+    name : str
+        Such as ``numubar``.
+    spectrum : Spectrum
+        Per neutrino emitted.
+    fluence : float
+        Neutrinos per cm^2 at the detector.
+    time_fractions : ndarray
+        Share of them accepted in each time bin, (n_time,); ``[1.0]`` without time bins.
+    """
 
     name: str
-    """Such as ``numubar``."""
     spectrum: Spectrum
-    """Per neutrino emitted."""
     fluence: float
-    """Neutrinos per cm^2 at the detector."""
     time_fractions: FloatArray
-    """Share of them accepted in each time bin, (n_time,); ``[1.0]`` without time bins."""
 
 
 def nucleus(nuclide: Nuclide, number: float, physics: Physics) -> Scatterer:
@@ -99,9 +118,19 @@ def electrons(
 ) -> Scatterer:
     """Return the electrons of an element as a target of elastic scattering.
 
-    Shells of `nuhf.physics.shells.free_electrons` have no binding. The correction replaces the step
-    function for the SM part, and only there; recoils below its table are refused. Photoabsorption
-    of the atom is for models that ask for it.
+    Parameters
+    ----------
+    shells : Shells
+        Binding energies; `nuhf.physics.shells.free_electrons` for none.
+    atoms : float
+        How many atoms are in the detector.
+    physics : Physics
+        Variables and settings.
+    correction : AtomicCorrection, optional
+        Replaces the step function for the SM part, and only there; recoils below its table are
+        refused.
+    photoabsorption : Photoabsorption, optional
+        Of the atom, for models that ask for it.
     """
 
     def kernel(recoil: FloatArray, species: Spectrum) -> Parts:
@@ -145,9 +174,18 @@ def recoil_grid(
 ) -> Grid:
     """Quadrature nodes in T (MeV): geometric panels, split at every kink.
 
-    The response must be negligible outside of the ends, in MeV; the upper one is the kinematic end
-    where that is lower. The grid is ``refine`` times finer than usual, to measure what it does to a
-    result. `InputError` if no source reaches ``recoil_min``, or that is not above 0.
+    Parameters
+    ----------
+    recoil_min, recoil_max : float
+        Ends in MeV; the response must be negligible outside. The upper one is the kinematic end
+        where that is lower.
+    refine : int
+        How many times finer than usual, to measure what the grid does to a result.
+
+    Raises
+    ------
+    InputError
+        If no source reaches ``recoil_min``, or that is not above 0.
     """
     if not recoil_min > 0.0:
         raise InputError(f"the smallest recoil must be above 0, given: {recoil_min / KEV:g} keV")
@@ -182,10 +220,24 @@ def template_set(
     response: Response,
     grid: Grid,
 ) -> TemplateSet:
-    """Build the templates of one process in one region, on a grid of `recoil_grid`.
+    """Build the templates of one process in one region.
 
-    They are events (n_bins * n_time,), the time index running fastest, with the error estimate of
-    the quadrature; variables in their base units.
+    Parameters
+    ----------
+    label : Label
+        Names and axes.
+    targets, sources
+        What scatters on what.
+    response : Response
+        The detector.
+    grid : Grid
+        From `recoil_grid`.
+
+    Returns
+    -------
+    TemplateSet
+        Events, (n_bins * n_time,), the time index running fastest, with the error estimate of
+        the quadrature; variables in their base units.
     """
     return rates_of(targets, sources, grid).templates(label, response)
 
