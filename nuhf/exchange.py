@@ -75,6 +75,8 @@ def combine(
     """
     from nuhf.workspaces.combine import Choices, combine_files
 
+    if isinstance(files, str | Path | Mapping):
+        raise InputError("files: give two or more workspaces, [FIRST, SECOND]")
     choices = Choices(measurement, poi, tuple(decorrelate), tuple(correlate))
     return combine_files(files, choices, patches, points).spec
 

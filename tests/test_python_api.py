@@ -297,3 +297,19 @@ def test_a_string_is_one_name():
     two = nuhf.limit([NAME], ["munu_mu"], profiled=["munu_e"])
     assert one[0].to_dict() == two[0].to_dict()
     assert one[0].profiled == ("munu_e",)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda m: nuhf.posterior(m, prior="flat"), "prior = 'flat': give priors by name"),
+        (lambda m: nuhf.log_density(m, prior={"munu_e": 3}), "give priors by name"),
+        (lambda m: nuhf.parameters("dresden-2"), "too many positional arguments"),
+        (lambda m: nuhf.combine("file.json"), "give two or more workspaces"),
+        (lambda m: m.workspace("hs4"), "unknown encoding 'hs4'; allowed: stock, "),
+        (lambda m: m.workspace("hs3"), r"nuhf.workspace\(...\) writes it"),
+    ],
+)
+def test_what_is_no_such_thing_is_refused_in_words(call, words):
+    with pytest.raises(InputError, match=words):
+        call(nuhf.model("dresden-2", "munu_e"))

@@ -194,3 +194,13 @@ def test_command_writes_files(cli, work):
         assert ran.code == 2
         assert len(ran.err.splitlines()) == 1
     assert [p.name for p in work.iterdir()] == ["sets.npz"]
+
+
+def test_nuisances_with_fewer_than_zero_events_are_drawn_again():
+    """Far pulls of dresden-2's backgrounds expect -608 events: other nuisances take their place."""
+    made = nuhf.simulate("dresden-2", number=1000)
+    assert made.counts.shape[0] == 1000
+    (note,) = (note for note in made.notes if "drawn again" in note)
+    assert 0 < int(note.split()[0]) < 100
+    few = nuhf.simulate("dresden-2", number=20)
+    assert not [note for note in few.notes if "drawn again" in note]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from nuhf.papers.published import Comparison
 
 
+@in_words
 def parameters() -> dict[str, Parameter]:
     """Return all parameters by name: unit, meaning, group, whether only the square is measured."""
     return dict(PARAMETERS)

@@ -197,9 +197,10 @@ class Model:
         nuhf.errors.InputError
             If the encoding is unknown or cannot express the parameters.
         """
-        encode.check_encoding(encoding)
-        if encoding not in get_args(Encoding):
-            raise InputError(f"{encoding}: nuhf.workspace(...) writes it, of experiments")
+        if str(encoding) == "hs3":
+            raise InputError("hs3: nuhf.workspace(...) writes it, of experiments")
+        if encoding not in (known := get_args(Encoding)):
+            raise InputError(f"unknown encoding '{encoding}'; {suggest(str(encoding), known)}")
         problem = self.problem
         if encoding == "native" or not problem.experiments:
             spec = copy.deepcopy(dict(problem.spec))

@@ -44,6 +44,11 @@ def log_density(model: ModelLike, *, prior: Mapping[str, Prior | str] | None = N
     nuhf.errors.InputError
         If anything given is not allowed; the message says what is.
     """
+    given: object = {} if prior is None else prior
+    if not isinstance(given, Mapping) or not all(
+        isinstance(one, str | Prior) for one in given.values()
+    ):
+        raise InputError(f"prior = {prior!r}: give priors by name, such as {{'munu_e': 'flat'}}")
     return of_problem(built(model), prior)
 
 

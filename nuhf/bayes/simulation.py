@@ -27,6 +27,8 @@ _NEGATIVE: Final = 1.0
 """Events below zero of a data set's bins together that count as none."""
 _SHARE: Final = 0.01
 """Share of data sets with more than that, from far pulls, at which none are made."""
+_TRIES: Final = 50
+"""Times that nuisances with fewer events are drawn again."""
 _BLOCK: Final = 20_000
 
 
@@ -165,7 +167,10 @@ def draw_data(
         raise InputError(f"seed {seed}: must not be negative")
     rng = np.random.default_rng(seed)
     truth = _truth(density, couplings, number, rng if nuisances == "drawn" else None)
+    again = _drawn_again(density, couplings, truth, rng) if nuisances == "drawn" else 0
     counts, notes = _counts(density, truth, rng)
+    if again:
+        told = (*told, f"{again} draws of nuisances with fewer than 0 events were drawn again")
     auxiliary = np.tile(density.data[compiled.n_main :], (number, 1))
     if nuisances == "fixed":
         pulls = rng.standard_normal((number, len(c.normal_param)))
@@ -213,6 +218,28 @@ def _truth(
                 )
             truth[:, axis.index] = axis.to_fit(value)
     return truth
+
+
+def _drawn_again(
+    density: LogDensity,
+    couplings: Mapping[str, float | FloatArray],
+    truth: FloatArray,
+    rng: np.random.Generator,
+) -> int:
+    """Draw nuisances of ``truth`` again where bins expect clearly less than 0; return how many.
+
+    Not where that is so for half of the data sets: then the couplings are outside the model.
+    """
+    found, bad = 0, np.arange(len(truth))
+    for _ in range(_TRIES):
+        parts = np.array_split(bad, -(-len(bad) // _BLOCK))
+        below = [np.minimum(density.compiled.expected(truth[p]), 0.0).sum(axis=1) for p in parts]
+        bad = bad[~(np.concatenate(below) >= -_NEGATIVE)]
+        if not 0 < len(bad) < 0.5 * len(truth):
+            break
+        truth[bad] = _truth(density, couplings, len(truth), rng)[bad]
+        found += len(bad)
+    return found
 
 
 def _counts(

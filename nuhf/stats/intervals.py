@@ -101,7 +101,7 @@ def threshold(cl: float, dimensions: int = 1) -> float:
     if not isinstance(cl, int | float | np.floating | np.integer):
         raise InputError(f"confidence level {cl!r} is no number; for example 0.9")
     if not 0.0 < cl < 1.0:
-        hint = f"did you mean {cl / 100:g}?" if 1.0 < cl < 100.0 else "for example 0.9"
+        hint = f"did you mean {cl / 100:g}?" if 50.0 <= cl < 100.0 else "for example 0.9"
         raise InputError(f"confidence level {cl} is not between 0 and 1; {hint}")
     return float(2.0 * gammaincinv(0.5 * dimensions, cl))
 

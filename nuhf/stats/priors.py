@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 from scipy.special import ndtr, ndtri
@@ -56,6 +56,7 @@ class CouplingAxis(Coupling):
         return float(self.from_fit(self.low)), float(self.from_fit(self.high))
 
 
+@runtime_checkable
 class Prior(Protocol):
     """A prior density of one coupling."""
 
