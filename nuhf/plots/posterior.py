@@ -36,10 +36,12 @@ def beside_profile(
 ) -> Figure:
     """Draw each posterior with its region of highest density beside its profile likelihood.
 
-    With axes given, only the first curve, into them.
+    With axes given, only the first curve, into them: several posteriors have colours of their own
+    and are named by their priors.
     """
     if ax is not None:
-        _panel(ax, curves[0], cl)
+        _panel(ax, curves[0], cl, f", {curves[0].prior}")
+        ax.set_ylabel("relative to the maximum")
         ax.legend(frameon=False, fontsize=8)
         return figure_and_axes(ax)[0]
     rows, columns = grid(len(curves))
@@ -54,18 +56,29 @@ def beside_profile(
     return titled(figure, title)
 
 
-def _panel(axes: Axes, curve: "Marginal", cl: float) -> None:
+def _panel(axes: Axes, curve: "Marginal", cl: float, name: str = "") -> None:
     exponent = _exponent(curve.values[curve.density > _VISIBLE])
+    drawn = [line.get_gid() or "" for line in axes.lines]
+    colours = _POSTERIOR, _PROFILE
+    if drawn:  # in the unit and beside the colours that are there
+        exponent = int(drawn[0])
+        colours = (f"C{len(drawn)}",) * 2
     x = curve.values / 10.0**exponent
     visible = np.flatnonzero(np.maximum(curve.density, curve.profile) > _VISIBLE)
-    axes.plot(x, curve.density, color=_POSTERIOR, lw=1.6, label="posterior")
-    axes.plot(x, curve.profile, color=_PROFILE, lw=1.2, ls="--", label="profile likelihood")
+    axes.plot(
+        x, curve.density, color=colours[0], lw=1.6, label=f"posterior{name}", gid=str(exponent)
+    )
+    axes.plot(
+        x, curve.profile, color=colours[1], lw=1.2, ls="--", label="profile likelihood" + name,
+        gid=str(exponent),
+    )  # fmt: skip
     for i, (low, high) in enumerate(curve.pieces):
         inside = (curve.values >= low) & (curve.values <= high)
-        label = None if i else f"{percent(cl)} % highest density"
-        axes.fill_between(x, curve.density, where=inside.tolist(), color=_POSTERIOR, alpha=0.2,
+        label = None if i else f"{percent(cl)} % highest density{name}"
+        axes.fill_between(x, curve.density, where=inside.tolist(), color=colours[0], alpha=0.2,
                           lw=0, label=label)  # fmt: skip
-    axes.set_xlim(x[visible[0]], x[visible[-1]])
+    low, high = axes.get_xlim() if drawn else (np.inf, -np.inf)
+    axes.set_xlim(min(low, x[visible[0]]), max(high, x[visible[-1]]))
     axes.set_ylim(0.0, 1.1)
     axes.set_xlabel(_axis_label(curve.parameter, curve.unit, exponent))
     axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))

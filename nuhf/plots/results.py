@@ -120,14 +120,19 @@ def region(found: "ContourResult", label: str, ax: Axes | None = None) -> Figure
     first = not axes.lines
     colour = axes.plot([], [])[0].get_color()
     axes.lines[-1].remove()
-    for (cl, pieces), style in zip(sorted(dict(found.regions).items()), _STYLES * 3, strict=False):
+    # a level keeps the line that another result on these axes gave it
+    styles = {str(line.get_gid()): line.get_linestyle() for line in axes.lines if line.get_gid()}
+    others = [style for style in _STYLES if style not in styles.values()] + [*_STYLES] * 3
+    for cl, pieces in sorted(dict(found.regions).items()):
+        style = styles.get(f"{cl:g}") or others.pop(0)
         name = f"{percent(cl)} % CL" if ax is None else f"{label}, {percent(cl)} % CL"
         loops = _closed(pieces, frame)
         if loops:
             path = Path.make_compound_path(*(Path(loop, closed=True) for loop in loops))
             axes.add_patch(PathPatch(path, facecolor=colour, alpha=0.15, lw=0, zorder=0.9))
         for number, piece in enumerate(pieces):
-            axes.plot(*piece.T, style, color=colour, label=name if number == 0 else None)
+            label_once = name if number == 0 else None
+            axes.plot(*piece.T, style, color=colour, label=label_once, gid=f"{cl:g}")
     axes.plot(*found.best_fit, "*", color=colour, label="best fit" if ax is None else None)
     known = [PARAMETERS[name].offset for name in parameters if name in PARAMETERS]
     if first and len(known) == 2:
