@@ -9,11 +9,13 @@ import numpy as np
 import pyhf
 import pytest
 from conftest import EXPERIMENT
+from matplotlib.figure import Figure
 from scipy.stats import beta, chi2, gamma, norm
 
 import nuhf
 from nuhf.bayes.posterior import posterior as sample_posterior
 from nuhf.errors import FitError, InputError
+from nuhf.plots.posterior import beside_profile
 from nuhf.stats.importance import k_hat
 from nuhf.stats.marginal import Density, densest
 
@@ -312,6 +314,22 @@ def test_figures_show_the_curves():
     axes = charge().plot().axes[0]
     assert charge().plot(axes) is axes.figure
     assert sum(a.get_visible() for a in radii().plot_corner().axes) == 3
+
+
+def test_posteriors_over_each_other_share_a_unit_and_leave_other_lines_alone():
+    """A line of the user's is none of ours; a narrow posterior has the unit of a wide one."""
+    axes = Figure().subplots()
+    axes.axvline(0.5)
+    wide = charge().marginals[0]
+    narrow = replace(wide, values=wide.values / 1e3, prior="another")
+    beside_profile([wide], 0.9, "", axes)
+    beside_profile([narrow], 0.9, "", axes)
+    _, first, _, second, _ = axes.lines
+    ratio = first.get_xdata()[0] / second.get_xdata()[0]
+    assert ratio == pytest.approx(1e3)
+    assert first.get_color() != second.get_color()
+    assert first.get_label() != second.get_label()
+    assert axes.get_xlim()[1] >= first.get_xdata()[first.get_ydata() > 0.01].max()
 
 
 def test_command_writes_table_json_and_files(cli, work):

@@ -29,6 +29,8 @@ _PROFILE: Final = "#d55e00"
 _VISIBLE: Final = 0.002
 """Density relative to the maximum below which a panel need not reach."""
 _BINS: Final = 48
+_MARK: Final = "posterior in units of 10^"
+"""What the lines of a posterior are marked with: others may follow on the same axes."""
 
 
 def beside_profile(
@@ -58,19 +60,24 @@ def beside_profile(
 
 def _panel(axes: Axes, curve: "Marginal", cl: float, name: str = "") -> None:
     exponent = _exponent(curve.values[curve.density > _VISIBLE])
-    drawn = [line.get_gid() or "" for line in axes.lines]
+    drawn = [g for line in axes.lines if (g := line.get_gid() or "").startswith(_MARK)]
     colours = _POSTERIOR, _PROFILE
     if drawn:  # in the unit and beside the colours that are there
-        exponent = int(drawn[0])
+        exponent = int(drawn[0].removeprefix(_MARK))
         colours = (f"C{len(drawn)}",) * 2
     x = curve.values / 10.0**exponent
     visible = np.flatnonzero(np.maximum(curve.density, curve.profile) > _VISIBLE)
     axes.plot(
-        x, curve.density, color=colours[0], lw=1.6, label=f"posterior{name}", gid=str(exponent)
+        x,
+        curve.density,
+        color=colours[0],
+        lw=1.6,
+        label=f"posterior{name}",
+        gid=f"{_MARK}{exponent}",
     )
     axes.plot(
         x, curve.profile, color=colours[1], lw=1.2, ls="--", label="profile likelihood" + name,
-        gid=str(exponent),
+        gid=f"{_MARK}{exponent}",
     )  # fmt: skip
     for i, (low, high) in enumerate(curve.pieces):
         inside = (curve.values >= low) & (curve.values <= high)
